@@ -1,0 +1,11 @@
+//! Rank 0: the words everybody shares. No I/O, no async, no clock; imports nothing of the crate.
+
+pub mod error;
+pub mod limits;
+pub mod size;
+pub mod span;
+pub mod url;
+
+pub use error::{Error, ErrorKind, Result, Side};
+pub use span::{Span, SpanSet};
+pub use url::Url;

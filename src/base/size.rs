@@ -1,0 +1,152 @@
+//! Parsing and printing of bytes, rates and durations. Sizes are binary: K = 1024.
+
+use super::error::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+/// One binary kilobyte.
+pub const KIB: u64 = 1 << 10;
+/// One binary megabyte.
+pub const MIB: u64 = 1 << 20;
+/// One binary gigabyte.
+pub const GIB: u64 = 1 << 30;
+
+/// Reads `8M`, `8MiB`, `0.5G`, `4096`. Units are powers of 1024; case does not matter.
+pub fn parse_bytes(text: &str) -> Result<u64> {
+    let bad = |why: &str| {
+        Error::new(ErrorKind::Usage, format!("'{text}' is not a size: {why}"))
+            .advise("write bytes, or a number with K, M, G or T, such as 8M")
+    };
+    let trimmed = text.trim();
+    let digits_end =
+        trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(digits_end);
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(bad("unknown unit")),
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(1 << shift).ok_or_else(|| bad("too large"));
+    }
+    let value: f64 = number.parse().map_err(|_| bad("no number"))?;
+    let bytes = value * (1u64 << shift) as f64;
+    // 2^53: beyond it a float no longer names a byte.
+    if bytes.is_finite() && (0.0..9.0e15).contains(&bytes) {
+        #[allow(clippy::cast_possible_truncation, reason = "range checked on the line above")]
+        return Ok(bytes.round() as u64);
+    }
+    Err(bad("too large"))
+}
+
+/// Reads `30`, `30s`, `500ms`, `2m`, `1h`; a bare number is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration> {
+    let bad = || {
+        Error::new(ErrorKind::Usage, format!("'{text}' is not a duration"))
+            .advise("write seconds, or a number with ms, s, m or h, such as 30s")
+    };
+    let trimmed = text.trim();
+    let digits_end =
+        trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(digits_end);
+    let scale = match unit.trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(bad()),
+    };
+    let value: f64 = number.parse().map_err(|_| bad())?;
+    Duration::try_from_secs_f64(value * scale).map_err(|_| bad())
+}
+
+/// `512 B`, `1.50 MiB`, `2.00 GiB`.
+pub fn format_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < KIB {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / KIB as f64;
+    let mut unit = 0;
+    // 1023.995 would print as 1024.00 of the smaller unit.
+    while value >= 1023.995 && unit + 1 < UNITS.len() {
+        value /= KIB as f64;
+        unit += 1;
+    }
+    format!("{value:.2} {}", UNITS[unit])
+}
+
+/// Bytes per second as `812.30 MiB/s`.
+pub fn format_rate(bytes_per_second: f64) -> String {
+    if !bytes_per_second.is_finite() || bytes_per_second < 0.0 {
+        return "- B/s".into();
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "float to integer saturates; for display")]
+    let whole = bytes_per_second as u64;
+    format!("{}/s", format_bytes(whole))
+}
+
+/// `0.42 s`, `12.3 s`, `3:07`, `2:03:07`.
+pub fn format_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 9.995 {
+        return format!("{seconds:.2} s");
+    }
+    if seconds < 99.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = duration.as_secs();
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{rest:02}")
+    } else {
+        format!("{minutes}:{rest:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_parse() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("8M", 8 * MIB),
+            ("8MiB", 8 * MIB),
+            ("8 mb", 8 * MIB),
+            ("0.5G", GIB / 2),
+            ("1t", 1024 * GIB),
+        ] {
+            assert_eq!(parse_bytes(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "M", "-1", "8X", "1e9", "99999999999T", "1.2.3", "0.1Z", "20000000.5T"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_parse() {
+        assert_eq!(parse_duration("30").unwrap(), Duration::from_secs(30));
+        assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+        assert_eq!(parse_duration("1.5m").unwrap(), Duration::from_secs(90));
+        for text in ["", "s", "-3s", "3 weeks", "nan", "1e400s"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn printing_rounds_into_the_next_unit() {
+        assert_eq!(format_bytes(1023), "1023 B");
+        assert_eq!(format_bytes(1536), "1.50 KiB");
+        assert_eq!(format_bytes(MIB - 1), "1.00 MiB");
+        assert_eq!(format_bytes(u64::MAX), "16.00 EiB");
+        assert_eq!(format_rate(f64::NAN), "- B/s");
+        assert_eq!(format_duration(Duration::from_millis(420)), "0.42 s");
+        assert_eq!(format_duration(Duration::from_secs(187)), "3:07");
+        assert_eq!(format_duration(Duration::from_secs(7387)), "2:03:07");
+    }
+}

@@ -1,0 +1,264 @@
+//! URLs as the engine sees them: origin, request target, credentials, and a display without
+//! secrets. Thin over the `url` crate; imports only the error words.
+
+use super::error::{Error, ErrorKind, Result};
+use std::fmt;
+
+/// The two schemes ringhaul speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain TCP, port 80 unless said otherwise.
+    Http,
+    /// TLS, port 443 unless said otherwise.
+    Https,
+}
+
+impl Scheme {
+    fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+/// Scheme, host and port: what credentials and connections belong to (RFC 6454 section 4).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// http or https.
+    pub scheme: Scheme,
+    /// Host without the brackets of an IPv6 literal.
+    pub host: String,
+    /// Port, the scheme's default filled in.
+    pub port: u16,
+}
+
+impl Origin {
+    /// The `Host` header field: brackets for IPv6, port only if it is not the default.
+    pub fn host_header(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.host_header())
+    }
+}
+
+/// User name and password from a URL, percent-decoded. Has no `Display`, and `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name, decoded bytes.
+    pub user: Vec<u8>,
+    /// Password, decoded bytes.
+    pub password: Vec<u8>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// An absolute http or https URL with a host.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    inner: url::Url,
+    scheme: Scheme,
+}
+
+impl Url {
+    /// Parses an absolute URL. A missing scheme is an error that says so.
+    pub fn parse(text: &str) -> Result<Self> {
+        let inner = url::Url::parse(text).map_err(|e| {
+            let what = without_userinfo(text);
+            Error::new(ErrorKind::Usage, format!("cannot parse the URL '{what}'"))
+                .caused_by(e)
+                .advise("write it as http://host/path or https://host/path")
+        })?;
+        Self::from_parsed(inner)
+    }
+
+    /// Resolves `reference` (absolute or relative, RFC 3986 section 5) against this URL.
+    pub fn join(&self, reference: &str) -> Result<Self> {
+        let inner = self.inner.join(reference).map_err(|e| {
+            Error::new(ErrorKind::Redirect, format!("the redirect of {self} is no URL"))
+                .caused_by(e)
+        })?;
+        Self::from_parsed(inner)
+    }
+
+    fn from_parsed(inner: url::Url) -> Result<Self> {
+        let scheme = match inner.scheme() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            other => {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("the scheme '{other}' is not supported"),
+                )
+                .advise("ringhaul speaks http:// and https://"));
+            }
+        };
+        if inner.host_str().is_none_or(str::is_empty) {
+            return Err(Error::new(ErrorKind::Usage, "the URL names no host")
+                .advise("write it as http://host/path or https://host/path"));
+        }
+        Ok(Self { inner, scheme })
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> Origin {
+        let host = self.inner.host_str().unwrap_or_default();
+        Origin {
+            scheme: self.scheme,
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: self.inner.port().unwrap_or(self.scheme.default_port()),
+        }
+    }
+
+    /// http or https.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Path and query as sent in the request line (origin-form, RFC 9112 3.2.1).
+    pub fn request_target(&self) -> String {
+        match self.inner.query() {
+            Some(query) => format!("{}?{query}", self.inner.path()),
+            None => self.inner.path().to_owned(),
+        }
+    }
+
+    /// User name and password of the URL, if it has any.
+    pub fn credentials(&self) -> Option<Credentials> {
+        let password = self.inner.password();
+        if self.inner.username().is_empty() && password.is_none() {
+            return None;
+        }
+        Some(Credentials {
+            user: percent_decode(self.inner.username()),
+            password: percent_decode(password.unwrap_or_default()),
+        })
+    }
+
+    /// The last segment of the path, percent-decoded; empty for a path that ends in a slash.
+    pub fn last_segment(&self) -> String {
+        let last = self.inner.path().rsplit('/').next().unwrap_or_default();
+        String::from_utf8_lossy(&percent_decode(last)).into_owned()
+    }
+}
+
+impl fmt::Display for Url {
+    /// Without user name and password, and with the query, where tokens live, left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin(), self.inner.path())?;
+        if self.inner.query().is_some() { f.write_str("?…") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// For text that may not even be a URL: drops everything between `//` and the last `@` before the
+/// path, and the query.
+fn without_userinfo(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or_default();
+    let (head, rest) = text.split_once("//").unwrap_or(("", text));
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if head.is_empty() { format!("{host}{path}") } else { format!("{head}//{host}{path}") }
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let decoded = match tail {
+            [high, low, ..] if first == b'%' => hex_digit(*high).zip(hex_digit(*low)),
+            _ => None,
+        };
+        match decoded {
+            Some((high, low)) => {
+                out.push(high << 4 | low);
+                rest = &tail[2..];
+            }
+            None => {
+                out.push(first);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_url() {
+        let url = Url::parse("https://us%40er:p%3aw@Example.COM:8443/a/b%20c?t=1#frag").unwrap();
+        let origin = url.origin();
+        assert_eq!((origin.host.as_str(), origin.port), ("example.com", 8443));
+        assert_eq!(url.request_target(), "/a/b%20c?t=1");
+        assert_eq!(url.last_segment(), "b c");
+        let credentials = url.credentials().unwrap();
+        assert_eq!(credentials.user, b"us@er");
+        assert_eq!(credentials.password, b"p:w");
+    }
+
+    #[test]
+    fn secrets_are_not_displayed() {
+        let url = Url::parse("http://user:secret@h/x?token=secret").unwrap();
+        for text in [format!("{url}"), format!("{url:?}"), format!("{:?}", url.credentials())] {
+            assert!(!text.contains("secret"), "{text}");
+        }
+        let error = Url::parse("http://user:secret@h:99999/x?token=secret").unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let error = Url::parse("user:secret@h/x").unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn ipv6_literals_and_default_ports() {
+        let url = Url::parse("http://[::1]:8080/f").unwrap();
+        assert_eq!(url.origin().host, "::1");
+        assert_eq!(url.origin().host_header(), "[::1]:8080");
+        assert_eq!(Url::parse("https://h:443/").unwrap().origin().host_header(), "h");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        for text in ["", "x", "/x", "ftp://h/x", "file:///etc/passwd", "http://", "http://a b/x"] {
+            assert_eq!(Url::parse(text).unwrap_err().kind(), ErrorKind::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn references_resolve() {
+        let url = Url::parse("http://h/a/b?q").unwrap();
+        assert_eq!(url.join("c").unwrap().to_string(), "http://h/a/c");
+        assert_eq!(url.join("//other/z").unwrap().to_string(), "http://other/z");
+        assert_eq!(url.join("https://o/z").unwrap().origin().port, 443);
+        assert!(url.join("ftp://o/z").is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! ringhaul: HTTP downloads at the speed of the kernel.
+
+pub mod base;
