@@ -1,0 +1,108 @@
+//! Basic authentication (RFC 7617), and the name of the scheme a server asks for.
+//!
+//! Must not know where credentials come from or whom they may be sent to.
+
+use super::head::{Head, quoted};
+use crate::base::url::Credentials;
+use crate::base::{Error, ErrorKind, Result};
+
+/// The value of an `Authorization` field for these credentials.
+///
+/// RFC 7617 section 2 forbids a colon in the user name, which would move the border to the
+/// password, and control characters in both: [`ErrorKind::Usage`].
+pub(super) fn basic(credentials: &Credentials) -> Result<String> {
+    let refused = |why: &str| {
+        Err(Error::new(ErrorKind::Usage, format!("Basic authentication cannot carry {why}"))
+            .advise("use other credentials, or give the whole Authorization field with -H"))
+    };
+    if credentials.user.contains(&b':') {
+        return refused("a user name with a colon");
+    }
+    let mut pair = credentials.user.clone();
+    pair.push(b':');
+    pair.extend_from_slice(&credentials.password);
+    if pair.iter().any(u8::is_ascii_control) {
+        return refused("control characters");
+    }
+    Ok(format!("Basic {}", base64(&pair)))
+}
+
+/// The authentication scheme a 401 asks for, such as `Basic`: the first word of the first
+/// `WWW-Authenticate` field (RFC 9110 section 11.6.1).
+pub fn challenge(head: &Head) -> Option<String> {
+    let first = head.get("WWW-Authenticate")?.split([' ', '\t', ',']).next()?;
+    (!first.is_empty()).then(|| quoted(first))
+}
+
+/// RFC 4648 section 4, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let mut word = [0u8; 3];
+        word[..group.len()].copy_from_slice(group);
+        let bits = u32::from_be_bytes([0, word[0], word[1], word[2]]);
+        for digit in 0..4 {
+            // n bytes fill n + 1 digits; the rest of the four is padding.
+            let symbol = match digit <= group.len() {
+                true => ALPHABET[(bits >> (18 - 6 * digit) & 63) as usize],
+                false => b'=',
+            };
+            text.push(char::from(symbol));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::head::tests::head;
+
+    fn credentials(user: &str, password: &str) -> Credentials {
+        Credentials { user: user.into(), password: password.into() }
+    }
+
+    #[test]
+    fn base64_vectors_of_rfc_4648_section_10() {
+        for (plain, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+        assert_eq!(base64(&[0xff, 0xfe, 0xfb]), "//77");
+    }
+
+    #[test]
+    fn examples_of_rfc_7617_section_2() {
+        let value = basic(&credentials("Aladdin", "open sesame")).unwrap();
+        assert_eq!(value, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        let value = basic(&credentials("test", "123\u{a3}")).unwrap();
+        assert_eq!(value, "Basic dGVzdDoxMjPCow==");
+    }
+
+    #[test]
+    fn what_basic_cannot_carry_is_refused_without_showing_it() {
+        for (user, password) in [("a:b", "hidden"), ("hid\nden", "x"), ("a", "hidden\0")] {
+            let error = basic(&credentials(user, password)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(!error.to_string().contains("hid"), "{error}");
+        }
+        assert!(basic(&credentials("a", "b:c")).is_ok());
+    }
+
+    #[test]
+    fn scheme_of_a_challenge() {
+        let asked = |value: &str| challenge(&head(401, &[("WWW-Authenticate", value)]));
+        assert_eq!(asked("Basic realm=\"x\"").as_deref(), Some("Basic"));
+        assert_eq!(asked("Negotiate, Basic realm=\"x\"").as_deref(), Some("Negotiate"));
+        assert_eq!(asked(""), None);
+        assert_eq!(challenge(&head(401, &[])), None);
+    }
+}

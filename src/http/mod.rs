@@ -1,0 +1,46 @@
+//! Rank 1: HTTP/1.1 range requests without I/O (RFC 9110 semantics, RFC 9112 syntax), GET only.
+//!
+//! Owns what is sent, what an answer means, and whether its bytes may count. Must not know sockets,
+//! TLS, files, the plan or the clock: bytes go in, decisions come out, and a caller that feeds the
+//! same bytes cut elsewhere gets the same decisions.
+//!
+//! The contract, for one connection:
+//!
+//! 1. Build a [`Request`], send what [`Request::encode`] gives, start an [`Exchange`].
+//! 2. While [`Exchange::want`] says [`Want::Head`], receive anything and feed it to
+//!    [`Exchange::on_head`]. It says how many of the bytes just fed lie behind the head.
+//! 3. Judge the head before one body byte counts: [`follow`] for redirects, [`discover`] for the
+//!    first answer, [`check_partial`] for every later one. Then promise the exchange the length
+//!    that was found with [`Exchange::expect_body`].
+//! 4. Bring the body in as `want` says: [`Want::Direct`] bytes straight into place and counted with
+//!    [`Exchange::on_direct`], [`Want::Framed`] bytes through [`Exchange::on_framed`]. The bytes
+//!    behind the head come first.
+//! 5. A FIN goes to [`Exchange::on_eof`]. When [`Exchange::is_complete`],
+//!    [`Exchange::reusable`] says whether the connection serves another request; bytes left over
+//!    are the start of the next answer, or [`Exchange::on_excess`] if none was asked for.
+//!
+//! After any error the connection is of no further use. No decoder allocates a size a peer chose;
+//! every bound stands in `base::limits`.
+
+mod answer;
+mod auth;
+mod body;
+mod date;
+mod exchange;
+mod head;
+mod push_back;
+mod range;
+mod redirect;
+mod request;
+mod validator;
+
+pub use answer::{Discovery, Known, check_partial, discover, status_error};
+pub use auth::challenge;
+pub use body::{ChunkedDecoder, Framing, Step};
+pub use exchange::{Exchange, Want};
+pub use head::{Head, HeadParse, parse};
+pub use push_back::retry_after;
+pub use range::ContentRange;
+pub use redirect::{Next, Rules, follow, sensitive};
+pub use request::{Request, parse_header_argument};
+pub use validator::Validator;

@@ -1,0 +1,154 @@
+//! Redirects: where an answer sends us, and what may not travel along (RFC 9110 section 15.4).
+//!
+//! Must not know how many redirects there were: that limit, and dropping credentials, are the
+//! caller's.
+
+use super::head::Head;
+use crate::base::url::Scheme;
+use crate::base::{Error, ErrorKind, Result, Url};
+
+/// What the user allows redirects to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Go from https to http.
+    pub allow_downgrade: bool,
+}
+
+/// The next URL to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// Where to, without user name, password and fragment.
+    pub url: Url,
+    /// Whether scheme, host and port stay the same; otherwise credentials and [`sensitive`]
+    /// fields stay behind.
+    pub same_origin: bool,
+}
+
+/// Where the answer to `current` redirects to; `None` if it is no redirect.
+///
+/// Followed are 301, 302, 303, 307 and 308, which for GET all mean the same. A missing, repeated or
+/// unusable `Location`, and https to http unless allowed, are [`ErrorKind::Redirect`].
+///
+/// A user name and password in `Location` are ignored, though RFC 9110 section 10.2.2 lets a server
+/// send them: what reaches our request comes from our user, never from a peer.
+pub fn follow(current: &Url, head: &Head, rules: &Rules) -> Result<Option<Next>> {
+    if !matches!(head.status(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let refused = |why: &str| Error::new(ErrorKind::Redirect, format!("{current} {why}"));
+    let location = head.single("Location").map_err(|_| refused("redirects to several places"))?;
+    let location = location
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| refused("redirects without saying where to"))?;
+    let url = current.join(location).and_then(|url| bare(&url)).map_err(|_| {
+        refused("redirects to what is no usable URL")
+            .advise("ringhaul follows to http:// and https:// only; check the URL with -v")
+    })?;
+    if current.scheme() == Scheme::Https && url.scheme() == Scheme::Http && !rules.allow_downgrade {
+        return Err(refused("redirects from https to plain http")
+            .advise("if an unprotected transfer is acceptable, allow it with --allow-downgrade"));
+    }
+    let same_origin = url.origin() == current.origin();
+    Ok(Some(Next { url, same_origin }))
+}
+
+/// Whether a request field gives its receiver rights, and so stays with its origin. curl treats the
+/// same fields so.
+pub fn sensitive(name: &str) -> bool {
+    ["Authorization", "Cookie", "Proxy-Authorization"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The URL rebuilt from what goes on the wire, so that nothing else can be left in it.
+fn bare(url: &Url) -> Result<Url> {
+    Url::parse(&format!("{}{}", url.origin(), url.request_target()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::head::tests::head;
+
+    fn from(current: &str, location: &str) -> Result<Option<Next>> {
+        let head = head(302, &[("Location", location)]);
+        follow(&Url::parse(current).unwrap(), &head, &Rules::default())
+    }
+
+    #[test]
+    fn locations_resolve_rfc_9110_section_10_2_2() {
+        for (current, location, target, same_origin) in [
+            ("http://h/a/b?q", "c", "http://h/a/c", true),
+            ("http://h/a/b?q", "/c?x=1", "http://h/c?x=1", true),
+            ("http://h/a", "http://h:80/c", "http://h/c", true),
+            ("http://h/a", "http://H/c", "http://h/c", true),
+            ("http://h/a", "//o/c", "http://o/c", false),
+            ("http://h/a", "http://h:81/c", "http://h:81/c", false),
+            ("http://h/a", "https://h/c", "https://h/c", false),
+            ("http://h/a", "http://[::1]:8080/c", "http://[::1]:8080/c", false),
+            ("http://h/a", "/c#fragment", "http://h/c", true),
+            ("http://h/a", "/ä b", "http://h/%C3%A4%20b", true),
+        ] {
+            let next = from(current, location).unwrap().unwrap();
+            assert_eq!(next.url, Url::parse(target).unwrap(), "{location}");
+            assert_eq!(next.same_origin, same_origin, "{location}");
+        }
+    }
+
+    #[test]
+    fn only_redirects_redirect() {
+        let url = Url::parse("http://h/").unwrap();
+        for status in [200, 201, 206, 300, 304, 305, 306, 404] {
+            let head = head(status, &[("Location", "/x")]);
+            assert_eq!(follow(&url, &head, &Rules::default()).unwrap(), None, "{status}");
+        }
+        for status in [301, 302, 303, 307, 308] {
+            let head = head(status, &[("Location", "/x")]);
+            assert!(follow(&url, &head, &Rules::default()).unwrap().is_some(), "{status}");
+        }
+    }
+
+    #[test]
+    fn credentials_neither_arrive_nor_travel() {
+        for location in ["http://eve:pw@h/x", "//eve:pw@h/x", "/x", "http:\\\\eve:pw@h/x"] {
+            let next = from("http://me:secret@h/a", location).unwrap().unwrap();
+            assert_eq!(next.url.credentials(), None, "{location}");
+            assert!(next.same_origin, "{location}");
+        }
+    }
+
+    #[test]
+    fn unusable_locations_are_redirect_errors_without_secrets() {
+        let url = Url::parse("https://me:secret@h/a?token=secret").unwrap();
+        let cases: [&[(&str, &str)]; 7] = [
+            &[],
+            &[("Location", "")],
+            &[("Location", "/a"), ("Location", "/b")],
+            &[("Location", "ftp://secret@h/x")],
+            &[("Location", "javascript:secret")],
+            &[("Location", "https://h:99999/secret")],
+            &[("Location", "http://h/?secret")],
+        ];
+        for fields in cases {
+            let error = follow(&url, &head(301, fields), &Rules::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Redirect, "{fields:?}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn downgrade_needs_permission() {
+        let url = Url::parse("https://h/a").unwrap();
+        let head = head(301, &[("Location", "http://h/a")]);
+        let error = follow(&url, &head, &Rules::default()).unwrap_err();
+        assert!(error.to_string().contains("--allow-downgrade"), "{error}");
+        let next = follow(&url, &head, &Rules { allow_downgrade: true }).unwrap().unwrap();
+        assert!(!next.same_origin);
+    }
+
+    #[test]
+    fn fields_that_stay_with_their_origin() {
+        assert!(sensitive("authorization") && sensitive("COOKIE"));
+        assert!(sensitive("Proxy-Authorization") && !sensitive("User-Agent"));
+    }
+}
