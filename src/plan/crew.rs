@@ -1,0 +1,175 @@
+//! The workers as the plan sees them: who runs, who is proven, what each connection measures. Owns
+//! this table; must not know spans.
+
+use super::ConnectionId;
+use super::meter::Meter;
+use super::retry;
+use crate::base::ErrorKind;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A replaced connection reports its end within this time; a later failure is one of its own.
+const REPLACED_WITHIN: Duration = Duration::from_secs(2);
+
+/// All workers that were ever seen.
+#[derive(Debug, Default)]
+pub(super) struct Crew {
+    members: BTreeMap<ConnectionId, Member>,
+    running: u32,
+    /// Time to first byte of the connection that measured last, for those that have not.
+    tau: Option<Duration>,
+    /// What the last connection took to be made.
+    setup: Duration,
+}
+
+/// One worker.
+#[derive(Debug, Default)]
+pub(super) struct Member {
+    pub(super) meter: Meter,
+    /// Between its first question and [`Next::Retire`](super::Next::Retire).
+    pub(super) is_running: bool,
+    /// Has a connection, as far as is known.
+    pub(super) is_connected: bool,
+    /// This connection has completed an answer and stayed open.
+    pub(super) is_kept_alive: bool,
+    /// Bytes of its last request.
+    pub(super) last_bytes: Option<u64>,
+    /// Its connection ends with the present answer, or has been told to.
+    pub(super) will_close: bool,
+    /// Asked for work and got none.
+    pub(super) is_idle: bool,
+    /// Works on the span ahead though the one before is not reported as finished.
+    pub(super) has_started_ahead: bool,
+    /// Its last span failed without a byte delivered. It pauses, leaves holes to others and does
+    /// not steal: one that the server refuses, while it serves the rest, would otherwise spend the
+    /// budget of one span after the other.
+    pub(super) setback: Option<Setback>,
+    replaced_at: Option<Duration>,
+}
+
+/// A connection's own failures, beside those of the spans it tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setback {
+    /// Spans in a row that failed without a byte delivered.
+    failures: u32,
+    /// When it may try again.
+    pub(super) ready_at: Duration,
+}
+
+impl Crew {
+    /// The worker; one that was never seen is new.
+    pub(super) fn member(&mut self, id: ConnectionId) -> &mut Member {
+        self.members.entry(id).or_default()
+    }
+
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Member> {
+        self.members.get(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Member)> {
+        self.members.iter().map(|(&id, member)| (id, member))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Member)> {
+        self.members.iter_mut().map(|(&id, member)| (id, member))
+    }
+
+    pub(super) fn is_proven(&self, id: ConnectionId) -> bool {
+        self.get(id).is_none_or(|member| member.setback.is_none())
+    }
+
+    /// Workers that run and are proven.
+    pub(super) fn proven(&self) -> u32 {
+        let proven = |member: &&Member| member.is_running && member.setback.is_none();
+        count(self.members.values().filter(proven).count())
+    }
+
+    pub(super) fn running(&self) -> u32 {
+        self.running
+    }
+
+    /// The worker asks, or is known to work.
+    pub(super) fn run(&mut self, id: ConnectionId) {
+        let member = self.members.entry(id).or_default();
+        self.running += u32::from(!member.is_running);
+        member.is_running = true;
+    }
+
+    /// The worker ends.
+    pub(super) fn retire(&mut self, id: ConnectionId) {
+        let member = self.members.entry(id).or_default();
+        self.running -= u32::from(member.is_running);
+        (member.is_running, member.is_idle) = (false, false);
+        member.setback = None;
+        member.on_gone();
+    }
+
+    pub(super) fn on_connected(&mut self, id: ConnectionId, setup: Duration) {
+        self.setup = setup;
+        let member = self.member(id);
+        (member.is_connected, member.is_kept_alive, member.will_close) = (true, false, false);
+    }
+
+    /// From the wish for a new connection to its first byte.
+    pub(super) fn reach(&self) -> Duration {
+        self.setup + self.tau.unwrap_or_default()
+    }
+
+    /// Workers other than `id` whose connection stands.
+    pub(super) fn connected_beside(&self, id: ConnectionId) -> u32 {
+        let others = self.iter().filter(|(other, member)| *other != id && member.is_connected);
+        count(others.count())
+    }
+
+    /// Notes that the worker's first byte came, and what that says of the path.
+    pub(super) fn on_first_byte(&mut self, now: Duration, id: ConnectionId, start: u64) {
+        let member = self.member(id);
+        member.meter.on_first_byte(now, start);
+        let tau = member.meter.tau();
+        self.tau = tau.or(self.tau);
+    }
+
+    /// Time to first byte of this worker, or of whoever knows; `None`: nobody does.
+    pub(super) fn tau(&self, id: ConnectionId) -> Option<Duration> {
+        self.get(id).and_then(|member| member.meter.tau()).or(self.tau)
+    }
+
+    /// Time to first byte where any connection's will do.
+    pub(super) fn tau_any(&self) -> Duration {
+        self.tau.unwrap_or_default()
+    }
+}
+
+impl Member {
+    /// Pauses like a span that failed, but by its own count, and at least for `wait_min`.
+    pub(super) fn set_back(&mut self, now: Duration, kind: ErrorKind, wait_min: Duration) {
+        let failures = self.setback.map_or(0, |setback| setback.failures).saturating_add(1);
+        let wait = retry::wait_after(kind, failures).unwrap_or_default().max(wait_min);
+        self.setback = Some(Setback { failures, ready_at: now.saturating_add(wait) });
+    }
+
+    /// The connection is gone.
+    pub(super) fn on_gone(&mut self) {
+        self.meter.on_idle();
+        (self.is_connected, self.is_kept_alive) = (false, false);
+        (self.has_started_ahead, self.will_close) = (false, false);
+    }
+
+    pub(super) fn replace(&mut self, now: Duration) {
+        self.replaced_at = Some(now);
+    }
+
+    /// Whether the failure that is being reported is our own doing.
+    pub(super) fn take_replaced(&mut self, now: Duration) -> bool {
+        let replaced_at = self.replaced_at.take();
+        replaced_at.is_some_and(|at| now.saturating_sub(at) <= REPLACED_WITHIN)
+    }
+
+    pub(super) fn is_being_replaced(&self, now: Duration) -> bool {
+        self.replaced_at.is_some_and(|at| now.saturating_sub(at) <= REPLACED_WITHIN)
+    }
+}
+
+fn count(workers: usize) -> u32 {
+    u32::try_from(workers).expect("worker ids are 32 bits wide")
+}

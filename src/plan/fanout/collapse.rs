@@ -1,0 +1,80 @@
+//! What is done when the origin throttles after a burst: back off, freeze, and come back with care.
+//! Must not know how connections are counted while all is well.
+
+use super::{Change, Count, Phase, Sample, probe_window};
+use crate::plan::decision::Choice;
+use crate::plan::window::{Mean, Window};
+use std::time::Duration;
+
+/// The origin has collapsed if two windows in a row bring less than this share of the best one.
+/// Punishments leave a hundredth (2.3 GB/s became 0.1 to 1 MB/s, huggingface_hub #4893), while
+/// paths that get slower mostly stay within a factor of ten.
+const COLLAPSE_SHARE: f64 = 0.1;
+/// What is kept of the connections then: browsers open six, and no origin punishes that.
+pub(super) const COLLAPSED_MAX: u32 = 4;
+/// It has recovered when as much of its rate per connection is back, or after that long.
+const RECOVERY_SHARE: f64 = 0.5;
+const FREEZE_MAX: Duration = Duration::from_secs(180);
+
+impl Count {
+    /// The rate has fallen far below what it was, for no reason of ours.
+    pub(super) fn look_for_collapse(
+        &mut self,
+        sample: &Sample,
+        mean: Mean,
+    ) -> Option<(Phase, Option<Change>)> {
+        let (best, count) = *self.best.get_or_insert((mean.rate, self.target));
+        if mean.rate > best {
+            self.best = Some((mean.rate, self.target));
+        }
+        let is_poor = mean.rate < COLLAPSE_SHARE * best && !sample.is_disk_bound;
+        self.poor_windows = if is_poor { self.poor_windows + 1 } else { 0 };
+        if self.poor_windows < 2 || self.target == 1 {
+            return None;
+        }
+        self.poor_windows = 0;
+        let from = self.target;
+        let text = format!(
+            "{:.0} % of the best rate is left, which {count} connections made",
+            mean.rate / best * 100.0
+        );
+        self.target = (self.target / 2).clamp(1, COLLAPSED_MAX);
+        let check = Some((mean.rate, from));
+        let frozen = Phase::Frozen { since: sample.now, window: Window::default(), check };
+        Some((frozen, Some((Choice::Collapse, format!("{}: {text}", self.target)))))
+    }
+
+    pub(super) fn frozen(
+        &mut self,
+        sample: &Sample,
+        since: Duration,
+        mut window: Window,
+        check: Option<(f64, u32)>,
+    ) -> (Phase, Option<Change>) {
+        if sample.now > since + sample.reach + 2 * sample.tau {
+            window.add(sample.bytes, sample.elapsed);
+        }
+        if window.lasted() < probe_window(sample) {
+            return (Phase::Frozen { since, window, check }, None);
+        }
+        let rate = window.mean().rate;
+        if let Some((before, from)) = check {
+            if rate < 0.75 * before {
+                // Each connection brings as much as before: the path has become slow, and the
+                // origin counts nothing.
+                self.best = None;
+                let change = self.set(from, "fewer are worse: the path has changed".into());
+                return (self.start_hold(sample.now), change);
+            }
+            self.was_throttled = true;
+        }
+        let (best, count) = self.best.unwrap_or((rate, self.target));
+        let expected = best / f64::from(count) * f64::from(self.target);
+        if rate >= RECOVERY_SHARE * expected || sample.now > since + FREEZE_MAX {
+            self.tolerance.set(sample.now, self.target);
+            self.best = None;
+            return (self.start_hold(sample.now), None);
+        }
+        (Phase::Frozen { since, window: Window::default(), check: None }, None)
+    }
+}

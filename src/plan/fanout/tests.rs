@@ -1,0 +1,168 @@
+//! The count law against servers that are one function: connections in, bytes per second out.
+
+use super::collapse::COLLAPSED_MAX;
+use super::*;
+
+const TICK: Duration = Duration::from_millis(50);
+const MB: f64 = 1e6;
+
+struct Bench {
+    count: Count,
+    now: Duration,
+    tau: Duration,
+    remaining_bytes: u64,
+    is_disk_bound: bool,
+    changes: Vec<Change>,
+}
+
+impl Bench {
+    fn new(tau_ms: u64) -> Self {
+        let tau = Duration::from_millis(tau_ms);
+        let mut count = Count::new(Fanout::Auto { max: 64 });
+        count.on_start(Duration::ZERO, tau);
+        let (now, remaining_bytes) = (Duration::ZERO, 1 << 40);
+        Self { count, now, tau, remaining_bytes, is_disk_bound: false, changes: Vec::new() }
+    }
+
+    /// Runs on; the connections are there at once and bring `rate` together.
+    fn run(&mut self, seconds: f64, rate: impl Fn(u32) -> f64) -> u32 {
+        let end = self.now + Duration::from_secs_f64(seconds);
+        while self.now < end {
+            self.now += TICK;
+            let flowing = self.count.target();
+            let sample = Sample {
+                now: self.now,
+                elapsed: TICK,
+                bytes: u64::from(ceil(rate(flowing) * TICK.as_secs_f64())),
+                flowing,
+                reach: 2 * self.tau,
+                tau: self.tau,
+                remaining_bytes: self.remaining_bytes,
+                is_disk_bound: self.is_disk_bound,
+            };
+            self.changes.extend(self.count.on_tick(&sample));
+        }
+        self.count.target()
+    }
+}
+
+/// So much for each connection, and so much for all.
+fn capped(each: f64, all: f64) -> impl Fn(u32) -> f64 {
+    move |connections| (f64::from(connections) * each).min(all)
+}
+
+#[test]
+fn a_fixed_count_never_moves() {
+    let mut bench = Bench::new(20);
+    bench.count = Count::new(Fanout::Fixed(7));
+    assert_eq!(bench.run(30.0, capped(MB, 1000.0 * MB)), 7);
+    assert!(bench.changes.is_empty() && !bench.count.is_auto());
+    assert_eq!(bench.count.on_push_back(bench.now, 3, false), None);
+    assert_eq!(bench.count.target(), 7);
+}
+
+#[test]
+fn the_start_grows_with_the_distance() {
+    let starts = [0, 1, 20, 150].map(|tau_ms| Bench::new(tau_ms).count.target());
+    assert_eq!(starts, [4, 4, 8, 16]);
+}
+
+#[test]
+fn a_cap_per_connection_is_met_with_many_within_two_seconds() {
+    for tau_ms in [1, 20, 150] {
+        let found = Bench::new(tau_ms).run(2.0, capped(5.0 * MB, 125.0 * MB));
+        assert!((25..=64).contains(&found), "{found} connections at {tau_ms} ms");
+    }
+}
+
+#[test]
+fn what_one_connection_fills_gets_few() {
+    let mut bench = Bench::new(2);
+    let found = bench.run(2.0, capped(1000.0 * MB, 125.0 * MB));
+    assert!(found <= 8, "{found} connections");
+    assert!(bench.run(120.0, capped(1000.0 * MB, 125.0 * MB)) <= 4);
+    assert!(!bench.count.still_pays());
+}
+
+#[test]
+fn the_knee_is_found_from_both_sides() {
+    let mut bench = Bench::new(2);
+    bench.run(120.0, capped(25.0 * MB, 200.0 * MB));
+    let found = bench.count.target();
+    assert!((8..=11).contains(&found), "{found} connections");
+    // The link widens.
+    bench.run(60.0, capped(25.0 * MB, 800.0 * MB));
+    assert!(bench.count.target() >= 24, "{} connections", bench.count.target());
+}
+
+#[test]
+fn a_disk_that_is_the_bound_gets_no_more_connections() {
+    let mut bench = Bench::new(2);
+    bench.is_disk_bound = true;
+    bench.run(20.0, capped(5.0 * MB, 125.0 * MB));
+    assert!(bench.count.target() <= START_NEAR, "{:?}", bench.changes);
+}
+
+#[test]
+fn the_end_is_no_time_for_growth() {
+    let mut bench = Bench::new(20);
+    bench.remaining_bytes = 16 << 20;
+    assert_eq!(bench.run(1.0, capped(50.0 * MB, 1000.0 * MB)), START_FAR);
+}
+
+#[test]
+fn push_back_caps_until_it_is_forgotten() {
+    let mut bench = Bench::new(20);
+    let rate = capped(5.0 * MB, 1000.0 * MB);
+    bench.run(0.4, &rate);
+    let change = bench.count.on_push_back(bench.now, 4, false).expect("the server refused");
+    assert_eq!((change.0, bench.count.target()), (Choice::Cap, 4));
+    assert_eq!(bench.run(50.0, &rate), 4);
+    assert!(bench.run(15.0, &rate) > 4, "a minute later it is tried again");
+}
+
+#[test]
+fn a_collapse_leaves_four_and_freezes() {
+    let mut bench = Bench::new(20);
+    bench.run(5.0, capped(10.0 * MB, 200.0 * MB));
+    assert!(bench.count.target() >= 16);
+    // A hundredth is left, whoever asks.
+    bench.run(20.0, |_| 2.0 * MB);
+    assert_eq!(bench.count.target(), COLLAPSED_MAX);
+    assert!(bench.count.was_throttled());
+    assert!(bench.changes.iter().any(|change| change.0 == Choice::Collapse));
+    // It is over, and not tried again soon.
+    bench.run(60.0, capped(10.0 * MB, 200.0 * MB));
+    assert_eq!(bench.count.target(), COLLAPSED_MAX);
+}
+
+#[test]
+fn a_path_that_became_slow_is_no_collapse() {
+    let mut bench = Bench::new(20);
+    bench.run(5.0, capped(10.0 * MB, 200.0 * MB));
+    let before = bench.count.target();
+    // Each connection brings a twentieth: fewer are worse.
+    bench.run(10.0, capped(0.5 * MB, 200.0 * MB));
+    assert!(bench.count.target() >= before, "{:?}", bench.changes);
+    assert!(!bench.count.was_throttled());
+}
+
+#[test]
+fn noise_alone_adds_few() {
+    let mut bench = Bench::new(2);
+    let noise = |tick: u128| 1.0 + 0.3 * f64::from((tick * 7919 % 13) as u8) / 6.0 - 0.3;
+    for _ in 0..400 {
+        let tick = bench.now.as_millis() / 50;
+        bench.run(0.05, |_| 100.0 * MB * noise(tick));
+    }
+    assert!(bench.count.target() <= 12, "{:?}", bench.changes);
+}
+
+#[test]
+fn where_more_are_worse_there_is_one() {
+    let mut bench = Bench::new(15);
+    // Each connection beyond the first costs four percent.
+    let crowded = |connections: u32| 80.0 * MB / (1.0 + 0.04 * f64::from(connections - 1));
+    bench.run(20.0, crowded);
+    assert_eq!(bench.count.target(), 1, "{:?}", bench.changes);
+}

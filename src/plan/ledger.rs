@@ -1,0 +1,639 @@
+//! Who owns which byte of the file. Owns the partition; must not know why a span changes hands.
+//!
+//! States of a byte:
+//! * unassigned: a *hole* (came back from a connection), ready or resting until a time; or in the
+//!   *tail*, which nobody was ever given. The tail is one number, so that a file of a pebibyte
+//!   costs as little as a small one.
+//! * leased: one connection fetches it, now or as its next span (*ahead*). A second connection may
+//!   have a *shadow* of a lease: it fetches the same bytes without owning them.
+//! * written: at its place, for good. Islands of written bytes may lie inside a lease.
+//!
+//! unassigned -> leased -> written, and back from leased to unassigned when a connection fails.
+//! When the owner of a shadowed lease fails, the shadow becomes a lease.
+
+use super::ConnectionId;
+use crate::base::span::{Span, SpanSet};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The partition of one file.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    total_bytes: u64,
+    align_bytes: u64,
+    /// `[tail, total_bytes)` was never handed out.
+    tail: u64,
+    /// Holes that may be handed out, by their first byte.
+    ready: BTreeMap<u64, Hole>,
+    /// Holes in backoff, by the time they become ready and their first byte.
+    resting: BTreeMap<(Duration, u64), Hole>,
+    /// Bytes in `ready` and `resting`.
+    hole_bytes: u64,
+    /// What connections receive.
+    leases: BTreeMap<ConnectionId, Lease>,
+    /// What they have asked for beyond that, and not started to receive.
+    aheads: BTreeMap<ConnectionId, Lease>,
+    shadows: BTreeMap<ConnectionId, Shadow>,
+    written: SpanSet,
+}
+
+/// Which of a connection's two places a lease takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Now,
+    Ahead,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    end: u64,
+    failures: u32,
+}
+
+/// A span in the hands of a connection.
+#[derive(Debug)]
+pub(super) struct Lease {
+    span: Span,
+    /// First byte the connection has not taken into a buffer yet, as far as is known.
+    claimed_to: u64,
+    /// Consecutive failures of this stretch without a written byte.
+    failures: u32,
+    /// Whether this connection has written a byte of it.
+    has_delivered: bool,
+    /// Who has been told to ask for the upper part.
+    proposal: Option<Proposal>,
+    /// Whether its end was taken away: the connection's answer runs on behind it.
+    is_cut: bool,
+    /// Whether a shadow of it exists or existed: its bytes may arrive twice.
+    is_hedged: bool,
+    /// Whether its connection has been told that others delivered all of it.
+    is_aborted: bool,
+}
+
+/// Bytes of another connection's lease that this one fetches too.
+#[derive(Debug)]
+struct Shadow {
+    /// `None` once the victim has finished.
+    victim: Option<ConnectionId>,
+    span: Span,
+    is_aborted: bool,
+}
+
+/// A steal under negotiation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proposal {
+    pub(super) thief: ConnectionId,
+    /// How many proposals the thief has made in a row, this one included.
+    pub(super) tries: u32,
+}
+
+impl Lease {
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(super) fn has_delivered(&self) -> bool {
+        self.has_delivered
+    }
+
+    pub(super) fn proposal(&self) -> Option<Proposal> {
+        self.proposal
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Whether its bytes belong to this connection alone, to its end, and nobody negotiates for
+    /// them.
+    pub(super) fn is_undisputed(&self) -> bool {
+        self.proposal.is_none() && !self.is_hedged && !self.is_cut
+    }
+
+    /// Whether somebody else may take a part of it.
+    pub(super) fn is_divisible(&self) -> bool {
+        self.proposal.is_none() && !self.is_hedged
+    }
+
+    /// What the connection could still give away.
+    pub(super) fn unclaimed(&self) -> Span {
+        Span::new(self.claimed_to, self.span.end())
+    }
+
+    /// A position outside of the span is a sample of an earlier one, and a lower one is late.
+    fn claim(&mut self, to: u64) {
+        if to <= self.span.end() {
+            self.claimed_to = self.claimed_to.max(to);
+        }
+    }
+}
+
+impl Ledger {
+    /// All of the file unassigned.
+    pub(super) fn new(total_bytes: u64, align_bytes: u64) -> Self {
+        assert!(align_bytes > 0, "alignment is at least 1");
+        Self {
+            total_bytes,
+            align_bytes,
+            tail: 0,
+            ready: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            hole_bytes: 0,
+            leases: BTreeMap::new(),
+            aheads: BTreeMap::new(),
+            shadows: BTreeMap::new(),
+            written: SpanSet::new(),
+        }
+    }
+
+    pub(super) fn written_bytes(&self) -> u64 {
+        self.written.covered()
+    }
+
+    pub(super) fn remaining_bytes(&self) -> u64 {
+        self.total_bytes - self.written.covered()
+    }
+
+    /// Leases and the spans that what is unassigned will make, a lower bound.
+    pub(super) fn pieces(&self, request_bytes: u64) -> u64 {
+        let holes = (self.ready.len() + self.resting.len()) as u64;
+        let holes = holes.max(self.hole_bytes.div_ceil(request_bytes));
+        let tail = (self.total_bytes - self.tail).div_ceil(request_bytes);
+        (self.leases.len() + self.aheads.len() + self.shadows.len()) as u64 + holes + tail
+    }
+
+    /// Bytes that nobody fetches.
+    pub(super) fn unassigned_bytes(&self) -> u64 {
+        self.hole_bytes + (self.total_bytes - self.tail)
+    }
+
+    /// Bytes that have not come yet, as far as is known. Looks at each lease.
+    pub(super) fn unreceived_bytes(&self) -> u64 {
+        let leased: u64 = self.leases.values().map(|lease| lease.unclaimed().len()).sum();
+        let ahead: u64 = self.aheads.values().map(|lease| lease.span.len()).sum();
+        self.unassigned_bytes() + leased + ahead
+    }
+
+    pub(super) fn lease(&self, connection: ConnectionId) -> Option<&Lease> {
+        self.leases.get(&connection)
+    }
+
+    pub(super) fn lease_count(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// What of the connection's span has not been delivered, from its first gap on.
+    pub(super) fn undelivered(&self, lease: &Lease) -> Span {
+        let end = lease.span.end();
+        let start = self.written.first_gap(lease.span).map_or(end, Span::start);
+        Span::new(start, end)
+    }
+
+    pub(super) fn ahead(&self, connection: ConnectionId) -> Option<&Lease> {
+        self.aheads.get(&connection)
+    }
+
+    /// What the connection receives, its own or a shadow.
+    pub(super) fn receiving(&self, connection: ConnectionId) -> Option<Span> {
+        let own = self.leases.get(&connection).map(|lease| lease.span);
+        own.or_else(|| self.shadows.get(&connection).map(|shadow| shadow.span))
+    }
+
+    /// The spans ahead, which nobody has started on.
+    pub(super) fn aheads(&self) -> impl Iterator<Item = (ConnectionId, &Lease)> {
+        self.aheads.iter().map(|(&connection, lease)| (connection, lease))
+    }
+
+    pub(super) fn leases(&self) -> impl Iterator<Item = (ConnectionId, &Lease)> {
+        self.leases.iter().map(|(&connection, lease)| (connection, lease))
+    }
+
+    /// When the first resting hole becomes ready.
+    pub(super) fn next_ready_at(&self) -> Option<Duration> {
+        self.resting.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    /// Leases the start of the tail as `span`, which the connection has asked for already.
+    pub(super) fn adopt(&mut self, connection: ConnectionId, span: Span) {
+        assert_eq!(span.start(), self.tail, "an adopted span starts where nothing was handed out");
+        assert!(!span.is_empty() && span.end() <= self.total_bytes, "{span} is not of this file");
+        self.tail = span.end();
+        self.grant(connection, Slot::Now, span, 0);
+    }
+
+    /// Holes whose time has come become ready; each one moves once, so this is amortised.
+    pub(super) fn wake(&mut self, now: Duration) {
+        while let Some(entry) = self.resting.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((_, start), hole) = entry.remove_entry();
+            self.ready.insert(start, hole);
+        }
+    }
+
+    /// Leases the lowest ready hole, `bytes_max` of it at most.
+    pub(super) fn lease_hole(
+        &mut self,
+        connection: ConnectionId,
+        slot: Slot,
+        bytes_max: u64,
+    ) -> Option<Span> {
+        let (start, hole) = self.ready.pop_first()?;
+        let (span, rest) = Span::new(start, hole.end).split_at(start.saturating_add(bytes_max));
+        if !rest.is_empty() {
+            self.ready.insert(rest.start(), hole);
+        }
+        self.hole_bytes -= span.len();
+        self.grant(connection, slot, span, hole.failures);
+        Some(span)
+    }
+
+    /// Leases the start of the tail, `bytes_max` of it at most. Every hole lies below the tail, so
+    /// holes go first wherever the lowest bytes are wanted.
+    pub(super) fn lease_tail(
+        &mut self,
+        connection: ConnectionId,
+        slot: Slot,
+        bytes_max: u64,
+    ) -> Option<Span> {
+        let tail = Span::new(self.tail, self.total_bytes);
+        let (span, rest) = tail.split_at(self.tail.saturating_add(bytes_max));
+        if span.is_empty() {
+            return None;
+        }
+        self.tail = rest.start();
+        self.grant(connection, slot, span, 0);
+        Some(span)
+    }
+
+    /// The connection has taken everything of its span below `to` into buffers. Stale samples are
+    /// ignored: positions are read beside the lock.
+    pub(super) fn claim(&mut self, connection: ConnectionId, to: u64) {
+        if let Some(lease) = self.leases.get_mut(&connection) {
+            lease.claim(to);
+        }
+    }
+
+    /// `span`, of the connection's lease or shadow, is at its place; answers how many of its bytes
+    /// were not before. Bytes of a lease that never had a shadow are all new.
+    pub(super) fn write(&mut self, connection: ConnectionId, span: Span) -> u64 {
+        assert!(self.is_aligned(span), "{span} is not aligned to {}", self.align_bytes);
+        let holder = self.receiving(connection).expect("who writes has a lease");
+        assert!(holder.covers(span), "{span} is written outside of the lease {holder}");
+        let new_bytes = self.written.insert(span);
+        let owner = self.shadows.get(&connection).map_or(Some(connection), |shadow| shadow.victim);
+        if let Some(lease) = owner.and_then(|owner| self.leases.get_mut(&owner)) {
+            let is_shared = lease.is_hedged;
+            assert!(is_shared || new_bytes == span.len(), "{span} is written a second time");
+            lease.failures = if new_bytes > 0 { 0 } else { lease.failures };
+            if owner == Some(connection) {
+                lease.claim(span.end());
+                lease.has_delivered |= !span.is_empty();
+            }
+        }
+        new_bytes
+    }
+
+    /// The connection has written all of its span; or all below a cut it has agreed to and that the
+    /// thief has not reported yet, and then the rest is a hole, ready at once. Answers with the
+    /// span ahead, which takes its place.
+    pub(super) fn finish(&mut self, connection: ConnectionId) -> Option<Span> {
+        if let Some(shadow) = self.shadows.remove(&connection) {
+            let gap = self.written.first_gap(shadow.span);
+            assert_eq!(gap, None, "{connection} finished its hedge with a gap");
+            return None;
+        }
+        let lease = self.leases.remove(&connection).expect("who finishes has a lease");
+        if let Some(gap) = self.written.first_gap(lease.span) {
+            let cut = lease.proposal.is_some() && gap.end() == lease.span.end();
+            assert!(cut, "{connection} finished {} without writing {gap}", lease.span);
+            self.dig(gap, lease.failures, Duration::ZERO);
+        }
+        if let Some((_, shadow)) = self.shadow_of(connection) {
+            shadow.victim = None;
+        }
+        let ahead = self.aheads.remove(&connection)?;
+        let span = ahead.span;
+        self.leases.insert(connection, ahead);
+        Some(span)
+    }
+
+    /// Takes the connection's lease away; each gap in it becomes a hole that rests until
+    /// `ready_at`, unless another connection has a shadow of it and now owns it. What it had asked
+    /// for ahead is free at once, without a penalty.
+    pub(super) fn release(&mut self, connection: ConnectionId, failures: u32, ready_at: Duration) {
+        self.release_ahead(connection);
+        if self.shadows.remove(&connection).is_some() {
+            return;
+        }
+        let mut lease = self.leases.remove(&connection).expect("who fails has a lease");
+        let heir = self.shadow_of(connection).map(|(heir, shadow)| (heir, shadow.span));
+        let inherited =
+            heir.map_or(Span::new(lease.span.end(), lease.span.end()), |(_, span)| span);
+        let mut rest = Span::new(lease.span.start(), inherited.start());
+        while let Some(gap) = self.written.first_gap(rest) {
+            self.dig(gap, failures, ready_at);
+            rest = Span::new(gap.end(), rest.end());
+        }
+        if let Some((heir, span)) = heir {
+            let shadow = self.shadows.remove(&heir).expect("found above");
+            (lease.span, lease.claimed_to) = (span, span.start());
+            (lease.proposal, lease.is_aborted) = (None, shadow.is_aborted);
+            lease.has_delivered = false;
+            self.leases.insert(heir, lease);
+        }
+    }
+
+    /// Takes back what the connection has asked for ahead; answers whether there was any.
+    pub(super) fn release_ahead(&mut self, connection: ConnectionId) -> bool {
+        let Some(ahead) = self.aheads.remove(&connection) else { return false };
+        self.dig(ahead.span, ahead.failures, Duration::ZERO);
+        true
+    }
+
+    /// The connection fetches the unwritten end of the victim's lease too. `None` if there is none.
+    pub(super) fn shadow(&mut self, victim: ConnectionId, hedger: ConnectionId) -> Option<Span> {
+        assert_eq!(self.receiving(hedger), None, "{hedger} holds a span already");
+        let lease = self.leases.get_mut(&victim).expect("a victim has a lease");
+        assert!(lease.is_divisible(), "one hedge or steal at a time");
+        let start = self.written.first_gap(lease.span)?.start();
+        let span = Span::new(start, lease.span.end());
+        lease.is_hedged = true;
+        self.shadows.insert(hedger, Shadow { victim: Some(victim), span, is_aborted: false });
+        Some(span)
+    }
+
+    /// Connections whose bytes others have delivered; each is named once.
+    pub(super) fn delivered_by_others(&mut self) -> Vec<ConnectionId> {
+        let written = &self.written;
+        let shadows = self.shadows.iter_mut();
+        let shadows = shadows.map(|(&id, shadow)| (id, shadow.span, &mut shadow.is_aborted));
+        let leases = self.leases.iter_mut().filter(|(_, lease)| lease.is_hedged);
+        let leases = leases.map(|(&id, lease)| (id, lease.span, &mut lease.is_aborted));
+        let mut over = Vec::new();
+        for (connection, span, is_aborted) in shadows.chain(leases) {
+            if !*is_aborted && written.covers(span) {
+                *is_aborted = true;
+                over.push(connection);
+            }
+        }
+        over
+    }
+
+    /// Notes who negotiates for the upper part of the victim's span, or that nobody does any more.
+    pub(super) fn set_proposal(&mut self, victim: ConnectionId, proposal: Option<Proposal>) {
+        self.leases.get_mut(&victim).expect("a victim has a lease").proposal = proposal;
+    }
+
+    /// The victim ends at `new_end`, and the thief takes over what was above.
+    pub(super) fn split(
+        &mut self,
+        victim: ConnectionId,
+        new_end: u64,
+        thief: ConnectionId,
+    ) -> Span {
+        let lease = self.leases.get_mut(&victim).expect("a victim has a lease");
+        let (kept, taken) = lease.span.split_at(new_end);
+        assert!(!kept.is_empty() && !taken.is_empty(), "{new_end} does not cut {}", lease.span);
+        assert_eq!(self.written.first_gap(taken), Some(taken), "{victim} wrote what it gave up");
+        (lease.span, lease.is_cut) = (kept, true);
+        lease.claimed_to = lease.claimed_to.min(new_end);
+        let failures = lease.failures;
+        self.grant(thief, Slot::Now, taken, failures);
+        taken
+    }
+
+    /// Panics unless every byte is exactly one of written, leased or unassigned. Looks at
+    /// everything, so it is for tests and for the end of a transfer.
+    pub(super) fn invariants(&self) {
+        let holes = || {
+            let ready = self.ready.iter().map(|(&start, hole)| Span::new(start, hole.end));
+            let resting = self.resting.iter().map(|(&(_, start), hole)| (start, hole.end));
+            ready.chain(resting.map(|(start, end)| Span::new(start, end)))
+        };
+        let tail = Span::new(self.tail, self.total_bytes);
+        let mut owned = SpanSet::new();
+        for unwritten in holes().chain([tail]) {
+            let gap = self.written.first_gap(unwritten).unwrap_or(unwritten);
+            assert_eq!(gap, unwritten, "written bytes are not handed out");
+            assert_eq!(owned.insert(unwritten), unwritten.len(), "{unwritten} is owned twice");
+        }
+        assert!(holes().all(|hole| !hole.is_empty() && self.is_aligned(hole)), "holes align");
+        assert_eq!(holes().map(Span::len).sum::<u64>(), self.hole_bytes, "hole bytes add up");
+        for lease in self.leases.values().chain(self.aheads.values()) {
+            assert_eq!(owned.insert(lease.span), lease.span.len(), "{lease:?} is owned twice");
+            assert!(self.is_aligned(lease.span), "{lease:?} is not aligned");
+            assert!(lease.span.start() <= lease.claimed_to && lease.claimed_to <= lease.span.end());
+        }
+        for (hedger, shadow) in &self.shadows {
+            assert!(!self.leases.contains_key(hedger), "{hedger} holds two spans");
+            let victim = shadow.victim.map(|victim| &self.leases[&victim]);
+            assert!(victim.is_none_or(|lease| lease.is_hedged && lease.span.covers(shadow.span)));
+            assert!(victim.is_some() || self.written.covers(shadow.span), "an orphan with gaps");
+        }
+        for written in self.written.iter() {
+            owned.insert(written);
+        }
+        let all = Span::new(0, self.total_bytes);
+        assert_eq!(owned.first_gap(all), None, "a byte is lost");
+        assert_eq!(owned.covered(), self.total_bytes, "a byte lies outside of the file");
+    }
+
+    fn grant(&mut self, connection: ConnectionId, slot: Slot, span: Span, failures: u32) {
+        assert!(self.is_aligned(span), "{span} is not aligned to {}", self.align_bytes);
+        let lease = Lease {
+            span,
+            claimed_to: span.start(),
+            failures,
+            has_delivered: false,
+            proposal: None,
+            is_cut: false,
+            is_hedged: false,
+            is_aborted: false,
+        };
+        let leases = match slot {
+            Slot::Now => &mut self.leases,
+            Slot::Ahead => &mut self.aheads,
+        };
+        let earlier = leases.insert(connection, lease);
+        assert!(earlier.is_none(), "{connection} holds a span already: {earlier:?}");
+    }
+
+    /// At most a few shadows exist at a time: they cost bytes twice.
+    fn shadow_of(&mut self, victim: ConnectionId) -> Option<(ConnectionId, &mut Shadow)> {
+        let mut shadows = self.shadows.iter_mut();
+        let found = shadows.find(|(_, shadow)| shadow.victim == Some(victim));
+        found.map(|(&hedger, shadow)| (hedger, shadow))
+    }
+
+    fn dig(&mut self, gap: Span, failures: u32, ready_at: Duration) {
+        self.hole_bytes += gap.len();
+        self.resting.insert((ready_at, gap.start()), Hole { end: gap.end(), failures });
+    }
+
+    fn is_aligned(&self, span: Span) -> bool {
+        span.start().is_multiple_of(self.align_bytes)
+            && (span.end().is_multiple_of(self.align_bytes) || span.end() == self.total_bytes)
+    }
+}
+
+/// What a byte is, for comparison with a model.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Unassigned,
+    Leased(ConnectionId),
+    Written,
+}
+
+#[cfg(test)]
+impl Ledger {
+    pub(super) fn owner(&self, offset: u64) -> Owner {
+        if self.written.span_at(offset).is_some() {
+            return Owner::Written;
+        }
+        let mut leases = self.leases.iter().chain(&self.aheads);
+        let lease = leases.find(|(_, lease)| lease.span.contains(offset));
+        lease.map_or(Owner::Unassigned, |(&connection, _)| Owner::Leased(connection))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::size::MIB;
+
+    const A: ConnectionId = ConnectionId(1);
+    const B: ConnectionId = ConnectionId(2);
+    const NOW: Duration = Duration::ZERO;
+    const LATER: Duration = Duration::from_secs(1);
+
+    fn lowest(ledger: &mut Ledger, now: Duration, by: ConnectionId, bytes: u64) -> Option<Span> {
+        ledger.wake(now);
+        let hole = ledger.lease_hole(by, Slot::Now, bytes);
+        hole.or_else(|| ledger.lease_tail(by, Slot::Now, bytes))
+    }
+
+    fn leased(total_bytes: u64, bytes: u64) -> Ledger {
+        let mut ledger = Ledger::new(total_bytes, 4);
+        assert_eq!(lowest(&mut ledger, NOW, A, bytes), Some(Span::new(0, bytes)));
+        ledger
+    }
+
+    #[test]
+    fn the_lowest_ready_bytes_go_first() {
+        let mut ledger = leased(100, 16);
+        assert_eq!(lowest(&mut ledger, NOW, B, 16), Some(Span::new(16, 32)));
+        ledger.release(A, 1, LATER);
+        ledger.release(B, 1, NOW);
+        assert_eq!(lowest(&mut ledger, NOW, A, 8), Some(Span::new(16, 24)));
+        assert_eq!(ledger.next_ready_at(), Some(LATER));
+        assert_eq!(lowest(&mut ledger, LATER, B, 100), Some(Span::new(0, 16)));
+        ledger.invariants();
+    }
+
+    #[test]
+    fn gaps_between_written_islands_become_holes() {
+        let mut ledger = leased(30, 30);
+        ledger.write(A, Span::new(4, 8));
+        ledger.write(A, Span::new(12, 16));
+        ledger.release(A, 2, NOW);
+        ledger.invariants();
+        let gaps = [Span::new(0, 4), Span::new(8, 12), Span::new(16, 30)];
+        for gap in gaps {
+            assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(gap));
+            assert_eq!(ledger.lease(A).map(Lease::failures), Some(2));
+            ledger.write(A, gap);
+            ledger.finish(A);
+        }
+        assert_eq!((ledger.written_bytes(), ledger.remaining_bytes()), (30, 0));
+        assert_eq!(lowest(&mut ledger, NOW, A, 100), None);
+        ledger.invariants();
+    }
+
+    #[test]
+    fn a_written_byte_forgives_the_failures_before_it() {
+        let mut ledger = leased(100, 16);
+        ledger.release(A, 3, NOW);
+        lowest(&mut ledger, NOW, A, 16);
+        ledger.write(A, Span::new(12, 16));
+        assert_eq!(ledger.lease(A).map(Lease::failures), Some(0));
+    }
+
+    #[test]
+    fn failures_go_with_the_bytes_when_a_hole_or_a_lease_is_cut() {
+        let mut ledger = leased(100, 32);
+        ledger.release(A, 2, NOW);
+        assert_eq!(lowest(&mut ledger, NOW, A, 16), Some(Span::new(0, 16)));
+        assert_eq!(ledger.split(A, 8, B), Span::new(8, 16));
+        assert_eq!(ledger.lease(B).map(Lease::failures), Some(2));
+        ledger.write(B, Span::new(8, 16));
+        ledger.finish(B);
+        assert_eq!(lowest(&mut ledger, NOW, B, 16), Some(Span::new(16, 32)));
+        assert_eq!(ledger.lease(B).map(Lease::failures), Some(2));
+        ledger.invariants();
+    }
+
+    #[test]
+    fn a_victim_may_finish_before_its_thief_reports() {
+        let mut ledger = leased(32, 32);
+        ledger.set_proposal(A, Some(Proposal { thief: B, tries: 1 }));
+        ledger.write(A, Span::new(0, 16));
+        ledger.finish(A);
+        ledger.invariants();
+        assert_eq!(lowest(&mut ledger, NOW, B, 100), Some(Span::new(16, 32)));
+    }
+
+    #[test]
+    fn stale_samples_change_nothing() {
+        let mut ledger = leased(100, 16);
+        ledger.claim(A, 8);
+        for stale in [0, 4, 17, u64::MAX] {
+            ledger.claim(A, stale);
+        }
+        ledger.claim(B, 4);
+        assert_eq!(ledger.lease(A).map(Lease::unclaimed), Some(Span::new(8, 16)));
+    }
+
+    #[test]
+    #[should_panic(expected = "without writing 8..16")]
+    fn finishing_with_a_gap_is_our_bug() {
+        let mut ledger = leased(100, 16);
+        ledger.write(A, Span::new(0, 8));
+        ledger.finish(A);
+    }
+
+    #[test]
+    #[should_panic(expected = "is written a second time")]
+    fn writing_twice_is_our_bug() {
+        let mut ledger = leased(100, 16);
+        ledger.write(A, Span::new(0, 8));
+        ledger.write(A, Span::new(4, 12));
+    }
+
+    #[test]
+    #[should_panic(expected = "wrote what it gave up")]
+    fn giving_up_written_bytes_is_our_bug() {
+        let mut ledger = leased(100, 16);
+        ledger.write(A, Span::new(12, 16));
+        ledger.split(A, 8, B);
+    }
+
+    #[test]
+    fn ten_thousand_open_spans_of_a_pebibyte() {
+        let mut ledger = Ledger::new(1 << 50, 4096);
+        let connections = || (0..10_000).map(ConnectionId);
+        for connection in connections() {
+            lowest(&mut ledger, NOW, connection, MIB);
+        }
+        connections().for_each(|connection| ledger.release(connection, 1, LATER));
+        ledger.invariants();
+        assert_eq!(ledger.pieces(MIB), 1 << 30);
+        for connection in connections() {
+            let span = lowest(&mut ledger, LATER, connection, MIB).expect("a hole is ready");
+            assert_eq!(span, Span::with_len(u64::from(connection.0) * MIB, MIB));
+            ledger.write(connection, span);
+            ledger.finish(connection);
+        }
+        ledger.invariants();
+        assert_eq!(ledger.written_bytes(), 10_000 * MIB);
+    }
+}

@@ -1,0 +1,245 @@
+//! Rank 1: pure decisions about one transfer. Owns which connection fetches what, when a failure
+//! is retried, and when a transfer is over. Must not know sockets, files, HTTP, tokio or the clock.
+//!
+//! # The contract
+//!
+//! [`Transfer`] is a state machine behind the engine's lock. Events and questions go in with `now`,
+//! the time since the transfer's start; answers come out; nothing happens in between. `now` may
+//! come from several threads and be a little late: the plan goes by the latest time it has seen.
+//!
+//! A worker is one [`ConnectionId`]. It keeps its id when it reconnects, receives one span at a
+//! time, holds at most one more that is requested *ahead*, and connects only once it holds one, so
+//! that every failure is the failure of a span. Its loop:
+//!
+//! 1. [`Transfer::next`] says what to do. [`Next::Fetch`] leases a span. Before it connects, the
+//!    worker asks [`Transfer::address_order`] whom to, and reports [`Transfer::on_connected`].
+//! 2. It reports [`Transfer::on_requested`] and [`Transfer::on_first_byte`], and each delivery (a
+//!    block handed to the disk) with [`Transfer::on_written`], in any order.
+//! 3. When no more than [`Fetch::lead_bytes`] of the span are missing, it asks once for the next
+//!    one with [`Transfer::ahead`] and sends that request while the present answer still runs.
+//! 4. The span ends with [`Transfer::on_finished`] once all of it is delivered, which answers with
+//!    the span ahead, now the one being received; or with [`Transfer::on_failed`]. By then nothing
+//!    of it may be on its way to the disk any more that `on_written` does not know: the rest is
+//!    free for anybody at once. Back to 1, after a failure too; the plan knows what must wait.
+//!
+//! A worker whose span failed without a byte delivered pauses, and as long as another one is at
+//! work it gets only bytes that nobody has tried yet: the failure may be its own, as where a server
+//! limits connections, and holes are safer with a worker that has shown it can fetch.
+//!
+//! An idle worker may be told to steal: [`Next::Steal`] names a victim and a cut. The engine asks
+//! the victim, which either gives up everything from the cut on and ends there, or refuses because
+//! it has claimed bytes beyond it; the answer goes back with [`Transfer::on_steal`]. The victim may
+//! finish or fail between its answer and that call; the thief then gets what is free by then.
+//!
+//! Or it may be told to hedge: [`Next::Hedge`] names bytes that another connection is stuck in. The
+//! victim keeps its lease and goes on; the hedger delivers a shadow of it. [`Transfer::on_written`]
+//! says how many bytes were new. Once all is there, the slower side gets [`Action::Abort`].
+//!
+//! The tick, [`Transfer::on_tick`] every 50 to 100 ms, measures and answers with [`Action`]s. They
+//! may cross with the worker's own reports; each is a wish that a report made meanwhile outdates.
+//!
+//! # When to ask again
+//!
+//! * [`Next::WaitUntil`]: at that time, or earlier on one of the events below.
+//! * [`Next::Wait`]: after any `on_failed` or `on_ahead_refused`, after an `on_steal` of another
+//!   worker, when [`Transfer::is_complete`] has become true, and on every tick, after the workers'
+//!   positions went to [`Transfer::on_progress`].
+//! * [`Next::Done`], [`Next::Failed`]: never; the answer stays.
+//! * [`Next::Retire`]: the worker ends; its id may be started again when more are wanted.
+//! * [`Transfer::connections_wanted`]: on the same occasions.
+//!
+//! Every event costs O(log n) in the number of open spans, whatever the size of the file; only the
+//! tick, and the choice of a victim, look at each connection.
+
+mod crew;
+mod decision;
+mod endgame;
+mod fanout;
+mod ledger;
+mod limiter;
+mod meter;
+pub mod rate;
+pub mod retry;
+mod sizing;
+mod sources;
+mod tolerance;
+mod transfer;
+mod window;
+
+pub use decision::{Choice, Decision};
+pub use limiter::{Limiter, Totals};
+pub use sizing::first_request_bytes;
+pub use transfer::Transfer;
+
+use crate::base::ErrorKind;
+use crate::base::limits;
+use crate::base::span::Span;
+use std::fmt;
+use std::time::Duration;
+
+/// One worker of the engine, across its reconnects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u32);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// How much one request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestSize {
+    /// By measured goodput and time to first byte, and less towards the end.
+    Auto,
+    /// So many bytes, at least 1, rounded up to the alignment; with a fixed connection count never
+    /// more than an equal share of the file.
+    Fixed(u64),
+}
+
+/// How many connections there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fanout {
+    /// As many as measurably pay.
+    Auto {
+        /// But never more than this, at least 1.
+        max: u32,
+    },
+    /// So many, at least 1, as long as there is work for them.
+    Fixed(u32),
+}
+
+/// What the caller fixed for one transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Request size.
+    pub request: RequestSize,
+    /// Connection count.
+    pub fanout: Fanout,
+    /// Consecutive failures of one stretch that are forgiven while no byte of it gets written.
+    pub retries: u32,
+    /// Bytes of one write, a multiple of `align_bytes`: what large spans round to.
+    pub block_bytes: u64,
+    /// Every span starts at a multiple of this, at least 1, and ends at one or at the file's end.
+    pub align_bytes: u64,
+    /// Whether the next span's request may go out before the present one ends.
+    pub request_ahead: bool,
+    /// Largest span of an automatic request size, in bytes: bounds what a reset or a hash in file
+    /// order has to carry.
+    pub span_bytes_max: u64,
+    /// Addresses of the source, at least 1; they are numbered from 0.
+    pub addresses: u32,
+    /// Bytes that may be fetched twice to get round a stalled connection; 0 turns hedging off.
+    pub hedge_bytes_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request: RequestSize::Auto,
+            fanout: Fanout::Auto { max: limits::CONNECTIONS_AUTO_MAX },
+            retries: limits::RETRIES_DEFAULT,
+            block_bytes: limits::BLOCK_BYTES as u64,
+            align_bytes: limits::SPAN_ALIGN_BYTES,
+            request_ahead: true,
+            span_bytes_max: limits::SPAN_BYTES_AUTO_MAX,
+            addresses: 1,
+            hedge_bytes_max: limits::HEDGE_BYTES_MAX,
+        }
+    }
+}
+
+/// A span to fetch, leased to the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    /// The bytes.
+    pub span: Span,
+    /// When no more than this is missing, the worker asks once for the next span; 0: never.
+    pub lead_bytes: u64,
+}
+
+/// What a worker without a span does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Fetch this.
+    Fetch(Fetch),
+    /// Ask `victim` to end its span at `at`, and report with [`Transfer::on_steal`].
+    Steal {
+        /// Who would give up the upper part of its span.
+        victim: ConnectionId,
+        /// The proposed new end of the victim's span, an offset in the file.
+        at: u64,
+    },
+    /// Fetch these bytes too, which `victim` seems stuck in and keeps trying.
+    Hedge {
+        /// Whose bytes they are.
+        victim: ConnectionId,
+        /// The unwritten rest of its span.
+        span: Span,
+    },
+    /// Nothing before this time since the transfer's start, unless something happens.
+    WaitUntil(Duration),
+    /// Nothing until something happens.
+    Wait,
+    /// Fewer connections are wanted: close this one and end the worker.
+    Retire,
+    /// Every byte is written.
+    Done,
+    /// The transfer has given up.
+    Failed,
+}
+
+/// What a failure leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The unwritten rest is handed out again from `at` on, to this or another worker. The worker
+    /// may ask for its next span at once.
+    Retry {
+        /// Time since the transfer's start.
+        at: Duration,
+    },
+    /// The transfer fails with this failure.
+    GiveUp,
+}
+
+/// What went wrong with a request sent ahead, before a byte of its answer counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AheadFault {
+    /// The server closed the connection after the answer before.
+    Closed,
+    /// It answered with something else than the range asked for.
+    WrongAnswer(ErrorKind),
+}
+
+/// What the machine felt since the last tick.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pressure {
+    /// Some connection found no free block to receive into.
+    pub blocks_exhausted: bool,
+    /// As many writes are under way as the disk is given at a time.
+    pub writes_waiting: bool,
+    /// Share of the time the busiest engine thread was on a processor, 0 to 1.
+    pub cpu_busy: f64,
+}
+
+/// What the engine does to a connection that did not ask. One tick names each connection once at
+/// most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Shut this connection; its worker reports `on_failed(TimedOut)`, which counts no failure
+    /// against the span.
+    Replace(ConnectionId),
+    /// Its span ahead has been taken back: close the connection after the present answer.
+    TakeBack(ConnectionId),
+    /// Its bytes have been delivered by another one: stop and report `on_finished`.
+    Abort(ConnectionId),
+}
+
+impl Action {
+    /// Whom it is about.
+    pub fn connection(self) -> ConnectionId {
+        match self {
+            Action::Replace(id) | Action::TakeBack(id) | Action::Abort(id) => id,
+        }
+    }
+}

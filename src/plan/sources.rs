@@ -1,0 +1,239 @@
+//! Which address the next connection goes to. Owns the scores; must not know what an address is:
+//! mirrors are addresses of another source.
+
+use super::ConnectionId;
+use super::rate::smoothed;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A bad address rests for so long, twice as long each time it is bad again.
+const REST_MIN: Duration = Duration::from_secs(10);
+const REST_MAX: Duration = Duration::from_secs(300);
+/// An address whose connections run below this share of the best one's is bad.
+const BAD_SHARE: f64 = 0.25;
+/// Time constant of an address's goodput.
+const MEMORY: Duration = Duration::from_secs(2);
+/// So many connects in a row lost or failed make an address bad.
+const FAILURES_MAX: u32 = 2;
+
+/// The addresses of one source.
+#[derive(Debug)]
+pub(super) struct Sources {
+    addresses: Vec<Address>,
+    /// Where each connection is, and whom it was told to try first.
+    at: BTreeMap<ConnectionId, u32>,
+    tried: BTreeMap<ConnectionId, u32>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Address {
+    connections: u32,
+    /// Goodput of one connection there, bytes per second.
+    goodput: Option<f64>,
+    /// Since when connections are at work there.
+    measured_since: Option<Duration>,
+    failures: u32,
+    rests: u32,
+    resting_until: Duration,
+}
+
+impl Sources {
+    pub(super) fn new(addresses: u32) -> Self {
+        assert!(addresses > 0, "a source has an address");
+        let addresses = vec![Address::default(); addresses as usize];
+        Self { addresses, at: BTreeMap::new(), tried: BTreeMap::new() }
+    }
+
+    /// Addresses to race, best first. Resting ones come last, in the order they will wake, so that
+    /// a source whose addresses are all bad is still tried.
+    pub(super) fn order(&mut self, now: Duration, connection: ConnectionId) -> Vec<u32> {
+        self.leave(connection);
+        self.tried.remove(&connection);
+        let mut order: Vec<u32> = (0..).take(self.addresses.len()).collect();
+        let best = self.best_goodput();
+        order.sort_by(|&a, &b| {
+            // Attempts weigh like connections, or all workers that start together would meet.
+            let tries = |id: u32| self.tried.values().filter(|&&tried| tried == id).count() as f64;
+            let load = |id: u32| self.addresses[id as usize].load(best, tries(id));
+            let resting = |id: u32| self.addresses[id as usize].resting_until.max(now);
+            resting(a).cmp(&resting(b)).then(load(a).total_cmp(&load(b)))
+        });
+        self.tried.insert(connection, order[0]);
+        order
+    }
+
+    /// The connection reached `address`. Answers with an address that is now known to be bad: the
+    /// one it was to try first has lost too many races.
+    pub(super) fn on_connected(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        address: u32,
+    ) -> Option<u32> {
+        self.leave(connection);
+        let reached = self.addresses.get_mut(address as usize)?;
+        reached.connections += 1;
+        reached.failures = 0;
+        self.at.insert(connection, address);
+        let first = self.tried.remove(&connection).filter(|first| *first != address)?;
+        self.fail(now, first).then_some(first)
+    }
+
+    /// The connection broke or could not be made; answers with an address that is now bad.
+    pub(super) fn on_failed(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        while_connecting: bool,
+    ) -> Option<u32> {
+        let tried = self.tried.remove(&connection);
+        let was_at = self.leave(connection);
+        let blamed = if while_connecting { tried } else { was_at }?;
+        self.fail(now, blamed).then_some(blamed)
+    }
+
+    /// Bytes have come from where the connection is: whatever failed there before is over.
+    pub(super) fn on_delivered(&mut self, connection: ConnectionId) {
+        if let Some(&address) = self.at.get(&connection) {
+            self.addresses[address as usize].failures = 0;
+        }
+    }
+
+    pub(super) fn address_of(&self, connection: ConnectionId) -> Option<u32> {
+        self.at.get(&connection).copied()
+    }
+
+    pub(super) fn connections_at(&self, address: u32) -> Vec<ConnectionId> {
+        self.at.iter().filter(|(_, at)| **at == address).map(|(&id, _)| id).collect()
+    }
+
+    /// The connection is closed.
+    pub(super) fn leave(&mut self, connection: ConnectionId) -> Option<u32> {
+        let address = self.at.remove(&connection)?;
+        self.addresses[address as usize].connections -= 1;
+        Some(address)
+    }
+
+    /// The goodput of a connection at work over the last `tick`.
+    pub(super) fn sample(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        goodput: f64,
+        tick: Duration,
+    ) {
+        let Some(&address) = self.at.get(&connection) else { return };
+        let address = &mut self.addresses[address as usize];
+        address.measured_since.get_or_insert(now);
+        let old = address.goodput.unwrap_or(goodput);
+        address.goodput = Some(smoothed(old, goodput, tick, MEMORY));
+    }
+
+    /// Addresses that have just turned out to be slow, with their share of the best one's goodput.
+    /// None is judged before it has been at work for `settling`.
+    pub(super) fn drop_slow(&mut self, now: Duration, settling: Duration) -> Vec<(u32, f64)> {
+        if self.addresses.len() == 1 {
+            return Vec::new();
+        }
+        let best = self.best_goodput();
+        let mut dropped = Vec::new();
+        for (id, address) in (0..).zip(&mut self.addresses) {
+            let share = address.goodput.map_or(1.0, |goodput| goodput / best);
+            let since = address.measured_since;
+            let is_known = since.is_some_and(|since| now.saturating_sub(since) >= settling);
+            if is_known && share < BAD_SHARE && address.resting_until <= now {
+                address.rest(now);
+                dropped.push((id, share));
+            }
+        }
+        dropped
+    }
+
+    fn best_goodput(&self) -> f64 {
+        self.addresses.iter().filter_map(|address| address.goodput).fold(1.0, f64::max)
+    }
+
+    fn fail(&mut self, now: Duration, address: u32) -> bool {
+        let is_only = self.addresses.len() == 1;
+        let address = &mut self.addresses[address as usize];
+        address.failures += 1;
+        if is_only || address.failures < FAILURES_MAX || address.resting_until > now {
+            return false;
+        }
+        address.rest(now);
+        true
+    }
+}
+
+impl Address {
+    /// What one more connection there would weigh: connections for what each of them brings.
+    fn load(&self, best: f64, tries: f64) -> f64 {
+        (f64::from(self.connections + 1) + tries) / (self.goodput.unwrap_or(best) / best)
+    }
+
+    fn rest(&mut self, now: Duration) {
+        let factor = 1u32 << self.rests.min(8);
+        self.resting_until = now + REST_MIN.saturating_mul(factor).min(REST_MAX);
+        self.rests += 1;
+        // It wakes with a clean slate, and is measured anew.
+        (self.failures, self.goodput, self.measured_since) = (0, None, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+    const TICK: Duration = Duration::from_millis(50);
+
+    fn connect(sources: &mut Sources, id: u32) -> u32 {
+        let address = sources.order(NOW, ConnectionId(id))[0];
+        assert_eq!(sources.on_connected(NOW, ConnectionId(id), address), None);
+        address
+    }
+
+    #[test]
+    fn connections_spread_over_the_addresses() {
+        let mut sources = Sources::new(3);
+        let at: Vec<u32> = (0..6).map(|id| connect(&mut sources, id)).collect();
+        assert_eq!(at, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_slow_address_rests_and_comes_back() {
+        let mut sources = Sources::new(2);
+        assert_eq!([0, 1].map(|id| connect(&mut sources, id)), [0, 1]);
+        for (id, goodput) in [(0, 1e6), (1, 1e5)] {
+            sources.sample(NOW, ConnectionId(id), goodput, TICK);
+        }
+        assert_eq!(sources.drop_slow(NOW + TICK, 2 * TICK), [], "the evidence is thin");
+        assert_eq!(sources.drop_slow(NOW + 2 * TICK, 2 * TICK), [(1, 0.1)]);
+        assert_eq!(sources.connections_at(1), [ConnectionId(1)]);
+        assert_eq!(sources.order(NOW, ConnectionId(1)), [0, 1]);
+        let later = NOW + 2 * TICK + REST_MIN;
+        assert_eq!(sources.order(later, ConnectionId(3))[0], 1, "nobody is there");
+    }
+
+    #[test]
+    fn a_dead_address_is_left_out_after_two_lost_races() {
+        let mut sources = Sources::new(2);
+        for id in [0, 1] {
+            let connection = ConnectionId(id);
+            assert_eq!(sources.order(NOW, connection)[0], 0);
+            let bad = sources.on_connected(NOW, connection, 1);
+            assert_eq!(bad, (id == 1).then_some(0));
+        }
+        assert_eq!(sources.order(NOW, ConnectionId(2)), [1, 0]);
+    }
+
+    #[test]
+    fn a_single_address_is_never_bad() {
+        let mut sources = Sources::new(1);
+        for _ in 0..9 {
+            sources.order(NOW, ConnectionId(0));
+            assert_eq!(sources.on_failed(NOW, ConnectionId(0), true), None);
+        }
+        assert_eq!(sources.order(NOW, ConnectionId(0)), [0]);
+    }
+}

@@ -1,0 +1,442 @@
+//! The facade of the plan: events and questions in, answers out. Owns the transfer's outcome and
+//! time; must not know how any single decision is made.
+//!
+//! States: running -> complete (every byte written), or running -> failed (a retry budget is spent
+//! or an error allows no retry). Both are final.
+
+use super::crew::Crew;
+use super::decision::{Choice, Decision, Log};
+use super::endgame;
+use super::fanout::Count;
+use super::ledger::{Lease, Ledger, Slot};
+use super::sizing::{self, Sizing};
+use super::sources::Sources;
+use super::{AheadFault, ConnectionId, Fetch, Next, Settings, Verdict, retry};
+use crate::base::ErrorKind;
+use crate::base::limits::RETRY_AFTER_MAX;
+use crate::base::span::Span;
+use std::time::Duration;
+
+mod choose;
+mod tick;
+
+/// The plan of one file of known size whose server answers ranges. See the [module](super) for the
+/// contract. Methods panic where the caller breaks it, never for what a server did.
+#[derive(Debug)]
+pub struct Transfer {
+    settings: Settings,
+    ledger: Ledger,
+    crew: Crew,
+    sizing: Sizing,
+    count: Count,
+    sources: Sources,
+    log: Log,
+    /// Requests go out ahead, as far as this origin is known.
+    is_ahead_on: bool,
+    /// The request size last written down.
+    noted_bytes: u64,
+    /// What the connections brought at the last tick.
+    pace: tick::Pace,
+    /// Bytes that may still be fetched twice.
+    hedge_bytes_left: u64,
+    /// The server asked not to be asked before; and whether those that it serves are meant too.
+    brake_until: Duration,
+    is_brake_total: bool,
+    /// The latest time seen.
+    now: Duration,
+    last_tick_at: Duration,
+    failed: bool,
+}
+
+impl Transfer {
+    /// A file of `total_bytes` with nothing fetched; 0 bytes are complete at once.
+    pub fn new(total_bytes: u64, settings: Settings) -> Self {
+        assert!(settings.align_bytes > 0 && settings.block_bytes > 0, "units are not zero");
+        assert!(settings.block_bytes.is_multiple_of(settings.align_bytes), "blocks are aligned");
+        assert!(settings.span_bytes_max >= settings.align_bytes, "a span holds a unit");
+        Self {
+            ledger: Ledger::new(total_bytes, settings.align_bytes),
+            crew: Crew::default(),
+            sizing: Sizing::new(total_bytes, &settings),
+            count: Count::new(settings.fanout),
+            sources: Sources::new(settings.addresses),
+            log: Log::default(),
+            is_ahead_on: settings.request_ahead,
+            noted_bytes: 0,
+            pace: tick::Pace::default(),
+            hedge_bytes_left: settings.hedge_bytes_max,
+            brake_until: Duration::ZERO,
+            is_brake_total: false,
+            now: Duration::ZERO,
+            last_tick_at: Duration::ZERO,
+            failed: false,
+            settings,
+        }
+    }
+
+    /// The connection has asked `address` for `span` before there was a plan, and its answer is on
+    /// the wire; answers with the span's [`Fetch::lead_bytes`]. `span` starts at 0, is aligned and
+    /// not empty. [`Transfer::on_connected`] and [`Transfer::on_requested`], called before with the
+    /// times they happened, tell the plan how far the server is.
+    pub fn adopt(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        address: u32,
+        span: Span,
+    ) -> u64 {
+        self.advance(now);
+        self.ledger.adopt(connection, span);
+        if self.sources.address_of(connection).is_none() {
+            self.sources.on_connected(self.now, connection, address);
+        }
+        self.last_tick_at = self.now;
+        self.crew.run(connection);
+        let member = self.crew.member(connection);
+        member.is_connected = true;
+        member.last_bytes = Some(span.len());
+        self.crew.on_first_byte(now, connection, span.start());
+        self.count.on_start(self.now, self.crew.tau(connection).unwrap_or_default());
+        sizing::lead_bytes(&self.view(connection), span.len())
+    }
+
+    /// How many workers should exist now. The engine starts workers, the lowest unused ids, up to
+    /// this number; it stops none for it, as each one hears from [`Transfer::next`] when it is
+    /// over.
+    pub fn connections_wanted(&mut self, now: Duration) -> u32 {
+        self.advance(now);
+        if self.failed || self.is_complete() {
+            return 0;
+        }
+        if self.brake_until > self.now {
+            return self.crew.running().min(self.count.target());
+        }
+        let target = self.count.target();
+        let mut pieces = self.ledger.pieces(self.sizing.piece_bytes());
+        if pieces < u64::from(target) {
+            let block_bytes = self.settings.block_bytes;
+            let splittable =
+                |lease: &Lease| endgame::worth_splitting(lease.unclaimed(), block_bytes);
+            pieces += self.ledger.leases().filter(|(_, lease)| splittable(lease)).count() as u64;
+        }
+        u32::try_from(pieces).map_or(target, |pieces| pieces.min(target))
+    }
+
+    /// What the connection, which holds no span, does next.
+    pub fn next(&mut self, now: Duration, connection: ConnectionId) -> Next {
+        self.advance(now);
+        assert!(self.ledger.receiving(connection).is_none(), "{connection} holds a span already");
+        self.next_for(connection, 1)
+    }
+
+    /// One more span for a connection that is about to have received the present one. `None`: not
+    /// now, or not on this connection.
+    pub fn ahead(&mut self, now: Duration, connection: ConnectionId) -> Option<Fetch> {
+        self.advance(now);
+        assert!(self.ledger.ahead(connection).is_none(), "{connection} has asked ahead already");
+        let is_kept_alive = self.crew.get(connection).is_some_and(|member| member.is_kept_alive);
+        let is_whole = self.ledger.lease(connection).is_some_and(Lease::is_undisputed);
+        let is_allowed = self.is_ahead_on && is_kept_alive && is_whole && !self.failed;
+        let is_braked = self.is_brake_total && self.brake_until > self.now;
+        if !is_allowed || is_braked || self.is_surplus(connection) {
+            return None;
+        }
+        self.lease(connection, Slot::Ahead)
+    }
+
+    /// Addresses for the connection to race, best first.
+    pub fn address_order(&mut self, now: Duration, connection: ConnectionId) -> Vec<u32> {
+        self.advance(now);
+        self.sources.order(self.now, connection)
+    }
+
+    /// A connection to `address` stands, after `setup` (TCP, proxy and TLS).
+    pub fn on_connected(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        address: u32,
+        setup: Duration,
+    ) {
+        self.advance(now);
+        let bad = self.sources.on_connected(self.now, connection, address);
+        self.note_bad_address(bad);
+        self.crew.on_connected(connection, setup);
+    }
+
+    /// The request for the span that starts at `start` has been sent.
+    pub fn on_requested(&mut self, now: Duration, connection: ConnectionId, start: u64) {
+        self.advance(now);
+        let is_idle =
+            self.ledger.ahead(connection).is_none_or(|lease| lease.span().start() != start);
+        self.crew.member(connection).meter.on_requested(now, start, is_idle);
+    }
+
+    /// The first body byte of the span that starts at `start` has arrived. If that span was asked
+    /// for ahead, all of the one before has.
+    pub fn on_first_byte(&mut self, now: Duration, connection: ConnectionId, start: u64) {
+        self.advance(now);
+        let starts = |lease: &Lease| lease.span().start() == start;
+        if self.ledger.ahead(connection).is_some_and(starts) {
+            let end = self.ledger.receiving(connection).map(Span::end);
+            let member = self.crew.member(connection);
+            member.has_started_ahead = true;
+            if let Some(end) = end {
+                member.meter.on_progress(now, end);
+            }
+        }
+        self.crew.on_first_byte(now, connection, start);
+    }
+
+    /// A clean partial answer was completed and the connection stays open.
+    pub fn on_keep_alive(&mut self, now: Duration, connection: ConnectionId) {
+        self.advance(now);
+        self.crew.member(connection).is_kept_alive = true;
+    }
+
+    /// Everything of the span being received below the offset `received_to` has arrived. May be
+    /// sampled at any time; what does not fit the span is stale and ignored.
+    pub fn on_progress(&mut self, now: Duration, connection: ConnectionId, received_to: u64) {
+        self.advance(now);
+        let member = self.crew.member(connection);
+        let span = if member.has_started_ahead {
+            self.ledger.ahead(connection).map(Lease::span)
+        } else {
+            self.ledger.claim(connection, received_to);
+            self.ledger.receiving(connection)
+        };
+        let fits = |span: Span| span.start() <= received_to && received_to <= span.end();
+        if span.is_some_and(fits) {
+            member.meter.on_progress(now, received_to);
+        }
+    }
+
+    /// The answer to [`Next::Steal`]: `Ok` with the new end the victim has agreed to, inside of its
+    /// span and aligned; or `Err` with the offset up to which it has claimed bytes. On success the
+    /// upper part is leased to the thief.
+    pub fn on_steal(
+        &mut self,
+        now: Duration,
+        thief: ConnectionId,
+        victim: ConnectionId,
+        outcome: Result<u64, u64>,
+    ) -> Next {
+        self.advance(now);
+        if self.failed {
+            // The proposal stays noted, so that a victim that agreed may still finish at its cut.
+            return Next::Failed;
+        }
+        let proposal = self.ledger.lease(victim).and_then(Lease::proposal);
+        // Otherwise the victim has finished or failed meanwhile, and what it gave up is a hole.
+        let Some(proposal) = proposal.filter(|proposal| proposal.thief == thief) else {
+            return self.next_for(thief, 1);
+        };
+        self.ledger.set_proposal(victim, None);
+        match outcome {
+            Ok(new_end) => {
+                // The victim's connection ends at the cut, and with it what it has asked for ahead.
+                self.ledger.release_ahead(victim);
+                self.crew.member(victim).will_close = true;
+                let span = self.ledger.split(victim, new_end, thief);
+                self.begin(thief, span);
+                Next::Fetch(self.fetch(thief, span))
+            }
+            Err(claimed_to) => {
+                self.ledger.claim(victim, claimed_to);
+                self.next_for(thief, proposal.tries + 1)
+            }
+        }
+    }
+
+    /// `span`, part of what the connection receives, is delivered: aligned, in any order, and
+    /// reported once by each connection that has it. Answers how many of its bytes were new.
+    pub fn on_written(&mut self, now: Duration, connection: ConnectionId, span: Span) -> u64 {
+        self.advance(now);
+        let new_bytes = self.ledger.write(connection, span);
+        if !span.is_empty() {
+            self.sources.on_delivered(connection);
+            let member = self.crew.member(connection);
+            member.setback = None;
+            if !member.has_started_ahead {
+                member.meter.on_progress(now, span.end());
+            }
+        }
+        new_bytes
+    }
+
+    /// All of what the connection receives is delivered, up to the end it last agreed to. Answers
+    /// with its span ahead, which it works on from now on; `None` if it has none, or not any more.
+    pub fn on_finished(&mut self, now: Duration, connection: ConnectionId) -> Option<Span> {
+        self.advance(now);
+        let present = self.ledger.receiving(connection);
+        let ahead = self.ledger.finish(connection);
+        let member = self.crew.member(connection);
+        if let Some(span) = present.filter(|_| !member.has_started_ahead) {
+            member.meter.on_progress(now, span.end());
+            member.meter.on_end(now, span.start());
+        }
+        member.has_started_ahead = false;
+        if member.will_close {
+            member.on_gone();
+        }
+        if let Some(span) = ahead {
+            member.meter.on_span(now, span.start());
+        }
+        ahead
+    }
+
+    /// A request sent ahead came to nothing: no more are sent to this origin. The span is free
+    /// again, without a penalty. If it was all the connection held, its worker asks for the next
+    /// one; the connection is taken for closed.
+    pub fn on_ahead_refused(&mut self, now: Duration, connection: ConnectionId, why: AheadFault) {
+        self.advance(now);
+        if self.is_ahead_on {
+            self.is_ahead_on = false;
+            let why = match why {
+                AheadFault::Closed => "the server closed the connection".into(),
+                AheadFault::WrongAnswer(kind) => format!("the server answered wrongly: {kind:?}"),
+            };
+            self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
+        }
+        if !self.ledger.release_ahead(connection)
+            && let Some(lease) = self.ledger.lease(connection)
+        {
+            let failures = lease.failures();
+            self.ledger.release(connection, failures, self.now);
+        }
+        self.crew.member(connection).on_gone();
+        self.sources.leave(connection);
+    }
+
+    /// What the connection received ended with an error, and so does the connection. The unwritten
+    /// rest is handed out again after a wait that depends on `kind`, on what the server asked for
+    /// (`retry_after`), and on how often this stretch has failed in a row. What it had asked for
+    /// ahead is free at once.
+    pub fn on_failed(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        retry_after: Option<Duration>,
+        while_connecting: bool,
+    ) -> Verdict {
+        self.advance(now);
+        let bad = self.sources.on_failed(self.now, connection, while_connecting);
+        self.note_bad_address(bad);
+        let lease = self.ledger.lease(connection);
+        let had_delivered = lease.is_some_and(Lease::has_delivered);
+        let (earlier, owns) = (lease.map_or(0, Lease::failures), lease.is_some());
+        let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let was_pushed = self.look_for_push_back(connection, kind, while_connecting);
+        self.brake(kind, asked);
+        let member = self.crew.member(connection);
+        let was_replaced = member.take_replaced(self.now);
+        member.on_gone();
+        if !owns || was_replaced {
+            if !was_replaced {
+                member.set_back(self.now, kind, asked);
+            }
+            // A shadow or our own doing: the bytes themselves have not failed.
+            self.ledger.release(connection, earlier, self.now);
+            return self.verdict(self.now);
+        }
+        if !had_delivered {
+            member.set_back(self.now, kind, asked);
+        }
+        // What the server refuses because it serves the others is no failure of these bytes.
+        let failures = if was_pushed { earlier } else { earlier.saturating_add(1) };
+        let wait = if was_pushed {
+            Some(Duration::ZERO)
+        } else {
+            retry::wait_before_retry(kind, failures, self.settings.retries)
+        };
+        self.failed |= wait.is_none();
+        let at = self.now.saturating_add(wait.unwrap_or_default().max(asked));
+        self.ledger.release(connection, failures, at);
+        self.verdict(at)
+    }
+
+    /// Decisions since the last call, oldest first.
+    pub fn decisions(&mut self) -> Vec<Decision> {
+        self.log.drain()
+    }
+
+    /// Every byte is written.
+    pub fn is_complete(&self) -> bool {
+        self.ledger.remaining_bytes() == 0
+    }
+
+    /// Bytes at their place.
+    pub fn written_bytes(&self) -> u64 {
+        self.ledger.written_bytes()
+    }
+
+    /// Bytes not yet at their place.
+    pub fn remaining_bytes(&self) -> u64 {
+        self.ledger.remaining_bytes()
+    }
+
+    /// Panics unless every byte is exactly one of written, leased to one connection, or unassigned.
+    /// O(n) in open spans: for tests and for the end of a transfer.
+    pub fn invariants(&self) {
+        self.ledger.invariants();
+    }
+
+    /// Callers read their clock before they get the lock, so times may arrive out of order.
+    fn advance(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+    }
+
+    fn verdict(&self, at: Duration) -> Verdict {
+        if self.failed { Verdict::GiveUp } else { Verdict::Retry { at } }
+    }
+
+    /// Whether the server refused this connection because of the others it serves.
+    fn look_for_push_back(
+        &mut self,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        while_connecting: bool,
+    ) -> bool {
+        let member = self.crew.member(connection);
+        let is_new = !member.is_kept_alive && !member.meter.is_flowing();
+        let is_refused = matches!(kind, ErrorKind::Status(429 | 503));
+        let is_shut_out = (kind == ErrorKind::Connect && while_connecting)
+            || (kind == ErrorKind::ConnectionLost && is_new && !while_connecting);
+        if !is_refused && !is_shut_out {
+            return false;
+        }
+        let is_weak = is_shut_out || !is_new;
+        let working = self.crew.connected_beside(connection);
+        let change = self.count.on_push_back(self.now, working, is_weak);
+        self.note(change);
+        self.count.is_auto() && working > 0
+    }
+
+    /// The server asked to be left alone: no new connection, and no request on one that it has
+    /// not served yet. If it counts requests (RFC 6585 4), none at all; otherwise those that it
+    /// serves go on.
+    fn brake(&mut self, kind: ErrorKind, wait: Duration) {
+        if !wait.is_zero() {
+            let was_total = self.is_brake_total && self.brake_until > self.now;
+            self.is_brake_total = was_total || kind == ErrorKind::Status(429);
+            self.brake_until = self.brake_until.max(self.now + wait);
+        }
+    }
+
+    fn note(&mut self, change: Option<(Choice, String)>) {
+        if let Some((what, text)) = change {
+            self.log.note(self.now, what, text);
+        }
+    }
+
+    fn note_bad_address(&mut self, bad: Option<u32>) {
+        if let Some(address) = bad {
+            let text = format!("{address} rests: connects fail or lose the race");
+            self.log.note(self.now, Choice::Address, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

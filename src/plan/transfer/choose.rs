@@ -1,0 +1,214 @@
+//! What a worker does next: fetch, steal, hedge, wait, retire. Owns the order of these; must not
+//! know how any of them is decided.
+
+use super::Transfer;
+use crate::base::limits::STEAL_TRIES_MAX;
+use crate::base::size;
+use crate::base::span::Span;
+use crate::plan::decision::Choice;
+use crate::plan::endgame::{self, Cut, Helper, Runner, Units};
+use crate::plan::ledger::{Lease, Proposal, Slot};
+use crate::plan::{ConnectionId, Fetch, Next, Settings, sizing};
+use std::time::Duration;
+
+/// The least time after which an idle sender starts slowly again, as Linux has it.
+const RETRANSMISSION_TIME_MIN: Duration = Duration::from_millis(200);
+
+/// Silence after which a connection that has measured nothing is taken for stuck.
+const MUTE_MIN: Duration = Duration::from_secs(1);
+/// Any rate does where none is known: work is then divided evenly.
+const GOODPUT_UNKNOWN: f64 = 1e6;
+
+impl Transfer {
+    /// `tries` counts the proposals to steal in a row, one made now included.
+    pub(super) fn next_for(&mut self, connection: ConnectionId, tries: u32) -> Next {
+        if self.failed {
+            return Next::Failed;
+        }
+        if self.is_complete() {
+            return Next::Done;
+        }
+        self.crew.run(connection);
+        if self.is_surplus(connection) {
+            self.crew.retire(connection);
+            self.sources.leave(connection);
+            return Next::Retire;
+        }
+        if let Some(at) = self.must_pause(connection) {
+            return Next::WaitUntil(at);
+        }
+        let next = self.work_for(connection, tries);
+        self.crew.member(connection).is_idle |= next.is_none();
+        next.or_else(|| self.ledger.next_ready_at().map(Next::WaitUntil)).unwrap_or(Next::Wait)
+    }
+
+    /// Whether fewer connections are wanted than there are without this one. The unproven go
+    /// first, so that those who stay can fetch.
+    pub(super) fn is_surplus(&self, connection: ConnectionId) -> bool {
+        let target = self.count.target();
+        if !self.count.is_auto() || self.crew.running() <= target {
+            return false;
+        }
+        let proven = self.crew.proven();
+        proven > target || (proven == target && !self.crew.is_proven(connection))
+    }
+
+    /// The next span: the lowest bytes first, as a digest in file order wants them. An unproven
+    /// connection leaves the holes to the proven ones as long as one is at work, which will ask
+    /// soon.
+    pub(super) fn lease(&mut self, connection: ConnectionId, slot: Slot) -> Option<Fetch> {
+        self.ledger.wake(self.now);
+        let view = self.view(connection);
+        let request_bytes = self.sizing.request_bytes(&view);
+        let is_proven = |(other, _): (ConnectionId, &Lease)| self.crew.is_proven(other);
+        let leave_holes = !self.crew.is_proven(connection) && self.ledger.leases().any(is_proven);
+        let hole = if leave_holes {
+            None
+        } else {
+            self.ledger.lease_hole(connection, slot, request_bytes)
+        };
+        let span = hole.or_else(|| self.ledger.lease_tail(connection, slot, request_bytes))?;
+        self.crew.member(connection).last_bytes = Some(request_bytes);
+        self.note_size(&view, request_bytes);
+        if slot == Slot::Now {
+            self.begin(connection, span);
+        }
+        Some(self.fetch(connection, span))
+    }
+
+    /// The worker has got something to receive.
+    pub(super) fn begin(&mut self, connection: ConnectionId, span: Span) {
+        let now = self.now;
+        let member = self.crew.member(connection);
+        member.is_idle = false;
+        member.meter.on_span(now, span.start());
+    }
+
+    pub(super) fn fetch(&self, connection: ConnectionId, span: Span) -> Fetch {
+        let view = self.view(connection);
+        Fetch { span, lead_bytes: sizing::lead_bytes(&view, span.len()) }
+    }
+
+    pub(super) fn view(&self, connection: ConnectionId) -> sizing::View {
+        let member = self.crew.get(connection);
+        let leases = u32::try_from(self.ledger.lease_count()).unwrap_or(u32::MAX);
+        sizing::View {
+            goodput: member.and_then(|member| member.meter.goodput()),
+            tau: self.crew.tau(connection).unwrap_or_default(),
+            jitter: member.map_or(Duration::ZERO, |member| member.meter.jitter()),
+            is_pipelined: self.is_ahead_on && member.is_some_and(|member| member.is_kept_alive),
+            previous_bytes: member.and_then(|member| member.last_bytes),
+            unassigned_bytes: self.ledger.unassigned_bytes(),
+            goodput_all: self.pace.rate,
+            connections: self.count.target().saturating_sub(leases).max(1),
+        }
+    }
+
+    /// What an idle worker can expect of itself.
+    pub(super) fn helper(&self, connection: ConnectionId) -> Helper {
+        let member = self.crew.get(connection);
+        let goodput = member.and_then(|member| member.meter.goodput());
+        let is_connected = member.is_some_and(|member| member.is_connected);
+        let tau = self.crew.tau(connection).unwrap_or_default();
+        // A sender forgets its window after a retransmission time of idleness (RFC 5681 4.1).
+        let idle = member.map_or(Duration::MAX, |member| member.meter.silence(self.now));
+        let is_warm = is_connected && idle < RETRANSMISSION_TIME_MIN + tau;
+        Helper {
+            goodput: goodput.unwrap_or(self.expected()),
+            reach: if is_connected { tau } else { self.crew.reach().max(tau) },
+            cold: (!is_warm).then_some(tau),
+        }
+    }
+
+    /// What a connection at work still has before it, `rest` of its span.
+    pub(super) fn runner(&self, id: ConnectionId, rest: Span) -> Runner {
+        let goodput = self.crew.get(id).and_then(|member| member.meter.goodput());
+        // Who has never brought a byte and keeps silent is not expected to any more.
+        let tau = self.crew.tau(id).unwrap_or_default();
+        let silence = self.crew.get(id).map_or(Duration::ZERO, |it| it.meter.silence(self.now));
+        let is_mute = silence >= MUTE_MIN.max(4 * tau);
+        let expected = if is_mute { 0.0 } else { self.expected() };
+        Runner { id, rest, goodput: goodput.unwrap_or(expected) }
+    }
+
+    /// What a connection that has measured nothing is taken for: one like the others.
+    fn expected(&self) -> f64 {
+        if self.pace.each > 0.0 { self.pace.each } else { GOODPUT_UNKNOWN }
+    }
+
+    /// Written down when it has doubled or halved since the last time.
+    fn note_size(&mut self, view: &sizing::View, bytes: u64) {
+        let is_near = bytes < 2 * self.noted_bytes && 2 * bytes > self.noted_bytes;
+        if !self.sizing.is_auto() || is_near {
+            return;
+        }
+        self.noted_bytes = bytes;
+        let text = match view.goodput {
+            None => format!("{}: nothing is measured yet", size::format_bytes(bytes)),
+            Some(goodput) => format!(
+                "{} at {}, {:.0} ms to the first byte",
+                size::format_bytes(bytes),
+                size::format_rate(goodput),
+                view.tau.as_secs_f64() * 1000.0
+            ),
+        };
+        self.log.note(self.now, Choice::RequestSize, text);
+    }
+
+    /// A pause after a failure, or because the server asked for one.
+    fn must_pause(&self, connection: ConnectionId) -> Option<Duration> {
+        let member = self.crew.get(connection)?;
+        let own = member.setback.map(|setback| setback.ready_at);
+        let is_braked = self.is_brake_total || !member.is_kept_alive;
+        let brake = is_braked.then_some(self.brake_until);
+        own.max(brake).filter(|at| *at > self.now)
+    }
+
+    fn work_for(&mut self, connection: ConnectionId, tries: u32) -> Option<Next> {
+        if let Some(fetch) = self.lease(connection, Slot::Now) {
+            return Some(Next::Fetch(fetch));
+        }
+        if !self.crew.is_proven(connection) {
+            return None;
+        }
+        if tries <= STEAL_TRIES_MAX
+            && let Some(cut) = self.find_cut(connection)
+        {
+            self.ledger.set_proposal(cut.victim, Some(Proposal { thief: connection, tries }));
+            return Some(Next::Steal { victim: cut.victim, at: cut.at });
+        }
+        self.hedge(connection)
+    }
+
+    fn find_cut(&self, thief: ConnectionId) -> Option<Cut> {
+        let asked_by = |lease: &Lease| lease.proposal().map(|proposal| proposal.thief);
+        let free = self.ledger.leases().filter(|(id, lease)| {
+            assert_ne!(asked_by(lease), Some(thief), "a steal is reported before the next one");
+            // A cut closes the connection, and what it holds ahead would be lost with it.
+            lease.is_divisible() && self.ledger.ahead(*id).is_none()
+        });
+        // Without a rate nobody knows what a small cut would save.
+        let is_measured = self.pace.each > 0.0;
+        let free = free.filter(|(_, lease)| {
+            is_measured || endgame::worth_splitting(lease.unclaimed(), self.settings.block_bytes)
+        });
+        let runners = free.map(|(id, lease)| self.runner(id, lease.unclaimed()));
+        let Settings { block_bytes, align_bytes, .. } = self.settings;
+        endgame::best_cut(runners, self.helper(thief), Units { block_bytes, align_bytes })
+    }
+
+    fn hedge(&mut self, hedger: ConnectionId) -> Option<Next> {
+        if self.hedge_bytes_left == 0 {
+            return None;
+        }
+        let late = self.ledger.leases().filter(|(_, lease)| lease.is_divisible());
+        let runners = late.map(|(id, lease)| self.runner(id, self.ledger.undelivered(lease)));
+        let victim = endgame::best_hedge(runners, self.helper(hedger), self.hedge_bytes_left)?;
+        let span = self.ledger.shadow(victim, hedger)?;
+        self.begin(hedger, span);
+        self.hedge_bytes_left = self.hedge_bytes_left.saturating_sub(span.len());
+        let text = format!("{hedger} fetches {span:?} of {victim} too");
+        self.log.note(self.now, Choice::Hedge, text);
+        Some(Next::Hedge { victim, span })
+    }
+}

@@ -1,0 +1,524 @@
+//! Random histories of several connections, checked after each step against a bitmap of the file.
+
+use crate::base::ErrorKind;
+use crate::base::limits::RETRY_WAIT_MAX;
+use crate::base::span::Span;
+use crate::plan::ledger::Owner;
+use crate::plan::retry::{self, Class};
+use crate::plan::{
+    Action, AheadFault, ConnectionId, Fanout, Fetch, Next, Pressure, RequestSize, Settings,
+    Transfer, Verdict,
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const WORKERS: usize = 4;
+
+/// One byte of the file as the model sees it.
+#[derive(Debug, Clone, Copy)]
+struct Byte {
+    owner: Owner,
+    /// Failures in a row of the stretch it belongs to.
+    failures: u32,
+    ready_at: Duration,
+}
+
+/// What a worker of the engine knows.
+#[derive(Debug, Clone, Default)]
+struct Worker {
+    job: Option<Job>,
+    /// What it has asked for beyond that.
+    ahead: Option<Span>,
+    /// The victim's answer to a proposal that the plan does not know yet.
+    answer: Option<(ConnectionId, Result<u64, u64>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    span: Span,
+    claimed_to: u64,
+    /// The bytes are another worker's, or its own and another one fetches them too.
+    is_shared: bool,
+    shadows: Option<ConnectionId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Op {
+    Next,
+    Report,
+    Ahead,
+    Refuse,
+    KeepAlive,
+    Tick,
+    Claim { quarters: u64 },
+    Write { skip: u64, units: u64 },
+    Finish,
+    Fail(ErrorKind),
+    Sample,
+    Pass { millis: u64 },
+}
+
+struct Model {
+    transfer: Transfer,
+    settings: Settings,
+    bytes: Vec<Byte>,
+    workers: Vec<Worker>,
+    now: Duration,
+    is_failed: bool,
+}
+
+impl Model {
+    fn new(total_bytes: u64, settings: Settings) -> Self {
+        let byte = Byte { owner: Owner::Unassigned, failures: 0, ready_at: Duration::ZERO };
+        Self {
+            transfer: Transfer::new(total_bytes, settings),
+            settings,
+            bytes: (0..total_bytes).map(|_| byte).collect(),
+            workers: vec![Worker::default(); WORKERS],
+            now: Duration::ZERO,
+            is_failed: false,
+        }
+    }
+
+    /// The first answer, of any size, comes before the plan.
+    fn adopt(&mut self, bytes: u64) {
+        let bytes = bytes.next_multiple_of(self.settings.align_bytes).min(self.total_bytes());
+        if bytes > 0 {
+            self.transfer.adopt(self.now, id(0), 0, Span::new(0, bytes));
+            self.lease(0, Span::new(0, bytes));
+            self.start(0, Span::new(0, bytes), None);
+        }
+    }
+
+    fn total_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn slice(&mut self, span: Span) -> &mut [Byte] {
+        &mut self.bytes[at(span.start())..at(span.end())]
+    }
+
+    fn step(&mut self, worker: usize, op: Op) {
+        let id = id(worker);
+        match (op, self.workers[worker].job) {
+            (Op::Pass { millis }, _) => self.now += Duration::from_millis(millis),
+            (Op::Next, None) if self.workers[worker].answer.is_none() => {
+                let next = self.transfer.next(self.now, id);
+                self.obey(worker, next);
+            }
+            (Op::Report, None) => self.report(worker),
+            (Op::Ahead, Some(job)) if self.workers[worker].ahead.is_none() => {
+                self.ahead(worker, job);
+            }
+            (Op::Refuse, _) if self.workers[worker].ahead.is_some() => {
+                self.transfer.on_ahead_refused(self.now, id, AheadFault::Closed);
+                self.take_back(worker);
+            }
+            (Op::KeepAlive, _) => self.transfer.on_keep_alive(self.now, id),
+            (Op::Tick, _) => self.tick(),
+            (Op::Claim { quarters }, Some(job)) => {
+                let to = job.claimed_to + (job.span.end() - job.claimed_to) * quarters / 4;
+                self.set_claim(worker, to);
+            }
+            (Op::Sample, Some(job)) => self.transfer.on_progress(self.now, id, job.claimed_to),
+            (Op::Write { skip, units }, Some(job)) => self.write(worker, job, skip, units),
+            (Op::Finish, Some(job)) => self.finish(worker, job),
+            (Op::Fail(kind), Some(_)) => self.fail(worker, kind),
+            // The operation does not apply to this worker now.
+            (_, _) => {}
+        }
+        self.check();
+    }
+
+    fn set_claim(&mut self, worker: usize, to: u64) {
+        let job = self.workers[worker].job.as_mut().expect("only with a job");
+        job.claimed_to = job.claimed_to.max(to);
+    }
+
+    fn obey(&mut self, worker: usize, next: Next) {
+        match next {
+            Next::Fetch(Fetch { span, .. }) => {
+                self.check_order(worker, span);
+                self.lease(worker, span);
+                self.start(worker, span, None);
+            }
+            Next::Hedge { victim, span } => {
+                let job = self.workers[index(victim)].job.as_mut().expect("a victim has a job");
+                assert!(job.span.covers(span) && span.end() == job.span.end());
+                job.is_shared = true;
+                assert_ne!(self.bytes[at(span.start())].owner, Owner::Written);
+                self.start(worker, span, Some(victim));
+            }
+            Next::Retire => assert!(matches!(self.settings.fanout, Fanout::Auto { .. })),
+            Next::Steal { victim, at } => {
+                assert_eq!(self.workers[index(victim)].ahead, None, "it would be lost");
+                let job = self.workers[index(victim)].job.as_mut().expect("a victim has a job");
+                assert!(job.span.start() < at && at < job.span.end(), "{at} cuts {job:?}");
+                let agreed = job.claimed_to <= at;
+                if agreed {
+                    job.span = Span::new(job.span.start(), at);
+                }
+                let outcome = if agreed { Ok(at) } else { Err(job.claimed_to) };
+                self.workers[worker].answer = Some((victim, outcome));
+            }
+            Next::WaitUntil(at) => assert!(at > self.now, "waiting for the past"),
+            Next::Wait => {
+                let busy = self.workers.iter().any(|w| w.job.is_some() || w.answer.is_some());
+                assert!(busy, "somebody must make the next event");
+            }
+            Next::Done => assert!(self.bytes.iter().all(|byte| byte.owner == Owner::Written)),
+            Next::Failed => assert!(self.is_failed),
+        }
+    }
+
+    /// Nothing that rests, and nothing ready below it unless the worker skips all holes.
+    fn check_order(&mut self, worker: usize, span: Span) {
+        let now = self.now;
+        if let RequestSize::Fixed(bytes) = self.settings.request {
+            assert!(span.len() <= bytes.next_multiple_of(self.settings.align_bytes));
+        }
+        assert!(self.slice(span).iter().all(|byte| byte.ready_at <= now), "{span} rests");
+        let is_ready = |byte: &Byte| byte.owner == Owner::Unassigned && byte.ready_at <= now;
+        let lowest = self.bytes.iter().position(is_ready).expect("the span is unassigned") as u64;
+        let skips_holes = !self.transfer.crew.is_proven(id(worker));
+        let is_tail = self.bytes[at(span.start())..]
+            .iter()
+            .all(|byte| byte.owner == Owner::Unassigned && byte.failures == 0);
+        assert!(lowest == span.start() || (skips_holes && is_tail), "{span} is not the lowest");
+    }
+
+    fn lease(&mut self, worker: usize, span: Span) {
+        assert!(!span.is_empty());
+        for byte in self.slice(span) {
+            assert_eq!(byte.owner, Owner::Unassigned, "{span} has an owner");
+            byte.owner = Owner::Leased(id(worker));
+        }
+    }
+
+    fn start(&mut self, worker: usize, span: Span, shadows: Option<ConnectionId>) {
+        let (claimed_to, is_shared) = (span.start(), shadows.is_some());
+        self.workers[worker].job = Some(Job { span, claimed_to, is_shared, shadows });
+    }
+
+    fn ahead(&mut self, worker: usize, job: Job) {
+        let Some(fetch) = self.transfer.ahead(self.now, id(worker)) else { return };
+        assert!(!job.is_shared, "a shared span may end at any time");
+        self.check_order(worker, fetch.span);
+        self.lease(worker, fetch.span);
+        self.workers[worker].ahead = Some(fetch.span);
+    }
+
+    /// The span ahead is nobody's again, without a penalty.
+    fn take_back(&mut self, worker: usize) {
+        if let Some(span) = self.workers[worker].ahead.take() {
+            for byte in self.slice(span) {
+                assert_eq!(byte.owner, Owner::Leased(id(worker)));
+                (byte.owner, byte.ready_at) = (Owner::Unassigned, Duration::ZERO);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        for (worker, job) in (0..).zip(self.workers.clone()) {
+            if let Some(job) = job.job {
+                self.transfer.on_progress(self.now, id(worker), job.claimed_to);
+            }
+        }
+        let actions = self.transfer.on_tick(self.now, Pressure::default());
+        let named: BTreeSet<ConnectionId> = actions.iter().map(|it| it.connection()).collect();
+        assert_eq!(named.len(), actions.len(), "each connection once: {actions:?}");
+        for action in actions {
+            match action {
+                Action::TakeBack(victim) => {
+                    assert!(self.workers[index(victim)].ahead.is_some());
+                    self.take_back(index(victim));
+                }
+                Action::Abort(victim) => {
+                    let job = self.workers[index(victim)].job.expect("it fetches still");
+                    self.finish(index(victim), job);
+                    let left = self.workers[index(victim)].job;
+                    assert!(left.is_none_or(|left| left.span != job.span), "all is there");
+                }
+                Action::Replace(victim) => self.replaced(index(victim)),
+            }
+        }
+    }
+
+    /// Our own doing: nothing is counted, and nothing rests.
+    fn replaced(&mut self, worker: usize) {
+        let verdict =
+            self.transfer.on_failed(self.now, id(worker), ErrorKind::TimedOut, None, false);
+        if !self.is_failed {
+            assert_eq!(verdict, Verdict::Retry { at: self.now });
+        }
+        self.take_back(worker);
+        let failures = self.workers[worker].job.take().map(|job| self.failures(job)).unwrap_or(0);
+        self.give_back(worker, Some((failures, self.now)));
+    }
+
+    /// Failures of what is left of a job.
+    fn failures(&mut self, job: Job) -> u32 {
+        let unwritten = |byte: &&mut Byte| byte.owner != Owner::Written;
+        self.slice(job.span).iter_mut().find(unwritten).map_or(0, |byte| byte.failures)
+    }
+
+    fn report(&mut self, worker: usize) {
+        let Some((victim, outcome)) = self.workers[worker].answer.take() else { return };
+        let next = self.transfer.on_steal(self.now, id(worker), victim, outcome);
+        // A tail that its victim still holds changes hands; otherwise the thief got what was free.
+        if let (Ok(new_end), Next::Fetch(Fetch { span, .. })) = (outcome, next)
+            && span.start() == new_end
+            && self.bytes[at(new_end)].owner == Owner::Leased(victim)
+        {
+            for byte in self.slice(span) {
+                assert_eq!(byte.owner, Owner::Leased(victim), "{span} was not the victim's");
+                byte.owner = Owner::Unassigned;
+            }
+            self.lease(worker, span);
+            self.start(worker, span, None);
+        } else {
+            self.obey(worker, next);
+        }
+    }
+
+    /// Writes an aligned run of unwritten bytes of the worker's span.
+    fn write(&mut self, worker: usize, job: Job, skip: u64, units: u64) {
+        let align_bytes = self.settings.align_bytes;
+        let start = (job.span.start() + skip * align_bytes).min(job.span.end());
+        let wanted = Span::with_len(start, units * align_bytes).intersect(job.span);
+        // What two fetch arrives twice.
+        let unwritten =
+            |offset: &u64| job.is_shared || self.bytes[at(*offset)].owner != Owner::Written;
+        let len = (wanted.start()..wanted.end()).take_while(unwritten).count() as u64;
+        let span = Span::with_len(wanted.start(), len);
+        if !span.is_empty() {
+            self.write_span(worker, span);
+        }
+    }
+
+    fn write_span(&mut self, worker: usize, span: Span) {
+        let new_bytes = self.transfer.on_written(self.now, id(worker), span);
+        let job = self.workers[worker].job.expect("who writes has a job");
+        let owner = job.shadows.unwrap_or(id(worker));
+        let unwritten = |byte: &&mut Byte| byte.owner != Owner::Written;
+        let mut expected_bytes = 0;
+        for byte in self.slice(span).iter_mut().filter(unwritten) {
+            assert_eq!(byte.owner, Owner::Leased(owner));
+            byte.owner = Owner::Written;
+            expected_bytes += 1;
+        }
+        assert_eq!(new_bytes, expected_bytes);
+        // All of the owner's stretch, an end that a thief has not reported yet included.
+        let ahead = self.workers[index(owner)].ahead.unwrap_or(Span::new(0, 0));
+        for (offset, byte) in (0..).zip(&mut self.bytes) {
+            if new_bytes > 0 && byte.owner == Owner::Leased(owner) && !ahead.contains(offset) {
+                byte.failures = 0;
+            }
+        }
+        self.set_claim(worker, span.end());
+    }
+
+    /// Only if the plan may be told so: all of the span up to its agreed end is written.
+    fn finish(&mut self, worker: usize, job: Job) {
+        if self.slice(job.span).iter().all(|byte| byte.owner == Owner::Written) {
+            let ahead = self.transfer.on_finished(self.now, id(worker));
+            assert_eq!(ahead, self.workers[worker].ahead.take());
+            self.workers[worker].job = None;
+            self.disown(worker);
+            match ahead {
+                // What a thief has agreed to take and not reported is nobody's.
+                None => self.give_back(worker, None),
+                Some(span) => self.start(worker, span, None),
+            }
+        }
+    }
+
+    fn fail(&mut self, worker: usize, kind: ErrorKind) {
+        let verdict = self.transfer.on_failed(self.now, id(worker), kind, None, false);
+        self.take_back(worker);
+        let job = self.workers[worker].job.take().expect("who fails had a span");
+        if job.shadows.is_some() {
+            let expected = Verdict::Retry { at: self.now };
+            assert_eq!(verdict, if self.is_failed { Verdict::GiveUp } else { expected });
+            return;
+        }
+        // A span whose bytes are all written has nothing left to retry, but failed all the same.
+        let earlier = self.failures(job);
+        let hopeless = retry::class(kind) == Class::Never || earlier >= self.settings.retries;
+        self.is_failed |= hopeless;
+        match verdict {
+            Verdict::GiveUp => assert!(self.is_failed, "gave up at failure {}", earlier + 1),
+            Verdict::Retry { at } => {
+                assert!(!self.is_failed, "no more than the budget");
+                assert!(at >= self.now && at <= self.now + RETRY_WAIT_MAX);
+                self.give_back(worker, Some((earlier + 1, at)));
+                return;
+            }
+        }
+        self.give_back(worker, Some((earlier + 1, self.now)));
+    }
+
+    /// Who shadows this worker's bytes owns them now, or they are all written.
+    fn disown(&mut self, worker: usize) -> Option<usize> {
+        let heir = self
+            .workers
+            .iter()
+            .position(|other| other.job.is_some_and(|job| job.shadows == Some(id(worker))))?;
+        let job = self.workers[heir].job.as_mut().expect("found by it");
+        job.shadows = None;
+        Some(heir)
+    }
+
+    fn give_back(&mut self, worker: usize, failure: Option<(u32, Duration)>) {
+        if let Some(heir) = self.disown(worker) {
+            for byte in &mut self.bytes {
+                if byte.owner == Owner::Leased(id(worker)) {
+                    byte.owner = Owner::Leased(id(heir));
+                }
+            }
+            return;
+        }
+        for byte in &mut self.bytes {
+            if byte.owner == Owner::Leased(id(worker)) {
+                byte.owner = Owner::Unassigned;
+                if let Some((failures, ready_at)) = failure {
+                    byte.failures = failures;
+                    byte.ready_at = ready_at;
+                }
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        self.transfer.invariants();
+        for (offset, byte) in (0..).zip(&self.bytes) {
+            assert_eq!(self.transfer.ledger.owner(offset), byte.owner, "byte {offset}");
+        }
+        let written = self.bytes.iter().filter(|byte| byte.owner == Owner::Written).count();
+        assert_eq!(self.transfer.written_bytes(), written as u64);
+        assert_eq!(self.transfer.remaining_bytes(), self.total_bytes() - written as u64);
+        let wanted = self.transfer.connections_wanted(self.now);
+        let is_over = self.is_failed || self.transfer.is_complete();
+        assert_eq!(wanted == 0, is_over, "{wanted} connections are wanted");
+        assert!(wanted as usize <= WORKERS);
+    }
+
+    /// Faults are over: each worker does what it is told, and the transfer ends.
+    fn finish_all(&mut self) {
+        // A round moves each worker on by one span; a wait costs a round at most.
+        let rounds_max = 2 * self.total_bytes() + 100;
+        for _ in 0..rounds_max {
+            for worker in 0..WORKERS {
+                if let Some(job) = self.workers[worker].job {
+                    for offset in job.span.start()..job.span.end() {
+                        if offset.is_multiple_of(self.settings.align_bytes) {
+                            let skip = (offset - job.span.start()) / self.settings.align_bytes;
+                            self.write(worker, job, skip, 1);
+                        }
+                    }
+                    self.step(worker, Op::Finish);
+                }
+                self.step(worker, Op::Report);
+                self.step(worker, Op::Next);
+            }
+            self.step(0, Op::Tick);
+            if self.is_failed || self.transfer.is_complete() {
+                return;
+            }
+            self.now += Duration::from_secs(1);
+        }
+        panic!("no end after {rounds_max} rounds: {:?}", self.transfer);
+    }
+}
+
+fn id(worker: usize) -> ConnectionId {
+    ConnectionId(u32::try_from(worker).unwrap())
+}
+
+fn at(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+fn index(connection: ConnectionId) -> usize {
+    connection.0 as usize
+}
+
+fn kinds() -> impl Strategy<Value = ErrorKind> {
+    prop_oneof![
+        // Kinds that are no push-back, which would forgive failures.
+        10 => Just(ErrorKind::Truncated),
+        10 => Just(ErrorKind::Status(500)),
+        10 => Just(ErrorKind::TimedOut),
+        1 => Just(ErrorKind::Status(404)),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => Just(Op::Next),
+        4 => Just(Op::Ahead),
+        1 => Just(Op::Refuse),
+        2 => Just(Op::KeepAlive),
+        4 => Just(Op::Tick),
+        3 => Just(Op::Report),
+        2 => (1..=4u64).prop_map(|quarters| Op::Claim { quarters }),
+        8 => (0..8u64, 1..8u64).prop_map(|(skip, units)| Op::Write { skip, units }),
+        3 => Just(Op::Finish),
+        2 => kinds().prop_map(Op::Fail),
+        2 => Just(Op::Sample),
+        3 => (1..500u64).prop_map(|millis| Op::Pass { millis }),
+    ]
+}
+
+fn requests() -> impl Strategy<Value = RequestSize> {
+    prop_oneof![
+        1 => Just(RequestSize::Auto),
+        3 => (1..40u64).prop_map(RequestSize::Fixed),
+    ]
+}
+
+fn fanouts() -> impl Strategy<Value = Fanout> {
+    prop_oneof![
+        1 => (1..=4u32).prop_map(|max| Fanout::Auto { max }),
+        2 => (1..=4u32).prop_map(Fanout::Fixed),
+    ]
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    (1..=4u64, 1..=3u64, requests(), fanouts(), 0..6u32, 0..200u64).prop_map(
+        |(align_bytes, block_units, request, fanout, retries, hedge_bytes_max)| Settings {
+            request,
+            fanout,
+            retries,
+            block_bytes: align_bytes * block_units,
+            align_bytes,
+            request_ahead: true,
+            span_bytes_max: 40 * align_bytes,
+            addresses: 1,
+            hedge_bytes_max,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_history_keeps_the_partition_and_ends(
+        total_bytes in 0..160u64,
+        settings in settings(),
+        adopted_bytes in 0..120u64,
+        history in prop::collection::vec((0..WORKERS, ops()), 0..250),
+    ) {
+        let mut model = Model::new(total_bytes, settings);
+        model.adopt(adopted_bytes);
+        for (worker, op) in history {
+            model.step(worker, op);
+        }
+        model.finish_all();
+        prop_assert!(model.is_failed || model.transfer.is_complete());
+    }
+}

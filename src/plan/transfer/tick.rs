@@ -1,0 +1,274 @@
+//! The tick: measures, steers the count, and acts on connections that did not ask. Owns the order
+//! of these and the evidence for the verdict; must not know how any of them is decided.
+
+use super::Transfer;
+use crate::plan::crew::Member;
+use crate::plan::decision::Choice;
+use crate::plan::endgame::{self, Standing};
+use crate::plan::fanout::Sample;
+use crate::plan::ledger::Lease;
+use crate::plan::limiter::{self, Evidence, Limiter, Totals};
+use crate::plan::rate::smoothed;
+use crate::plan::{Action, ConnectionId, Pressure};
+use std::time::Duration;
+
+/// The disk is the bound if bytes waited for it in so large a share of the recent ticks.
+const DISK_BOUND: f64 = 0.2;
+/// Steps of the connection count that are told apart: 1, 2 to 3, 4 to 7, and so on.
+const COUNT_STEPS: usize = 32;
+/// Time constant of that share.
+const DISK_MEMORY: Duration = Duration::from_secs(1);
+/// At most one connection is replaced in this time, so that a bad minute is no storm.
+const REPLACE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// An address is not judged before its connections have been at work for so long.
+const SETTLING_MIN: Duration = Duration::from_millis(500);
+/// Others move if one of them has received something within this time.
+const MOVES_TIME: Duration = Duration::from_millis(500);
+/// Silence while others move: at least this, or four times the time to first byte.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
+/// Replacements closer to each other than this double the patience, up to so many times.
+const CALM_TIME: Duration = Duration::from_secs(5);
+const PATIENCE_MAX: u32 = 16;
+
+/// What all connections brought, as of the last tick.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// Bytes per second of all together.
+    pub(super) rate: f64,
+    /// The mean of one, for those that have not measured.
+    pub(super) each: f64,
+    /// The median of those at work.
+    median: f64,
+    /// Standard deviation of those at work.
+    spread: f64,
+    flowing: u32,
+    /// Most that were at work at once lately, what they brought each, and how even.
+    busiest: (u32, f64, f64),
+    /// What each brought, by the binary logarithm of how many were at work; the latest mean.
+    each_by_count: [f64; COUNT_STEPS],
+    disk_share: f64,
+    /// How much of the memory is filled: the first ticks count in full.
+    disk_weight: f64,
+    ticks: u32,
+    ticks_of_disk: u32,
+    replaced_at: Duration,
+    /// How many times as long as at first silence is borne.
+    patience: u32,
+}
+
+impl Transfer {
+    /// Measures, and says what is to be done to connections that did not ask. Call it every 50 to
+    /// 100 ms, after [`Transfer::on_progress`] of each connection.
+    pub fn on_tick(&mut self, now: Duration, pressure: Pressure) -> Vec<Action> {
+        self.advance(now);
+        let elapsed = self.now.saturating_sub(self.last_tick_at);
+        self.last_tick_at = self.now;
+        let mut actions = Vec::new();
+        for id in self.ledger.delivered_by_others() {
+            self.crew.member(id).will_close = true;
+            actions.push(Action::Abort(id));
+        }
+        if self.failed || self.is_complete() || elapsed.is_zero() {
+            return actions;
+        }
+        let bytes = self.measure(elapsed, pressure);
+        let change = self.count.on_tick(&Sample {
+            now: self.now,
+            elapsed,
+            bytes,
+            flowing: self.pace.flowing,
+            reach: self.crew.reach(),
+            tau: self.crew.tau_any(),
+            remaining_bytes: self.ledger.unreceived_bytes(),
+            is_disk_bound: self.pace.disk_share
+                >= DISK_BOUND * self.pace.disk_weight.max(f64::MIN_POSITIVE),
+        });
+        let has_collapsed = matches!(change, Some((Choice::Collapse, _)));
+        self.note(change);
+        self.leave_slow_addresses(&mut actions);
+        if has_collapsed {
+            self.shut_surplus(&mut actions);
+        }
+        self.take_back(&mut actions);
+        self.replace(&mut actions);
+        actions
+    }
+
+    /// What limited the transfer, at its end.
+    pub fn limiter(&self, totals: Totals) -> Limiter {
+        let (connections, goodput, goodput_spread) = self.pace.busiest;
+        let ticks = f64::from(self.pace.ticks.max(1));
+        let evidence = Evidence {
+            disk_waiting: f64::from(self.pace.ticks_of_disk) / ticks,
+            connections,
+            goodput,
+            goodput_spread,
+            goodput_of_fewer: self.pace.of_fewer(connections),
+            cap: self.count.tolerance().cap(),
+            refusals: self.count.tolerance().refusals(),
+            is_throttled: self.count.was_throttled(),
+            still_paid: self.count.still_pays(),
+        };
+        limiter::judge(totals, evidence)
+    }
+
+    /// Reads the meters; answers with the bytes since the last tick.
+    fn measure(&mut self, elapsed: Duration, pressure: Pressure) -> u64 {
+        let mut bytes = 0;
+        let mut goodputs = Vec::new();
+        for (id, member) in self.crew.iter_mut() {
+            bytes += member.meter.tick(self.now);
+            let goodput = member.meter.goodput().filter(|_| member.meter.is_busy());
+            if let Some(goodput) = goodput {
+                goodputs.push(goodput);
+                self.sources.sample(self.now, id, goodput, elapsed);
+            }
+        }
+        self.pace.learn(goodputs);
+        self.pace.feel(elapsed, pressure);
+        bytes
+    }
+
+    /// Addresses far slower than the best one are left, by the connections there too.
+    fn leave_slow_addresses(&mut self, actions: &mut Vec<Action>) {
+        // Slow start takes some round trips, more where the address is far.
+        let settling = SETTLING_MIN.max(10 * self.crew.tau_any());
+        for (address, share) in self.sources.drop_slow(self.now, settling) {
+            let text = format!("{address} rests: {:.0} % of the best one's rate", share * 100.0);
+            self.log.note(self.now, Choice::Address, text);
+            for id in self.sources.connections_at(address) {
+                let is_receiving = self.ledger.lease(id).is_some_and(Lease::is_divisible);
+                if is_receiving && !is_named(actions, id) {
+                    self.crew.member(id).replace(self.now);
+                    actions.push(Action::Replace(id));
+                }
+            }
+        }
+    }
+
+    /// A span that nobody has started on goes to an idle worker that can start sooner.
+    fn take_back(&mut self, actions: &mut Vec<Action>) {
+        if self.ledger.unassigned_bytes() > 0 || self.ledger.aheads().next().is_none() {
+            return;
+        }
+        let idle = self.crew.iter().filter(|(_, member)| member.is_idle && member.is_running);
+        let idle: Vec<ConnectionId> = idle.map(|(id, _)| id).collect();
+        for helper in idle {
+            let aheads = self.ledger.aheads().filter_map(|(id, ahead)| {
+                let lease = self.ledger.lease(id)?;
+                let has_started = self.crew.get(id).is_some_and(|it| it.has_started_ahead);
+                let runner = self.runner(id, lease.unclaimed());
+                let is_free = !has_started && !is_named(actions, id);
+                is_free.then(|| (runner, ahead.span().len()))
+            });
+            let Some(owner) = endgame::best_take_back(aheads, self.helper(helper)) else { return };
+            self.ledger.release_ahead(owner);
+            self.crew.member(owner).will_close = true;
+            let text = format!("what {owner} asked for ahead, as {helper} is idle");
+            self.log.note(self.now, Choice::TakeBack, text);
+            actions.push(Action::TakeBack(owner));
+        }
+    }
+
+    /// An origin that throttles counts connections, and their spans would take for ever.
+    fn shut_surplus(&mut self, actions: &mut Vec<Action>) {
+        let surplus = self.crew.running().saturating_sub(self.count.target()) as usize;
+        let leased = self.ledger.leases().map(|(id, _)| id).filter(|id| !is_named(actions, *id));
+        let shut = leased.skip(self.count.target() as usize).take(surplus);
+        let shut: Vec<ConnectionId> = shut.collect();
+        for id in shut {
+            self.crew.member(id).replace(self.now);
+            actions.push(Action::Replace(id));
+        }
+    }
+
+    /// The silent, and the slow ones that everybody would wait for, get a new connection.
+    fn replace(&mut self, actions: &mut Vec<Action>) {
+        let since = self.now.saturating_sub(self.pace.replaced_at);
+        let moves =
+            |id| self.crew.get(id).is_some_and(|it| it.meter.silence(self.now) < MOVES_TIME);
+        // Who has done all of its work shows that the path is not to blame either.
+        let is_free = |member: &Member| member.is_idle && member.is_running && member.is_connected;
+        let is_lone = !self.ledger.leases().any(|(id, _)| moves(id))
+            && !self.crew.iter().any(|(_, member)| is_free(member));
+        if since < REPLACE_INTERVAL || is_lone {
+            return;
+        }
+        let reasons = self.ledger.leases().filter_map(|(id, lease)| {
+            let member = self.crew.get(id)?;
+            let is_ending = member.is_being_replaced(self.now) || is_named(actions, id);
+            if !member.is_connected || is_ending {
+                return None;
+            }
+            let others = self.pace.rate.max(1.0);
+            let tau = self.crew.tau(id).unwrap_or_default() + 2 * member.meter.jitter();
+            let standing = Standing {
+                goodput: member.meter.goodput().unwrap_or(0.0),
+                median: self.pace.median,
+                flowing_for: member.meter.flowing_for(self.now),
+                silent_for: member.meter.silence(self.now),
+                patience: self.pace.patience.max(1) * tau.mul_f64(4.0).max(SILENCE_MIN),
+                tau,
+                takes: lease.unclaimed().len() as f64
+                    / member.meter.goodput().unwrap_or(0.0).max(1.0),
+                others_take: self.ledger.unassigned_bytes() as f64 / others,
+            };
+            Some((id, endgame::why_replace(&standing)?))
+        });
+        let Some((id, why)) = reasons.into_iter().next() else { return };
+        // A server that takes its time with some bytes is not asked for them for ever.
+        let is_often = since < CALM_TIME;
+        self.pace.patience = if is_often { (self.pace.patience * 2).min(PATIENCE_MAX) } else { 1 };
+        self.pace.replaced_at = self.now;
+        self.crew.member(id).replace(self.now);
+        self.log.note(self.now, Choice::Replace, format!("{id}: {why}"));
+        actions.push(Action::Replace(id));
+    }
+}
+
+/// Whether this tick has something else in mind for the connection.
+fn is_named(actions: &[Action], id: ConnectionId) -> bool {
+    actions.iter().any(|action| action.connection() == id)
+}
+
+impl Pace {
+    fn learn(&mut self, mut goodputs: Vec<f64>) {
+        self.flowing = u32::try_from(goodputs.len()).expect("worker ids are 32 bits wide");
+        self.rate = goodputs.iter().sum();
+        if goodputs.is_empty() {
+            return;
+        }
+        goodputs.sort_by(f64::total_cmp);
+        let count = f64::from(self.flowing);
+        self.median = goodputs[goodputs.len() / 2];
+        self.each = self.rate / count;
+        let squares: f64 = goodputs.iter().map(|goodput| (goodput - self.each).powi(2)).sum();
+        self.spread = (squares / count).sqrt();
+        self.each_by_count[count_step(self.flowing)] = self.each;
+        // The end game thins out the crew and says nothing of what bounded it.
+        if self.flowing >= self.busiest.0 / 2 {
+            self.busiest = (self.flowing.max(self.busiest.0 / 2), self.each, self.spread);
+        }
+    }
+
+    /// The most each brought while at most half as many as `connections` were at work.
+    fn of_fewer(&self, connections: u32) -> f64 {
+        let fewer = &self.each_by_count[..count_step(connections.max(1))];
+        fewer.iter().copied().fold(0.0, f64::max)
+    }
+
+    fn feel(&mut self, elapsed: Duration, pressure: Pressure) {
+        self.ticks += 1;
+        // Both mean that bytes wait for the disk: in their blocks, or already in the socket.
+        let waits = pressure.blocks_exhausted || pressure.writes_waiting;
+        self.ticks_of_disk += u32::from(waits);
+        let share = if waits { 1.0 } else { 0.0 };
+        self.disk_share = smoothed(self.disk_share, share, elapsed, DISK_MEMORY);
+        self.disk_weight = smoothed(self.disk_weight, 1.0, elapsed, DISK_MEMORY);
+    }
+}
+
+fn count_step(count: u32) -> usize {
+    count.max(1).ilog2() as usize
+}

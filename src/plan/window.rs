@@ -1,0 +1,86 @@
+//! The mean rate over a stretch of time, and how far it can be trusted. Must not know what is
+//! measured.
+
+use std::time::Duration;
+
+/// Ticks added up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Window {
+    bytes: u64,
+    lasted: Duration,
+    ticks: u32,
+    /// The last two ticks' rates, the newest first.
+    latest: (f64, f64),
+    /// Of the ticks' rates: sum and sum of squares.
+    sum: f64,
+    squares: f64,
+}
+
+/// What a window measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mean {
+    /// Bytes per second.
+    pub(super) rate: f64,
+    /// Standard error as a share of the rate; ticks are related, so twice what independent ones
+    /// would have.
+    pub(super) error: f64,
+}
+
+impl Window {
+    pub(super) fn add(&mut self, bytes: u64, elapsed: Duration) {
+        if elapsed.is_zero() {
+            return;
+        }
+        let rate = bytes as f64 / elapsed.as_secs_f64();
+        self.bytes += bytes;
+        self.lasted += elapsed;
+        self.ticks += 1;
+        self.latest = (rate, self.latest.0);
+        self.sum += rate;
+        self.squares += rate * rate;
+    }
+
+    pub(super) fn lasted(&self) -> Duration {
+        self.lasted
+    }
+
+    /// The mean, or that of the end where the rate still rises: what slow start has come to.
+    pub(super) fn reached(&self) -> f64 {
+        let end = if self.ticks >= 2 { (self.latest.0 + self.latest.1) / 2.0 } else { 0.0 };
+        self.mean().rate.max(end)
+    }
+
+    pub(super) fn mean(&self) -> Mean {
+        if self.ticks == 0 || self.bytes == 0 {
+            return Mean { rate: 0.0, error: 1.0 };
+        }
+        let ticks = f64::from(self.ticks);
+        let mean = self.sum / ticks;
+        let variance = (self.squares / ticks - mean * mean).max(0.0);
+        let rate = self.bytes as f64 / self.lasted.as_secs_f64();
+        Mean { rate, error: 2.0 * (variance / ticks).sqrt() / mean }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_steady_rate_has_no_error_and_a_noisy_one_has() {
+        let (mut steady, mut noisy) = (Window::default(), Window::default());
+        for tick in 0..20 {
+            steady.add(1000, TICK);
+            noisy.add(if tick % 2 == 0 { 500 } else { 1500 }, TICK);
+        }
+        let (steady_mean, noisy_mean) = (steady.mean(), noisy.mean());
+        assert!((steady_mean.rate - 20_000.0).abs() < 1e-6 && steady_mean.error < 1e-6);
+        assert!((noisy_mean.rate - 20_000.0).abs() < 1e-6);
+        // A deviation of a half over twenty ticks, doubled.
+        assert!((noisy_mean.error - 1.0 / 20f64.sqrt()).abs() < 1e-6);
+        assert_eq!(steady.lasted(), Duration::from_secs(1));
+        assert_eq!(Window::default().mean().rate, 0.0);
+    }
+}
