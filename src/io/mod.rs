@@ -1,0 +1,18 @@
+//! Rank 2: the kernel. All `unsafe` of the crate lives below here. Knows no HTTP and no plan.
+//!
+//! A worker sees three things: a [`buffers::Lease`] is the right to fill one block, a
+//! [`socket::Socket`] fills it, a [`file::BlockFile`] writes it at an offset. Behind them
+//! `uring/` drives one ring per shard.
+//!
+//! Rule of ownership: whatever memory the kernel may touch belongs to the operation until its
+//! completion is there. Dropping an operation's future leaves that memory with the driver;
+//! dropping a `Socket` shuts it down, so that its operations complete.
+
+#![allow(unsafe_code, reason = "the one address of unsafe code, see the house rules")]
+
+pub mod buffers;
+pub mod clock;
+pub mod file;
+pub mod probe;
+pub mod socket;
+pub mod uring;
