@@ -1,0 +1,199 @@
+//! Connecting to one of a host's addresses: attempts are raced (RFC 8305 section 5). Which address
+//! is preferred for which connection is the plan's decision.
+
+use crate::base::limits::CONNECTION_ATTEMPT_DELAY;
+use crate::base::url::Origin;
+use crate::base::{Error, ErrorKind, Result};
+use crate::io::socket::Socket;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The number of an address and how the attempt went.
+type Attempt = (u32, io::Result<Socket>);
+
+/// The addresses of one origin and which of them failed last. Shared by all shards.
+#[derive(Debug)]
+pub struct Dialer {
+    origin: Origin,
+    addresses: Vec<Address>,
+}
+
+#[derive(Debug)]
+struct Address {
+    socket: SocketAddr,
+    /// The last attempt failed: others are tried first.
+    failed: AtomicBool,
+}
+
+impl Dialer {
+    /// Knows the addresses, which are not empty, in order of preference.
+    pub fn new(origin: Origin, addresses: Vec<SocketAddr>) -> Self {
+        assert!(!addresses.is_empty(), "the resolver answers an error for no address");
+        let addresses = addresses
+            .into_iter()
+            .map(|socket| Address { socket, failed: AtomicBool::new(false) })
+            .collect();
+        Self { origin, addresses }
+    }
+
+    /// Who is called.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// How many addresses there are; they are numbered from 0.
+    pub fn addresses(&self) -> u32 {
+        u32::try_from(self.addresses.len()).expect("the resolver's answer is bounded")
+    }
+
+    /// A connection to one of the addresses, and its number. They are tried in this `order`, those
+    /// whose last attempt failed behind the others; an attempt that takes longer than 250 ms gets
+    /// company by the next one, and the first to succeed wins. Dropping the future gives all
+    /// attempts up.
+    pub async fn dial(&self, order: &[u32], stall_limit: Duration) -> Result<(Socket, u32)> {
+        let mut waiting = self.sorted(order).into_iter();
+        let mut attempts = JoinSet::new();
+        loop {
+            if let Some(index) = waiting.next() {
+                let peer = self.address(index).socket;
+                attempts
+                    .spawn_local(async move { (index, Socket::connect(peer, stall_limit).await) });
+            }
+            let Some(joined) = self.next_outcome(&mut attempts, waiting.len()).await else {
+                continue;
+            };
+            let (index, outcome) = joined?;
+            self.address(index).failed.store(outcome.is_err(), Ordering::Relaxed);
+            match outcome {
+                Ok(socket) => return Ok((socket, index)),
+                Err(e) if attempts.is_empty() && waiting.len() == 0 => {
+                    return Err(self.failure(self.address(index).socket, e));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The next attempt to end; `None` when it is time to start another one.
+    async fn next_outcome(
+        &self,
+        attempts: &mut JoinSet<Attempt>,
+        waiting: usize,
+    ) -> Option<Result<Attempt>> {
+        let joined = if waiting == 0 {
+            attempts.join_next().await
+        } else {
+            tokio::time::timeout(CONNECTION_ATTEMPT_DELAY, attempts.join_next()).await.ok()?
+        };
+        let joined = joined?;
+        Some(joined.map_err(|e| {
+            Error::new(ErrorKind::Internal, "a connection attempt panicked").caused_by(e)
+        }))
+    }
+
+    fn sorted(&self, order: &[u32]) -> Vec<u32> {
+        let mut order = order.to_vec();
+        order.sort_by_key(|&index| self.address(index).failed.load(Ordering::Relaxed));
+        order
+    }
+
+    fn address(&self, index: u32) -> &Address {
+        &self.addresses[index as usize]
+    }
+
+    fn failure(&self, peer: SocketAddr, error: io::Error) -> Error {
+        let host = self.origin.host_header();
+        let kind = match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                ErrorKind::ResourceLimit
+            }
+            Some(libc::ETIMEDOUT) => ErrorKind::TimedOut,
+            _ => ErrorKind::Connect,
+        };
+        let failed = Error::new(kind, format!("cannot connect to {host} at {peer}"));
+        let failed = match kind {
+            ErrorKind::ResourceLimit => {
+                failed.advise("raise 'ulimit -n' or use fewer connections with -c")
+            }
+            _ => failed,
+        };
+        failed.caused_by(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Url;
+    use crate::io::uring::Ring;
+    use std::net::TcpListener;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    fn dialer(addresses: Vec<SocketAddr>) -> Dialer {
+        Dialer::new(Url::parse("http://host/").unwrap().origin(), addresses)
+    }
+
+    fn refused() -> SocketAddr {
+        // Bound, never listening: connecting is refused, and nobody else gets the port.
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        drop(socket);
+        address
+    }
+
+    #[test]
+    fn the_order_is_kept_where_all_work() {
+        let listeners: Vec<TcpListener> =
+            (1..=3).map(|i| TcpListener::bind((format!("127.0.0.{i}"), 0)).unwrap()).collect();
+        let dialer = dialer(listeners.iter().map(|l| l.local_addr().unwrap()).collect());
+        assert_eq!(dialer.addresses(), 3);
+        let ring = Ring::new().unwrap();
+        for first in 0..3u32 {
+            let order = [first, (first + 1) % 3];
+            let (socket, index) = ring.run(dialer.dial(&order, LIMIT)).unwrap();
+            assert_eq!(index, first);
+            assert_eq!(socket.peer(), listeners[first as usize].local_addr().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_refused_address_is_skipped_and_remembered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = listener.local_addr().unwrap();
+        let dialer = dialer(vec![refused(), good]);
+        let ring = Ring::new().unwrap();
+        for _ in 0..4 {
+            let (socket, index) = ring.run(dialer.dial(&[0, 1], LIMIT)).unwrap();
+            assert_eq!((socket.peer(), index), (good, 1));
+        }
+        assert_eq!(dialer.sorted(&[0, 1]), [1, 0], "the refused one comes last");
+    }
+
+    #[test]
+    fn all_refused_is_one_error_that_names_the_address() {
+        let bad = refused();
+        let error = Ring::new().unwrap().run(dialer(vec![bad]).dial(&[0], LIMIT)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(error.to_string().contains(&bad.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_silent_address_gets_company() {
+        // A full accept queue drops further SYNs: the attempt hangs as on a dead route.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let silent = listener.local_addr().unwrap();
+        let fill: Vec<_> = (0..4)
+            .map(|_| std::net::TcpStream::connect_timeout(&silent, Duration::from_millis(50)))
+            .collect();
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let dialer = dialer(vec![silent, good.local_addr().unwrap()]);
+        let (socket, _) = Ring::new().unwrap().run(dialer.dial(&[0, 1], LIMIT)).unwrap();
+        assert_eq!(socket.peer(), good.local_addr().unwrap());
+        drop(fill);
+    }
+}

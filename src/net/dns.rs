@@ -1,0 +1,84 @@
+//! Names to addresses, off the ring: the system's resolver blocks, so it gets a thread of its own.
+
+use crate::base::limits::ADDRESSES_MAX;
+use crate::base::url::Origin;
+use crate::base::{Error, ErrorKind, Result};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::thread;
+use tokio::sync::oneshot;
+
+/// All addresses of the origin's host, families alternating (RFC 8305 section 4), at most
+/// [`ADDRESSES_MAX`]. Literals need no resolver. The future may be dropped; the thread then ends
+/// with the resolver's own time limit.
+pub async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>> {
+    if let Ok(address) = origin.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, origin.port)]);
+    }
+    let (host, port) = (origin.host.clone(), origin.port);
+    let (sender, receiver) = oneshot::channel();
+    let look_up = move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        // Nobody waits any more if the transfer was stopped meanwhile.
+        let _ = sender.send(found);
+    };
+    thread::Builder::new().name("ringhaul-dns".into()).spawn(look_up).map_err(|e| {
+        Error::new(ErrorKind::ResourceLimit, "cannot start a thread for name lookup").caused_by(e)
+    })?;
+    let found = receiver.await.unwrap_or_else(|_| Err(io::Error::other("the resolver died")));
+    let addresses = found.map_err(|e| unknown_host(&origin.host).caused_by(e))?;
+    if addresses.is_empty() {
+        return Err(unknown_host(&origin.host));
+    }
+    Ok(interleave(addresses))
+}
+
+fn unknown_host(host: &str) -> Error {
+    Error::new(ErrorKind::Resolve, format!("cannot find an address for the host '{host}'"))
+}
+
+/// First family first, then alternating; the resolver's order (RFC 6724) within each.
+fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (leading, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let mut mixed = Vec::with_capacity(leading.len() + other.len());
+    let (mut leading, mut other) = (leading.into_iter(), other.into_iter());
+    loop {
+        match (leading.next(), other.next()) {
+            (None, None) => break,
+            (a, b) => mixed.extend(a.into_iter().chain(b)),
+        }
+    }
+    mixed.dedup();
+    mixed.truncate(ADDRESSES_MAX);
+    mixed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Url;
+    use crate::io::uring::Ring;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|t| t.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_alternate() {
+        let mixed = interleave(addresses(&["[::1]:1", "[::2]:1", "1.1.1.1:1", "[::3]:1"]));
+        assert_eq!(mixed, addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]));
+        assert!(interleave(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn literals_and_names() {
+        let ring = Ring::new().unwrap();
+        let find = |url: &str| ring.run(resolve(&Url::parse(url).unwrap().origin()));
+        assert_eq!(find("http://[::1]:81/").unwrap(), addresses(&["[::1]:81"]));
+        assert!(find("http://localhost:82/").unwrap().iter().all(|a| a.ip().is_loopback()));
+        let error = find("http://no-such-host.invalid/").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resolve);
+    }
+}

@@ -1,0 +1,247 @@
+//! A connection that carries bytes to and from a server, plain or through TLS, with one face.
+//!
+//! Plain body bytes go from the socket straight into the lease. Ciphertext goes into the wire's
+//! staging memory and is decrypted from there into the lease. Must not know HTTP.
+
+use crate::base::{Error, ErrorKind, Result};
+use crate::io::buffers::Lease;
+use crate::io::socket::{Socket, SocketHandle};
+use crate::io::uring::ops::Staging;
+use crate::tls::{Session, SessionInfo, TlsConfig};
+use std::io;
+use std::net::SocketAddr;
+
+/// Ciphertext on its way: large enough for few wakeups, small enough to stay in a core's cache.
+const TLS_STAGING_BYTES: usize = 256 * 1024;
+/// Heads and coded bodies of plain connections.
+const PLAIN_STAGING_BYTES: usize = 64 * 1024;
+
+/// One connection. Dropping it closes it at once.
+pub struct Wire {
+    socket: Socket,
+    session: Option<Box<Session>>,
+    /// Lent to the kernel while a receive runs; a wire whose future was dropped is of no use.
+    staging: Option<Staging>,
+    ended: bool,
+}
+
+impl Wire {
+    /// A wire without encryption.
+    pub fn plain(socket: Socket) -> Self {
+        let staging = Some(Staging::new(PLAIN_STAGING_BYTES));
+        Self { socket, session: None, staging, ended: false }
+    }
+
+    /// Shakes hands as a TLS client that wants to talk to `host`.
+    pub async fn tls(socket: Socket, config: &TlsConfig, host: &str) -> Result<Self> {
+        let session = Some(Box::new(Session::new(config, host)?));
+        let staging = Some(Staging::new(TLS_STAGING_BYTES));
+        let mut wire = Self { socket, session, staging, ended: false };
+        loop {
+            let (_, needs_input) = wire.pump(&mut []).await?;
+            if !wire.session().is_some_and(Session::is_handshaking) {
+                return Ok(wire);
+            }
+            if needs_input && wire.receive_staging(0, 0).await? == 0 {
+                let peer = wire.peer();
+                return Err(Error::new(
+                    ErrorKind::Tls,
+                    format!("{host} at {peer} closed the connection during the TLS handshake"),
+                ));
+            }
+        }
+    }
+
+    /// The address at the other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.socket.peer()
+    }
+
+    /// A handle on the socket for others.
+    pub fn handle(&self) -> SocketHandle {
+        self.socket.handle()
+    }
+
+    /// What TLS negotiated; `None` on a plain wire.
+    pub fn tls_info(&self) -> Option<SessionInfo> {
+        self.session().and_then(Session::info)
+    }
+
+    /// Whether what was received is all that was sent: under TLS only close_notify says so
+    /// (RFC 8446 6.1), a bare FIN may be an attacker's cut.
+    pub fn ended_cleanly(&self) -> bool {
+        self.session().is_none_or(Session::peer_closed)
+    }
+
+    /// Whether bytes lie here that nobody has asked for.
+    pub fn has_unread(&self) -> bool {
+        match &self.session {
+            Some(session) => session.pending_plaintext() > 0,
+            None => self.staging.as_ref().is_some_and(|s| !s.is_empty()),
+        }
+    }
+
+    /// Sends all of `bytes`.
+    pub async fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
+        let bytes = match &mut self.session {
+            None => bytes,
+            Some(session) => {
+                let mut records = Vec::with_capacity(bytes.len() + 64);
+                session.encrypt(&bytes, &mut records)?;
+                records
+            }
+        };
+        self.send_raw(bytes).await
+    }
+
+    /// Some received bytes, at most `max`; empty at the end of the stream.
+    pub async fn read_some(&mut self, max: usize) -> Result<Vec<u8>> {
+        if self.session.is_none() {
+            let received = self.receive_plain(max).await?;
+            let staging = self.staging_mut();
+            let bytes = staging.filled_mut()[..received].to_vec();
+            staging.consume(received);
+            return Ok(bytes);
+        }
+        let mut bytes = vec![0; max];
+        loop {
+            let (produced, needs_input) = self.pump(&mut bytes).await?;
+            if produced > 0 || !needs_input || self.receive_staging(0, 0).await? == 0 {
+                bytes.truncate(produced);
+                return Ok(bytes);
+            }
+        }
+    }
+
+    /// Fills up to `want` bytes behind the filled part of `lease`, which has room for them, in as
+    /// few wakeups as possible. The caller knows that `want` bytes come and `more` behind them.
+    /// Nothing filled means the end of the stream. With an error, bytes filled before it count.
+    pub async fn fill(&mut self, lease: Lease, want: usize, more: u64) -> (Lease, Result<()>) {
+        if self.session.is_some() {
+            return self.fill_decrypted(lease, want, more).await;
+        }
+        let (result, mut lease) = self.socket.receive_all(lease, want, more).await;
+        match result {
+            Ok(received) => {
+                lease.advance(received);
+                (lease, Ok(()))
+            }
+            Err(e) => (lease, Err(self.lost(e))),
+        }
+    }
+
+    /// Like [`Wire::fill`] where nobody knows how many bytes will come.
+    pub async fn fill_some(&mut self, mut lease: Lease) -> (Lease, Result<()>) {
+        let want = lease.spare();
+        if self.session.is_some() {
+            let result = self.read_some(want).await.map(|bytes| {
+                assert_eq!(lease.append(&bytes), bytes.len(), "no more than fits was read");
+            });
+            return (lease, result);
+        }
+        let (result, mut lease) = self.socket.receive_some(lease, want).await;
+        let result = result.map_err(|e| self.lost(e)).map(|received| lease.advance(received));
+        (lease, result)
+    }
+
+    async fn fill_decrypted(
+        &mut self,
+        mut lease: Lease,
+        want: usize,
+        more: u64,
+    ) -> (Lease, Result<()>) {
+        let mut missing = want;
+        while missing > 0 {
+            let (produced, needs_input) = match self.pump(&mut lease.spare_mut()[..missing]).await {
+                Ok(step) => step,
+                Err(e) => return (lease, Err(e)),
+            };
+            lease.advance(produced);
+            missing -= produced;
+            if missing == 0 || !needs_input {
+                break;
+            }
+            match self.receive_staging(missing, more).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) => return (lease, Err(e)),
+            }
+        }
+        (lease, Ok(()))
+    }
+
+    /// Decrypts what is staged into `output` and sends what TLS wants sent. Answers the bytes
+    /// produced and whether ciphertext is missing.
+    async fn pump(&mut self, output: &mut [u8]) -> Result<(usize, bool)> {
+        let session = self.session.as_mut().expect("only a TLS wire is pumped");
+        let staging = self.staging.as_mut().expect("no receive is under way");
+        let pumped = session.pump(staging.filled_mut(), output);
+        let outgoing = session.take_outgoing();
+        if !outgoing.is_empty() {
+            let sent = self.send_raw(outgoing).await;
+            // An alert that cannot be sent any more must not hide why it was to be sent.
+            if pumped.is_ok() {
+                sent?;
+            }
+        }
+        let pump = pumped?;
+        self.staging_mut().consume(pump.consumed);
+        Ok((pump.produced, pump.needs_input && !self.ended))
+    }
+
+    /// Receives ciphertext behind what is staged. At least `missing + more` plaintext bytes are
+    /// still to come; their ciphertext is longer, so what is not yet staged of them can be waited
+    /// for.
+    async fn receive_staging(&mut self, missing: usize, more: u64) -> Result<usize> {
+        let mut staging = self.staging.take().expect("one receive at a time");
+        staging.compact();
+        let outstanding =
+            (missing as u64).saturating_add(more).saturating_sub(staging.len() as u64);
+        let room = staging.room();
+        let (result, staging) = if outstanding == 0 {
+            self.socket.receive_some(staging, room).await
+        } else {
+            let len = usize::try_from(outstanding).map_or(room, |o| o.min(room));
+            self.socket.receive_all(staging, len, outstanding - len as u64).await
+        };
+        self.note_received(staging, result)
+    }
+
+    async fn receive_plain(&mut self, max: usize) -> Result<usize> {
+        let staging = self.staging.take().expect("one receive at a time");
+        let (result, staging) = self.socket.receive_some(staging, max).await;
+        self.note_received(staging, result)
+    }
+
+    fn note_received(&mut self, mut staging: Staging, result: io::Result<usize>) -> Result<usize> {
+        if let Ok(received) = &result {
+            staging.advance(*received);
+            self.ended |= *received == 0;
+        }
+        self.staging = Some(staging);
+        result.map_err(|e| self.lost(e))
+    }
+
+    async fn send_raw(&self, bytes: Vec<u8>) -> Result<()> {
+        self.socket.send(bytes).await.map_err(|e| self.lost(e))
+    }
+
+    fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
+    }
+
+    fn staging_mut(&mut self) -> &mut Staging {
+        self.staging.as_mut().expect("no receive is under way")
+    }
+
+    fn lost(&self, error: io::Error) -> Error {
+        let peer = self.peer();
+        match error.kind() {
+            io::ErrorKind::TimedOut => {
+                Error::new(ErrorKind::TimedOut, format!("{peer} sent nothing for too long"))
+            }
+            _ => Error::new(ErrorKind::ConnectionLost, format!("the connection to {peer} broke"))
+                .caused_by(error),
+        }
+    }
+}
