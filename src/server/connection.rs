@@ -1,0 +1,174 @@
+//! The life of one connection: accepted, reading a head, answering, and so on until it ends.
+//!
+//! States: at accept (the script may end it here), reading a head, answering, ended. Owns the
+//! read-ahead bytes, so that pipelined requests work. Errors end a connection without a word,
+//! because a client may leave whenever it likes.
+
+use super::Shared;
+use super::deliver::{CLOSE, Next, deliver};
+use super::effects::{Effects, Ending};
+use super::flow::Place;
+use super::outlet::Outlet;
+use super::range::RangeAsked;
+use super::request::{Parsed, Request};
+use super::respond::{Answer, Body};
+use super::script::{Facts, Fault};
+use super::stats::RequestLog;
+use super::wire::Wire;
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// Bytes read at a time; requests are small.
+const READ_BYTES: usize = 8 * 1024;
+
+/// Serves `socket`, the server's connection `number`, until it ends.
+pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, number: u64) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    if let Some(fault) = shared.script.at_accept(number) {
+        let ending = match fault {
+            Fault::ResetOnAccept => Ending::Reset,
+            Fault::StallOnAccept => Ending::Stall,
+            _ => Ending::Close { close_notify: false },
+        };
+        return Wire::new(socket, None)?.end(ending);
+    }
+    let tls = shared.identity.as_ref().map(|identity| &identity.config);
+    let wire = Wire::new(socket, tls)?;
+    let mut inlet = Inlet { bytes: Vec::new(), arrived_at: Instant::now() };
+    let mut outlet = Outlet::new(shared, wire);
+    let mut is_first = true;
+    loop {
+        let received = inlet.next(&mut outlet)?;
+        if std::mem::take(&mut is_first) && outlet.is_resumed() {
+            shared.book.resumed();
+        }
+        let next = match received {
+            Received::Request(asked) => answer(shared, &mut outlet, &asked, number)?,
+            Received::Bad(status) => refuse(&mut outlet, status)?,
+            Received::Left => Next::End(CLOSE),
+        };
+        if let Next::End(ending) = next {
+            return outlet.end(ending);
+        }
+    }
+}
+
+/// What came in.
+enum Received {
+    Request(Box<Asked>),
+    Bad(u16),
+    Left,
+}
+
+/// A request and when it came.
+struct Asked {
+    request: Request,
+    arrived_at: Instant,
+    /// It was there before the answer to the one before it had ended.
+    is_early: bool,
+}
+
+/// The bytes read ahead of the request being answered.
+struct Inlet {
+    bytes: Vec<u8>,
+    /// When the last of them came.
+    arrived_at: Instant,
+}
+
+impl Inlet {
+    fn next(&mut self, outlet: &mut Outlet<'_>) -> io::Result<Received> {
+        let mut is_early = true;
+        loop {
+            match Request::parse(&self.bytes) {
+                Parsed::Whole(request, taken) => {
+                    self.bytes.drain(..taken);
+                    let (request, arrived_at) = (*request, self.arrived_at);
+                    return Ok(Received::Request(Box::new(Asked {
+                        request,
+                        arrived_at,
+                        is_early,
+                    })));
+                }
+                Parsed::Bad(status) => return Ok(Received::Bad(status)),
+                Parsed::Partial => {}
+            }
+            let before = self.bytes.len();
+            self.bytes.resize(before + READ_BYTES, 0);
+            let early_at = outlet.take_early_request();
+            let read = outlet.read(&mut self.bytes[before..])?;
+            is_early = is_early && early_at.is_some();
+            self.arrived_at = early_at.unwrap_or_else(Instant::now);
+            self.bytes.truncate(before + read);
+            if read == 0 {
+                return Ok(Received::Left);
+            }
+        }
+    }
+}
+
+fn answer(
+    shared: &Shared,
+    outlet: &mut Outlet<'_>,
+    asked: &Asked,
+    connection: u64,
+) -> io::Result<Next> {
+    let request = &asked.request;
+    let range = request.field("range").and_then(RangeAsked::parse);
+    let entry = shared.book.request(RequestLog {
+        connection,
+        at: asked.arrived_at.saturating_duration_since(shared.started_at),
+        is_early: asked.is_early,
+        method: request.method.clone(),
+        target: request.target.clone(),
+        head: request.head.clone(),
+        range,
+        status: None,
+        body_bytes: 0,
+    });
+    let facts = Facts {
+        connection,
+        request: entry.0,
+        path: request.path(),
+        range_start: range.and_then(RangeAsked::start),
+    };
+    let mut effects = Effects::of(shared.script.for_request(&facts));
+    let shape = &shared.shape;
+    let mut place = Place::take(&shared.flow);
+    if let Some(refusal) = shape.refusal.filter(|_| place.is_none()) {
+        shared.book.turned_away();
+        effects.instead = Some(refusal.answer(SystemTime::now()));
+    }
+    outlet.begin(entry, effects.bytes_per_second.or_else(|| shape.connection_rate(connection)));
+    let waited = asked.arrived_at.elapsed();
+    let delay = shape.first_byte_delay.saturating_sub(waited) + effects.head_delay;
+    outlet.pause(delay)?;
+    let (was_idle, now) = (!asked.is_early || !delay.is_zero(), Instant::now());
+    if was_idle {
+        outlet.restart(now);
+    }
+    if effects.stalls_before_head {
+        return Ok(Next::End(Ending::Stall));
+    }
+    if let Some(garbage) = &effects.garbage {
+        outlet.put(garbage)?;
+        return Ok(Next::End(CLOSE));
+    }
+    if let Some(place) = &mut place {
+        place.send(was_idle, now);
+    }
+    let answer = Answer::decide(request, &shared.site, &effects);
+    shared.book.answered(entry, answer.status);
+    deliver(outlet, request, &answer, &effects)
+}
+
+/// Answers bytes that are no request.
+fn refuse(outlet: &mut Outlet<'_>, status: u16) -> io::Result<Next> {
+    let answer = Answer::short(status);
+    outlet.put(&answer.head(false, &Effects::default(), false))?;
+    if let Body::Text(text) = &answer.body {
+        outlet.put(text)?;
+    }
+    Ok(Next::End(CLOSE))
+}

@@ -1,0 +1,155 @@
+//! The bytes of a served file: a pure function of seed and offset, so that any size needs no disk.
+//!
+//! Owns the function, its check and its digest. Must not know HTTP, sockets or who asks.
+//!
+//! The file is a row of little-endian 64-bit words; word `i` is a bijective mix of
+//! `seed' + i * GAMMA` (the finaliser of splitmix64). Two different words of
+//! one file are never equal, so bytes at a wrong offset are found wherever they came from.
+
+use sha2::{Digest, Sha256};
+
+const WORD_BYTES: usize = 8;
+/// Bytes made at a time when checking or hashing; stays in the first-level cache.
+const CHECK_BYTES: usize = 8 * 1024;
+
+/// Odd, so that `i * GAMMA` visits every word once (2^64 / golden ratio, as in splitmix64).
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+/// First multiplier of the splitmix64 finaliser (Stafford's variant 13).
+const MIX_1: u64 = 0xbf58_476d_1ce4_e5b9;
+/// Second multiplier of the splitmix64 finaliser.
+const MIX_2: u64 = 0x94d0_49bb_1331_11eb;
+
+/// Writes the bytes `[offset, offset + out.len())` of the file `seed` into `out`.
+///
+/// Offsets wrap at 2^64, which no file reaches.
+pub fn fill(seed: u64, offset: u64, out: &mut [u8]) {
+    let mut state = state_of(seed, offset / WORD_BYTES as u64);
+    let inside = usize::from(offset.to_le_bytes()[0]) % WORD_BYTES;
+    let head_bytes = if inside == 0 { 0 } else { (WORD_BYTES - inside).min(out.len()) };
+    let (head, rest) = out.split_at_mut(head_bytes);
+    if !head.is_empty() {
+        head.copy_from_slice(&mix(state).to_le_bytes()[inside..inside + head_bytes]);
+        state = state.wrapping_add(GAMMA);
+    }
+    let mut words = rest.chunks_exact_mut(WORD_BYTES);
+    for word in &mut words {
+        word.copy_from_slice(&mix(state).to_le_bytes());
+        state = state.wrapping_add(GAMMA);
+    }
+    let tail = words.into_remainder();
+    let tail_bytes = tail.len();
+    tail.copy_from_slice(&mix(state).to_le_bytes()[..tail_bytes]);
+}
+
+/// Compares `bytes` with the file `seed` from `offset` on.
+///
+/// # Errors
+/// The file offset of the first wrong byte.
+pub fn verify(seed: u64, offset: u64, bytes: &[u8]) -> Result<(), u64> {
+    let mut expected = [0; CHECK_BYTES];
+    let mut at = offset;
+    for piece in bytes.chunks(CHECK_BYTES) {
+        let expected = &mut expected[..piece.len()];
+        fill(seed, at, expected);
+        if expected != piece {
+            let same = expected.iter().zip(piece).take_while(|(e, p)| e == p).count();
+            return Err(at.wrapping_add(same as u64));
+        }
+        at = at.wrapping_add(piece.len() as u64);
+    }
+    Ok(())
+}
+
+/// The SHA-256 of the first `size_bytes` bytes of the file `seed`.
+pub fn sha256(seed: u64, size_bytes: u64) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut piece = [0; CHECK_BYTES];
+    let mut at = 0;
+    while at < size_bytes {
+        let bytes = usize::try_from(size_bytes - at).unwrap_or(CHECK_BYTES).min(CHECK_BYTES);
+        fill(seed, at, &mut piece[..bytes]);
+        hash.update(&piece[..bytes]);
+        at += bytes as u64;
+    }
+    hash.finalize().into()
+}
+
+/// The input of word `index`; neighbours are `GAMMA` apart.
+fn state_of(seed: u64, index: u64) -> u64 {
+    // Mixed first, or seeds 1 and 2 would be files that differ by a small shift.
+    mix(seed.wrapping_add(GAMMA)).wrapping_add(index.wrapping_mul(GAMMA))
+}
+
+#[inline(always)]
+fn mix(state: u64) -> u64 {
+    let z = (state ^ (state >> 30)).wrapping_mul(MIX_1);
+    let z = (z ^ (z >> 27)).wrapping_mul(MIX_2);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(seed: u64, offset: u64, len: usize) -> Vec<u8> {
+        let mut out = vec![0; len];
+        fill(seed, offset, &mut out);
+        out
+    }
+
+    #[test]
+    fn the_function_does_not_drift() {
+        // Recorded part files and benchmark runs rely on these bytes.
+        assert_eq!(bytes(1, 0, 8), 0xdce4_23fc_82c0_d5b8_u64.to_le_bytes());
+        assert_eq!(sha256(7, 0)[..4], [0xe3, 0xb0, 0xc4, 0x42]);
+    }
+
+    #[test]
+    fn digest_is_that_of_the_bytes() {
+        let size = 3 * CHECK_BYTES + 5;
+        let whole: [u8; 32] = Sha256::digest(bytes(3, 0, size)).into();
+        assert_eq!(sha256(3, size as u64), whole);
+    }
+
+    #[test]
+    fn misplaced_bytes_are_found() {
+        for shift in [1, 8, 511, 512, 4096, 1 << 20, 1 << 40] {
+            assert_eq!(verify(1, 0, &bytes(1, 0, 64)), Ok(()));
+            assert!(verify(1, 0, &bytes(1, shift, 64)).unwrap_err() < 8, "shift {shift}");
+        }
+        assert!(verify(1, 0, &bytes(2, 0, 64)).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn any_split_gives_the_same_bytes(
+            seed: u64,
+            offset in prop_oneof![0..100u64, any::<u64>().prop_map(|o| o >> 1)],
+            len in 0..200usize,
+            cut in 0..200usize,
+        ) {
+            let cut = cut.min(len);
+            let whole = bytes(seed, offset, len);
+            let mut parts = bytes(seed, offset, cut);
+            parts.extend(bytes(seed, offset + cut as u64, len - cut));
+            prop_assert_eq!(whole, parts);
+        }
+
+        #[test]
+        fn verify_names_the_first_wrong_byte(
+            offset in 0..1_000_000u64,
+            len in 1..20_000usize,
+            wrong in 0..20_000usize,
+            flip in 1..=255u8,
+        ) {
+            let mut bytes = bytes(9, offset, len);
+            prop_assert_eq!(verify(9, offset, &bytes), Ok(()));
+            let wrong = wrong % len;
+            bytes[wrong] ^= flip;
+            prop_assert_eq!(verify(9, offset, &bytes), Err(offset + wrong as u64));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Puts an answer onto the wire: pauses, interim heads, framing, and the point where it breaks.
+//!
+//! Owns how answers are framed and cut (RFC 9112 6 and 7). Must not know why.
+
+use super::effects::{Closing, Cut, Effects, Ending, Framing};
+use super::outlet::Outlet;
+use super::request::Request;
+use super::respond::{Answer, Body};
+use std::io;
+use std::ops::Range;
+
+/// Sizes of chunks, in turn: tiny, odd, around powers of two, larger than any buffer line.
+const CHUNK_BYTES: [u64; 7] = [1, 7, 255, 1021, 4097, 16_384, 65_521];
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The next request may come.
+    Keep,
+    /// It ends so.
+    End(Ending),
+}
+
+/// An orderly end.
+pub(super) const CLOSE: Ending = Ending::Close { close_notify: true };
+
+/// Sends `answer` to `request`.
+pub(super) fn deliver(
+    outlet: &mut Outlet<'_>,
+    request: &Request,
+    answer: &Answer,
+    effects: &Effects,
+) -> io::Result<Next> {
+    let keeps = request.keeps_alive()
+        && answer.framing != Framing::UntilClose
+        && effects.closing == Closing::AsAsked;
+    for count in 0..effects.interim_heads {
+        let interim = if count % 2 == 0 {
+            "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+        } else {
+            "HTTP/1.1 100 Continue\r\n\r\n"
+        };
+        outlet.put(interim.as_bytes())?;
+    }
+    send_head(outlet, &answer.head(keeps, effects, request.is_http_10), effects)?;
+    let body_bytes = if answer.is_head_only { 0 } else { answer.body.len() };
+    let cut = effects.cut.filter(|cut| cut.after_bytes <= body_bytes);
+    let end = cut.map_or(body_bytes, |cut: Cut| cut.after_bytes);
+    if !answer.is_head_only {
+        match answer.framing {
+            Framing::Length | Framing::UntilClose => put(outlet, &answer.body, 0..end)?,
+            Framing::Chunked => put_chunks(outlet, &answer.body, end)?,
+        }
+    }
+    if let Some(cut) = cut {
+        outlet.flush()?;
+        return Ok(Next::End(cut.ending));
+    }
+    if !answer.is_head_only {
+        if answer.framing == Framing::Chunked {
+            outlet.put(b"0\r\nX-Trailer: the end\r\n\r\n")?;
+        }
+        for _ in 0..effects.extra_bytes {
+            outlet.put_body(b"+")?;
+        }
+    }
+    outlet.flush()?;
+    Ok(if keeps { Next::Keep } else { Next::End(CLOSE) })
+}
+
+fn send_head(outlet: &mut Outlet<'_>, head: &[u8], effects: &Effects) -> io::Result<()> {
+    let Some(pause) = effects.head_byte_delay else {
+        return outlet.put(head);
+    };
+    for byte in head {
+        outlet.pause(pause)?;
+        outlet.put(std::slice::from_ref(byte))?;
+        outlet.flush()?;
+    }
+    Ok(())
+}
+
+/// Bytes of the body, counted from its start.
+fn put(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()> {
+    match body {
+        Body::Content { seed, span, flips } => {
+            let bytes = part.end - part.start;
+            outlet.put_content(*seed, span.start() + part.start, bytes, flips)
+        }
+        Body::Text(text) => {
+            let index = |at: u64| usize::try_from(at).expect("a text is in memory");
+            outlet.put_body(&text[index(part.start)..index(part.end)])
+        }
+    }
+}
+
+/// The body in chunks, the last of them broken off at `end` if that is not the body's own.
+fn put_chunks(outlet: &mut Outlet<'_>, body: &Body, end: u64) -> io::Result<()> {
+    let mut at = 0;
+    for (count, bytes) in CHUNK_BYTES.iter().cycle().enumerate() {
+        if at == end {
+            break;
+        }
+        let chunk_end = body.len().min(at + bytes);
+        let extension = if count % 2 == 0 { "" } else { ";note=\"a; b\"" };
+        outlet.put(format!("{:x}{extension}\r\n", chunk_end - at).as_bytes())?;
+        put(outlet, body, at..chunk_end.min(end))?;
+        if chunk_end > end {
+            break;
+        }
+        outlet.put(b"\r\n")?;
+        at = chunk_end;
+    }
+    Ok(())
+}

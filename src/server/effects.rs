@@ -1,0 +1,166 @@
+//! What the faults of one request add up to: a plain record that the answer and its delivery read.
+//!
+//! Owns the one exhaustive table from faults to effects. Must not know requests or sockets.
+
+use super::script::Fault;
+use std::time::Duration;
+
+/// The sum of the faults that hit one request; the default is a faultless answer.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Answered in place of the file.
+    pub(super) instead: Option<Instead>,
+    /// User and password the request must carry.
+    pub(super) credentials: Option<(String, String)>,
+    pub(super) ignores_ranges: bool,
+    pub(super) hides_ranges: bool,
+    pub(super) ignores_conditions: bool,
+    pub(super) range_shift: i64,
+    pub(super) range_total: Option<u64>,
+    pub(super) range_bytes_max: Option<u64>,
+    pub(super) etag: Option<String>,
+    pub(super) content_encoding: Option<String>,
+    /// Offsets of the file whose bytes are wrong.
+    pub(super) flips: Vec<u64>,
+    pub(super) framing: Framing,
+    /// Bytes behind the end of the body.
+    pub(super) extra_bytes: u64,
+    pub(super) head_bytes_min: usize,
+    pub(super) interim_heads: u32,
+    /// Sent in place of a whole answer.
+    pub(super) garbage: Option<Vec<u8>>,
+    pub(super) stalls_before_head: bool,
+    pub(super) head_delay: Duration,
+    pub(super) head_byte_delay: Option<Duration>,
+    pub(super) bytes_per_second: Option<u64>,
+    pub(super) cut: Option<Cut>,
+    pub(super) closing: Closing,
+}
+
+/// A scripted answer.
+#[derive(Debug)]
+pub(super) struct Instead {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// How a body says where it ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    #[default]
+    Length,
+    Chunked,
+    UntilClose,
+}
+
+/// Whether the script closes the connection behind the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Closing {
+    #[default]
+    AsAsked,
+    Announced,
+    Silent,
+}
+
+/// The body stops here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) after_bytes: u64,
+    pub(super) ending: Ending,
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// RST.
+    Reset,
+    /// FIN, in TLS with or without close_notify.
+    Close { close_notify: bool },
+    /// Silence until the client leaves or the server stops.
+    Stall,
+}
+
+impl Effects {
+    /// Adds up `faults`; where two contradict each other the first in the script wins.
+    pub(super) fn of(faults: Vec<Fault>) -> Self {
+        let mut sum = Self::default();
+        for fault in faults.into_iter().rev() {
+            sum.add(fault);
+        }
+        sum
+    }
+
+    fn add(&mut self, fault: Fault) {
+        match fault {
+            Fault::Status { code, headers, body } => {
+                self.instead = Some(Instead { status: code, headers, body });
+            }
+            Fault::Redirect { status, location } => {
+                let headers = vec![("Location".to_owned(), location)];
+                let body = b"elsewhere\n".to_vec();
+                self.instead = Some(Instead { status, headers, body });
+            }
+            Fault::RequireBasicAuth { user, password } => {
+                self.credentials = Some((user, password));
+            }
+            Fault::Garbage(bytes) => self.garbage = Some(bytes),
+            Fault::IgnoreRange => self.ignores_ranges = true,
+            Fault::NoRangeSupport => {
+                self.ignores_ranges = true;
+                self.hides_ranges = true;
+            }
+            Fault::WrongRange { shift } => self.range_shift = shift,
+            Fault::WrongTotal(total) => self.range_total = Some(total),
+            Fault::ShorterRange(bytes) => self.range_bytes_max = Some(bytes),
+            Fault::ETag(tag) => self.etag = Some(tag),
+            Fault::IgnoreConditions => self.ignores_conditions = true,
+            Fault::FlipByte(offset) => self.flips.push(offset),
+            Fault::Chunked => self.framing = Framing::Chunked,
+            Fault::NoLength => self.framing = Framing::UntilClose,
+            Fault::LongBody(bytes) => self.extra_bytes = bytes,
+            Fault::ContentEncoding(coding) => self.content_encoding = Some(coding),
+            Fault::HugeHead(bytes) => self.head_bytes_min = bytes,
+            Fault::Interim(count) => self.interim_heads = count,
+            Fault::ResetAfter(bytes) => self.cut(bytes, Ending::Reset),
+            Fault::CloseAfter { bytes, close_notify } => {
+                self.cut(bytes, Ending::Close { close_notify });
+            }
+            Fault::StallAfter(bytes) => self.cut(bytes, Ending::Stall),
+            Fault::StallBeforeHead => self.stalls_before_head = true,
+            Fault::SlowHead(pause) => self.head_byte_delay = Some(pause),
+            Fault::DelayHead(pause) => self.head_delay = pause,
+            Fault::Rate(rate) => self.bytes_per_second = Some(rate),
+            Fault::CloseAfterReply { announce: true } => self.closing = Closing::Announced,
+            Fault::CloseAfterReply { announce: false } => self.closing = Closing::Silent,
+            Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept => {
+                unreachable!("the script gives accept faults to connections only")
+            }
+        }
+    }
+
+    fn cut(&mut self, after_bytes: u64, ending: Ending) {
+        self.cut = Some(Cut { after_bytes, ending });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_two_contradicting_faults_wins() {
+        let faults = vec![
+            Fault::StallAfter(5),
+            Fault::ResetAfter(1),
+            Fault::FlipByte(1),
+            Fault::FlipByte(2),
+            Fault::NoLength,
+            Fault::Chunked,
+        ];
+        let effects = Effects::of(faults);
+        assert_eq!(effects.cut, Some(Cut { after_bytes: 5, ending: Ending::Stall }));
+        assert_eq!(effects.framing, Framing::UntilClose);
+        assert_eq!(effects.flips.len(), 2);
+    }
+}

@@ -1,0 +1,219 @@
+//! The built-in range server: for `doctor`, tests and benches.
+//!
+//! Serves made-up files of any size over HTTP/1.1 and HTTPS, as well or as badly as a script says.
+//! Threads and blocking sockets, no code in common with the client: an independent oracle of what
+//! is right on the wire. Must not know anything of the crate but `base`.
+
+mod connection;
+pub mod content;
+mod deliver;
+mod effects;
+mod flow;
+mod gate;
+mod listen;
+mod outlet;
+mod pacer;
+mod range;
+mod refusal;
+mod request;
+mod respond;
+mod script;
+mod shape;
+mod site;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wire;
+
+pub use range::RangeAsked;
+pub use script::{Fault, Rule, When};
+pub use shape::{RateStep, Refusal, RetryAfter, Shape, SlowConnections, StepAfter, Throttle};
+pub use site::{EntityTag, Route, Served};
+pub use stats::{RequestLog, Stats};
+pub use tls::{TlsConfig, TlsVersion};
+
+use crate::base::limits::SERVER_CONNECTIONS_MAX;
+use crate::base::{Error, ErrorKind, Result};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// A running server; dropping it stops it.
+pub struct Server {
+    shared: Arc<Shared>,
+    listener: Option<Arc<TcpListener>>,
+    thread: Option<JoinHandle<()>>,
+    address: SocketAddr,
+}
+
+/// What to serve, and how. [`Config::new`] gives a well-behaved plain server on loopback.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 lets the kernel choose.
+    pub address: SocketAddr,
+    /// Seed of the file that stands at every path without a route.
+    pub seed: u64,
+    /// Size of that file.
+    pub size_bytes: u64,
+    /// The files' `ETag`.
+    pub etag: EntityTag,
+    /// The files' `Last-Modified`, as an HTTP date.
+    pub last_modified: Option<String>,
+    /// Paths with another file or with none.
+    pub routes: Vec<Route>,
+    /// HTTPS instead of HTTP.
+    pub tls: Option<TlsConfig>,
+    /// Delay, rates and what they depend on.
+    pub shape: Shape,
+    /// What goes wrong.
+    pub script: Vec<Rule>,
+    /// Connections served at a time; one more is closed at once.
+    pub connections_max: usize,
+}
+
+impl Config {
+    /// Plain HTTP on 127.0.0.1, one file everywhere, no faults, no limits of rate.
+    pub fn new(seed: u64, size_bytes: u64) -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed,
+            size_bytes,
+            etag: EntityTag::default(),
+            last_modified: None,
+            routes: Vec::new(),
+            tls: None,
+            shape: Shape::default(),
+            script: Vec::new(),
+            connections_max: SERVER_CONNECTIONS_MAX,
+        }
+    }
+
+    /// The same over HTTPS, TLS 1.2 and 1.3.
+    pub fn new_tls(seed: u64, size_bytes: u64) -> Self {
+        Self { tls: Some(TlsConfig::default()), ..Self::new(seed, size_bytes) }
+    }
+
+    /// Adds a rule that applies every time.
+    pub fn rule(mut self, when: When, what: Fault) -> Self {
+        self.script.push(Rule::new(when, what));
+        self
+    }
+}
+
+/// What all threads of a server share.
+struct Shared {
+    site: site::Site,
+    shape: Shape,
+    script: script::Script,
+    identity: Option<tls::Identity>,
+    connections_max: usize,
+    flow: Mutex<flow::Flow>,
+    gate: gate::Gate,
+    book: stats::Book,
+    registry: listen::Registry,
+    started_at: Instant,
+}
+
+impl Server {
+    /// Starts to listen and to serve.
+    ///
+    /// # Errors
+    /// `Usage` if the address cannot be bound, a rule could never apply or the TLS settings make
+    /// no certificate; `ResourceLimit` if there is no thread to be had.
+    pub fn start(config: Config) -> Result<Self> {
+        let address = config.address;
+        let shared = Arc::new(Shared::new(config)?);
+        let refused = |e| {
+            Error::new(ErrorKind::Usage, format!("the server cannot listen on {address}"))
+                .caused_by(e)
+                .advise("choose a free port and an address of this machine")
+        };
+        let listener = Arc::new(TcpListener::bind(address).map_err(refused)?);
+        let address = listener.local_addr().map_err(refused)?;
+        let thread = {
+            let (shared, listener) = (Arc::clone(&shared), Arc::clone(&listener));
+            std::thread::Builder::new()
+                .name("range-server-listen".to_owned())
+                .spawn(move || listen::run(&shared, &listener))
+                .map_err(|e| {
+                    Error::new(ErrorKind::ResourceLimit, "the server gets no thread").caused_by(e)
+                })?
+        };
+        Ok(Self { shared, listener: Some(listener), thread: Some(thread), address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of `path` (with its leading slash) on this server.
+    pub fn url(&self, path: &str) -> String {
+        let scheme = if self.shared.identity.is_some() { "https" } else { "http" };
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("{scheme}://{address}{path}")
+    }
+
+    /// The authority behind the server's certificate, for a client's `--ca-cert`; `None` without
+    /// TLS.
+    pub fn certificate_pem(&self) -> Option<String> {
+        self.shared.identity.as_ref().map(|identity| identity.authority_pem.clone())
+    }
+
+    /// What it saw and did so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.book.snapshot()
+    }
+
+    /// Closes the listener and every connection and waits until all threads have ended. Harmless
+    /// when repeated.
+    pub fn stop(&mut self) {
+        self.shared.gate.stop();
+        if let Some(listener) = self.listener.take() {
+            // Wakes the blocked accept; on Linux this is what shutdown does to a listener.
+            let _ = rustix::net::shutdown(&*listener, rustix::net::Shutdown::Both);
+        }
+        self.shared.registry.shut_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic has been reported by its own thread, and Drop must not add another.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn new(config: Config) -> Result<Self> {
+        Ok(Self {
+            script: script::Script::new(config.script)?,
+            identity: config.tls.as_ref().map(tls::Identity::new).transpose()?,
+            connections_max: config.connections_max,
+            flow: Mutex::new(flow::Flow::new(&config.shape, Instant::now())),
+            shape: config.shape,
+            site: site::Site {
+                seed: config.seed,
+                size_bytes: config.size_bytes,
+                etag: config.etag,
+                last_modified: config.last_modified,
+                routes: config.routes,
+            },
+            gate: gate::Gate::default(),
+            book: stats::Book::default(),
+            registry: listen::Registry::default(),
+            started_at: Instant::now(),
+        })
+    }
+}

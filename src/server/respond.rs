@@ -1,0 +1,267 @@
+//! From a request to its answer: status, fields and which bytes (RFC 9110 13 and 14).
+//!
+//! Owns validators, conditions and ranges as a server sees them, and how faults bend them. Must
+//! not know sockets, time or how the answer travels.
+
+use super::effects::{Closing, Effects, Framing, Instead};
+use super::range::RangeAsked;
+use super::request::Request;
+use super::site::{File, Site};
+use crate::base::Span;
+
+/// One answer, ready to be delivered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    fields: Vec<(String, String)>,
+    pub(super) body: Body,
+    pub(super) framing: Framing,
+    /// A HEAD is answered with the fields alone.
+    pub(super) is_head_only: bool,
+}
+
+/// Where the bytes of a body come from.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A span of a file, wrong at the flipped offsets.
+    Content { seed: u64, span: Span, flips: Vec<u64> },
+    /// These.
+    Text(Vec<u8>),
+}
+
+impl Body {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Body::Content { span, .. } => span.len(),
+            Body::Text(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+impl Answer {
+    /// Decides what `request` gets.
+    pub(super) fn decide(request: &Request, site: &Site, effects: &Effects) -> Self {
+        let mut answer = Self::choose(request, site, effects);
+        answer.is_head_only = request.method == "HEAD";
+        answer.framing = effects.framing;
+        if let Some(coding) = &effects.content_encoding {
+            answer.add("Content-Encoding", coding.as_str());
+        }
+        answer
+    }
+
+    /// A short text for a status.
+    pub(super) fn short(status: u16) -> Self {
+        let text = format!("{status} {}\n", reason(status));
+        Self::new(status, Body::Text(text.into_bytes()))
+    }
+
+    /// The head as it goes out. `keeps` is whether the connection stays.
+    pub(super) fn head(&self, keeps: bool, effects: &Effects, is_http_10: bool) -> Vec<u8> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        for (name, value) in &self.fields {
+            head += &format!("{name}: {value}\r\n");
+        }
+        match self.framing {
+            // RFC 9110 8.6: no length with these two.
+            Framing::Length if matches!(self.status, 204 | 304) => {}
+            Framing::Length => head += &format!("Content-Length: {}\r\n", self.body.len()),
+            Framing::Chunked => head += "Transfer-Encoding: chunked\r\nTrailer: X-Trailer\r\n",
+            Framing::UntilClose => {}
+        }
+        if !keeps && effects.closing != Closing::Silent {
+            head += "Connection: close\r\n";
+        } else if keeps && is_http_10 {
+            head += "Connection: keep-alive\r\n";
+        }
+        const PADDING: &str = "X-Padding: ";
+        let missing = effects.head_bytes_min.saturating_sub(head.len() + PADDING.len() + 4);
+        if missing > 0 {
+            head += &format!("{PADDING}{}\r\n", "p".repeat(missing));
+        }
+        head += "\r\n";
+        head.into_bytes()
+    }
+
+    fn choose(request: &Request, site: &Site, effects: &Effects) -> Self {
+        if let Some((user, password)) = &effects.credentials
+            && !is_authorised(request, user, password)
+        {
+            let mut answer = Self::short(401);
+            answer.add("WWW-Authenticate", "Basic realm=\"ringhaul\", charset=\"UTF-8\"");
+            return answer;
+        }
+        if let Some(Instead { status, headers, body }) = &effects.instead {
+            let mut answer = Self::new(*status, Body::Text(body.clone()));
+            answer.fields.clone_from(headers);
+            return answer;
+        }
+        if !matches!(request.method.as_str(), "GET" | "HEAD") {
+            let mut answer = Self::short(405);
+            answer.add("Allow", "GET, HEAD");
+            return answer;
+        }
+        match site.file(request.path()) {
+            Some(file) => Self::of_file(file, request, effects),
+            None => Self::short(404),
+        }
+    }
+
+    fn of_file(mut file: File, request: &Request, effects: &Effects) -> Self {
+        if effects.etag.is_some() {
+            file.etag.clone_from(&effects.etag);
+        }
+        let honours = !effects.ignores_conditions;
+        let mut answer = if honours && !matches_if_match(request, &file) {
+            Self::short(412)
+        } else {
+            let whole = Span::new(0, file.size_bytes);
+            let flips = effects.flips.clone();
+            let content = |span| Body::Content { seed: file.seed, span, flips };
+            // RFC 9110 14.2: ranges are for GET, and only of the file If-Range names.
+            let asked = request.field("range").and_then(RangeAsked::parse).filter(|_| {
+                request.method == "GET"
+                    && !effects.ignores_ranges
+                    && (!honours || matches_if_range(request, &file))
+            });
+            match asked.map(|asked| asked.of(file.size_bytes)) {
+                None => Self::new(200, content(whole)),
+                Some(Some(span)) => {
+                    let (span, label) = bend(span, file.size_bytes, effects);
+                    let mut answer = Self::new(206, content(span));
+                    answer.add("Content-Range", label);
+                    answer
+                }
+                Some(None) => {
+                    let mut answer = Self::short(416);
+                    answer.add("Content-Range", format!("bytes */{}", file.size_bytes));
+                    answer
+                }
+            }
+        };
+        answer.describe(file, effects);
+        answer
+    }
+
+    fn describe(&mut self, file: File, effects: &Effects) {
+        if matches!(self.body, Body::Content { .. }) {
+            self.add("Content-Type", "application/octet-stream");
+        }
+        if !effects.hides_ranges {
+            self.add("Accept-Ranges", "bytes");
+        }
+        if let Some(tag) = file.etag {
+            self.add("ETag", tag);
+        }
+        if let Some(date) = file.last_modified {
+            self.add("Last-Modified", date);
+        }
+    }
+
+    fn new(status: u16, body: Body) -> Self {
+        Self { status, fields: Vec::new(), body, framing: Framing::Length, is_head_only: false }
+    }
+
+    fn add(&mut self, name: &str, value: impl Into<String>) {
+        self.fields.push((name.to_owned(), value.into()));
+    }
+}
+
+/// The span really served and its `Content-Range`, after the script had its way.
+fn bend(asked: Span, size_bytes: u64, effects: &Effects) -> (Span, String) {
+    let start = asked.start().saturating_add_signed(effects.range_shift);
+    let bytes = asked.len().min(effects.range_bytes_max.unwrap_or(u64::MAX)).max(1);
+    let span = Span::with_len(start, bytes);
+    let total = effects.range_total.unwrap_or(size_bytes);
+    (span, format!("bytes {}-{}/{total}", span.start(), span.end().saturating_sub(1)))
+}
+
+/// RFC 9110 13.1.1, by strong comparison.
+fn matches_if_match(request: &Request, file: &File) -> bool {
+    let Some(wanted) = request.field("if-match") else { return true };
+    wanted == "*" || wanted.split(',').any(|tag| is_strongly_equal(tag.trim(), file))
+}
+
+/// RFC 9110 13.1.5: a strong tag, or the very date of the file.
+fn matches_if_range(request: &Request, file: &File) -> bool {
+    let Some(wanted) = request.field("if-range") else { return true };
+    is_strongly_equal(wanted, file) || file.last_modified.as_deref() == Some(wanted)
+}
+
+fn is_strongly_equal(wanted: &str, file: &File) -> bool {
+    wanted.starts_with('"') && file.etag.as_deref() == Some(wanted)
+}
+
+fn is_authorised(request: &Request, user: &str, password: &str) -> bool {
+    let Some(given) = request.field("authorization") else { return false };
+    let Some((scheme, token)) = given.split_once(' ') else { return false };
+    let expected = base64(format!("{user}:{password}").as_bytes());
+    scheme.eq_ignore_ascii_case("basic") && token.trim() == expected
+}
+
+/// RFC 4648 section 4, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * at)) as usize & 63];
+            text.push(if at <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+/// The usual phrase; clients must not care.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        410 => "Gone",
+        412 => "Precondition Failed",
+        416 => "Range Not Satisfiable",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        _ => "Scripted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_rfc_4648_section_10() {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+
+    #[test]
+    fn a_huge_head_has_the_size_asked_for() {
+        for bytes in [200, 4096, 100_000] {
+            let effects = Effects { head_bytes_min: bytes, ..Effects::default() };
+            assert_eq!(Answer::short(200).head(true, &effects, false).len(), bytes);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The script of a server: declared rules that say which fault hits which request.
+//!
+//! Owns the vocabulary of faults and which rules apply when. What a fault does is decided in
+//! `effects` and done in `deliver`; this file must not know either.
+
+use super::gate::lock;
+use crate::base::{Error, ErrorKind, Result};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// One line of the script: what happens, when, and how often at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Which requests or connections it is for.
+    pub when: When,
+    /// What happens to them.
+    pub what: Fault,
+    /// How many times it happens; `None` is every time.
+    pub times: Option<u32>,
+}
+
+impl Rule {
+    /// A rule that applies every time.
+    pub fn new(when: When, what: Fault) -> Self {
+        Self { when, what, times: None }
+    }
+
+    /// A rule that applies the first time only.
+    pub fn once(when: When, what: Fault) -> Self {
+        Self { when, what, times: Some(1) }
+    }
+}
+
+/// What a rule is for. Requests and connections are counted from 1 over the server's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// Everything.
+    All,
+    /// The nth request.
+    Request(u64),
+    /// The nth request and all later ones.
+    FromRequest(u64),
+    /// Everything on the nth connection.
+    Connection(u64),
+    /// Everything on the nth connection and all later ones.
+    FromConnection(u64),
+    /// Requests whose path starts so.
+    PathPrefix(String),
+    /// Requests for a range that starts at this offset or behind it.
+    RangeStartFrom(u64),
+}
+
+/// What can go wrong, or at least be different. Several may hit one request; of two that
+/// contradict each other the first in the script counts.
+///
+/// Where a fault comes after some bytes of a body, a body with fewer bytes is sent whole and the
+/// connection goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// Answers with this status, these extra fields (`Retry-After`, say) and this body.
+    Status {
+        /// Status code, 200 to 599.
+        code: u16,
+        /// Extra fields, name and value.
+        headers: Vec<(String, String)>,
+        /// The body, sent with its true length.
+        body: Vec<u8>,
+    },
+    /// Answers with a redirect.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// Absolute or relative.
+        location: String,
+    },
+    /// 401 with a challenge unless the request carries these credentials (RFC 7617).
+    RequireBasicAuth {
+        /// User name.
+        user: String,
+        /// Password.
+        password: String,
+    },
+    /// These bytes instead of an answer, then the connection closes.
+    Garbage(Vec<u8>),
+
+    /// 200 with the whole file, although `Accept-Ranges: bytes` is promised.
+    IgnoreRange,
+    /// 200 with the whole file and no word about ranges.
+    NoRangeSupport,
+    /// The range is moved by so many bytes; `Content-Range` says so and the bytes fit it.
+    WrongRange {
+        /// Bytes, negative towards the start of the file.
+        shift: i64,
+    },
+    /// `Content-Range` names this size of the file.
+    WrongTotal(u64),
+    /// At most so many bytes of the range, and at least one, truthfully labelled (RFC 9110 15.3.7
+    /// allows it).
+    ShorterRange(u64),
+    /// The file's validator, with its quotes; conditions are judged by it. With
+    /// [`When::FromRequest`] this is a file that changed.
+    ETag(String),
+    /// `If-Match` and `If-Range` are not looked at.
+    IgnoreConditions,
+    /// The byte at this offset of the file is wrong.
+    FlipByte(u64),
+
+    /// Chunked body in odd sizes, with chunk extensions and a trailer (RFC 9112 7.1).
+    Chunked,
+    /// No length: the body ends with the connection.
+    NoLength,
+    /// So many bytes behind the end of the body.
+    LongBody(u64),
+    /// Claims this `Content-Encoding`; the bytes stay what they are.
+    ContentEncoding(String),
+    /// The head has at least so many bytes.
+    HugeHead(usize),
+    /// So many 1xx heads before the final one.
+    Interim(u32),
+
+    /// A reset once so many bytes of the body have left; a slow reader may see fewer.
+    ResetAfter(u64),
+    /// An orderly close (FIN) after so many bytes of the body.
+    CloseAfter {
+        /// Bytes of the body before it.
+        bytes: u64,
+        /// Whether TLS ends with close_notify; plain HTTP has no such thing.
+        close_notify: bool,
+    },
+    /// Silence after so many bytes of the body, until the client leaves or the server stops.
+    StallAfter(u64),
+    /// Silence instead of an answer, until the client leaves or the server stops.
+    StallBeforeHead,
+    /// The head comes byte by byte with this pause before each.
+    SlowHead(Duration),
+    /// A pause before the head.
+    DelayHead(Duration),
+    /// Bytes per second of this answer, in place of the connection's own rate.
+    Rate(u64),
+    /// The connection closes behind this answer.
+    CloseAfterReply {
+        /// Whether the answer says `Connection: close`.
+        announce: bool,
+    },
+
+    /// An orderly close before a byte is read. Only for [`When::All`] and connections.
+    CloseOnAccept,
+    /// A reset before a byte is read. Only for [`When::All`] and connections.
+    ResetOnAccept,
+    /// Silence from the first byte on, no TLS handshake either. Only for [`When::All`] and
+    /// connections.
+    StallOnAccept,
+}
+
+impl Fault {
+    /// Whether it hits connections rather than requests.
+    fn is_at_accept(&self) -> bool {
+        matches!(self, Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept)
+    }
+}
+
+/// What rules can ask about a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) connection: u64,
+    pub(super) request: u64,
+    pub(super) path: &'a str,
+    pub(super) range_start: Option<u64>,
+}
+
+/// The rules and how often each may still apply.
+pub(super) struct Script {
+    rules: Mutex<Vec<Rule>>,
+}
+
+impl Script {
+    /// Refuses rules that could never apply.
+    pub(super) fn new(rules: Vec<Rule>) -> Result<Self> {
+        for (at, rule) in rules.iter().enumerate() {
+            let is_for_connections =
+                matches!(rule.when, When::All | When::Connection(_) | When::FromConnection(_));
+            if rule.what.is_at_accept() && !is_for_connections {
+                let context =
+                    format!("rule {at} of the server's script waits for a request at accept");
+                return Err(Error::new(ErrorKind::Usage, context)
+                    .advise("use When::All, When::Connection or When::FromConnection"));
+            }
+        }
+        Ok(Self { rules: Mutex::new(rules) })
+    }
+
+    /// The fault that hits a connection before its first byte.
+    pub(super) fn at_accept(&self, connection: u64) -> Option<Fault> {
+        let facts = Facts { connection, request: 0, path: "", range_start: None };
+        self.take(&facts, true).into_iter().next()
+    }
+
+    /// The faults that hit a request, in the order of the script.
+    pub(super) fn for_request(&self, facts: &Facts<'_>) -> Vec<Fault> {
+        self.take(facts, false)
+    }
+
+    fn take(&self, facts: &Facts<'_>, is_at_accept: bool) -> Vec<Fault> {
+        let mut taken = Vec::new();
+        for rule in lock(&self.rules).iter_mut() {
+            let applies = rule.what.is_at_accept() == is_at_accept
+                && rule.times != Some(0)
+                && rule.when.matches(facts);
+            if applies {
+                rule.times = rule.times.map(|left| left - 1);
+                taken.push(rule.what.clone());
+            }
+        }
+        taken
+    }
+}
+
+impl When {
+    fn matches(&self, facts: &Facts<'_>) -> bool {
+        match self {
+            When::All => true,
+            When::Request(n) => facts.request == *n,
+            When::FromRequest(n) => facts.request >= *n,
+            When::Connection(n) => facts.connection == *n,
+            When::FromConnection(n) => facts.connection >= *n,
+            When::PathPrefix(prefix) => facts.path.starts_with(prefix.as_str()),
+            When::RangeStartFrom(offset) => facts.range_start.is_some_and(|s| s >= *offset),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hits(script: &Script, connection: u64, request: u64, path: &str, start: u64) -> usize {
+        let facts = Facts { connection, request, path, range_start: Some(start) };
+        script.for_request(&facts).len()
+    }
+
+    #[test]
+    fn each_condition_meets_its_requests_only() {
+        for (when, expected) in [
+            (When::All, [1, 1, 1]),
+            (When::Request(2), [0, 1, 0]),
+            (When::FromRequest(2), [0, 1, 1]),
+            (When::Connection(1), [1, 1, 0]),
+            (When::FromConnection(2), [0, 0, 1]),
+            (When::PathPrefix("/a".into()), [1, 0, 1]),
+            (When::RangeStartFrom(100), [0, 1, 1]),
+        ] {
+            let script = Script::new(vec![Rule::new(when.clone(), Fault::Chunked)]).unwrap();
+            let met = [
+                hits(&script, 1, 1, "/a", 99),
+                hits(&script, 1, 2, "/b", 100),
+                hits(&script, 2, 3, "/ab", 101),
+            ];
+            assert_eq!(met, expected, "{when:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_wears_out() {
+        let rules = vec![
+            Rule { when: When::All, what: Fault::Chunked, times: Some(2) },
+            Rule::once(When::All, Fault::CloseOnAccept),
+        ];
+        let script = Script::new(rules).unwrap();
+        assert_eq!([1, 2, 3].map(|n| hits(&script, 1, n, "/", 0)), [1, 1, 0]);
+        assert_eq!(script.at_accept(1), Some(Fault::CloseOnAccept));
+        assert_eq!(script.at_accept(2), None);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_apply_is_refused() {
+        let rules = vec![Rule::new(When::Request(1), Fault::ResetOnAccept)];
+        assert_eq!(Script::new(rules).err().unwrap().kind(), ErrorKind::Usage);
+    }
+}

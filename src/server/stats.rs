@@ -1,0 +1,126 @@
+//! What the server saw and did, for tests and benches to read.
+//!
+//! Must not know sockets or HTTP beyond the words in its records.
+
+use super::gate::lock;
+use super::range::RangeAsked;
+use crate::base::limits::SERVER_LOG_ENTRIES_MAX;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// A moment's picture of the server's counters and its log.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// Connections accepted and served.
+    pub connections: u64,
+    /// Connections closed or reset at once because the limit was reached.
+    pub connections_refused: u64,
+    /// Connections open now.
+    pub connections_live: usize,
+    /// The most connections that were open at the same time.
+    pub connections_peak: usize,
+    /// TLS handshakes that resumed an earlier session.
+    pub tls_resumed: u64,
+    /// Requests read.
+    pub requests: u64,
+    /// Requests refused because too many answers were under way.
+    pub requests_refused: u64,
+    /// Bytes of bodies sent, counted as they are handed to the kernel: never fewer than a client
+    /// has received, up to one piece (256 KiB) more per connection that broke.
+    pub body_bytes: u64,
+    /// The first requests, in the order they were read; its length is bounded.
+    pub log: Vec<RequestLog>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLog {
+    /// Which connection, counted from 1.
+    pub connection: u64,
+    /// When it was found to have arrived, since the server's start.
+    pub at: Duration,
+    /// It was there before the last bytes of the answer before it were sent. A server whose shape
+    /// is the default does not look.
+    pub is_early: bool,
+    /// GET, HEAD or what else was sent.
+    pub method: String,
+    /// The target as sent.
+    pub target: String,
+    /// The whole head as sent.
+    pub head: String,
+    /// The single range asked for, if it was one.
+    pub range: Option<RangeAsked>,
+    /// The status of the answer; `None` where the script gave none.
+    pub status: Option<u16>,
+    /// Bytes of its body sent, counted like [`Stats::body_bytes`].
+    pub body_bytes: u64,
+}
+
+/// The server's own book, written by every connection.
+#[derive(Default)]
+pub(super) struct Book {
+    stats: Mutex<Stats>,
+}
+
+/// Names one request in the book: its number, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry(pub(super) u64);
+
+impl Book {
+    pub(super) fn snapshot(&self) -> Stats {
+        lock(&self.stats).clone()
+    }
+
+    /// Counts one connection in, or out of the door if `limit` are live; answers its number.
+    pub(super) fn arrive(&self, limit: usize) -> Option<u64> {
+        let mut stats = lock(&self.stats);
+        if stats.connections_live >= limit {
+            stats.connections_refused += 1;
+            return None;
+        }
+        stats.connections += 1;
+        stats.connections_live += 1;
+        stats.connections_peak = stats.connections_peak.max(stats.connections_live);
+        Some(stats.connections)
+    }
+
+    pub(super) fn leave(&self) {
+        lock(&self.stats).connections_live -= 1;
+    }
+
+    pub(super) fn resumed(&self) {
+        lock(&self.stats).tls_resumed += 1;
+    }
+
+    pub(super) fn request(&self, record: RequestLog) -> Entry {
+        let mut stats = lock(&self.stats);
+        stats.requests += 1;
+        if stats.log.len() < SERVER_LOG_ENTRIES_MAX {
+            stats.log.push(record);
+        }
+        Entry(stats.requests)
+    }
+
+    pub(super) fn turned_away(&self) {
+        lock(&self.stats).requests_refused += 1;
+    }
+
+    pub(super) fn answered(&self, entry: Entry, status: u16) {
+        lock(&self.stats).with(entry, |record| record.status = Some(status));
+    }
+
+    pub(super) fn sent(&self, entry: Entry, body_bytes: u64) {
+        let mut stats = lock(&self.stats);
+        stats.body_bytes += body_bytes;
+        stats.with(entry, |record| record.body_bytes += body_bytes);
+    }
+}
+
+impl Stats {
+    fn with(&mut self, entry: Entry, change: impl FnOnce(&mut RequestLog)) {
+        let index = usize::try_from(entry.0 - 1).unwrap_or(usize::MAX);
+        if let Some(record) = self.log.get_mut(index) {
+            change(record);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The server's half of TLS: versions, tickets and a certificate made at the start.
+//!
+//! Owns what rustls and rcgen need to know. Must not know HTTP or sockets.
+
+use crate::base::{Error, ErrorKind, Result};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+use std::sync::Arc;
+
+/// A version of TLS the server may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
+}
+
+/// How the server speaks TLS. Session tickets are on, ALPN offers `http/1.1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The versions it accepts; at least one.
+    pub versions: Vec<TlsVersion>,
+    /// The names and IP addresses its certificate is for.
+    pub names: Vec<String>,
+}
+
+impl Default for TlsConfig {
+    /// Both versions; `localhost`, `127.0.0.1` and `::1`.
+    fn default() -> Self {
+        Self {
+            versions: vec![TlsVersion::V1_2, TlsVersion::V1_3],
+            names: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// What every TLS connection of one server shares.
+pub(super) struct Identity {
+    pub(super) config: Arc<ServerConfig>,
+    /// The authority to trust, as PEM.
+    pub(super) authority_pem: String,
+}
+
+impl Identity {
+    /// Makes an authority and a certificate signed by it.
+    pub(super) fn new(tls: &TlsConfig) -> Result<Self> {
+        let versions: Vec<&'static SupportedProtocolVersion> = tls
+            .versions
+            .iter()
+            .map(|version| match version {
+                TlsVersion::V1_2 => &rustls::version::TLS12,
+                TlsVersion::V1_3 => &rustls::version::TLS13,
+            })
+            .collect();
+        if versions.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "the server is given no TLS version"));
+        }
+        let certified = certify(&tls.names).map_err(|e| {
+            let context = "cannot make the server's certificate";
+            Error::new(ErrorKind::Usage, context).caused_by(e).advise("check the names it is for")
+        })?;
+        let failed =
+            |e: rustls::Error| Error::new(ErrorKind::Internal, "cannot set up TLS").caused_by(e);
+        let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_protocol_versions(&versions)
+            .map_err(failed)?
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.certificate], certified.key)
+            .map_err(failed)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
+        Ok(Self { config: Arc::new(config), authority_pem: certified.authority_pem })
+    }
+}
+
+struct Certified {
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    authority_pem: String,
+}
+
+/// An authority of its own rather than one self-signed certificate, because clients rightly
+/// refuse an authority's certificate as a server's.
+fn certify(names: &[String]) -> std::result::Result<Certified, rcgen::Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "ringhaul test authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority_key = KeyPair::generate()?;
+    let authority_pem = authority.self_signed(&authority_key)?.pem();
+    let issuer = Issuer::new(authority, authority_key);
+
+    let mut server = CertificateParams::new(names.to_vec())?;
+    server.distinguished_name.push(rcgen::DnType::CommonName, "ringhaul test server");
+    server.use_authority_key_identifier_extension = true;
+    let server_key = KeyPair::generate()?;
+    let certificate = server.signed_by(&server_key, &issuer)?;
+    Ok(Certified {
+        certificate: certificate.der().clone(),
+        key: PrivateKeyDer::Pkcs8(server_key.serialize_der().into()),
+        authority_pem,
+    })
+}
