@@ -1,0 +1,81 @@
+//! One request on one connection, up to the end of the response's head.
+
+use super::source::Connection;
+use crate::base::{Error, ErrorKind, Result};
+use crate::http::{Exchange, Head, Request};
+
+/// Bytes read at once while a head is expected: most heads are smaller, and what comes behind it
+/// has to be copied.
+const HEAD_READ_BYTES: usize = 4096;
+
+/// A connection on which the head of a response has arrived.
+pub(super) struct Opening {
+    pub(super) connection: Connection,
+    pub(super) exchange: Exchange,
+    /// Bytes that came behind the head: of the body, and behind it of the next response.
+    pub(super) surplus: Vec<u8>,
+}
+
+/// A connection on which a request has been sent ahead, and what has arrived of its response.
+pub(super) struct Pending {
+    connection: Connection,
+    arrived: Vec<u8>,
+}
+
+impl Opening {
+    /// The response's head.
+    pub(super) fn head(&self) -> &Head {
+        self.exchange.head().expect("an opening has its head")
+    }
+
+    /// The connection, if it may carry another request.
+    pub(super) fn reuse(mut self) -> Option<Connection> {
+        if !self.surplus.is_empty() || self.connection.wire.has_unread() {
+            self.exchange.on_excess();
+        }
+        self.exchange.reusable().then_some(self.connection)
+    }
+
+    /// The connection with the response to the request that was sent ahead, if this one has ended
+    /// as it should.
+    pub(super) fn pending(self) -> Option<Pending> {
+        let Self { connection, exchange, surplus } = self;
+        exchange.reusable().then_some(Pending { connection, arrived: surplus })
+    }
+
+    /// Takes note that the peer has ended the connection; an error unless that ends the body.
+    pub(super) fn on_eof(&mut self) -> Result<()> {
+        if !self.connection.wire.ended_cleanly() {
+            return Err(Error::new(
+                ErrorKind::Truncated,
+                "the connection ended without TLS close_notify: the body may be cut short",
+            ));
+        }
+        self.exchange.on_eof()
+    }
+}
+
+/// Sends `request` and reads the head of its response.
+pub(super) async fn ask(mut connection: Connection, request: &Request) -> Result<Opening> {
+    connection.wire.send(request.encode()?).await?;
+    answer(Pending { connection, arrived: Vec::new() }).await
+}
+
+/// Reads the head of the response to a request that has been sent.
+pub(super) async fn answer(pending: Pending) -> Result<Opening> {
+    let Pending { mut connection, mut arrived } = pending;
+    let mut exchange = Exchange::new();
+    loop {
+        if arrived.is_empty() {
+            arrived = connection.wire.read_some(HEAD_READ_BYTES).await?;
+            if arrived.is_empty() {
+                exchange.on_eof()?;
+            }
+        }
+        if let Some(surplus) = exchange.on_head(&arrived)? {
+            let surplus = arrived.split_off(arrived.len() - surplus);
+            return Ok(Opening { connection, exchange, surplus });
+        }
+        arrived.clear();
+    }
+}

@@ -1,0 +1,141 @@
+//! The span a worker is busy with, as seen by those who may take the end of it away.
+//!
+//! The worker claims bytes before it receives them; a thief may lower the end to anything that is
+//! not claimed yet. One small lock per connection, so that the plan's lock is not needed per block,
+//! unless the bytes are shared with a second connection (hedged), which the claim says.
+
+use crate::base::Span;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Claimed position and end of one worker's span.
+pub(super) struct Claim {
+    state: Mutex<State>,
+    shared: AtomicBool,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    position: u64,
+    received_to: u64,
+    /// Everything below has gone to the disk.
+    flushed_to: u64,
+    /// Everything below has been told to the plan.
+    told_to: u64,
+    /// Bytes told that the plan did not have from another connection.
+    new_bytes: u64,
+    end: u64,
+}
+
+impl Claim {
+    /// Nothing of `span` is claimed.
+    pub(super) fn new(span: Span) -> Self {
+        let (start, end) = (span.start(), span.end());
+        let (position, received_to, flushed_to, told_to) = (start, start, start, start);
+        let state = State { position, received_to, flushed_to, told_to, new_bytes: 0, end };
+        Self { state: Mutex::new(state), shared: AtomicBool::new(false) }
+    }
+
+    /// Claims up to `bytes` more; answers how many were still there to claim.
+    pub(super) fn take(&self, bytes: u64) -> u64 {
+        let mut state = self.lock();
+        let granted = bytes.min(state.end - state.position);
+        state.position += granted;
+        granted
+    }
+
+    /// Everything claimed has arrived, except for the last `missing` bytes, which are returned.
+    pub(super) fn settle(&self, missing: u64) {
+        let mut state = self.lock();
+        state.position -= missing;
+        state.received_to = state.position;
+    }
+
+    /// Everything below has arrived.
+    pub(super) fn received_to(&self) -> u64 {
+        self.lock().received_to
+    }
+
+    /// Everything below `offset` has gone to the disk.
+    pub(super) fn flushed(&self, offset: u64) {
+        self.lock().flushed_to = offset;
+    }
+
+    /// What has gone to the disk and was not told to the plan; counts as told from here on.
+    pub(super) fn take_untold(&self) -> Option<Span> {
+        let mut state = self.lock();
+        let untold = Span::new(state.told_to, state.flushed_to);
+        state.told_to = state.flushed_to;
+        (!untold.is_empty()).then_some(untold)
+    }
+
+    /// Counts bytes told that were new to the plan.
+    pub(super) fn count_new(&self, bytes: u64) {
+        self.lock().new_bytes += bytes;
+    }
+
+    /// Bytes told that were new to the plan.
+    pub(super) fn new_bytes(&self) -> u64 {
+        self.lock().new_bytes
+    }
+
+    /// From now on a second connection delivers these bytes too.
+    pub(super) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a second connection delivers these bytes too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    /// Where the next claim starts.
+    pub(super) fn position(&self) -> u64 {
+        self.lock().position
+    }
+
+    /// What is not claimed.
+    pub(super) fn rest(&self) -> Span {
+        let state = self.lock();
+        Span::new(state.position, state.end)
+    }
+
+    /// Lowers the end to `end`, unless bytes from there on are claimed: then `Err(position)`.
+    pub(super) fn cut(&self, end: u64) -> Result<u64, u64> {
+        let mut state = self.lock();
+        if end < state.position || end >= state.end {
+            return Err(state.position);
+        }
+        state.end = end;
+        Ok(end)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_and_cuts_never_overlap() {
+        let claim = Claim::new(Span::new(100, 200));
+        assert_eq!(claim.take(30), 30);
+        assert_eq!(claim.cut(120), Err(130));
+        assert_eq!(claim.cut(200), Err(130), "nothing would be gained");
+        assert_eq!(claim.cut(150), Ok(150));
+        assert_eq!(claim.take(30), 20);
+        assert_eq!(claim.received_to(), 100);
+        claim.settle(5);
+        assert_eq!(claim.rest(), Span::new(145, 150));
+        assert_eq!(claim.received_to(), 145);
+        claim.flushed(140);
+        assert_eq!(claim.take_untold(), Some(Span::new(100, 140)));
+        assert_eq!(claim.take_untold(), None);
+        assert_eq!(claim.take(99), 5);
+        assert_eq!(claim.take(1), 0);
+        assert_eq!(claim.position(), 150);
+    }
+}

@@ -1,0 +1,236 @@
+//! What all parts of one running transfer share: settings, the clock's zero, counters, the first
+//! failure, and who listens. Knows neither plan nor sockets.
+
+use super::options::Options;
+use super::progress::{Event, Level, Phase, Progress};
+use super::race::{First, race};
+use super::shutdown::StopHandle;
+use super::source::ConnectionCounts;
+use crate::base::{Error, ErrorKind, Result};
+use crate::plan::Pressure;
+use crate::plan::rate::RateWindow;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Who hears of events.
+pub(super) type EventListener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// One transfer's common ground. All shards hold it.
+pub(super) struct Job {
+    pub(super) options: Options,
+    pub(super) counts: Arc<ConnectionCounts>,
+    started: Instant,
+    stop: StopHandle,
+    /// Ends all work after a failure; the stop handle belongs to the caller.
+    halt: StopHandle,
+    failure: Mutex<Option<Error>>,
+    on_event: Option<EventListener>,
+    received_bytes: AtomicU64,
+    retries: AtomicU32,
+    /// What the shards have felt since the last tick of the plan.
+    pub(super) load: Load,
+    told: Mutex<Told>,
+}
+
+/// How busy the shards are; each adds to it, the tick takes it.
+#[derive(Default)]
+pub(super) struct Load {
+    blocks_exhausted: AtomicBool,
+    writes_waiting: AtomicBool,
+    /// Of the busiest thread, in thousandths.
+    cpu_permille: AtomicU32,
+    /// Over the whole transfer, per thread slot: CPU time in microseconds.
+    cpu_us_max: AtomicU64,
+}
+
+impl Load {
+    /// A shard's report since its last one; `cpu_total` is its thread's since it started.
+    pub(super) fn report(
+        &self,
+        exhausted: bool,
+        writing: bool,
+        cpu_busy: f64,
+        cpu_total: Duration,
+    ) {
+        self.blocks_exhausted.fetch_or(exhausted, Ordering::Relaxed);
+        self.writes_waiting.fetch_or(writing, Ordering::Relaxed);
+        #[allow(clippy::cast_possible_truncation, reason = "0 to 1 becomes 0 to 1000")]
+        self.cpu_permille.fetch_max((cpu_busy * 1000.0) as u32, Ordering::Relaxed);
+        let cpu_us = u64::try_from(cpu_total.as_micros()).unwrap_or(u64::MAX);
+        self.cpu_us_max.fetch_max(cpu_us, Ordering::Relaxed);
+    }
+
+    /// What was reported since the last call.
+    pub(super) fn take(&self) -> Pressure {
+        Pressure {
+            blocks_exhausted: self.blocks_exhausted.swap(false, Ordering::Relaxed),
+            writes_waiting: self.writes_waiting.swap(false, Ordering::Relaxed),
+            cpu_busy: f64::from(self.cpu_permille.swap(0, Ordering::Relaxed)) / 1000.0,
+        }
+    }
+
+    /// CPU time of the busiest thread over the whole transfer.
+    pub(super) fn cpu_of_busiest(&self) -> Duration {
+        Duration::from_micros(self.cpu_us_max.load(Ordering::Relaxed))
+    }
+}
+
+/// What changes seldom and is shown to the caller.
+struct Told {
+    phase: Phase,
+    total_bytes: Option<u64>,
+    rate: RateWindow,
+}
+
+impl Job {
+    pub(super) fn new(
+        options: Options,
+        stop: StopHandle,
+        on_event: Option<EventListener>,
+    ) -> Arc<Self> {
+        let rate = RateWindow::new();
+        let told = Told { phase: Phase::Connecting, total_bytes: None, rate };
+        Arc::new(Self {
+            options,
+            counts: Arc::default(),
+            started: Instant::now(),
+            stop,
+            halt: StopHandle::new(),
+            failure: Mutex::new(None),
+            on_event,
+            received_bytes: AtomicU64::new(0),
+            retries: AtomicU32::new(0),
+            load: Load::default(),
+            told: Mutex::new(told),
+        })
+    }
+
+    /// Time since the transfer began: the plan's `now`.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends the transfer with `error`; only the first one counts.
+    pub(super) fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+        self.halt.stop();
+    }
+
+    /// The failure that ended the transfer, if one did; once, for whoever reports the outcome.
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        lock(&self.failure).take()
+    }
+
+    /// An error if the caller has stopped the transfer.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if self.stop.is_stopped() { Err(stopped()) } else { Ok(()) }
+    }
+
+    /// Runs `work`, or gives it up (drops it) when the transfer fails elsewhere or is stopped. The
+    /// error says no more than that then: the reason is what [`Job::take_failure`] answers.
+    pub(super) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let halted = race(self.halt.stopped(), self.stop.stopped());
+        match race(work, halted).await {
+            First::Left(result) => result,
+            First::Right(_) => Err(Error::new(ErrorKind::Interrupted, "stopped before the end")),
+        }
+    }
+
+    /// Counts body bytes that arrived.
+    pub(super) fn received(&self, bytes: u64) {
+        self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back body bytes that arrived and were lost.
+    pub(super) fn lost(&self, bytes: u64) {
+        self.received_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a failure that is retried.
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Failures that were retried.
+    pub(super) fn retries(&self) -> u32 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// The server has said the size.
+    pub(super) fn set_total(&self, total: Option<u64>) {
+        lock(&self.told).total_bytes = total;
+    }
+
+    /// What the transfer does from now on.
+    pub(super) fn set_phase(&self, phase: Phase) {
+        lock(&self.told).phase = phase;
+    }
+
+    /// A snapshot for the caller; called by one thread at a steady pace.
+    pub(super) fn progress(&self) -> Progress {
+        let (now, bytes_done) = (self.now(), self.received_bytes.load(Ordering::Relaxed));
+        let mut told = lock(&self.told);
+        told.rate.sample(now, bytes_done);
+        Progress {
+            phase: told.phase,
+            bytes_done,
+            bytes_total: told.total_bytes,
+            elapsed: now,
+            rate_bytes_per_second: told.rate.bytes_per_second(now),
+            connections: self.counts.open(),
+        }
+    }
+
+    /// Whether anybody hears of events; their text need not be made otherwise.
+    pub(super) fn is_heard(&self) -> bool {
+        self.on_event.is_some()
+    }
+
+    /// Tells the caller what happened.
+    pub(super) fn tell(&self, level: Level, connection: Option<u32>, text: impl Into<String>) {
+        if let Some(listener) = &self.on_event {
+            listener(&Event { level, connection, text: text.into() });
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Interrupted, "stopped before the end")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::uring::Ring;
+    use std::future::pending;
+
+    fn job() -> (Arc<Job>, StopHandle) {
+        let stop = StopHandle::new();
+        (Job::new(Options::default(), stop.clone(), None), stop)
+    }
+
+    #[test]
+    fn the_first_failure_ends_the_work_and_is_the_reason() {
+        let (job, _stop) = job();
+        job.fail(Error::new(ErrorKind::DiskFull, "first"));
+        job.fail(Error::new(ErrorKind::Connect, "second"));
+        let result = Ring::new().unwrap().run(job.guard(pending::<Result<()>>()));
+        assert!(result.is_err());
+        assert_eq!(job.take_failure().unwrap().kind(), ErrorKind::DiskFull);
+    }
+
+    #[test]
+    fn a_stop_from_another_thread_ends_the_work() {
+        let (job, stop) = job();
+        let stopper = std::thread::spawn(move || stop.stop());
+        let result = Ring::new().unwrap().run(job.guard(pending::<Result<()>>()));
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+        stopper.join().unwrap();
+    }
+}

@@ -1,0 +1,137 @@
+//! The resolved settings of one transfer. Plain data with its bounds; reads no environment.
+
+use crate::base::limits;
+use crate::base::{Error, ErrorKind, Result};
+pub use crate::digest::Checksum;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whether file blocks bypass the page cache (O_DIRECT).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DirectMode {
+    /// Where the file system does it well and the file is large enough to gain from it.
+    #[default]
+    Auto,
+    /// Always; an error where the file system refuses.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Settings of one download. `Options::default()` is what the command line does without options.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections at once, 1..=256; `None` for as many as measurably pay. A server without range
+    /// support gets one.
+    pub connections: Option<u32>,
+    /// Most connections while their number is automatic, 1..=256.
+    pub max_connections: u32,
+    /// Shards: threads with a ring of their own, 1..=64; `None` chooses from cores and scheme.
+    pub threads: Option<u32>,
+    /// Bytes of one request, 4 KiB..=1 TiB, rounded up to 4 KiB; `None` for what the measured
+    /// goodput and time to first byte ask for.
+    pub chunk_bytes: Option<u64>,
+    /// Send the next request before the present answer has ended, where the server takes it well.
+    pub request_ahead: bool,
+    /// Retries of one span without progress before the download fails, 0..=1000.
+    pub retries: u32,
+    /// Direct or buffered writes.
+    pub direct: DirectMode,
+    /// Register the block arena with the kernel where the memlock limit allows it.
+    pub register_buffers: bool,
+    /// Replace an existing target.
+    pub force: bool,
+    /// Additional request header fields, in order; they replace defaults of the same name.
+    pub headers: Vec<(String, String)>,
+    /// PEM files with certificates trusted beside the built-in roots.
+    pub ca_certs: Vec<PathBuf>,
+    /// Accept any certificate.
+    pub insecure: bool,
+    /// Follow redirects from https to http.
+    pub allow_downgrade: bool,
+    /// A file to write one JSON line per span and decision to; see the trace's documentation.
+    pub trace: Option<PathBuf>,
+    /// Digest the file must have.
+    pub checksum: Option<Checksum>,
+    /// Time to establish one connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Time without a byte before a connection counts as stalled.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            max_connections: limits::CONNECTIONS_AUTO_MAX,
+            threads: None,
+            chunk_bytes: None,
+            request_ahead: true,
+            retries: limits::RETRIES_DEFAULT,
+            direct: DirectMode::Auto,
+            register_buffers: true,
+            force: false,
+            headers: Vec::new(),
+            ca_certs: Vec::new(),
+            insecure: false,
+            allow_downgrade: false,
+            trace: None,
+            checksum: None,
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            stall_timeout: limits::STALL_TIMEOUT,
+        }
+    }
+}
+
+impl Options {
+    /// Checks every bound; what is out of range is the caller's mistake.
+    pub fn validate(&self) -> Result<()> {
+        let connections_max = limits::CONNECTIONS_MAX.into();
+        in_range("max connections", self.max_connections.into(), 1, connections_max)?;
+        if let Some(connections) = self.connections {
+            in_range("connections", connections.into(), 1, connections_max)?;
+        }
+        if let Some(threads) = self.threads {
+            in_range("threads", threads.into(), 1, limits::THREADS_MAX.into())?;
+        }
+        let (chunk_min, chunk_max) = (limits::CHUNK_BYTES_MIN, limits::CHUNK_BYTES_MAX);
+        if let Some(chunk_bytes) = self.chunk_bytes {
+            in_range("chunk size", chunk_bytes, chunk_min, chunk_max)?;
+        }
+        in_range("retries", self.retries.into(), 0, limits::RETRIES_MAX.into())?;
+        for (name, time) in [("connect", self.connect_timeout), ("stall", self.stall_timeout)] {
+            if time.is_zero() {
+                return Err(Error::new(ErrorKind::Usage, format!("the {name} timeout is zero")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, format!("{name} must be {min} to {max}, not {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_bounds_are_checked() {
+        Options::default().validate().unwrap();
+        let bad = [
+            Options { connections: Some(0), ..Options::default() },
+            Options { connections: Some(257), ..Options::default() },
+            Options { threads: Some(0), ..Options::default() },
+            Options { chunk_bytes: Some(4095), ..Options::default() },
+            Options { retries: 1001, ..Options::default() },
+            Options { stall_timeout: Duration::ZERO, ..Options::default() },
+        ];
+        for options in bad {
+            assert_eq!(options.validate().unwrap_err().kind(), ErrorKind::Usage);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
+//! knows nothing of terminals.
+
+use crate::base::size::GIB;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the transfer is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Resolving, connecting, asking for the first span.
+    Connecting,
+    /// Body bytes flow.
+    Downloading,
+    /// All bytes are there; the digest is still being computed.
+    Verifying,
+    /// Syncing and renaming.
+    Finishing,
+}
+
+/// A snapshot of a running transfer.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Body bytes received so far and not lost to a failure.
+    pub bytes_done: u64,
+    /// Size of the file, once the server has said it.
+    pub bytes_total: Option<u64>,
+    /// Time since the transfer began.
+    pub elapsed: Duration,
+    /// Bytes per second over the last seconds.
+    pub rate_bytes_per_second: f64,
+    /// Connections that are open now.
+    pub connections: u32,
+}
+
+impl Progress {
+    /// Time left at the present rate, if size and rate are known.
+    pub fn eta(&self) -> Option<Duration> {
+        let left = self.bytes_total?.saturating_sub(self.bytes_done);
+        if self.rate_bytes_per_second < 1.0 {
+            return None;
+        }
+        Duration::try_from_secs_f64(left as f64 / self.rate_bytes_per_second).ok()
+    }
+}
+
+/// How much a reader must want to know to see an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Shown unless quiet: the user's request is carried out in another way than asked.
+    Warning,
+    /// Shown unless quiet: worth a line.
+    Note,
+    /// Shown with `-v`: what the server said, per connection; retries.
+    Detail,
+    /// Shown with `-vv`: every request and span.
+    Trace,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Who wants to see it.
+    pub level: Level,
+    /// The connection it happened on.
+    pub connection: Option<u32>,
+    /// One line without secrets.
+    pub text: String,
+}
+
+/// What was verified against what.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// `sha256:HEX`, computed from the bytes and equal to what was expected.
+    pub digest: String,
+    /// Bytes that had left memory and were read back from the file for hashing.
+    pub read_back_bytes: u64,
+}
+
+/// The result of a finished transfer.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// From the call to the synced and renamed file.
+    pub elapsed: Duration,
+    /// Most connections that were open at once.
+    pub connections: u32,
+    /// Connections established in all, replacements included.
+    pub connects: u32,
+    /// Shards that worked.
+    pub threads: u32,
+    /// User and system time of this process during the transfer.
+    pub cpu: Duration,
+    /// Blocks bypassed the page cache.
+    pub direct: bool,
+    /// The arena was registered with the kernel.
+    pub registered: bool,
+    /// The server answers ranges; otherwise it was one stream.
+    pub ranges: bool,
+    /// Failures that were retried.
+    pub retries: u32,
+    /// What limited the transfer, in one line with the evidence; `None` for one stream.
+    pub limiter: Option<String>,
+    /// The check of the digest, if one was asked for.
+    pub verified: Option<Verified>,
+}
+
+impl Report {
+    /// Mean goodput in bytes per second.
+    pub fn rate_bytes_per_second(&self) -> f64 {
+        self.bytes as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// CPU seconds per GiB; `None` for files below 1 MiB, where start-up is all there is.
+    pub fn cpu_seconds_per_gib(&self) -> Option<f64> {
+        (self.bytes >= 1 << 20).then(|| self.cpu.as_secs_f64() * GIB as f64 / self.bytes as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eta_needs_size_and_rate() {
+        let mut progress = Progress {
+            phase: Phase::Downloading,
+            bytes_done: 100,
+            bytes_total: Some(300),
+            elapsed: Duration::from_secs(1),
+            rate_bytes_per_second: 100.0,
+            connections: 1,
+        };
+        assert_eq!(progress.eta(), Some(Duration::from_secs(2)));
+        progress.rate_bytes_per_second = 0.0;
+        assert_eq!(progress.eta(), None);
+        progress.bytes_total = None;
+        assert_eq!(progress.eta(), None);
+    }
+}

@@ -1,0 +1,382 @@
+//! A file fetched in spans: what its workers share, over all shards, and the tick that steers them.
+
+use super::claim::Claim;
+use super::discover::{FirstTimes, request_size};
+use super::job::Job;
+use super::progress::Level;
+use super::shard::Sink;
+use super::source::{Connection, Source};
+use super::trace::{Line, Trace, seconds};
+use crate::base::limits::{BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX};
+use crate::base::{Error, Span};
+use crate::http::Known;
+use crate::io::socket::{SocketHandle, TcpInfo};
+use crate::plan::{
+    Action, AheadFault, ConnectionId, Fanout, Fetch, Limiter, Next, Pressure, Settings, Totals,
+    Transfer, Verdict,
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Largest span while the file is hashed in order: so many connections times this is what runs
+/// ahead of the hash.
+const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
+/// Hedging may fetch one part in so many of the file twice.
+const HEDGE_SHARE: u64 = 50;
+
+/// The plan with its one lock, and everything a worker needs to carry its answers out.
+pub(super) struct Ranged {
+    pub(super) job: Arc<Job>,
+    pub(super) source: Source,
+    pub(super) known: Known,
+    pub(super) sink: Sink,
+    pub(super) trace: Option<Arc<Trace>>,
+    plan: Mutex<Transfer>,
+    workers: Mutex<BTreeMap<ConnectionId, Running>>,
+    /// Rings when waiting workers may find something to do.
+    pub(super) bell: Notify,
+}
+
+/// A worker as others see it.
+#[derive(Default)]
+struct Running {
+    /// The span it receives.
+    claim: Option<Arc<Claim>>,
+    socket: Option<SocketHandle>,
+    /// Its bytes have been delivered by another one.
+    is_aborted: bool,
+    /// Its connection was shut because it lags behind.
+    is_replaced: bool,
+}
+
+impl Ranged {
+    /// A plan in which connection 0 already receives `first`; answers its lead, too.
+    pub(super) fn new(
+        job: Arc<Job>,
+        source: Source,
+        known: Known,
+        sink: Sink,
+        trace: Option<Arc<Trace>>,
+        first: &FirstSpan,
+    ) -> (Arc<Self>, Fetch) {
+        let mut plan = Transfer::new(known.total, settings(&job, &known, source.addresses()));
+        let (id, address) = (ConnectionId(0), first.address);
+        plan.on_connected(first.times.connected, id, address, first.setup);
+        plan.on_requested(first.times.requested, id, first.span.start());
+        let lead_bytes = plan.adopt(job.now(), id, address, first.span);
+        let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
+        let ranged = Arc::new(Self { job, source, known, sink, trace, plan, workers, bell });
+        ranged.workers().insert(id, Running::default());
+        (ranged, Fetch { span: first.span, lead_bytes })
+    }
+
+    /// How many workers the plan wants, the first one included.
+    pub(super) fn connections_wanted(&self) -> u32 {
+        self.plan().connections_wanted(self.job.now()).max(1)
+    }
+
+    /// Workers that are to be started now; they count as running from here on.
+    pub(super) fn to_start(&self) -> Vec<u32> {
+        let wanted = self.plan().connections_wanted(self.job.now());
+        let mut workers = self.workers();
+        let mut missing = (wanted as usize).saturating_sub(workers.len());
+        let mut started = Vec::new();
+        for id in 0.. {
+            if missing == 0 {
+                break;
+            }
+            if let std::collections::btree_map::Entry::Vacant(place) =
+                workers.entry(ConnectionId(id))
+            {
+                place.insert(Running::default());
+                started.push(id);
+                missing -= 1;
+            }
+        }
+        started
+    }
+
+    /// The worker has ended; its id may be started again.
+    pub(super) fn retired(&self, id: ConnectionId) {
+        self.workers().remove(&id);
+    }
+
+    /// What the connection does next; steals are carried out on the way. All under one lock: a
+    /// victim that ended in between could be cut in a span the plan does not mean.
+    pub(super) fn next(&self, id: ConnectionId) -> Next {
+        let mut steals = Vec::new();
+        let mut plan = self.plan();
+        self.report_positions(&mut plan);
+        let mut next = plan.next(self.job.now(), id);
+        while let Next::Steal { victim, at } = next {
+            let outcome = self.claim_of(victim).map_or(Err(at), |claim| claim.cut(at));
+            steals.push((victim, outcome));
+            next = plan.on_steal(self.job.now(), id, victim, outcome);
+        }
+        if let Next::Hedge { victim, .. } = next
+            && let Some(claim) = self.claim_of(victim)
+        {
+            claim.share();
+        }
+        drop(plan);
+        for (victim, outcome) in steals {
+            let text = match outcome {
+                Ok(end) => format!("takes over the rest of connection {} from {end}", victim.0),
+                Err(claimed) => format!("connection {} is already at {claimed}", victim.0),
+            };
+            self.job.tell(Level::Trace, Some(id.0), text);
+        }
+        next
+    }
+
+    /// The connection starts on a span.
+    pub(super) fn open(&self, id: ConnectionId, span: Span, is_hedge: bool) -> Arc<Claim> {
+        let claim = Arc::new(Claim::new(span));
+        if is_hedge {
+            claim.share();
+        }
+        let mut workers = self.workers();
+        let running = workers.entry(id).or_default();
+        (running.claim, running.is_aborted) = (Some(claim.clone()), false);
+        running.is_replaced = false;
+        claim
+    }
+
+    /// Whom to connect to, best first.
+    pub(super) fn address_order(&self, id: ConnectionId) -> Vec<u32> {
+        self.plan().address_order(self.job.now(), id)
+    }
+
+    /// The worker has a new connection.
+    pub(super) fn connected(&self, id: ConnectionId, connection: &Connection) {
+        self.attach(id, connection);
+        self.plan().on_connected(self.job.now(), id, connection.address, connection.setup);
+    }
+
+    /// Lets the tick reach the connection.
+    pub(super) fn attach(&self, id: ConnectionId, connection: &Connection) {
+        self.workers().entry(id).or_default().socket = Some(connection.wire.handle());
+    }
+
+    /// What the kernel knows of the connection.
+    pub(super) fn tcp_info(&self, id: ConnectionId) -> Option<TcpInfo> {
+        self.workers().get(&id)?.socket.as_ref()?.tcp_info()
+    }
+
+    /// One more span for the connection, whose present one is about to end.
+    pub(super) fn ahead(&self, id: ConnectionId) -> Option<Fetch> {
+        self.plan().ahead(self.job.now(), id)
+    }
+
+    /// The request for the span that starts at `start` is on the wire.
+    pub(super) fn requested(&self, id: ConnectionId, start: u64) {
+        self.plan().on_requested(self.job.now(), id, start);
+    }
+
+    /// Its answer has begun.
+    pub(super) fn first_byte(&self, id: ConnectionId, start: u64) {
+        self.plan().on_first_byte(self.job.now(), id, start);
+    }
+
+    /// An answer was completed and the connection stays open.
+    pub(super) fn kept_alive(&self, id: ConnectionId) {
+        self.plan().on_keep_alive(self.job.now(), id);
+    }
+
+    /// Tells the plan what of the claim has gone to the disk; answers how much of that was new.
+    pub(super) fn deliver(&self, id: ConnectionId, claim: &Claim) -> u64 {
+        self.tell_untold(&mut self.plan(), id, claim)
+    }
+
+    /// The connection's span has been delivered, all of it; answers the span ahead, if it has one.
+    pub(super) fn finished(&self, id: ConnectionId) -> Option<Span> {
+        let mut plan = self.plan();
+        self.close(id);
+        let ahead = plan.on_finished(self.job.now(), id);
+        let is_complete = plan.is_complete();
+        drop(plan);
+        if is_complete {
+            self.bell.notify_waiters();
+        }
+        ahead
+    }
+
+    /// A request sent ahead came to nothing.
+    pub(super) fn ahead_refused(&self, id: ConnectionId, why: AheadFault) {
+        let mut plan = self.plan();
+        self.close(id);
+        plan.on_ahead_refused(self.job.now(), id, why);
+        drop(plan);
+        self.bell.notify_waiters();
+    }
+
+    /// The connection's span failed. The transfer goes on, or has failed too.
+    pub(super) fn failed(
+        &self,
+        id: ConnectionId,
+        error: Error,
+        retry_after: Option<Duration>,
+        while_connecting: bool,
+    ) {
+        let now = self.job.now();
+        let mut plan = self.plan();
+        self.close(id);
+        let verdict = plan.on_failed(now, id, error.kind(), retry_after, while_connecting);
+        drop(plan);
+        match verdict {
+            Verdict::Retry { at } => {
+                self.job.retried();
+                let wait = at.saturating_sub(now);
+                let text = format!("{error}; trying again in {wait:.1?}");
+                self.job.tell(Level::Detail, Some(id.0), text);
+            }
+            Verdict::GiveUp => self.job.fail(error.within(self.source.url())),
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// Whether the connection was shut because it lags behind; so what it reports now is our doing.
+    pub(super) fn is_replaced(&self, id: ConnectionId) -> bool {
+        self.workers().get(&id).is_some_and(|running| running.is_replaced)
+    }
+
+    /// Whether the connection's bytes have been delivered by another one.
+    pub(super) fn is_aborted(&self, id: ConnectionId) -> bool {
+        self.workers().get(&id).is_some_and(|running| running.is_aborted)
+    }
+
+    /// Measures, decides, and acts on connections that did not ask.
+    pub(super) fn tick(&self, pressure: Pressure) {
+        let mut plan = self.plan();
+        self.report_positions(&mut plan);
+        // Carried out under the lock, or a worker could be in its next span by then.
+        for action in plan.on_tick(self.job.now(), pressure) {
+            self.act(action);
+        }
+        drop(plan);
+        self.publish_decisions();
+        self.bell.notify_waiters();
+    }
+
+    /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
+    /// another one has brought may be silent for long.
+    pub(super) fn end_laggards(&self) {
+        for running in self.workers().values_mut().filter(|running| running.claim.is_some()) {
+            running.is_aborted = true;
+            if let Some(socket) = &running.socket {
+                socket.shutdown();
+            }
+        }
+    }
+
+    /// Every byte has been delivered.
+    pub(super) fn is_complete(&self) -> bool {
+        self.plan().is_complete()
+    }
+
+    /// Panics unless every byte of the file has been delivered exactly once.
+    pub(super) fn assert_complete(&self) {
+        let plan = self.plan();
+        plan.invariants();
+        assert!(plan.is_complete(), "workers end when every byte is delivered");
+    }
+
+    /// What limited the transfer.
+    pub(super) fn limiter(&self, totals: Totals) -> Limiter {
+        self.publish_decisions();
+        self.plan().limiter(totals)
+    }
+
+    /// The connection receives nothing any more. To be called with the plan locked.
+    fn close(&self, id: ConnectionId) {
+        self.workers().entry(id).or_default().claim = None;
+    }
+
+    fn act(&self, action: Action) {
+        let mut workers = self.workers();
+        let (Action::Replace(id) | Action::Abort(id) | Action::TakeBack(id)) = action;
+        let Some(running) = workers.get_mut(&id) else { return };
+        match action {
+            Action::Abort(_) => running.is_aborted = true,
+            Action::Replace(_) => running.is_replaced = true,
+            // Its worker hears of it when the present span is finished.
+            Action::TakeBack(_) => return,
+        }
+        if let Some(socket) = &running.socket {
+            socket.shutdown();
+        }
+    }
+
+    fn publish_decisions(&self) {
+        let decisions = self.plan().decisions();
+        for decision in decisions {
+            let what = decision.what.to_string();
+            if let Some(trace) = &self.trace {
+                let (at, text) = (seconds(decision.at), decision.text.as_str());
+                trace.write(&Line::Decision { at, what: &what, text });
+            }
+            let at = decision.at.as_secs_f64();
+            self.job.tell(Level::Detail, None, format!("{at:.2} s: {what}: {}", decision.text));
+        }
+    }
+
+    /// Tells the plan how far each connection has come.
+    fn report_positions(&self, plan: &mut Transfer) {
+        for (&id, running) in &*self.workers() {
+            if let Some(claim) = &running.claim {
+                self.tell_untold(plan, id, claim);
+                plan.on_progress(self.job.now(), id, claim.received_to());
+            }
+        }
+    }
+
+    /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
+    fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) -> u64 {
+        let Some(span) = claim.take_untold() else { return 0 };
+        let new_bytes = plan.on_written(self.job.now(), id, span);
+        claim.count_new(new_bytes);
+        new_bytes
+    }
+
+    fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {
+        self.workers().get(&id).and_then(|running| running.claim.clone())
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Transfer> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken inside of the plan's lock, never the other way round.
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Running>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the plan has to know of the span that discovery has asked for.
+pub(super) struct FirstSpan {
+    pub(super) span: Span,
+    pub(super) times: FirstTimes,
+    pub(super) setup: Duration,
+    pub(super) address: u32,
+}
+
+fn settings(job: &Job, known: &Known, addresses: u32) -> Settings {
+    let options = &job.options;
+    let is_hashed = options.checksum.is_some();
+    Settings {
+        request: request_size(options),
+        fanout: match options.connections {
+            Some(connections) => Fanout::Fixed(connections),
+            None => Fanout::Auto { max: options.max_connections },
+        },
+        retries: options.retries,
+        block_bytes: BLOCK_BYTES as u64,
+        align_bytes: SPAN_ALIGN_BYTES,
+        request_ahead: options.request_ahead,
+        span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
+        addresses,
+        hedge_bytes_max: (known.total / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+    }
+}

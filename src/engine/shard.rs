@@ -1,0 +1,224 @@
+//! One thread's share of the machine: its ring, its blocks, its writes on their way.
+
+use super::hashing::Hashing;
+use super::job::Job;
+use super::progress::Level;
+use super::trace::SpanTrace;
+use crate::base::limits::BLOCK_BYTES;
+use crate::base::size::MIB;
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::disk::output::Output;
+use crate::io::buffers::{Block, Lease, Pool};
+use crate::io::uring::{self, Ring};
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Blocks on their way to the disk, one for each connection up to so many: more are not written at
+/// a time.
+const BLOCKS_WRITING: u32 = 8;
+/// Blocks beyond that, so that a slow write does not stop every connection.
+const BLOCKS_SPARE: u32 = 4;
+/// Blocks that may be on their way to the disk at once, those that wait for their write included.
+const BLOCKS_QUEUED_MAX: usize = 16;
+/// Blocks that are registered at most, as registered memory is resident whether used or not.
+const BLOCKS_REGISTERED: u32 = 16;
+/// Blocks that may wait in memory for the hash, per shard: four connections with 8 MiB spans run
+/// 24 MiB ahead of the hash.
+pub(super) const BLOCKS_FOR_HASH: u32 = 24;
+/// Registering pins the whole arena; below this size of file that costs more than it saves.
+const REGISTER_BYTES_MIN: u64 = 16 * MIB;
+
+/// What the workers of one thread share.
+pub(super) struct Shard {
+    pool: Pool,
+    /// Free blocks below this are not given to the hash, or the connections could starve.
+    reserve: usize,
+    writes: Cell<usize>,
+    written: Notify,
+    /// A connection had to wait for a block since this was last asked.
+    exhausted: Cell<bool>,
+}
+
+impl Shard {
+    /// Blocks for so many connections at most, more of them if the file is hashed. Memory is used
+    /// only as blocks are.
+    pub(super) fn new(connections: u32, is_hashed: bool) -> Result<Rc<Self>> {
+        let for_hash = if is_hashed { BLOCKS_FOR_HASH } else { 0 };
+        let writing = connections.min(BLOCKS_WRITING);
+        let blocks = connections + writing + BLOCKS_SPARE + for_hash;
+        let pool = Pool::new(blocks).map_err(|e| {
+            let what = format!("cannot get {} MiB of memory for blocks", blocks);
+            Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
+        })?;
+        let reserve = connections as usize + BLOCKS_SPARE as usize / 2;
+        let (writes, written, exhausted) = (Cell::new(0), Notify::new(), Cell::new(false));
+        Ok(Rc::new(Self { pool, reserve, writes, written, exhausted }))
+    }
+
+    /// Registers the arena with this thread's ring where it is wanted and pays.
+    pub(super) fn register(&self, job: &Job, total: u64) {
+        if !job.options.register_buffers || total < REGISTER_BYTES_MIN {
+            return;
+        }
+        if let Err(e) = uring::register(&self.pool, BLOCKS_REGISTERED) {
+            job.tell(Level::Detail, None, format!("blocks are not registered: {e}"));
+        }
+    }
+
+    /// Whether fixed writes are used.
+    pub(super) fn is_registered(&self) -> bool {
+        self.pool.is_registered()
+    }
+
+    /// A block to fill; waits for one, and while too many wait for the disk: a pool that is made
+    /// for many connections must not fill up behind a slow disk.
+    pub(super) async fn lease(&self) -> Lease {
+        loop {
+            let written = self.written.notified();
+            if self.writes.get() < BLOCKS_QUEUED_MAX {
+                break;
+            }
+            self.exhausted.set(true);
+            written.await;
+        }
+        if let Some(lease) = self.pool.try_lease() {
+            return lease;
+        }
+        self.exhausted.set(true);
+        self.pool.lease().await
+    }
+
+    /// Whether a connection had to wait for a block since the last call.
+    pub(super) fn was_exhausted(&self) -> bool {
+        self.exhausted.replace(false)
+    }
+
+    /// Hands a filled block to the disk, and to the hash if there is room; returns at once.
+    /// Failures end up in the job.
+    pub(super) fn write(
+        self: &Rc<Self>,
+        job: &Arc<Job>,
+        to: &Sink,
+        block: Block,
+        offset: u64,
+        trace: Option<Rc<SpanTrace>>,
+    ) {
+        let span = Span::with_len(offset, block.as_ref().len() as u64);
+        if let Some(hashing) = &to.hashing
+            && self.pool.free_blocks() >= self.reserve
+        {
+            hashing.offer(offset, block.clone());
+        }
+        let write = Write::new(self, job);
+        let to = to.clone();
+        uring::spawn(async move {
+            let written = to.output.write(block, offset).await;
+            if let (Ok(()), Some(hashing)) = (&written, &to.hashing) {
+                hashing.on_written(span);
+            }
+            // The last write of a span ends its line in the trace.
+            drop(trace);
+            write.end(written);
+        });
+    }
+
+    /// Waits until every block handed to the disk has been written or has failed.
+    pub(super) async fn flushed(&self) {
+        loop {
+            let written = self.written.notified();
+            if self.writes.get() == 0 {
+                return;
+            }
+            written.await;
+        }
+    }
+}
+
+/// A write on its way. Its end counts, also if it is a panic.
+struct Write {
+    shard: Rc<Shard>,
+    job: Arc<Job>,
+    outcome: Option<Result<()>>,
+}
+
+impl Write {
+    fn new(shard: &Rc<Shard>, job: &Arc<Job>) -> Self {
+        shard.writes.set(shard.writes.get() + 1);
+        Self { shard: shard.clone(), job: job.clone(), outcome: None }
+    }
+
+    fn end(mut self, outcome: Result<()>) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        let lost = || Error::new(ErrorKind::Internal, "a write ended without an outcome");
+        if let Err(error) = self.outcome.take().unwrap_or_else(|| Err(lost())) {
+            self.job.fail(error);
+        }
+        self.shard.writes.set(self.shard.writes.get() - 1);
+        self.shard.written.notify_waiters();
+    }
+}
+
+/// Where blocks go: the file, and the hash if one was asked for.
+#[derive(Clone)]
+pub(super) struct Sink {
+    pub(super) output: Arc<Output>,
+    pub(super) hashing: Option<Arc<Hashing>>,
+}
+
+/// Bytes of all shards that may wait for the hash.
+pub(super) fn hash_budget_bytes(threads: u32) -> u64 {
+    u64::from(threads) * u64::from(BLOCKS_FOR_HASH) * BLOCK_BYTES as u64
+}
+
+/// A ring for this thread; the error says what forbids it and what to do.
+pub(super) fn ring() -> Result<Ring> {
+    Ring::new().map_err(ring_error)
+}
+
+fn ring_error(error: io::Error) -> Error {
+    let (kind, advice) = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => (
+            ErrorKind::EngineUnavailable,
+            "allow io_uring: sysctl kernel.io_uring_disabled=0, or a seccomp profile that permits \
+             it in a container",
+        ),
+        Some(libc::ENOSYS | libc::EINVAL) => {
+            (ErrorKind::EngineUnavailable, "use Linux 5.19 or newer, or a host with io_uring")
+        }
+        Some(libc::EMFILE | libc::ENFILE) => {
+            (ErrorKind::ResourceLimit, "raise 'ulimit -n'; a download needs about 20 descriptors")
+        }
+        Some(libc::ENOMEM) => {
+            (ErrorKind::ResourceLimit, "raise 'ulimit -l' (locked memory) or free memory")
+        }
+        _ => (ErrorKind::EngineUnavailable, "run 'ringhaul doctor' to see what is missing"),
+    };
+    Error::new(kind, "the kernel does not give us an io_uring").caused_by(error).advise(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_ring_says_why() {
+        for (errno, kind, word) in [
+            (libc::EPERM, ErrorKind::EngineUnavailable, "seccomp"),
+            (libc::ENOSYS, ErrorKind::EngineUnavailable, "Linux 5.19"),
+            (libc::EMFILE, ErrorKind::ResourceLimit, "ulimit -n"),
+            (libc::ENOMEM, ErrorKind::ResourceLimit, "ulimit -l"),
+        ] {
+            let error = ring_error(io::Error::from_raw_os_error(errno));
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+}

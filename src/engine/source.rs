@@ -1,0 +1,198 @@
+//! One URL that serves the file: how to connect to it and what every request to it says.
+//!
+//! Owns header fields, credentials and TLS settings; must not know spans or files.
+
+use super::options::Options;
+use crate::base::url::{Credentials, Origin, Scheme};
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::http::{Request, sensitive};
+use crate::net::dial::Dialer;
+use crate::net::dns;
+use crate::net::wire::Wire;
+use crate::tls::{PemFile, TlsConfig, TrustOptions};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A URL after its redirects, with everything that is needed to ask it again.
+pub(super) struct Source {
+    url: Url,
+    dialer: Dialer,
+    identity: Identity,
+    tls: Option<TlsConfig>,
+    connect_timeout: Duration,
+    stall_timeout: Duration,
+    counts: Arc<ConnectionCounts>,
+}
+
+/// What requests carry besides the range: the user's header fields and credentials.
+#[derive(Clone)]
+pub(super) struct Identity {
+    headers: Vec<(String, String)>,
+    credentials: Option<Credentials>,
+}
+
+/// Connections of one transfer, over all its sources.
+#[derive(Default)]
+pub(super) struct ConnectionCounts {
+    open: AtomicU32,
+    open_max: AtomicU32,
+    established: AtomicU32,
+}
+
+/// A connected wire, counted as open until dropped.
+pub(super) struct Connection {
+    /// What carries the bytes.
+    pub(super) wire: Wire,
+    /// Time it took to connect, TLS included.
+    pub(super) setup: Duration,
+    /// The number of the address it leads to.
+    pub(super) address: u32,
+    counts: Arc<ConnectionCounts>,
+}
+
+impl Identity {
+    /// Header fields from the options, credentials from the URL.
+    pub(super) fn new(url: &Url, options: &Options) -> Self {
+        Self { headers: options.headers.clone(), credentials: url.credentials() }
+    }
+
+    /// What may go to another origin: everything but secrets (RFC 9110 15.4).
+    pub(super) fn without_secrets(&self) -> Self {
+        let mut headers = self.headers.clone();
+        headers.retain(|(name, _)| !sensitive(name));
+        Self { headers, credentials: None }
+    }
+}
+
+impl Source {
+    /// Resolves the URL's host. No connection is made yet.
+    pub(super) async fn open(
+        url: Url,
+        identity: Identity,
+        tls: Option<TlsConfig>,
+        options: &Options,
+        counts: Arc<ConnectionCounts>,
+    ) -> Result<Self> {
+        let origin = url.origin();
+        let resolving = tokio::time::timeout(options.connect_timeout, dns::resolve(&origin));
+        let addresses = resolving.await.map_err(|_| {
+            Error::new(ErrorKind::Resolve, format!("looking up '{}' took too long", origin.host))
+        })??;
+        Ok(Self {
+            dialer: Dialer::new(origin, addresses),
+            url,
+            identity,
+            tls,
+            connect_timeout: options.connect_timeout,
+            stall_timeout: options.stall_timeout,
+            counts,
+        })
+    }
+
+    /// The URL that is asked.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What requests to it carry.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn origin(&self) -> &Origin {
+        self.dialer.origin()
+    }
+
+    /// A request for the file without a range.
+    pub(super) fn request(&self) -> Result<Request> {
+        let mut request = Request::get(&self.url);
+        if let Some(credentials) = &self.identity.credentials {
+            request = request.basic_auth(credentials)?;
+        }
+        for (name, value) in &self.identity.headers {
+            request = request.header(name, value)?;
+        }
+        Ok(request)
+    }
+
+    /// How many addresses its host has; they are numbered from 0.
+    pub(super) fn addresses(&self) -> u32 {
+        self.dialer.addresses()
+    }
+
+    /// A new connection to one of the addresses, tried in this order, ready for a request.
+    /// Dropping the future gives it up.
+    pub(super) async fn connect(&self, order: &[u32]) -> Result<Connection> {
+        let began = Instant::now();
+        let connecting = tokio::time::timeout(self.connect_timeout, self.dial(order));
+        let (wire, address) = connecting.await.map_err(|_| {
+            let host = self.origin().host_header();
+            Error::new(ErrorKind::TimedOut, format!("connecting to {host} took too long"))
+                .advise("check the network path, or allow more time with --connect-timeout")
+        })??;
+        self.counts.add();
+        let counts = self.counts.clone();
+        Ok(Connection { wire, setup: began.elapsed(), address, counts })
+    }
+
+    async fn dial(&self, order: &[u32]) -> Result<(Wire, u32)> {
+        let (socket, address) = self.dialer.dial(order, self.stall_timeout).await?;
+        let wire = match &self.tls {
+            Some(config) => Wire::tls(socket, config, &self.origin().host).await?,
+            None => Wire::plain(socket),
+        };
+        Ok((wire, address))
+    }
+}
+
+impl ConnectionCounts {
+    /// Connections that are open now.
+    pub(super) fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Most that were open at once.
+    pub(super) fn open_max(&self) -> u32 {
+        self.open_max.load(Ordering::Relaxed)
+    }
+
+    /// How many were established in all.
+    pub(super) fn established(&self) -> u32 {
+        self.established.load(Ordering::Relaxed)
+    }
+
+    fn add(&self) {
+        self.established.fetch_add(1, Ordering::Relaxed);
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.open_max.fetch_max(open, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.counts.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// TLS settings for a URL of this scheme: none for http; for https the built-in roots and the
+/// certificates of the named files.
+pub(super) fn tls_config(scheme: Scheme, options: &Options) -> Result<Option<TlsConfig>> {
+    if scheme == Scheme::Http {
+        return Ok(None);
+    }
+    let mut trust = TrustOptions { insecure: options.insecure, ..TrustOptions::default() };
+    for path in &options.ca_certs {
+        let pem = std::fs::read(path).map_err(|e| {
+            Error::new(
+                ErrorKind::Usage,
+                format!("cannot read the certificates in {}", path.display()),
+            )
+            .caused_by(e)
+            .advise("check the file named with --ca-cert")
+        })?;
+        let name = path.display().to_string();
+        trust.extra_roots.push(PemFile { name, pem });
+    }
+    TlsConfig::new(&trust).map(Some)
+}

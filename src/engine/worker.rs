@@ -1,0 +1,431 @@
+//! One connection's loop: ask the plan for a span, request it, receive it, report it.
+//!
+//! States: idle (waits for the plan) -> fetching (holds a span) -> fetching the span it requested
+//! ahead, on the same connection -> ... -> idle ... -> ended (nothing is left, fewer connections
+//! are wanted, or the transfer has failed). The connection outlives spans where the server allows.
+
+use super::ask::{Opening, Pending, answer, ask};
+use super::claim::Claim;
+use super::discover::{describe_answer, describe_connection};
+use super::intake::Intake;
+use super::progress::Level;
+use super::race::race;
+use super::ranged::Ranged;
+use super::shard::Shard;
+use super::source::Connection;
+use super::trace::{SpanTrace, TcpLine, seconds};
+use crate::base::limits::SPAN_ALIGN_BYTES;
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::http::{Exchange, Request, check_partial, retry_after};
+use crate::plan::{AheadFault, ConnectionId, Fetch, Next};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An idle worker looks for something to do this often, as positions change without events.
+const IDLE_TICK: Duration = Duration::from_millis(100);
+/// A connection kept for longer than this without a request is closed: servers do it after 5 s
+/// and more, and a request that crosses their close is lost.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+
+/// One connection of a ranged download.
+pub(super) struct Worker {
+    id: ConnectionId,
+    ranged: Arc<Ranged>,
+    shard: Rc<Shard>,
+    connection: Option<Connection>,
+    /// Requested on the connection that is still busy with the span before.
+    ahead: Option<Ahead>,
+    failure: Failure,
+}
+
+/// The first answer of the transfer, which came before there was a plan.
+pub(super) struct First {
+    pub(super) fetch: Fetch,
+    pub(super) opening: Opening,
+    /// When it was asked for.
+    pub(super) requested: Duration,
+}
+
+/// A span that was requested before the one before it had ended, and when.
+struct Ahead {
+    fetch: Fetch,
+    requested: Duration,
+}
+
+/// What the plan wants to know of a failure beside its kind.
+#[derive(Default)]
+struct Failure {
+    retry_after: Option<Duration>,
+    while_connecting: bool,
+}
+
+/// Why a span was not received to its end.
+enum Setback {
+    /// A failure of the span.
+    Span(Error),
+    /// The answer to a request sent ahead did not come as it should.
+    Ahead(Error),
+}
+
+impl From<Error> for Setback {
+    fn from(error: Error) -> Self {
+        Setback::Span(error)
+    }
+}
+
+/// A span to fetch, and how far it has got before the worker takes it up.
+struct Task {
+    fetch: Fetch,
+    is_hedge: bool,
+    response: Response,
+    /// When it was requested, if it was.
+    requested: Option<Duration>,
+}
+
+enum Response {
+    /// Nothing is requested.
+    None,
+    /// Requested ahead; its head has yet to come.
+    Pending(Pending),
+    /// The first answer of the transfer.
+    Opened(Opening),
+}
+
+impl Task {
+    /// Nothing is requested yet.
+    fn new(fetch: Fetch) -> Self {
+        Self { fetch, is_hedge: false, response: Response::None, requested: None }
+    }
+}
+
+impl Worker {
+    /// A worker without a connection.
+    pub(super) fn new(id: u32, ranged: Arc<Ranged>, shard: Rc<Shard>) -> Self {
+        let (id, failure) = (ConnectionId(id), Failure::default());
+        Self { id, ranged, shard, connection: None, ahead: None, failure }
+    }
+
+    /// Works until nothing is left or the transfer has failed; failures end up in plan and job.
+    pub(super) async fn run(mut self, first: Option<First>) {
+        if let Some(First { fetch, opening, requested }) = first {
+            self.ranged.attach(self.id, &opening.connection);
+            let (response, requested) = (Response::Opened(opening), Some(requested));
+            self.serve(Task { response, requested, ..Task::new(fetch) }).await;
+        }
+        let mut idle = Duration::ZERO;
+        loop {
+            let wait = match self.ranged.next(self.id) {
+                Next::Fetch(fetch) => {
+                    self.serve(Task::new(fetch)).await;
+                    idle = Duration::ZERO;
+                    continue;
+                }
+                Next::Hedge { span, .. } => {
+                    let fetch = Fetch { span, lead_bytes: 0 };
+                    self.serve(Task { is_hedge: true, ..Task::new(fetch) }).await;
+                    continue;
+                }
+                Next::WaitUntil(at) => at.saturating_sub(self.ranged.job.now()).min(IDLE_TICK),
+                Next::Wait => IDLE_TICK,
+                Next::Done | Next::Failed | Next::Retire => break,
+                Next::Steal { .. } => unreachable!("the shared plan carries steals out"),
+            };
+            race(self.ranged.bell.notified(), tokio::time::sleep(wait)).await;
+            idle += wait;
+            if idle > IDLE_CONNECTION_MAX {
+                self.connection = None;
+            }
+        }
+        self.ranged.retired(self.id);
+    }
+
+    /// Fetches a span, and those that are requested ahead behind it.
+    async fn serve(&mut self, task: Task) {
+        let mut task = Some(task);
+        while let Some(now) = task.take() {
+            task = self.fetch(now).await;
+        }
+    }
+
+    /// Fetches one span and reports how it went; answers with the one requested ahead.
+    async fn fetch(&mut self, task: Task) -> Option<Task> {
+        let trace = self.new_trace(&task);
+        let Task { fetch, is_hedge, response, .. } = task;
+        let (ranged, shard, id) = (self.ranged.clone(), self.shard.clone(), self.id);
+        let claim = ranged.open(id, fetch.span, is_hedge);
+        let deliver = || ranged.deliver(id, &claim);
+        let mut intake = Intake::new(&ranged.job, &shard, &ranged.sink, &claim)
+            .delivering(&deliver)
+            .traced(trace.clone());
+        let mut response = response;
+        let result = loop {
+            let rest = claim.rest();
+            if rest.is_empty() {
+                break Ok(());
+            }
+            let taken = std::mem::replace(&mut response, Response::None);
+            match self.receive(rest, taken, &fetch, &claim, &mut intake, trace.as_deref()).await {
+                Ok(pending) => response = pending.map_or(Response::None, Response::Pending),
+                Err(e) => break Err(e),
+            }
+        };
+        match result {
+            Ok(()) => intake.flush(),
+            Err(_) => intake.salvage(),
+        }
+        let received = Span::new(fetch.span.start(), intake.position());
+        ranged.deliver(id, &claim);
+        self.end_trace(trace, &fetch, received, claim.new_bytes(), result.as_ref().err());
+        match result {
+            Ok(()) => self.finish(response),
+            Err(setback) => self.fail(setback),
+        }
+    }
+
+    /// The span is delivered. Goes on with the one ahead, if it is still ours.
+    fn finish(&mut self, response: Response) -> Option<Task> {
+        let requested = self.ahead.take();
+        let span = self.ranged.finished(self.id);
+        match (span, requested, response) {
+            (Some(span), Some(ahead), Response::Pending(pending)) if ahead.fetch.span == span => {
+                let (response, requested) = (Response::Pending(pending), Some(ahead.requested));
+                Some(Task { response, requested, ..Task::new(ahead.fetch) })
+            }
+            // The plan still counts on us, but the connection is gone: ask anew.
+            (Some(span), requested, _) => {
+                self.connection = None;
+                let lead_bytes = requested.map_or(0, |ahead| ahead.fetch.lead_bytes);
+                Some(Task::new(Fetch { span, lead_bytes }))
+            }
+            // Taken back: an answer that nobody wants is on the wire.
+            (None, Some(_), _) => {
+                self.connection = None;
+                None
+            }
+            (None, None, _) => None,
+        }
+    }
+
+    /// The span ended with its connection. Goes on with the one ahead only if another connection
+    /// has delivered this one.
+    fn fail(&mut self, setback: Setback) -> Option<Task> {
+        self.connection = None;
+        let failure = std::mem::take(&mut self.failure);
+        if self.ranged.is_aborted(self.id) {
+            return self.finish(Response::None);
+        }
+        self.ahead = None;
+        match setback {
+            Setback::Ahead(error) if self.ranged.is_replaced(self.id) => {
+                self.ranged.failed(self.id, error, None, false);
+            }
+            Setback::Span(error) => {
+                let Failure { retry_after, while_connecting } = failure;
+                self.ranged.failed(self.id, error, retry_after, while_connecting);
+            }
+            Setback::Ahead(error) => {
+                let why = match error.kind() {
+                    ErrorKind::ConnectionLost | ErrorKind::Truncated => AheadFault::Closed,
+                    kind => AheadFault::WrongAnswer(kind),
+                };
+                let text = format!("the request sent ahead came to nothing: {error}");
+                self.ranged.job.tell(Level::Detail, Some(self.id.0), text);
+                self.ranged.ahead_refused(self.id, why);
+            }
+        }
+        None
+    }
+
+    /// One response, checked before a byte of it counts. It may cover less than `rest`, which is
+    /// legal (RFC 9110 14.2), but then enough to get on. Answers with the response that follows it
+    /// on the connection, if the next span was requested ahead.
+    async fn receive(
+        &mut self,
+        rest: Span,
+        response: Response,
+        fetch: &Fetch,
+        claim: &Claim,
+        intake: &mut Intake<'_>,
+        trace: Option<&SpanTrace>,
+    ) -> Result<Option<Pending>, Setback> {
+        let mut opening = match response {
+            Response::Opened(opening) => opening,
+            Response::Pending(pending) => self.answer_ahead(rest, pending).await?,
+            Response::None => self.request(rest, trace).await?,
+        };
+        let body = self.check(rest, &opening)?;
+        self.note_first_byte(fetch.span, rest, &opening, trace);
+        opening.exchange.expect_body(body.len());
+        if fetch.lead_bytes > 0 && body.end() == rest.end() && self.ahead.is_none() {
+            intake.receive(&mut opening, fetch.lead_bytes).await?;
+            if claim.rest().end() == body.end() && !opening.exchange.is_complete() {
+                self.request_ahead(&mut opening).await?;
+            }
+        }
+        intake.receive(&mut opening, 0).await?;
+        if self.ahead.is_none() && opening.exchange.is_complete() && !opening.surplus.is_empty() {
+            return Err(Exchange::excess_error().into());
+        }
+        Ok(self.close(opening, claim.rest().is_empty()))
+    }
+
+    /// The response has ended: keeps the connection, for the answer requested ahead or for later.
+    fn close(&mut self, opening: Opening, is_span_done: bool) -> Option<Pending> {
+        if opening.exchange.reusable() {
+            self.ranged.kept_alive(self.id);
+        }
+        if self.ahead.is_none() || !is_span_done {
+            self.connection = opening.reuse();
+            return None;
+        }
+        if !opening.exchange.is_complete() {
+            // The end of the span was taken away, and the answer ahead lies behind it.
+            return None;
+        }
+        let pending = opening.pending();
+        if pending.is_none() {
+            self.ahead = None;
+            self.ranged.ahead_refused(self.id, AheadFault::Closed);
+        }
+        pending
+    }
+
+    /// Sends the request for the next span while this one still comes in.
+    async fn request_ahead(&mut self, opening: &mut Opening) -> Result<()> {
+        let Some(fetch) = self.ranged.ahead(self.id) else { return Ok(()) };
+        self.ahead = Some(Ahead { fetch, requested: self.ranged.job.now() });
+        let request = self.ranged.source.request()?.range(fetch.span);
+        opening.connection.wire.send(request.encode()?).await?;
+        self.ranged.requested(self.id, fetch.span.start());
+        Ok(())
+    }
+
+    /// The head of an answer that was requested ahead. Whatever is wrong with it is no failure of
+    /// the span: the plan frees it and sends no more requests ahead. Only a server that has enough
+    /// says so to any request, and means the wait it asks for.
+    async fn answer_ahead(&mut self, rest: Span, pending: Pending) -> Result<Opening, Setback> {
+        let opening = answer(pending).await.map_err(Setback::Ahead)?;
+        match check_partial(opening.head(), rest, &self.ranged.known) {
+            Err(error) if !matches!(error.kind(), ErrorKind::Status(429 | 503)) => {
+                Err(Setback::Ahead(error))
+            }
+            Ok(_) | Err(_) => Ok(opening),
+        }
+    }
+
+    /// What of `rest` the answer holds.
+    fn check(&mut self, rest: Span, opening: &Opening) -> Result<Span> {
+        self.failure.retry_after = retry_after(opening.head());
+        let body = check_partial(opening.head(), rest, &self.ranged.known)?;
+        if body != rest && body.len() < SPAN_ALIGN_BYTES {
+            return Err(Error::new(
+                ErrorKind::RangeMismatch,
+                format!("the server sends no more than {} bytes at a time", body.len()),
+            ));
+        }
+        self.failure.retry_after = None;
+        Ok(body)
+    }
+
+    /// Requests `span` on the connection there is, or on a new one. A server may close a kept
+    /// connection at any time; that is no failure, the request just moves on.
+    async fn request(&mut self, span: Span, trace: Option<&SpanTrace>) -> Result<Opening> {
+        let request = self.ranged.source.request()?.range(span);
+        if let Some(connection) = self.connection.take() {
+            self.note_requested(span, trace);
+            match ask(connection, &request).await {
+                Err(e) if e.kind() == ErrorKind::ConnectionLost => {}
+                other => return other,
+            }
+        }
+        self.request_anew(span, &request, trace).await
+    }
+
+    async fn request_anew(
+        &mut self,
+        span: Span,
+        request: &Request,
+        trace: Option<&SpanTrace>,
+    ) -> Result<Opening> {
+        let ranged = self.ranged.clone();
+        let order = ranged.address_order(self.id);
+        self.failure.while_connecting = true;
+        let connection = ranged.source.connect(&order).await?;
+        self.failure.while_connecting = false;
+        ranged.connected(self.id, &connection);
+        if ranged.is_aborted(self.id) {
+            // While there was no socket to be shut.
+            return Err(Error::new(ErrorKind::ConnectionLost, "nobody needs the bytes any more"));
+        }
+        describe_connection(&ranged.job, self.id.0, &connection);
+        self.note_requested(span, trace);
+        let opening = ask(connection, request).await?;
+        describe_answer(&ranged.job, self.id.0, &opening);
+        Ok(opening)
+    }
+
+    fn note_requested(&self, span: Span, trace: Option<&SpanTrace>) {
+        self.ranged.requested(self.id, span.start());
+        if let Some(trace) = trace {
+            let now = seconds(self.ranged.job.now());
+            trace.note(|line| _ = line.requested.get_or_insert(now));
+        }
+    }
+
+    fn note_first_byte(
+        &self,
+        span: Span,
+        rest: Span,
+        opening: &Opening,
+        trace: Option<&SpanTrace>,
+    ) {
+        if rest.start() == span.start() {
+            self.ranged.first_byte(self.id, span.start());
+        }
+        if let Some(trace) = trace {
+            let now = seconds(self.ranged.job.now());
+            let address = opening.connection.wire.peer().to_string();
+            trace.note(|line| {
+                line.address = address;
+                line.first_byte.get_or_insert(now);
+            });
+        }
+    }
+
+    fn new_trace(&self, task: &Task) -> Option<Rc<SpanTrace>> {
+        let trace = self.ranged.trace.as_ref()?;
+        let start = task.fetch.span.start();
+        let new = SpanTrace::new(&self.ranged.job, trace, self.id.0, start);
+        new.note(|line| {
+            line.ahead = matches!(task.response, Response::Pending(_));
+            line.hedge = task.is_hedge;
+            line.requested = task.requested.map(seconds);
+        });
+        Some(new)
+    }
+
+    fn end_trace(
+        &self,
+        trace: Option<Rc<SpanTrace>>,
+        fetch: &Fetch,
+        received: Span,
+        new_bytes: u64,
+        setback: Option<&Setback>,
+    ) {
+        let Some(trace) = trace else { return };
+        let now = seconds(self.ranged.job.now());
+        let outcome = match setback {
+            None if received == fetch.span => "ok".to_owned(),
+            None => "cut".to_owned(),
+            Some(_) if self.ranged.is_aborted(self.id) => "aborted".to_owned(),
+            Some(Setback::Span(error) | Setback::Ahead(error)) => error.to_string(),
+        };
+        let tcp = self.ranged.tcp_info(self.id).map(TcpLine::from);
+        trace.note(|line| {
+            line.tcp = tcp.filter(|_| line.first_byte.is_some());
+            (line.end, line.bytes) = (received.end(), new_bytes);
+            (line.last_byte, line.outcome) = (Some(now), outcome);
+        });
+    }
+}
