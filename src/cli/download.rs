@@ -1,0 +1,59 @@
+//! `ringhaul URL`: one download with its face on the terminal and its ears open for signals.
+
+use super::args::DownloadArgs;
+use super::signals::Watch;
+use super::{Failure, resolve};
+use crate::base::{Error, ErrorKind, Result};
+use crate::engine::Download;
+use crate::engine::progress::{Event, Level, Report};
+use crate::ui::Ui;
+use std::sync::Arc;
+
+pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
+    let watch = Watch::start()?;
+    let (download, ui) = prepare(args)?;
+    if args.insecure {
+        ui.on_event(&insecure_warning());
+    }
+    let report = transfer(download, &ui, &watch)?;
+    ui.finish(&report);
+    Ok(())
+}
+
+/// Runs `download` with `ui` looking on and frees the terminal. A signal ends it with the signal's
+/// exit code.
+pub(super) fn transfer(download: Download, ui: &Arc<Ui>, watch: &Watch) -> Result<Report, Failure> {
+    watch.guard(download.stop_handle());
+    let (for_progress, for_events) = (Arc::clone(ui), Arc::clone(ui));
+    let result = download
+        .on_progress(move |progress| for_progress.on_progress(progress))
+        .on_event(move |event| for_events.on_event(event))
+        .run();
+    ui.clear();
+    result.map_err(|error| failure(error, watch))
+}
+
+fn prepare(args: &DownloadArgs) -> Result<(Download, Arc<Ui>)> {
+    let url = args.url.as_deref().expect("clap requires a URL where there is no subcommand");
+    let download = Download::new(url)?;
+    let options = resolve::options(args)?;
+    let target = resolve::target(args, download.url())?;
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
+    Ok((download.output(&target).options(options), ui))
+}
+
+fn insecure_warning() -> Event {
+    let text = "--insecure: certificates are not checked; anyone on the way can change the file";
+    Event { level: Level::Warning, connection: None, text: text.to_owned() }
+}
+
+/// What to print and how to exit: an interruption carries the code of the signal behind it.
+pub(super) fn failure(error: Error, watch: &Watch) -> Failure {
+    let interrupted = error.kind() == ErrorKind::Interrupted;
+    let mut failure = Failure::from(error);
+    if let Some(code) = watch.exit_code().filter(|_| interrupted) {
+        failure.exit_code = code;
+    }
+    failure
+}

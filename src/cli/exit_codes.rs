@@ -1,0 +1,128 @@
+//! The exit codes as people read them: in `--help` and, by a test, in the README. The numbers come
+//! from `ErrorKind::exit_code` and from the shell's convention for signals; a test compares them.
+
+/// Every code with its meaning, in order.
+pub(super) const EXIT_CODES: [(u8, &str); 20] = [
+    (0, "the file is complete under its name"),
+    (1, "a bug in ringhaul"),
+    (2, "an option, URL or header that cannot be used"),
+    (3, "the host name has no address"),
+    (4, "no connection: refused or unreachable"),
+    (5, "the connection broke"),
+    (6, "a time limit was reached"),
+    (7, "TLS failed, or the certificate is not trusted"),
+    (8, "the server answered with an error status"),
+    (9, "the answer is not HTTP/1.1, or its content is encoded"),
+    (10, "a range does not fit, or the file changed meanwhile"),
+    (11, "the body ended too early"),
+    (12, "a redirect that may not be followed"),
+    (13, "the checksum does not match"),
+    (14, "the target exists, or its folder cannot be used"),
+    (15, "the disk is full"),
+    (16, "reading or writing the file failed"),
+    (17, "kernel, memory or descriptor limits do not suffice"),
+    (130, "stopped: SIGINT (Ctrl-C)"),
+    (143, "stopped: SIGTERM; SIGHUP gives 129"),
+];
+
+/// The end of `--help`.
+pub(super) fn after_help() -> String {
+    let mut text = String::from(
+        "Examples:\n  \
+         ringhaul https://example.com/disk.iso\n  \
+         ringhaul -c 8 -d /data --checksum sha256:HEX https://example.com/disk.iso\n\n\
+         Environment:\n  \
+         Every option is also a variable: --chunk-size is RINGHAUL_CHUNK_SIZE, and so on. The\n  \
+         command line wins. Flags take 1, true, yes, 0, false or no there, RINGHAUL_VERBOSE a\n  \
+         number, RINGHAUL_HEADER and RINGHAUL_CA_CERT one value per line. An empty variable\n  \
+         counts as absent. NO_COLOR is respected.\n\n\
+         Units:\n  \
+         SIZE is bytes, or a number with K, M, G or T (powers of 1024); DURATION is seconds, or\n  \
+         a number with ms, s, m or h.\n\n\
+         Exit codes:\n",
+    );
+    for (code, meaning) in EXIT_CODES {
+        text.push_str(&format!("  {code:>3}  {meaning}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ErrorKind;
+
+    /// A new kind fails to compile here until it is added to the list in the test below.
+    fn must_be_listed(kind: ErrorKind) {
+        match kind {
+            ErrorKind::Usage
+            | ErrorKind::TargetExists
+            | ErrorKind::TargetUnusable
+            | ErrorKind::DiskFull
+            | ErrorKind::DiskIo
+            | ErrorKind::EngineUnavailable
+            | ErrorKind::ResourceLimit
+            | ErrorKind::Resolve
+            | ErrorKind::Connect
+            | ErrorKind::ConnectionLost
+            | ErrorKind::TimedOut
+            | ErrorKind::Tls
+            | ErrorKind::Certificate
+            | ErrorKind::Status(_)
+            | ErrorKind::Protocol
+            | ErrorKind::RangeMismatch
+            | ErrorKind::Changed
+            | ErrorKind::Truncated
+            | ErrorKind::ContentEncoding
+            | ErrorKind::Redirect
+            | ErrorKind::ChecksumMismatch
+            | ErrorKind::Interrupted
+            | ErrorKind::Internal => {}
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_kind_and_no_other_code() {
+        let kinds = [
+            ErrorKind::Usage,
+            ErrorKind::TargetExists,
+            ErrorKind::TargetUnusable,
+            ErrorKind::DiskFull,
+            ErrorKind::DiskIo,
+            ErrorKind::EngineUnavailable,
+            ErrorKind::ResourceLimit,
+            ErrorKind::Resolve,
+            ErrorKind::Connect,
+            ErrorKind::ConnectionLost,
+            ErrorKind::TimedOut,
+            ErrorKind::Tls,
+            ErrorKind::Certificate,
+            ErrorKind::Status(404),
+            ErrorKind::Protocol,
+            ErrorKind::RangeMismatch,
+            ErrorKind::Changed,
+            ErrorKind::Truncated,
+            ErrorKind::ContentEncoding,
+            ErrorKind::Redirect,
+            ErrorKind::ChecksumMismatch,
+            ErrorKind::Interrupted,
+            ErrorKind::Internal,
+        ];
+        kinds.into_iter().for_each(must_be_listed);
+        let mut codes: Vec<u8> = kinds.iter().map(|kind| kind.exit_code()).collect();
+        codes.extend([0, 143]);
+        codes.sort_unstable();
+        codes.dedup();
+        let table: Vec<u8> = EXIT_CODES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(table, codes, "sorted, complete, nothing invented");
+    }
+
+    #[test]
+    fn the_readme_has_the_same_table() {
+        let readme = include_str!("../../README.md");
+        for (code, meaning) in EXIT_CODES {
+            let row = format!("| {code} | {meaning} |");
+            assert!(readme.contains(&row), "README.md lacks the row\n{row}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The command line: which job was asked for, and how its end becomes one line and an exit code.
+//! Each job has a file of its own. Knows the engine's face but neither sockets nor disk.
+
+mod args;
+mod complaint;
+mod doctor;
+mod download;
+mod exit_codes;
+mod resolve;
+mod signals;
+
+use crate::base::Error;
+use std::ffi::OsString;
+
+/// Why the program does not end with exit code 0. `main` prints the line and exits with the code.
+#[derive(Debug)]
+pub struct Failure {
+    /// One line without line break, `ringhaul: error: ...`.
+    pub line: String,
+    /// The exit code, as listed by `ringhaul --help`.
+    pub exit_code: u8,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { line: format!("ringhaul: error: {error}"), exit_code: error.exit_code() }
+    }
+}
+
+/// Does what the command line says, program name first. Help and version go to standard output,
+/// everything about a transfer to standard error.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+    let args = match args::parse(arguments) {
+        Ok(args) => args,
+        Err(error) => return complaint::answer(&error),
+    };
+    match &args.command {
+        Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
+        None => download::run(&args.download),
+    }
+}

@@ -1,0 +1,133 @@
+//! From words to a job: the options of the engine, the target file, the volume. Looks at the file
+//! system (is this a folder?) and nowhere else; creates nothing.
+
+use super::args::{Direct, DownloadArgs};
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::engine::options::{DirectMode, Options};
+use crate::job::naming;
+use crate::ui::Verbosity;
+use std::path::{Path, PathBuf};
+
+/// The engine's settings for these arguments.
+pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
+    let options = Options {
+        connections: args.connections.fixed(),
+        max_connections: args.max_connections,
+        threads: args.threads,
+        chunk_bytes: args.chunk_size.fixed(),
+        request_ahead: !args.no_request_ahead,
+        retries: args.retries,
+        direct: match args.direct {
+            Direct::Auto => DirectMode::Auto,
+            Direct::On => DirectMode::On,
+            Direct::Off => DirectMode::Off,
+        },
+        register_buffers: !args.no_register,
+        force: args.force,
+        headers: headers(args)?,
+        ca_certs: args.ca_cert.clone(),
+        insecure: args.insecure,
+        allow_downgrade: args.allow_downgrade,
+        trace: args.trace.clone(),
+        checksum: args.checksum.clone(),
+        connect_timeout: args.connect_timeout,
+        stall_timeout: args.timeout,
+    };
+    options.validate()?;
+    Ok(options)
+}
+
+/// How much is said.
+pub(super) fn verbosity(args: &DownloadArgs) -> Verbosity {
+    match args.verbose {
+        _ if args.quiet => Verbosity::Quiet,
+        0 => Verbosity::Normal,
+        1 => Verbosity::Detail,
+        2.. => Verbosity::Trace,
+    }
+}
+
+/// The file to write: `--output` seen from `--dir`, or the name in the URL. The folder must exist.
+pub(super) fn target(args: &DownloadArgs, url: &Url) -> Result<PathBuf> {
+    if let Some(dir) = &args.dir {
+        must_be_folder(dir)?;
+    }
+    let dir = args.dir.as_deref().unwrap_or(Path::new(""));
+    let Some(output) = &args.output else {
+        return Ok(dir.join(naming::file_name(url)));
+    };
+    match output.as_os_str().as_encoded_bytes() {
+        b"-" => Err(Error::new(ErrorKind::Usage, "'-o -' is not supported yet")
+            .advise("streaming output comes in a later version; name a file with -o")),
+        name => {
+            let path = dir.join(output);
+            // As with cp and mv: a folder means "into it", and a slash at the end asks for one.
+            if name.ends_with(b"/") || path.is_dir() {
+                must_be_folder(&path)?;
+                return Ok(path.join(naming::file_name(url)));
+            }
+            if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+                must_be_folder(parent)?;
+            }
+            Ok(path)
+        }
+    }
+}
+
+pub(super) fn must_be_folder(path: &Path) -> Result<()> {
+    let shown = path.display();
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::TargetUnusable, format!("'{shown}' is not a folder"))),
+        Err(cause) => {
+            let error = Error::new(
+                ErrorKind::TargetUnusable,
+                format!("the output folder '{shown}' cannot be used"),
+            );
+            let missing = cause.kind() == std::io::ErrorKind::NotFound;
+            let error = error.caused_by(cause);
+            if missing {
+                Err(error.advise(format!("create it: mkdir -p '{shown}'")))
+            } else {
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The header fields in the order given, the client's name last unless it is among them.
+fn headers(args: &DownloadArgs) -> Result<Vec<(String, String)>> {
+    let numbered = args.header.iter().enumerate();
+    let mut fields: Vec<(String, String)> = numbered
+        .map(|(index, text)| header_field(text).ok_or_else(|| not_a_header(index + 1)))
+        .collect::<Result<_>>()?;
+    if let Some(name) = &args.user_agent {
+        let named = fields.iter().any(|(field, _)| field.eq_ignore_ascii_case("user-agent"));
+        let usable = !name.contains(char::is_control);
+        if !usable {
+            return Err(Error::new(ErrorKind::Usage, "--user-agent has a control character"));
+        }
+        if !named {
+            fields.push(("User-Agent".to_owned(), name.clone()));
+        }
+    }
+    Ok(fields)
+}
+
+/// Splits `Name: value`. A line break in it would smuggle in a second field.
+fn header_field(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once(':')?;
+    let usable = !name.is_empty()
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !value.contains(['\r', '\n', '\0']);
+    usable.then(|| (name.to_owned(), value.trim().to_owned()))
+}
+
+/// Says which one, not what it is: headers carry tokens.
+fn not_a_header(number: usize) -> Error {
+    Error::new(ErrorKind::Usage, format!("header {number} given with -H is no header field"))
+        .advise("write it as 'Name: value', on one line")
+}
+
+#[cfg(test)]
+mod tests;

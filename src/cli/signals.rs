@@ -1,0 +1,137 @@
+//! Signals while transfers run. The first SIGINT, SIGTERM or SIGHUP asks them to end cleanly; a
+//! second one ends the process at once. Owns the handlers; knows of a transfer only how to stop it.
+
+use crate::base::{Error, ErrorKind, Result};
+use crate::engine::shutdown::StopHandle;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::{Handle, Signals};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// What a shell adds to the number of the signal that ended a program.
+const SHELL_SIGNAL_BASE: i32 = 128;
+
+/// Listens until dropped.
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The number of the signal that arrived, 0 before.
+    received: Arc<AtomicUsize>,
+    /// The transfer to stop when one arrives.
+    stop: Mutex<Option<StopHandle>>,
+}
+
+impl Watch {
+    /// Installs the handlers. A signal that is ignored (nohup, a background job of a script) stays
+    /// ignored.
+    pub(super) fn start() -> Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = ignored_signals(&status);
+        let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|s| ignored >> (s - 1) & 1 == 0);
+        Self::listen(&wanted.collect::<Vec<i32>>()).map_err(|cause| {
+            Error::new(ErrorKind::ResourceLimit, "cannot install signal handlers").caused_by(cause)
+        })
+    }
+
+    fn listen(wanted: &[i32]) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let armed = Arc::new(AtomicBool::new(false));
+        for &signal in wanted {
+            // In this order: the first signal finds the way out closed and then opens it.
+            let exit_code = SHELL_SIGNAL_BASE + signal;
+            flag::register_conditional_shutdown(signal, exit_code, Arc::clone(&armed))?;
+            flag::register(signal, Arc::clone(&armed))?;
+            let number = usize::try_from(signal).expect("signal numbers are positive");
+            flag::register_usize(signal, Arc::clone(&shared.received), number)?;
+        }
+        let mut signals = Signals::new(wanted)?;
+        let handle = signals.handle();
+        let listener = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for _ in signals.forever() {
+                listener.stop_now();
+            }
+        })?;
+        Ok(Self { shared, handle, thread: Some(thread) })
+    }
+
+    /// From now on a signal stops this transfer; one that arrived before stops it right away.
+    pub(super) fn guard(&self, stop: StopHandle) {
+        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        if self.received().is_some() {
+            self.shared.stop_now();
+        }
+    }
+
+    /// The exit code of the signal that arrived: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
+    pub(super) fn exit_code(&self) -> Option<u8> {
+        u8::try_from(self.received()? + SHELL_SIGNAL_BASE).ok()
+    }
+
+    fn received(&self) -> Option<i32> {
+        let number = self.shared.received.load(Ordering::SeqCst);
+        i32::try_from(number).ok().filter(|&number| number != 0)
+    }
+}
+
+impl Shared {
+    fn stop_now(&self) {
+        if let Some(stop) = &*self.stop.lock().unwrap_or_else(PoisonError::into_inner) {
+            stop.stop();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The mask of ignored signals from `/proc/self/status`; bit 0 is signal 1. Unknown means none.
+fn ignored_signals(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        assert_eq!(ignored_signals("Name:\tx\nSigIgn:\t0000000000001001\n"), 0x1001);
+        assert_eq!(ignored_signals(""), 0);
+        assert_eq!(ignored_signals("SigIgn:\tgarbage"), 0);
+    }
+
+    #[test]
+    fn a_watch_without_signals_ends_quietly() {
+        let watch = Watch::listen(&[]).unwrap();
+        let stop = StopHandle::new();
+        watch.guard(stop.clone());
+        assert_eq!(watch.exit_code(), None);
+        drop(watch);
+        assert!(!stop.is_stopped());
+    }
+
+    #[test]
+    fn a_signal_before_the_transfer_still_stops_it() {
+        let watch = Watch::listen(&[]).unwrap();
+        watch.shared.received.store(15, Ordering::SeqCst);
+        let stop = StopHandle::new();
+        watch.guard(stop.clone());
+        assert!(stop.is_stopped());
+        assert_eq!(watch.exit_code(), Some(143));
+    }
+}

@@ -1,0 +1,4 @@
+//! Rank 5: what lies around one transfer when files are many or have no name yet. Knows no sockets,
+//! no disk and no terminal.
+
+pub mod naming;

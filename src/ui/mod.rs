@@ -1,0 +1,156 @@
+//! What a person sees of a running transfer, all of it on standard error: a bar on a terminal,
+//! plain lines elsewhere, nothing when quiet. Owns that choice and the order of the output; knows
+//! only the engine's progress words. Writing to standard error never fails a transfer.
+
+mod bar;
+mod lines;
+mod text;
+
+pub use text::printable;
+
+use crate::engine::progress::{Event, Level, Progress, Report};
+use bar::Bar;
+use lines::Lines;
+use std::io::{IsTerminal, Write};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verbosity {
+    /// Nothing; an error is the caller's to print.
+    Quiet,
+    /// Progress, warnings, notes and the closing line.
+    #[default]
+    Normal,
+    /// Also what the server said, per connection.
+    Detail,
+    /// Also every request and span.
+    Trace,
+}
+
+impl Verbosity {
+    /// The least important level that is still shown.
+    fn limit(self) -> Option<Level> {
+        match self {
+            Verbosity::Quiet => None,
+            Verbosity::Normal => Some(Level::Note),
+            Verbosity::Detail => Some(Level::Detail),
+            Verbosity::Trace => Some(Level::Trace),
+        }
+    }
+}
+
+/// The face of one transfer. Feed it progress and events from any thread.
+/// After `clear` the terminal is free again.
+#[derive(Debug)]
+pub struct Ui {
+    face: Face,
+    limit: Option<Level>,
+}
+
+#[derive(Debug)]
+enum Face {
+    Silent,
+    Lines(Lines),
+    Bar(Bar),
+}
+
+impl Ui {
+    /// A bar if standard error is a terminal that can redraw a line, plain lines if it is not.
+    /// `name` stands for the file in both.
+    pub fn new(name: &str, verbosity: Verbosity) -> Self {
+        let face = match verbosity {
+            Verbosity::Quiet => Face::Silent,
+            _ if can_redraw() => Face::Bar(Bar::new(name, colours_allowed())),
+            _ => Face::Lines(Lines::new(name)),
+        };
+        Self { face, limit: verbosity.limit() }
+    }
+
+    /// A bar where there can be one, and warnings; nothing else. For transfers that are a part of
+    /// something which reports by itself.
+    pub fn bar_only(name: &str) -> Self {
+        let face = match can_redraw() {
+            true => Face::Bar(Bar::new(name, colours_allowed())),
+            false => Face::Silent,
+        };
+        Self { face, limit: Some(Level::Warning) }
+    }
+
+    /// Shows a snapshot.
+    pub fn on_progress(&self, progress: &Progress) {
+        match &self.face {
+            Face::Silent => {}
+            Face::Bar(bar) => bar.show(progress),
+            Face::Lines(lines) => {
+                if let Some(line) = lines.next(progress) {
+                    self.say(&line);
+                }
+            }
+        }
+    }
+
+    /// Shows an event, if its level is wanted.
+    pub fn on_event(&self, event: &Event) {
+        if self.limit.is_some_and(|limit| event.level <= limit) {
+            self.say(&text::event_line(event));
+        }
+    }
+
+    /// Takes the bar off the terminal for good; there may be other lines to print.
+    pub fn clear(&self) {
+        if let Face::Bar(bar) = &self.face {
+            bar.clear();
+        }
+    }
+
+    /// Replaces the bar by the closing line.
+    pub fn finish(&self, report: &Report) {
+        self.clear();
+        if self.limit.is_some() {
+            write_line(&text::closing_line(report));
+            if let Some(limiter) = &report.limiter {
+                write_line(&format!("limited by: {}", printable(limiter)));
+            }
+        }
+    }
+
+    /// A line above the bar or, without a bar, just a line.
+    fn say(&self, line: &str) {
+        match &self.face {
+            Face::Bar(bar) => bar.say(line),
+            Face::Silent | Face::Lines(_) => write_line(line),
+        }
+    }
+}
+
+/// One write per line keeps lines of several threads whole. A closed standard error (`2>&1 | head`)
+/// is no reason to lose a download.
+fn write_line(line: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+fn can_redraw() -> bool {
+    let terminal_named = std::env::var_os("TERM").is_some_and(|t| !t.is_empty() && t != "dumb");
+    terminal_named && std::io::stderr().is_terminal()
+}
+
+/// Any non-empty NO_COLOR forbids colour (no-color.org).
+fn colours_allowed() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbosity_grows_by_level() {
+        let shown = |verbosity: Verbosity, level: Level| {
+            verbosity.limit().is_some_and(|limit| level <= limit)
+        };
+        assert!(!shown(Verbosity::Quiet, Level::Warning));
+        assert!(shown(Verbosity::Normal, Level::Note) && !shown(Verbosity::Normal, Level::Detail));
+        assert!(shown(Verbosity::Detail, Level::Detail) && !shown(Verbosity::Detail, Level::Trace));
+        assert!(shown(Verbosity::Trace, Level::Trace));
+    }
+}

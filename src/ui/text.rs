@@ -1,0 +1,251 @@
+//! Numbers and events as words: pure functions from snapshots and reports to text. Knows no
+//! terminal, and neither colours nor cursor movements.
+
+use crate::base::size::{format_bytes, format_duration, format_rate};
+use crate::engine::progress::{Event, Level, Phase, Progress, Report};
+use std::time::Duration;
+
+/// Peers, URLs and file names bring characters that would move the cursor or reorder the line.
+pub fn printable(text: &str) -> String {
+    let reorders = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || reorders(c) { '?' } else { c }).collect()
+}
+
+/// `name` in at most `columns_max` characters, its end kept because it says what kind of file it
+/// is.
+pub(super) fn short_name(name: &str, columns_max: usize) -> String {
+    let name = printable(name);
+    let count = name.chars().count();
+    if count <= columns_max {
+        return name;
+    }
+    let tail = columns_max / 3;
+    let head: String = name.chars().take(columns_max - tail - 1).collect();
+    let tail: String = name.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
+}
+
+/// Behind the bar: `1.20 GiB / 2.00 GiB  812.30 MiB/s  eta 0:03  4 conn`.
+pub(super) fn bar_text(progress: &Progress) -> String {
+    let amount = match progress.bytes_total {
+        Some(total) => format!("{} / {}", format_bytes(progress.bytes_done), format_bytes(total)),
+        None => format_bytes(progress.bytes_done),
+    };
+    match progress.phase {
+        Phase::Connecting => "connecting".to_owned(),
+        Phase::Verifying => format!("{amount}  verifying the checksum"),
+        Phase::Finishing => format!("{amount}  syncing to disk"),
+        Phase::Downloading => {
+            let rate = format_rate(progress.rate_bytes_per_second);
+            let eta = match progress.bytes_total {
+                Some(_) => format!("  eta {}", clock(progress.eta())),
+                None => format!("  {}", clock(Some(progress.elapsed))),
+            };
+            format!("{amount}  {rate}{eta}  {} conn", progress.connections)
+        }
+    }
+}
+
+/// Where there is no bar:
+/// `x.iso: 60 % (1.20 GiB of 2.00 GiB), 812.30 MiB/s, 0:03 left, 4 connections`.
+pub(super) fn progress_line(name: &str, progress: &Progress) -> String {
+    let rate = format_rate(progress.rate_bytes_per_second);
+    let connections = counted(progress.connections, "connection");
+    let done = format_bytes(progress.bytes_done);
+    match progress.bytes_total {
+        Some(total) => format!(
+            "{name}: {} % ({done} of {}), {rate}, {} left, {connections}",
+            percent(progress.bytes_done, total),
+            format_bytes(total),
+            clock(progress.eta()),
+        ),
+        None => format!("{name}: {done}, {rate}, {connections}"),
+    }
+}
+
+/// The first line where there is no bar.
+pub(super) fn opening_line(name: &str, progress: &Progress) -> String {
+    let size = match progress.bytes_total {
+        Some(total) => format_bytes(total),
+        None => "size unknown".to_owned(),
+    };
+    format!("{name}: downloading, {size}, {}", counted(progress.connections, "connection"))
+}
+
+/// The last line: what was done, how fast, and by which means.
+pub(super) fn closing_line(report: &Report) -> String {
+    let mut line = format!(
+        "{}: {} in {}, {}, {}",
+        printable(&report.path.display().to_string()),
+        format_bytes(report.bytes),
+        format_duration(report.elapsed),
+        format_rate(report.rate_bytes_per_second()),
+        counted(report.connections, "connection"),
+    );
+    if !report.ranges {
+        line.push_str(" (one stream: the server offers no ranges)");
+    }
+    if report.retries > 0 {
+        line.push_str(&format!(", {}", counted_with(report.retries, "retry", "retries")));
+    }
+    if let Some(cpu) = report.cpu_seconds_per_gib() {
+        line.push_str(&format!(", {cpu:.2} CPU s/GiB"));
+    }
+    line.push_str(if report.direct { ", direct" } else { ", buffered" });
+    line.push_str(if report.registered { ", registered" } else { ", not registered" });
+    if let Some(verified) = &report.verified {
+        line.push_str(&format!(", verified {}", printable(&verified.digest)));
+    }
+    line
+}
+
+/// `warning: ..`, or what connection 3 has to tell as `[3] ..`.
+pub(super) fn event_line(event: &Event) -> String {
+    let level = match event.level {
+        Level::Warning => "warning: ",
+        Level::Note | Level::Detail | Level::Trace => "",
+    };
+    let connection = event.connection.map_or(String::new(), |number| format!("[{number}] "));
+    format!("{level}{connection}{}", printable(&event.text))
+}
+
+/// Whole percent, rounded down: 100 means done.
+fn percent(done: u64, total: u64) -> u64 {
+    if total == 0 {
+        return 100;
+    }
+    let share = u128::from(done.min(total)) * 100 / u128::from(total);
+    u64::try_from(share).expect("at most 100")
+}
+
+/// `0:03`, `1:02:03`; unknown or beyond 99 hours is `-:--`.
+fn clock(time: Option<Duration>) -> String {
+    let Some(time) = time.filter(|t| t.as_secs() < 360_000) else {
+        return "-:--".to_owned();
+    };
+    // Rounded up: "0:00 left" with bytes missing would be wrong.
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+fn counted(count: u32, one: &str) -> String {
+    counted_with(count, one, &format!("{one}s"))
+}
+
+fn counted_with(count: u32, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::size::{GIB, MIB};
+    use crate::engine::progress::Verified;
+
+    fn progress() -> Progress {
+        Progress {
+            phase: Phase::Downloading,
+            bytes_done: GIB,
+            bytes_total: Some(2 * GIB),
+            elapsed: Duration::from_millis(61_500),
+            rate_bytes_per_second: 512.0 * MIB as f64,
+            connections: 4,
+        }
+    }
+
+    fn report() -> Report {
+        Report {
+            path: "out/x.iso".into(),
+            bytes: 2 * GIB,
+            elapsed: Duration::from_secs(2),
+            connections: 4,
+            connects: 4,
+            threads: 1,
+            cpu: Duration::from_millis(420),
+            direct: true,
+            registered: true,
+            ranges: true,
+            retries: 0,
+            limiter: None,
+            verified: None,
+        }
+    }
+
+    #[test]
+    fn the_bar_says_amount_rate_time_and_connections() {
+        assert_eq!(bar_text(&progress()), "1.00 GiB / 2.00 GiB  512.00 MiB/s  eta 0:02  4 conn");
+        let unknown = Progress { bytes_total: None, ..progress() };
+        assert_eq!(bar_text(&unknown), "1.00 GiB  512.00 MiB/s  1:02  4 conn");
+        let verifying = Progress { phase: Phase::Verifying, ..progress() };
+        assert!(bar_text(&verifying).ends_with("verifying the checksum"));
+        let connecting = Progress { phase: Phase::Connecting, ..progress() };
+        assert_eq!(bar_text(&connecting), "connecting");
+    }
+
+    #[test]
+    fn lines_say_the_same_in_words() {
+        assert_eq!(
+            progress_line("x", &progress()),
+            "x: 50 % (1.00 GiB of 2.00 GiB), 512.00 MiB/s, 0:02 left, 4 connections"
+        );
+        let unknown = Progress { bytes_total: None, connections: 1, ..progress() };
+        assert_eq!(progress_line("x", &unknown), "x: 1.00 GiB, 512.00 MiB/s, 1 connection");
+        assert_eq!(opening_line("x", &unknown), "x: downloading, size unknown, 1 connection");
+    }
+
+    #[test]
+    fn the_closing_line_names_the_means() {
+        assert_eq!(
+            closing_line(&report()),
+            "out/x.iso: 2.00 GiB in 2.00 s, 1.00 GiB/s, 4 connections, 0.21 CPU s/GiB, direct, \
+             registered"
+        );
+        let verified = Verified { digest: "sha256:ab".into(), read_back_bytes: 0 };
+        let poor = Report {
+            bytes: 7,
+            connections: 1,
+            ranges: false,
+            retries: 1,
+            direct: false,
+            registered: false,
+            verified: Some(verified),
+            ..report()
+        };
+        assert_eq!(
+            closing_line(&poor),
+            "out/x.iso: 7 B in 2.00 s, 3 B/s, 1 connection (one stream: the server offers no \
+             ranges), 1 retry, buffered, not registered, verified sha256:ab"
+        );
+    }
+
+    #[test]
+    fn events_carry_level_and_connection_but_no_control_characters() {
+        let event = |level, connection| Event { level, connection, text: "a\x1b[2Jb\n".into() };
+        assert_eq!(event_line(&event(Level::Warning, None)), "warning: a?[2Jb?");
+        assert_eq!(event_line(&event(Level::Detail, Some(3))), "[3] a?[2Jb?");
+    }
+
+    #[test]
+    fn percent_and_clock_do_not_flatter() {
+        assert_eq!(percent(999, 1000), 99);
+        assert_eq!(percent(0, 0), 100);
+        assert_eq!(percent(u64::MAX, u64::MAX), 100);
+        assert_eq!(clock(Some(Duration::from_millis(1))), "0:01");
+        assert_eq!(clock(Some(Duration::from_secs(3723))), "1:02:03");
+        assert_eq!(clock(Some(Duration::MAX)), "-:--");
+        assert_eq!(clock(None), "-:--");
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(short_name("short.iso", 20), "short.iso");
+        let short = short_name("a-very-long-name-of-something.iso", 20);
+        assert_eq!(short.chars().count(), 20);
+        assert!(short.starts_with("a-very-long-") && short.ends_with(".iso"), "{short}");
+        assert_eq!(short_name("\x1b]0;x\x07\u{202e}", 20), "?]0;x??");
+    }
+}
