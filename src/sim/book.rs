@@ -1,0 +1,115 @@
+//! What a run has done so far, and whether that was legal. Owns the counts, the bytes committed and
+//! the safety checks; panics where the plan breaks its contract. Must not know how anything is
+//! decided.
+
+use crate::base::span::{Span, SpanSet};
+use std::time::Duration;
+
+/// Questions one worker may ask in vain at one instant: a refused steal or two, and a last answer.
+const VAIN_QUESTIONS_MAX: u32 = 8;
+
+/// The independent account of a run.
+#[derive(Debug)]
+pub(super) struct Book {
+    file: Span,
+    align_bytes: u64,
+    committed: SpanSet,
+    /// Bytes that came in vain: fetched twice, or lost with a connection.
+    pub(super) wasted_bytes: u64,
+    pub(super) requests: u64,
+    pub(super) push_backs: u64,
+    pub(super) questions: u64,
+    /// Integral of open connections over time.
+    connection_s: f64,
+    busy_s: f64,
+    vain: Vec<(f64, u32)>,
+}
+
+impl Book {
+    pub(super) fn new(file_bytes: u64, align_bytes: u64, workers: usize) -> Self {
+        Self {
+            file: Span::new(0, file_bytes),
+            align_bytes,
+            committed: SpanSet::new(),
+            wasted_bytes: 0,
+            requests: 0,
+            push_backs: 0,
+            questions: 0,
+            connection_s: 0.0,
+            busy_s: 0.0,
+            vain: vec![(0.0, 0); workers],
+        }
+    }
+
+    /// A span was handed out to be fetched: of the file, aligned, and with nothing in it that is
+    /// there already.
+    pub(super) fn handed_out(&self, span: Span, is_hedge: bool) {
+        assert!(!span.is_empty() && self.file.covers(span), "{span} is not of the file");
+        let is_aligned = |at: u64| at.is_multiple_of(self.align_bytes) || at == self.file.end();
+        assert!(is_aligned(span.start()) && is_aligned(span.end()), "{span} is not aligned");
+        let gap = self.committed.first_gap(span);
+        assert!(is_hedge || gap == Some(span), "{span} is handed out though it is written");
+    }
+
+    /// Some worker delivered `span`; the plan says `new_bytes` of it were new.
+    pub(super) fn committed(&mut self, span: Span, new_bytes: u64) {
+        let new_here = self.committed.insert(span);
+        assert_eq!(new_bytes, new_here, "{span} is committed once");
+        self.wasted_bytes += span.len() - new_here;
+    }
+
+    pub(super) fn all_committed(&self) -> bool {
+        self.committed.covers(self.file)
+    }
+
+    /// `worker` got an answer with nothing to do in it.
+    pub(super) fn asked_in_vain(&mut self, now_s: f64, worker: usize, until: Option<Duration>) {
+        if let Some(until) = until {
+            let now = Duration::from_secs_f64(now_s);
+            assert!(until > now, "worker {worker} is to wait until {until:?}, it is {now:?}");
+        }
+        let (at_s, count) = &mut self.vain[worker];
+        *count = if *at_s == now_s { *count + 1 } else { 1 };
+        *at_s = now_s;
+        assert!(*count <= VAIN_QUESTIONS_MAX, "worker {worker} asks and asks at {now_s} s");
+    }
+
+    pub(super) fn passed(&mut self, dt_s: f64, connections: usize) {
+        self.connection_s += dt_s * connections as f64;
+        self.busy_s += dt_s;
+    }
+
+    /// Connections open, averaged over time.
+    pub(super) fn connections_mean(&self) -> f64 {
+        if self.busy_s > 0.0 { self.connection_s / self.busy_s } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_counts_once() {
+        let mut book = Book::new(100, 4, 1);
+        book.committed(Span::new(0, 60), 60);
+        book.committed(Span::new(40, 100), 40);
+        assert_eq!(book.wasted_bytes, 20);
+        assert!(book.all_committed());
+    }
+
+    #[test]
+    #[should_panic(expected = "is committed once")]
+    fn a_plan_that_counts_twice_is_found() {
+        let mut book = Book::new(100, 4, 1);
+        book.committed(Span::new(0, 60), 60);
+        book.committed(Span::new(40, 100), 60);
+    }
+
+    #[test]
+    #[should_panic(expected = "asks and asks")]
+    fn a_busy_loop_is_found() {
+        let mut book = Book::new(100, 4, 1);
+        (0..9).for_each(|_| book.asked_in_vain(1.0, 0, None));
+    }
+}

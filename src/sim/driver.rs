@@ -1,0 +1,274 @@
+//! Plays the engine in virtual time: drives a [`Transfer`] through a [`World`] exactly as the
+//! plan's contract says. Owns the workers and the clock; must not decide anything the plan decides.
+//!
+//! The clock jumps from event to event: a worker's next one, the world's next step, the next tick.
+//! Between two events all rates are constant.
+
+mod tick;
+mod work;
+
+use super::book::Book;
+use super::scenario::Scenario;
+use super::worker::{Job, State, Worker};
+use super::world::{Reply, World};
+use crate::base::limits::STALL_TIMEOUT;
+use crate::base::span::Span;
+use crate::plan::{
+    ConnectionId, Fanout, Fetch, Limiter, Settings, Totals, Transfer, first_request_bytes,
+};
+use std::time::Duration;
+
+/// Less of a span than this is a rounding error.
+const CRUMB_BYTES: f64 = 0.5;
+
+/// Share of its time the client's processor works: never what limits.
+const CPU_BUSY: f64 = 0.1;
+
+/// How a run ended, and what it took.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Whether every byte is there.
+    pub end: End,
+    /// Time from the start to the last byte on the disk, in seconds.
+    pub elapsed_s: f64,
+    /// Connections open, averaged over the time.
+    pub connections_mean: f64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Refused connects, and answers that say that there are too many connections.
+    pub push_backs: u64,
+    /// Bytes fetched twice, or lost with a connection.
+    pub wasted_bytes: u64,
+    /// Questions to the plan of what to do next.
+    pub questions: u64,
+    /// What the plan says limited the transfer.
+    pub limiter: Limiter,
+    /// The plan's decisions, one line each, if asked for.
+    pub decisions: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every byte is there.
+    Complete,
+    /// The plan gave up.
+    GaveUp,
+    /// It was not over in the time it was given.
+    OutOfTime,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// What the plan is told.
+    pub settings: Settings,
+    /// Seeds the noise and the faults, together with the scenario's name.
+    pub seed: u64,
+    /// Virtual time at which the run is given up, in seconds.
+    pub seconds_max: f64,
+    /// Whether the plan's invariants are checked on every tick.
+    pub audit: bool,
+    /// Whether decisions are kept.
+    pub keep_decisions: bool,
+}
+
+/// Fetches the scenario's file. Panics where the plan breaks its contract.
+pub fn run(scenario: &Scenario, how: &Run) -> Outcome {
+    let mut driver = Driver::new(scenario, how);
+    driver.discover();
+    driver.drive()
+}
+
+struct Driver {
+    plan: Transfer,
+    world: World,
+    workers: Vec<Worker>,
+    book: Book,
+    settings: Settings,
+    file_bytes: u64,
+    seconds_max: f64,
+    audit: bool,
+    decisions: Option<Vec<String>>,
+    now_s: f64,
+    next_tick_s: f64,
+    next_step_s: f64,
+    /// Idle workers have reason to ask again.
+    bell: bool,
+    /// Rates have to be shared out anew.
+    is_stale: bool,
+    was_disk_full: bool,
+    gave_up: bool,
+}
+
+impl Driver {
+    fn new(scenario: &Scenario, how: &Run) -> Self {
+        let workers = match how.settings.fanout {
+            Fanout::Auto { max } => max as usize,
+            Fanout::Fixed(connections) => connections as usize,
+        };
+        let (file_bytes, align_bytes) = (scenario.file_bytes, how.settings.align_bytes);
+        Self {
+            plan: Transfer::new(file_bytes, how.settings),
+            world: World::new(scenario, how.seed, workers),
+            workers: (0..workers).map(|_| Worker::off()).collect(),
+            book: Book::new(file_bytes, align_bytes, workers),
+            settings: how.settings,
+            file_bytes,
+            seconds_max: how.seconds_max,
+            audit: how.audit,
+            decisions: how.keep_decisions.then(Vec::new),
+            now_s: 0.0,
+            next_tick_s: 0.0,
+            next_step_s: 0.0,
+            bell: false,
+            is_stale: true,
+            was_disk_full: false,
+            gave_up: false,
+        }
+    }
+
+    /// The first request, which is made before there is a plan and tried until it is answered.
+    fn discover(&mut self) {
+        let order: Vec<u32> = (0..self.settings.addresses).collect();
+        let stall_s = STALL_TIMEOUT.as_secs_f64();
+        let (address, began_s, requested_s) = loop {
+            let began_s = self.now_s;
+            let dial = self.world.dial(self.now_s, 0, &order);
+            self.now_s = dial.at_s;
+            if let Ok(address) = dial.outcome {
+                let reply = self.world.request(self.now_s, 0);
+                self.book.requests += 1;
+                let requested_s = self.now_s;
+                self.now_s = reply.at_s().min(self.now_s + stall_s);
+                if matches!(reply, Reply::Body { at_s } if at_s <= self.now_s) {
+                    break (address, began_s, requested_s);
+                }
+                self.world.hang_up(0);
+            }
+            self.now_s += 0.2;
+        };
+        let first_bytes = first_request_bytes(self.settings.request).min(self.file_bytes);
+        let (requested_at, id) = (Duration::from_secs_f64(requested_s), ConnectionId(0));
+        let setup = Duration::from_secs_f64(requested_s - began_s);
+        self.plan.on_connected(requested_at, id, address, setup);
+        self.plan.on_requested(requested_at, id, 0);
+        let lead_bytes = self.plan.adopt(self.now(), id, address, Span::new(0, first_bytes));
+        self.world.start(self.now_s, 0);
+        let fetch = Fetch { span: Span::new(0, first_bytes), lead_bytes };
+        let worker = &mut self.workers[0];
+        (worker.state, worker.job) = (State::Receiving, Some(Job::new(fetch)));
+        worker.quiet_since_s = self.now_s;
+        (self.next_tick_s, self.next_step_s) = (self.now_s, self.now_s);
+    }
+
+    fn drive(mut self) -> Outcome {
+        loop {
+            if std::mem::take(&mut self.is_stale) {
+                self.world.share(self.now_s);
+            }
+            let next_s = self.next_event_s();
+            if next_s > self.seconds_max {
+                return self.outcome(End::OutOfTime);
+            }
+            self.pass_time(next_s);
+            if self.now_s >= self.next_step_s {
+                self.world.step(self.now_s);
+                self.next_step_s = self.now_s + self.world.step_s();
+                self.is_stale = true;
+            }
+            for slot in 0..self.workers.len() {
+                if self.due_s(slot) <= self.now_s {
+                    self.serve(slot);
+                }
+            }
+            if self.now_s >= self.next_tick_s {
+                self.tick();
+            }
+            if std::mem::take(&mut self.bell) {
+                self.recruit();
+                self.ask_all();
+            }
+            if self.plan.is_complete() {
+                assert!(self.book.all_committed(), "complete means that every byte is there");
+                self.plan.invariants();
+                return self.outcome(End::Complete);
+            }
+            if self.gave_up {
+                return self.outcome(End::GaveUp);
+            }
+        }
+    }
+
+    fn outcome(mut self, end: End) -> Outcome {
+        self.collect_decisions();
+        let elapsed_s = self.now_s + if end == End::Complete { self.world.drain_s() } else { 0.0 };
+        let totals = Totals {
+            elapsed: Duration::from_secs_f64(elapsed_s),
+            bytes: self.plan.written_bytes() + self.book.wasted_bytes,
+            cpu_busy: CPU_BUSY,
+            hash_behind: false,
+        };
+        Outcome {
+            end,
+            elapsed_s,
+            limiter: self.plan.limiter(totals),
+            connections_mean: self.book.connections_mean(),
+            requests: self.book.requests,
+            push_backs: self.book.push_backs,
+            wasted_bytes: self.book.wasted_bytes,
+            questions: self.book.questions,
+            decisions: self.decisions.unwrap_or_default(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_secs_f64(self.now_s)
+    }
+
+    fn next_event_s(&self) -> f64 {
+        let due = (0..self.workers.len()).map(|slot| self.due_s(slot));
+        due.fold(self.next_tick_s.min(self.next_step_s), f64::min).max(self.now_s)
+    }
+
+    /// When something happens to the worker.
+    fn due_s(&self, slot: usize) -> f64 {
+        let worker = &self.workers[slot];
+        let at_s = match worker.state {
+            State::Off => return f64::INFINITY,
+            State::Idle { until_s } => return until_s,
+            State::Connecting { dial, .. } => return dial.at_s,
+            State::Asked { reply } => reply.at_s(),
+            State::Receiving => {
+                let bytes = worker.job.as_ref().map_or(0.0, Job::bytes_to_event);
+                match bytes <= CRUMB_BYTES {
+                    true => self.now_s,
+                    false => self.now_s + bytes / self.world.rate(slot),
+                }
+            }
+        };
+        let stalls_s = worker.quiet_since_s + STALL_TIMEOUT.as_secs_f64();
+        at_s.min(self.world.breaks_at_s(slot)).min(stalls_s)
+    }
+
+    fn pass_time(&mut self, to_s: f64) {
+        let dt_s = to_s - self.now_s;
+        for (slot, worker) in self.workers.iter_mut().enumerate() {
+            let rate = self.world.rate(slot);
+            if let (State::Receiving, Some(job)) = (worker.state, &mut worker.job)
+                && rate > 0.0
+            {
+                job.received += (rate * dt_s).min(job.rest());
+                worker.quiet_since_s = to_s;
+            }
+        }
+        self.world.carry(dt_s);
+        self.was_disk_full |= self.world.is_disk_full();
+        self.book.passed(dt_s, self.world.open_count());
+        self.now_s = to_s;
+    }
+}
+
+fn id(slot: usize) -> ConnectionId {
+    ConnectionId(u32::try_from(slot).expect("slots are counted in a u32"))
+}

@@ -1,0 +1,249 @@
+//! The measure of `auto`: the best of all fixed settings on the same path with the same seed. Owns
+//! the grid and the statistics; must not know the laws.
+
+use super::driver::{End, Outcome, Run, run};
+use super::scenario::{Half, Scenario, Target};
+use crate::base::size::{KIB, MIB};
+use crate::plan::{Fanout, Limiter, RequestSize, Settings};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Request sizes of the grid; those first that are most often good, so that others are cut short.
+const CHUNK_BYTES: [u64; 5] = [4 * MIB, MIB, 16 * MIB, 64 * MIB, 256 * KIB];
+/// Connection counts of the grid, in an order for the same reason.
+const CONNECTIONS: [u32; 6] = [8, 16, 32, 4, 2, 1];
+/// A run of virtual time that nothing is gained by going on with.
+const SECONDS_MAX: f64 = 1800.0;
+/// A cell this near to the best one is as good.
+const AS_GOOD: f64 = 1.02;
+/// Share of the file, and bytes, that hedging may cost; as the engine sets it.
+const HEDGE_SHARE: u64 = 50;
+const HEDGE_BYTES_MAX: u64 = 32 * MIB;
+
+/// One fixed setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// Bytes of a request.
+    pub chunk_bytes: u64,
+    /// Connections.
+    pub connections: u32,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.chunk_bytes {
+            bytes if bytes < MIB => write!(f, "{} x {}K", self.connections, bytes / KIB),
+            bytes => write!(f, "{} x {}M", self.connections, bytes / MIB),
+        }
+    }
+}
+
+/// What the grid reaches.
+#[derive(Debug, Clone, Copy)]
+pub struct Best {
+    /// The best cell.
+    pub cell: Cell,
+    /// Its time, in seconds.
+    pub elapsed_s: f64,
+    /// The fewest connections of a cell that takes at most 2 % more time.
+    pub enough: u32,
+}
+
+/// The adaptive plan and the best fixed cell on one scenario with one seed.
+#[derive(Debug, Clone)]
+pub struct Duel {
+    /// The seed.
+    pub seed: u64,
+    /// The adaptive plan's run.
+    pub auto: Outcome,
+    /// The grid.
+    pub best: Best,
+}
+
+impl Duel {
+    /// Time of the adaptive plan over that of the best cell; infinite if it did not finish.
+    pub fn ratio(&self) -> f64 {
+        match self.auto.end {
+            End::Complete => self.auto.elapsed_s / self.best.elapsed_s,
+            End::GaveUp | End::OutOfTime => f64::INFINITY,
+        }
+    }
+}
+
+/// One scenario over all seeds.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The scenario's name.
+    pub name: &'static str,
+    /// To tune on or to judge by.
+    pub half: Half,
+    /// What had to be reached.
+    pub target: Target,
+    /// Median and 95th percentile of the ratio.
+    pub reached: Target,
+    /// The worst seed and its ratio.
+    pub worst: (u64, f64),
+    /// The cell that was best most often.
+    pub best: Cell,
+    /// Median times of the adaptive plan and of the best cell, in seconds.
+    pub auto_s: f64,
+    /// See `auto_s`.
+    pub best_s: f64,
+    /// Connections of the adaptive plan, mean over time and seeds.
+    pub connections: f64,
+    /// Connections of the grid that would have been enough, mean over seeds.
+    pub enough: f64,
+    /// Push-backs the adaptive plan met, mean.
+    pub push_backs: f64,
+    /// Requests it sent, mean.
+    pub requests: f64,
+    /// Bytes fetched in vain, as a share of the file, mean.
+    pub wasted_share: f64,
+    /// What the plan most often says limited the transfer, in a word.
+    pub limiter: &'static str,
+}
+
+impl Verdict {
+    /// Whether the target is met.
+    pub fn is_met(&self) -> bool {
+        self.reached.median <= self.target.median && self.reached.p95 <= self.target.p95
+    }
+
+    fn new(scenario: &Scenario, duels: &[Duel]) -> Self {
+        let of = |value: fn(&Duel) -> f64| duels.iter().map(value).collect::<Vec<_>>();
+        let worst = duels.iter().max_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+        let worst = worst.expect("at least one duel");
+        let (ratios, file_bytes) = (of(Duel::ratio), scenario.file_bytes as f64);
+        Self {
+            name: scenario.name,
+            half: scenario.half,
+            target: scenario.target,
+            reached: Target { median: quantile(&ratios, 0.5), p95: quantile(&ratios, 0.95) },
+            worst: (worst.seed, worst.ratio()),
+            best: most_frequent(duels.iter().map(|duel| duel.best.cell)),
+            auto_s: quantile(&of(|duel| duel.auto.elapsed_s), 0.5),
+            best_s: quantile(&of(|duel| duel.best.elapsed_s), 0.5),
+            connections: mean(&of(|duel| duel.auto.connections_mean)),
+            enough: mean(&of(|duel| f64::from(duel.best.enough))),
+            push_backs: mean(&of(|duel| duel.auto.push_backs as f64)),
+            requests: mean(&of(|duel| duel.auto.requests as f64)),
+            wasted_share: mean(&of(|duel| duel.auto.wasted_bytes as f64)) / file_bytes,
+            limiter: most_frequent(duels.iter().map(|duel| word(&duel.auto.limiter))),
+        }
+    }
+}
+
+/// The settings of the engine with everything automatic.
+pub fn auto_settings(scenario: &Scenario) -> Settings {
+    let addresses = u32::try_from(scenario.server.addresses.len()).expect("a few addresses");
+    let hedge_bytes_max = (scenario.file_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX);
+    Settings { addresses, hedge_bytes_max, ..Settings::default() }
+}
+
+/// The adaptive plan on one scenario with one seed.
+pub fn run_auto(scenario: &Scenario, seed: u64, keep_decisions: bool) -> Outcome {
+    let settings = auto_settings(scenario);
+    run(scenario, &Run { settings, seed, seconds_max: SECONDS_MAX, audit: false, keep_decisions })
+}
+
+/// One cell, given up after `seconds_max` of virtual time.
+pub fn run_cell(scenario: &Scenario, seed: u64, cell: Cell, seconds_max: f64) -> Outcome {
+    let settings = Settings {
+        request: RequestSize::Fixed(cell.chunk_bytes),
+        fanout: Fanout::Fixed(cell.connections),
+        ..auto_settings(scenario)
+    };
+    run(scenario, &Run { settings, seed, seconds_max, audit: false, keep_decisions: false })
+}
+
+/// The best cell of the grid; one is given up once it is clearly slower than the best so far.
+pub fn best_cell(scenario: &Scenario, seed: u64) -> Best {
+    let mut times: Vec<(f64, Cell)> = Vec::new();
+    let mut best_s = SECONDS_MAX;
+    for connections in CONNECTIONS {
+        for chunk_bytes in CHUNK_BYTES {
+            let cell = Cell { chunk_bytes, connections };
+            let outcome = run_cell(scenario, seed, cell, best_s * AS_GOOD);
+            if outcome.end == End::Complete {
+                best_s = best_s.min(outcome.elapsed_s);
+                times.push((outcome.elapsed_s, cell));
+            }
+        }
+    }
+    times.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let &(elapsed_s, cell) = times.first().expect("some fixed setting fetches the file");
+    let good = times.iter().take_while(|(time_s, _)| *time_s <= elapsed_s * AS_GOOD);
+    let enough = good.map(|(_, cell)| cell.connections).min().expect("the best is good enough");
+    Best { cell, elapsed_s, enough }
+}
+
+/// Lets the adaptive plan run against the grid: every scenario with seeds 1 to `seeds`, on as many
+/// threads as there are processors.
+pub fn judge(scenarios: &[Scenario], seeds: u64) -> Vec<Verdict> {
+    let tasks: Vec<(usize, u64)> =
+        (0..scenarios.len()).flat_map(|it| (1..=seeds).map(move |seed| (it, seed))).collect();
+    let (next, duels) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); scenarios.len()]));
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(&(index, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let duel = fight(&scenarios[index], seed);
+                    duels.lock().expect("no thread panicked")[index].push(duel);
+                }
+            });
+        }
+    });
+    let duels = duels.into_inner().expect("no thread panicked");
+    scenarios.iter().zip(&duels).map(|(scenario, duels)| Verdict::new(scenario, duels)).collect()
+}
+
+fn fight(scenario: &Scenario, seed: u64) -> Duel {
+    let auto = run_auto(scenario, seed, false);
+    Duel { seed, auto, best: best_cell(scenario, seed) }
+}
+
+fn word(limiter: &Limiter) -> &'static str {
+    match limiter {
+        Limiter::TooShort { .. } => "too short",
+        Limiter::Path { .. } => "path",
+        Limiter::ServerPerConnection { .. } => "per connection",
+        Limiter::ServerPushBack { .. } => "push-back",
+        Limiter::Cpu { .. } => "processor",
+        Limiter::Disk { .. } => "disk",
+    }
+}
+
+fn most_frequent<T: Ord + Copy>(of: impl Iterator<Item = T>) -> T {
+    let mut counts: BTreeMap<T, u32> = BTreeMap::new();
+    of.for_each(|it| *counts.entry(it).or_default() += 1);
+    *counts.iter().max_by_key(|(_, count)| **count).expect("at least one seed").0
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// By nearest rank.
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    #[allow(clippy::cast_possible_truncation, reason = "an index of the list")]
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_by_nearest_rank() {
+        let values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!((quantile(&values, 0.5), quantile(&values, 0.95)), (50.0, 95.0));
+        assert_eq!(quantile(&[3.0], 0.95), 3.0);
+    }
+}

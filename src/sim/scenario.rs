@@ -1,0 +1,230 @@
+//! What a simulated transfer meets: the path, the server and its faults. Owns the words; must not
+//! know the table of scenarios, nor how any of it is simulated.
+
+/// One Mbit/s in bytes per second.
+pub const MBIT: f64 = 125_000.0;
+/// One Gbit/s in bytes per second.
+pub const GBIT: f64 = 1000.0 * MBIT;
+/// One millisecond in seconds.
+pub const MS: f64 = 0.001;
+
+/// Which scenarios a law may be tuned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Constants may be chosen by looking at it.
+    Tune,
+    /// Only judges; no constant comes from it.
+    Judge,
+}
+
+/// What the time of `auto` may be, as a multiple of the best fixed cell's time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// For the median over seeds.
+    pub median: f64,
+    /// For the 95th percentile over seeds; infinite where only the median is bound.
+    pub p95: f64,
+}
+
+/// One transfer's surroundings.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Short and unique; seeds the randomness together with the seed.
+    pub name: &'static str,
+    /// To tune on or to judge by.
+    pub half: Half,
+    /// Size of the file, in bytes, at least 1.
+    pub file_bytes: u64,
+    /// What has to be reached.
+    pub target: Target,
+    /// The network and the disk.
+    pub path: Path,
+    /// The other end.
+    pub server: Server,
+    /// From then on, in seconds, the server has no faults: no refusals, resets, stalls, throttles,
+    /// slow connections, dead addresses or lies.
+    pub faults_until_s: f64,
+}
+
+/// The network between the server and the disk, and the disk.
+#[derive(Debug, Clone)]
+pub struct Path {
+    /// Capacity of the bottleneck, in bytes per second.
+    pub link_bytes_per_s: f64,
+    /// Round trip without a queue, in seconds.
+    pub rtt_s: f64,
+    /// Probability that a packet is lost for no fault of ours.
+    pub loss: f64,
+    /// Queue of the bottleneck in units of bandwidth x round trip. Below 0.43 one cubic flow
+    /// cannot keep the link full.
+    pub buffer_bdp: f64,
+    /// Deviation of the capacity, relative, in bins of 100 ms that remember each other.
+    pub noise: f64,
+    /// From so many seconds on the capacity is multiplied with this; ascending in time.
+    pub steps: Vec<(f64, f64)>,
+    /// Flows of others that always take their fair share of the link.
+    pub rivals: u32,
+    /// Most bytes a receive window offers.
+    pub window_bytes: f64,
+    /// What the disk takes, in bytes per second.
+    pub disk_bytes_per_s: f64,
+}
+
+impl Default for Path {
+    /// 1 Gbit/s, 20 ms, no loss, a queue of one bandwidth x round trip, a disk without limit.
+    fn default() -> Self {
+        Self {
+            link_bytes_per_s: GBIT,
+            rtt_s: 20.0 * MS,
+            loss: 0.0,
+            buffer_bdp: 1.0,
+            noise: 0.02,
+            steps: Vec::new(),
+            rivals: 0,
+            window_bytes: 3.0 * 1024.0 * 1024.0,
+            disk_bytes_per_s: f64::INFINITY,
+        }
+    }
+}
+
+/// The server and what stands in front of it.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// What one connection gets at most, in bytes per second.
+    pub connection_bytes_per_s: f64,
+    /// Deviation of a connection's limit, relative, in bins of 100 ms.
+    pub connection_noise: f64,
+    /// What all connections get together, in bytes per second.
+    pub total_bytes_per_s: f64,
+    /// The total falls to 1 / (1 + this x (connections being served - 1)): a disk that seeks.
+    pub crowding: f64,
+    /// Round trips until a connection may send its request: 1 for TCP, 2 with TLS 1.3.
+    pub setup_rtts: f64,
+    /// Time from a request's arrival to its first byte, in seconds: at least this,
+    pub think_s: f64,
+    /// and exponentially distributed with this mean on top.
+    pub think_jitter_s: f64,
+    /// A connection's rate rises from a tenth to its whole within this time, in seconds.
+    pub ramp_s: f64,
+    /// More connections than this are refused.
+    pub limit: Option<Limit>,
+    /// A punishment for bursts that is not announced.
+    pub throttle: Option<Throttle>,
+    /// One connection in so many runs at this fraction of the link's and its own limit.
+    pub slow: Option<(u32, f64)>,
+    /// One connection of the first so many falls silent for ever within its first second.
+    pub silent_of: Option<u32>,
+    /// Connections fall silent for ever at this rate per second.
+    pub freezes_per_s: f64,
+    /// Resets per second of each connection.
+    pub resets_per_s: f64,
+    /// What becomes of a request that is sent before the previous answer has ended.
+    pub ahead: AheadAnswer,
+    /// Whether a connection serves more than one request.
+    pub keeps_alive: bool,
+    /// The resolved addresses, at least one; the resolver's order.
+    pub addresses: Vec<Address>,
+}
+
+impl Default for Server {
+    /// One address, no limit, no fault, first byte after 1 ms.
+    fn default() -> Self {
+        Self {
+            connection_bytes_per_s: f64::INFINITY,
+            connection_noise: 0.0,
+            total_bytes_per_s: f64::INFINITY,
+            crowding: 0.0,
+            setup_rtts: 1.0,
+            think_s: MS,
+            think_jitter_s: 0.2 * MS,
+            ramp_s: 0.0,
+            limit: None,
+            throttle: None,
+            slow: None,
+            silent_of: None,
+            freezes_per_s: 0.0,
+            resets_per_s: 0.0,
+            ahead: AheadAnswer::Served,
+            keeps_alive: true,
+            addresses: vec![Address::default()],
+        }
+    }
+}
+
+/// A bound on the connections of one client.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// Connections that are served.
+    pub connections: u32,
+    /// How the others learn.
+    pub refusal: Refusal,
+}
+
+/// How a server says that there are too many connections.
+#[derive(Debug, Clone, Copy)]
+pub enum Refusal {
+    /// The connect is refused.
+    Connect,
+    /// The connection is closed instead of an answer.
+    Close,
+    /// The answer is this status.
+    Status {
+        /// 429 or 503.
+        code: u16,
+        /// Its Retry-After, in seconds.
+        retry_after_s: Option<f64>,
+    },
+}
+
+/// More than `above` connections for `burst_s`: everything together gets `bytes_per_s` for
+/// `penalty_s`.
+#[derive(Debug, Clone, Copy)]
+pub struct Throttle {
+    /// Connections that are never punished.
+    pub above: u32,
+    /// How long more are let through, in seconds.
+    pub burst_s: f64,
+    /// What all connections together get while punished.
+    pub bytes_per_s: f64,
+    /// How long it lasts, in seconds.
+    pub penalty_s: f64,
+}
+
+/// What becomes of a request sent ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AheadAnswer {
+    /// It is answered as it should be.
+    Served,
+    /// The connection closes after the answer before it.
+    Closed,
+    /// Its answer is of another range.
+    WrongRange,
+}
+
+/// One resolved address of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Address {
+    /// What all connections to it get together, in bytes per second.
+    pub bytes_per_s: f64,
+    /// Added to the path's round trip, in seconds.
+    pub extra_rtt_s: f64,
+    /// Whether it answers.
+    pub health: Health,
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self { bytes_per_s: f64::INFINITY, extra_rtt_s: 0.0, health: Health::Up }
+    }
+}
+
+/// Whether an address answers to a connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Up,
+    /// It refuses.
+    Refuses,
+    /// Nothing comes back.
+    Silent,
+}
