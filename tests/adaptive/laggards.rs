@@ -1,0 +1,87 @@
+//! Connections that fall behind or say nothing any more: nobody waits for them, and what is
+//! fetched twice is committed once.
+
+use super::support::{SEED, Site};
+use super::traced::{Traced, fetch_traced};
+use ringhaul::base::size::{KIB, MIB};
+use ringhaul::engine::options::Options;
+use ringhaul::server::{Config, Fault, Rule, Shape, SlowConnections, When};
+use std::thread;
+use std::time::Duration;
+
+const RATE: u64 = 4 * MIB;
+/// Far longer than any of these downloads takes.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+fn paced(size_bytes: u64, script: Vec<Rule>) -> Config {
+    let shape = Shape { connection_bytes_per_second: Some(RATE), ..Shape::default() };
+    Config { shape, script, ..Config::new(SEED, size_bytes) }
+}
+
+fn fetch(config: Config, connections: Option<u32>) -> Traced {
+    let size_bytes = config.size_bytes;
+    let site = Site::start(config);
+    let options = Options { connections, stall_timeout: STALL_TIMEOUT, ..site.options() };
+    fetch_traced(&site, options, size_bytes)
+}
+
+#[test]
+fn a_connection_that_stalls_for_ever_costs_a_fraction_of_the_limit() {
+    let faults = [Fault::StallAfter(100 * KIB), Fault::StallBeforeHead, Fault::StallAfter(0)];
+    thread::scope(|scope| {
+        for fault in faults {
+            for size_bytes in [3 * MIB + 1, 24 * MIB] {
+                for connections in [None, Some(4)] {
+                    let rule = Rule::new(When::Connection(2), fault.clone());
+                    scope.spawn(move || {
+                        let what = format!("{rule:?} {size_bytes} {connections:?}");
+                        let traced = fetch(paced(size_bytes, vec![rule]), connections);
+                        let elapsed = traced.report().elapsed;
+                        assert!(elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
+                    });
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn one_slow_connection_of_eight() {
+    let slow = SlowConnections { every: 8, bytes_per_second: RATE / 20 };
+    let times = thread::scope(|scope| {
+        let run = |slow_connections| {
+            scope.spawn(move || {
+                let mut config = paced(40 * MIB, Vec::new());
+                config.shape.slow_connections = slow_connections;
+                let traced = fetch(config, Some(8));
+                (traced.report().elapsed.as_secs_f64(), traced)
+            })
+        };
+        [run(None), run(Some(slow))].map(|thread| thread.join().expect("it comes through"))
+    });
+    let [(without, _), (with, traced)] = times;
+    let text = format!("{with:.2} s with, {without:.2} s without: {:#?}", traced.trace);
+    assert!(with < 1.3 * without + 0.2, "{text}");
+}
+
+/// One connection crawls through a span that is small enough to be fetched twice.
+#[test]
+fn what_is_fetched_twice_counts_once() {
+    let size_bytes = 32 * MIB;
+    // The last spans are asked for when little else is left to do.
+    let late = When::RangeStartFrom(size_bytes - 512 * KIB);
+    for fault in [Fault::Rate(64 * KIB), Fault::StallAfter(70 * KIB)] {
+        let rule = Rule::once(late.clone(), fault);
+        let what = format!("{rule:?}");
+        let site = Site::start(paced(size_bytes, vec![rule]));
+        let (connections, chunk_bytes) = (Some(4), Some(512 * KIB));
+        let stall_timeout = STALL_TIMEOUT;
+        let options = Options { connections, chunk_bytes, stall_timeout, ..site.options() };
+        let traced = fetch_traced(&site, options, size_bytes);
+        let hedges = traced.trace.about("hedge").len();
+        let lines = traced.trace.spans.iter().filter(|span| span.hedge).count();
+        assert!(hedges > 0 && lines > 0, "{what}: {:#?}", traced.trace);
+        assert!(traced.report().elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
+        assert_eq!(traced.run.progress.last().map(|last| last.bytes_done), Some(size_bytes));
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line as a user meets it before a byte is transferred: help, mistakes, variables.
+
+mod command;
+
+use command::{Ended, Scene};
+use std::fs::File;
+use std::process::Stdio;
+
+/// A URL nobody listens at, for runs that end before they connect.
+const URL: &str = "http://127.0.0.1:9/file.bin";
+
+#[test]
+fn help_goes_to_standard_output() {
+    for arguments in [&["--help"][..], &["-h"], &["help"]] {
+        let ended = Scene::new().run(arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        for words in ["Usage: ringhaul [OPTIONS] <URL>", "doctor", "Exit codes:", "Examples:"] {
+            assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
+        }
+        for heading in ["Output:", "Transfer:", "Request:", "Trust:", "Messages:"] {
+            assert!(ended.stdout.contains(&format!("\n{heading}\n")), "{heading}");
+        }
+    }
+    let doctor = Scene::new().run(&["doctor", "--help"]);
+    assert!(doctor.code == Some(0) && doctor.stdout.contains("[default: 512M]"), "{doctor:?}");
+}
+
+#[test]
+fn help_shows_no_values_of_the_environment() {
+    let secret = [("RINGHAUL_HEADER", "Authorization: secret")];
+    let ended = Scene::new().run_with(&["--help"], &secret);
+    assert!(ended.code == Some(0) && !ended.stdout.contains("secret"), "{ended:?}");
+}
+
+#[test]
+fn version_is_the_crates() {
+    let ended = Scene::new().run(&["--version"]);
+    assert_eq!(ended.stdout, format!("ringhaul {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn mistakes_are_one_line_and_exit_code_2() {
+    for (arguments, words) in [
+        (&[][..], "<URL>"),
+        (&["--conections=4", URL], "'--connections'"),
+        (&["-x", URL], "'-x'"),
+        (&["-c", "0", URL], "1 to 256"),
+        (&["-c", "257", URL], "1 to 256"),
+        (&["-c", "many", URL], "--connections"),
+        (&["--threads", "65", URL], "1..=64"),
+        (&["--retries", "1001", URL], "0..=1000"),
+        (&["--chunk-size", "8X", URL], "unknown unit"),
+        (&["--chunk-size", "4095", URL], "4.00 KiB"),
+        (&["--timeout", "soon", URL], "such as 30s"),
+        (&["--connect-timeout", "0", URL], "zero"),
+        (&["--direct", "maybe", URL], "auto, on, off"),
+        (&["--checksum", "sha256:12", URL], "--checksum"),
+        (&["--checksum", "crc:12", URL], "--checksum"),
+        (&["-H", "no colon", URL], "header 1"),
+        (&["-q", "-v", URL], "cannot be used together"),
+        (&["-o", "-", URL], "later version"),
+        (&["-o", "", URL], "--output"),
+        (&[URL, URL], "there is a URL already"),
+        (&["doctor", "--size", "0"], "--size"),
+    ] {
+        let ended = Scene::new().run(arguments);
+        let line = ended.one_error_line(2);
+        assert!(line.contains(words) && line.contains("(your side); "), "{arguments:?}\n{line}");
+    }
+}
+
+#[test]
+fn bad_urls_are_told_apart() {
+    for (url, words) in [
+        ("no-scheme.example/x", "http://host/path"),
+        ("ftp://h/x", "'ftp' is not supported"),
+        ("file:///etc/passwd", "'file' is not supported"),
+        ("http://", "URL"),
+        ("http://h:99999/x", "port"),
+        ("doctor/", "URL"),
+    ] {
+        let ended = Scene::new().run(&[url]);
+        assert!(ended.one_error_line(2).contains(words), "{url}\n{ended:?}");
+    }
+}
+
+#[test]
+fn secrets_stay_out_of_mistakes() {
+    for arguments in [
+        &["http://user:secret@h:99999/x?token=secret"][..],
+        &[URL, "http://user:secret@h/x?token=secret"],
+        &["-H", "secret", URL],
+        &["ftp://user:secret@h/"],
+    ] {
+        let ended = Scene::new().run(arguments);
+        assert!(!ended.one_error_line(2).contains("secret"), "{ended:?}");
+    }
+}
+
+#[test]
+fn every_option_reads_its_variable() {
+    for (name, bad) in [
+        ("RINGHAUL_CONNECTIONS", "0"),
+        ("RINGHAUL_THREADS", "0"),
+        ("RINGHAUL_CHUNK_SIZE", "1"),
+        ("RINGHAUL_RETRIES", "-1"),
+        ("RINGHAUL_DIRECT", "maybe"),
+        ("RINGHAUL_NO_REGISTER", "maybe"),
+        ("RINGHAUL_FORCE", "maybe"),
+        ("RINGHAUL_INSECURE", "maybe"),
+        ("RINGHAUL_ALLOW_DOWNGRADE", "maybe"),
+        ("RINGHAUL_CHECKSUM", "sha256:12"),
+        ("RINGHAUL_CONNECT_TIMEOUT", "soon"),
+        ("RINGHAUL_TIMEOUT", "soon"),
+        ("RINGHAUL_VERBOSE", "much"),
+        ("RINGHAUL_QUIET", "maybe"),
+    ] {
+        let ended = Scene::new().run_with(&[URL], &[(name, bad)]);
+        assert!(ended.one_error_line(2).contains(name), "{name}\n{ended:?}");
+        let ended = Scene::new().run_with(&["-o", "-", URL], &[(name, "")]);
+        assert!(ended.one_error_line(2).contains("later version"), "empty {name}\n{ended:?}");
+    }
+    for (name, value, code, words) in [
+        ("RINGHAUL_OUTPUT", "-", 2, "later version"),
+        ("RINGHAUL_DIR", "missing", 14, "mkdir -p 'missing'"),
+        ("RINGHAUL_HEADER", "Good: 1\nbad", 2, "header 2"),
+        ("RINGHAUL_USER_AGENT", "a\nb", 2, "--user-agent"),
+    ] {
+        let ended = Scene::new().run_with(&[URL], &[(name, value)]);
+        assert!(ended.one_error_line(code).contains(words), "{name}\n{ended:?}");
+    }
+    let doctor = Scene::new().run_with(&["doctor"], &[("RINGHAUL_SIZE", "0")]);
+    assert!(doctor.one_error_line(2).contains("RINGHAUL_SIZE"), "{doctor:?}");
+}
+
+#[test]
+fn the_command_line_wins_over_variables() {
+    for (arguments, name, value) in [
+        (&["-q", "ftp://h/"][..], "RINGHAUL_VERBOSE", "2"),
+        (&["-v", "ftp://h/"], "RINGHAUL_QUIET", "1"),
+        (&["-c1", "ftp://h/"], "RINGHAUL_CONNECTIONS", "0"),
+        (&["--direct=on", "ftp://h/"], "RINGHAUL_DIRECT", "maybe"),
+    ] {
+        let ended = Scene::new().run_with(arguments, &[(name, value)]);
+        assert!(ended.one_error_line(2).contains("'ftp' is not supported"), "{name}\n{ended:?}");
+    }
+    let both = [("RINGHAUL_QUIET", "yes"), ("RINGHAUL_VERBOSE", "1")];
+    let ended = Scene::new().run_with(&[URL], &both);
+    assert!(ended.one_error_line(2).contains("cannot be used together"), "{ended:?}");
+}
+
+#[test]
+fn output_folders_are_not_made_up() {
+    let scene = Scene::new();
+    std::fs::write(scene.path().join("file"), "").expect("a file");
+    for (arguments, words) in [
+        (&["-d", "missing", URL][..], "mkdir -p 'missing'"),
+        (&["-o", "missing/x", URL], "mkdir -p 'missing'"),
+        (&["-o", "missing/", URL], "mkdir -p 'missing/'"),
+        (&["-d", "file", URL], "'file' is not a folder"),
+        (&["doctor", "missing"], "mkdir -p 'missing'"),
+    ] {
+        let ended = scene.run(arguments);
+        assert!(ended.one_error_line(14).contains(words), "{arguments:?}\n{ended:?}");
+    }
+    assert_eq!(scene.names(), ["file"]);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_panic() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("/dev/full"));
+    let scene = Scene::new();
+    let status = scene.command(&["ftp://h/"]).stderr(full()).status().expect("the binary runs");
+    assert_eq!(status.code(), Some(2));
+    for arguments in [&["--help"][..], &["doctor"]] {
+        let output = scene.command(arguments).stdout(full()).output().expect("the binary runs");
+        let ended = Ended::of(output);
+        assert!(ended.one_error_line(16).contains("standard output"), "{ended:?}");
+    }
+    assert!(scene.names().is_empty());
+}

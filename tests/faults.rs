@@ -1,0 +1,278 @@
+//! Faults a download survives: one at a time, each with the right bytes in the end, then many at
+//! once in seeded random schedules, and what a checksum finds.
+
+mod rig;
+mod schedule;
+
+use rig::{NAME, Rig, SEED, assert_content, expect_error, files};
+use ringhaul::base::ErrorKind;
+use ringhaul::server::{Config, Fault, Rule, Shape, When, content};
+use schedule::{Schedule, run_all, sha256_of};
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+/// Thirteen spans and a tail that fits nothing.
+const SIZE: u64 = 3 * MIB + 3 * KIB + 7;
+
+/// Three connections, small spans, few retries.
+fn rig(config: Config) -> Rig {
+    Rig::new(config).with(|options| {
+        options.connections = Some(3);
+        options.chunk_bytes = Some(256 * KIB);
+        options.retries = 3;
+    })
+}
+
+/// Both schemes, with one rule.
+fn both(rule: &Rule) -> [Rig; 2] {
+    [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)].map(|mut config| {
+        config.script.push(rule.clone());
+        rig(config)
+    })
+}
+
+/// The fault happens, and the file is right.
+fn survives(rule: &Rule) {
+    for rig in both(rule) {
+        rig.succeeds(SIZE);
+    }
+}
+
+// --- one fault at a time ---
+
+#[test]
+fn a_reset_after_any_number_of_bytes() {
+    for bytes in [0, 1, 4095, 4096, 4097, 65_536, 100_000, 256 * KIB - 1, 256 * KIB] {
+        // In the first answer, and in one of a later span.
+        for when in [When::Request(1), When::Request(5)] {
+            survives(&Rule::once(when, Fault::ResetAfter(bytes)));
+        }
+    }
+}
+
+#[test]
+fn a_close_after_any_number_of_bytes() {
+    for (bytes, close_notify) in [(0, true), (1, false), (4096, false), (100_000, true)] {
+        for when in [When::Request(1), When::Request(4)] {
+            survives(&Rule::once(when, Fault::CloseAfter { bytes, close_notify }));
+        }
+    }
+}
+
+#[test]
+fn a_close_or_a_reset_within_the_head() {
+    for head in ["", "H", "HTTP/1.1 206 Partial Content\r\nContent-Le"] {
+        for when in [When::Request(1), When::Request(4)] {
+            survives(&Rule::once(when, Fault::Garbage(head.into())));
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_ends_before_its_first_byte() {
+    for fault in [Fault::ResetOnAccept, Fault::CloseOnAccept] {
+        for when in [When::Connection(1), When::Connection(2)] {
+            survives(&Rule::once(when, fault.clone()));
+        }
+    }
+}
+
+#[test]
+fn one_stall() {
+    for fault in [Fault::StallAfter(70_000), Fault::StallBeforeHead, Fault::StallAfter(0)] {
+        for rig in both(&Rule::once(When::Request(3), fault.clone())) {
+            // Alone, as others would fetch its bytes before the limit is reached.
+            let rig = rig.with(|options| {
+                options.connections = Some(1);
+                options.request_ahead = false;
+                options.stall_timeout = Duration::from_millis(300);
+            });
+            assert!(rig.succeeds(SIZE).retries >= 1, "silence ends a connection: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn a_slow_head_is_no_stall() {
+    // About 200 bytes, each of them within the stall limit, all of them together beyond it.
+    let rule = Rule::once(When::Request(1), Fault::SlowHead(Duration::from_millis(3)));
+    let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+    let rig = rig.with(|options| options.stall_timeout = Duration::from_millis(400));
+    assert_eq!(rig.succeeds(SIZE).retries, 0);
+}
+
+#[test]
+fn others_take_over_from_a_slow_connection() {
+    // The slow one alone would take 8 s for its span: most of it must be taken over.
+    let slow = Rule::once(When::Request(1), Fault::Rate(MIB));
+    let rig = rig(Config { script: vec![slow], ..Config::new(SEED, 16 * MIB) });
+    let rig = rig.with(|options| options.chunk_bytes = Some(8 * MIB));
+    let report = rig.succeeds(16 * MIB);
+    assert!(report.elapsed < Duration::from_secs(7), "{:?}", report.elapsed);
+    assert!(rig.server.stats().requests > 2, "two spans, and what was taken over");
+}
+
+#[test]
+fn one_status_that_may_pass() {
+    for code in [500, 503, 429, 408] {
+        let fault = Fault::Status { code, headers: Vec::new(), body: b"later\n".to_vec() };
+        for when in [When::Request(1), When::Request(3)] {
+            let rule = Rule::once(when, fault.clone());
+            let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+            assert_eq!(rig.succeeds(SIZE).retries, 1, "{code}");
+        }
+    }
+}
+
+#[test]
+fn one_wrong_answer() {
+    for fault in [
+        Fault::WrongRange { shift: 4096 },
+        Fault::IgnoreRange,
+        Fault::Garbage(b"garbage\r\n\r\n".to_vec()),
+        Fault::HugeHead(100_000),
+        Fault::LongBody(9),
+    ] {
+        survives(&Rule::once(When::Request(3), fault));
+    }
+}
+
+#[test]
+fn a_close_behind_each_answer() {
+    for announce in [true, false] {
+        let rule = Rule::new(When::All, Fault::CloseAfterReply { announce });
+        for rig in both(&rule) {
+            let report = rig.succeeds(SIZE);
+            assert!(report.connects > 12, "one connection for each span: {}", report.connects);
+            assert_eq!(report.retries, 0, "a connection that ends behind its answer is no failure");
+        }
+    }
+}
+
+#[test]
+fn what_is_odd_but_legal() {
+    for fault in [
+        Fault::Interim(3),
+        Fault::ShorterRange(100_000),
+        Fault::ShorterRange(8192),
+        Fault::Chunked,
+        Fault::NoLength,
+        Fault::HugeHead(60_000),
+        Fault::DelayHead(Duration::from_millis(20)),
+    ] {
+        for rig in both(&Rule::new(When::All, fault.clone())) {
+            assert_eq!(rig.succeeds(SIZE).retries, 0, "{fault:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_takes_fewer_connections_than_asked_for() {
+    for connections_max in [1, 2] {
+        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+            // Slow enough that the others do come while the first one is at work.
+            let shape = Shape { connection_bytes_per_second: Some(4 * MIB), ..Shape::default() };
+            let rig = rig(Config { connections_max, shape, ..config });
+            rig.succeeds(SIZE);
+            let stats = rig.server.stats();
+            assert!(stats.connections_refused > 0, "the limit was met");
+            assert_eq!(stats.connections_peak, connections_max);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_starts_over() {
+    for framing in [Fault::NoRangeSupport, Fault::Chunked] {
+        let mut config = Config::new(SEED, SIZE);
+        config.script = vec![
+            Rule::new(When::All, Fault::NoRangeSupport),
+            Rule::new(When::All, framing),
+            Rule::once(When::Request(1), Fault::ResetAfter(MIB + 77)),
+            Rule::once(When::Request(2), Fault::CloseAfter { bytes: 5000, close_notify: true }),
+        ];
+        let rig = rig(config).with(|options| options.checksum = Some(sha256_of(SIZE)));
+        let report = rig.succeeds(SIZE);
+        assert_eq!((report.retries, report.ranges, report.connections), (2, false, 1));
+    }
+}
+
+#[test]
+fn progress_is_kept_across_more_failures_than_retries() {
+    // Each answer breaks, but each brings something: retries count failures without progress.
+    let rule = Rule::new(When::All, Fault::ResetAfter(100_000));
+    let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+    let rig = rig.with(|options| options.retries = 1);
+    let report = rig.succeeds(SIZE);
+    assert!(report.retries > 10, "{}", report.retries);
+    let asked_twice = rig.server.stats().body_bytes;
+    assert!(asked_twice < 2 * SIZE, "{asked_twice} bytes were sent for {SIZE}");
+}
+
+// --- checksums ---
+
+#[test]
+fn a_wrong_digest_keeps_the_part_file_and_names_it() {
+    let rig = rig(Config::new(SEED, SIZE)).with(|options| {
+        options.checksum = Some(sha256_of(SIZE - 1));
+    });
+    let part = format!("{NAME}.part");
+    let words = ["sha256", &*part, "(server side)"];
+    expect_error(rig.run(), ErrorKind::ChecksumMismatch, 13, &words);
+    assert_eq!(files(&rig.out()), [&*part], "the final name is not taken");
+    assert_content(&rig.out().join(&part), SEED, SIZE);
+    rig.assert_disconnected();
+}
+
+#[test]
+fn one_wrong_byte_is_found() {
+    for offset in [0, SIZE / 2, SIZE - 1] {
+        for rig in both(&Rule::new(When::All, Fault::FlipByte(offset))) {
+            let rig = rig.with(|options| options.checksum = Some(sha256_of(SIZE)));
+            expect_error(rig.run(), ErrorKind::ChecksumMismatch, 13, &["(server side)"]);
+            assert_eq!(files(&rig.out()), [format!("{NAME}.part")]);
+        }
+    }
+}
+
+#[test]
+fn without_a_checksum_the_wrong_byte_is_the_servers_word() {
+    let rig = rig(Config::new(SEED, SIZE).rule(When::All, Fault::FlipByte(5)));
+    rig.run().unwrap();
+    let bytes = std::fs::read(rig.target()).unwrap();
+    assert_eq!(content::verify(SEED, 0, &bytes), Err(5), "this test's server does lie");
+}
+
+#[test]
+fn a_right_digest_passes_whatever_the_order() {
+    // The start of the file comes last, long after what follows it.
+    let late = Fault::DelayHead(Duration::from_millis(300));
+    let rules = [
+        Rule::once(When::Request(2), late.clone()),
+        Rule::once(When::Request(2), Fault::ResetAfter(50_000)),
+        Rule::once(When::Request(1), Fault::Rate(400 * KIB)),
+    ];
+    for mut config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        config.script = rules.to_vec();
+        let rig = rig(config).with(|options| options.checksum = Some(sha256_of(SIZE)));
+        let verified = rig.succeeds(SIZE).verified.unwrap();
+        assert!(verified.digest.starts_with("sha256:"), "{}", verified.digest);
+    }
+}
+
+// --- many faults at once ---
+
+/// Schedules tried, unless the environment says which.
+const SCHEDULES: u64 = 200;
+const SCHEDULES_AT_ONCE: usize = 8;
+
+#[test]
+fn random_schedules_end_in_the_right_bytes_or_a_clean_error() {
+    run_all(SCHEDULES, SCHEDULES_AT_ONCE, |seed| {
+        Schedule::new(seed, |_, _| {}).run(|options| {
+            options.connections = Some(3);
+            options.chunk_bytes = Some(256 * KIB);
+        })
+    });
+}

@@ -1,0 +1,201 @@
+//! What the tests of bad input, faults and stops share: a server beside a scratch folder, downloads
+//! that cannot hang a test, and what has to hold after every one of them.
+//!
+//! Knows the public API only. Waits are for conditions with a bound, never for a time.
+
+#![allow(dead_code, reason = "each test binary that includes it uses its own part")]
+
+pub(crate) mod child;
+
+use ringhaul::base::{Error, ErrorKind, Result};
+use ringhaul::engine::Download;
+use ringhaul::engine::options::Options;
+use ringhaul::engine::progress::Report;
+use ringhaul::server::{Config, Server, content};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A download that takes longer hangs: most take milliseconds, none is to wait for as long.
+const HANG_LIMIT: Duration = Duration::from_secs(20);
+/// What ends by itself, but on another thread, has so long for it.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Seed of every file these tests serve, unless several must differ.
+pub(crate) const SEED: u64 = 0x5eed;
+/// The target's name in its folder.
+pub(crate) const NAME: &str = "file.bin";
+
+/// A server, and a folder that gets its file.
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    pub(crate) folder: TempDir,
+    pub(crate) options: Options,
+    pub(crate) path: String,
+}
+
+impl Rig {
+    /// Serves `config`; over TLS the client trusts the server. Failures are final: no retries.
+    pub(crate) fn new(config: Config) -> Self {
+        let server = Server::start(config).expect("the server starts");
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let mut options = Options {
+            retries: 0,
+            connect_timeout: Duration::from_secs(8),
+            stall_timeout: Duration::from_secs(8),
+            ..Options::default()
+        };
+        if let Some(pem) = server.certificate_pem() {
+            // Outside of the output folder, which is to hold the output alone.
+            let authority = folder.path().join("authority.pem");
+            std::fs::write(&authority, pem).expect("the certificate is written");
+            options.ca_certs.push(authority);
+        }
+        std::fs::create_dir(folder.path().join("out")).expect("an output folder");
+        Self { server, folder, options, path: "/file.bin".to_owned() }
+    }
+
+    /// The same with other options.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// The folder that holds nothing but output.
+    pub(crate) fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// The final name.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.out().join(NAME)
+    }
+
+    /// The download, not yet run.
+    pub(crate) fn download(&self) -> Download {
+        let download = Download::new(&self.server.url(&self.path)).expect("a usable URL");
+        download.output(self.target()).options(self.options.clone())
+    }
+
+    /// Runs the download.
+    pub(crate) fn run(&self) -> Result<Report> {
+        let download = self.download();
+        bounded("the download", move || download.run())
+    }
+
+    /// The download fails so, and leaves neither a file nor a connection behind.
+    pub(crate) fn fails(&self, kind: ErrorKind, exit_code: u8, words: &[&str]) -> String {
+        let line = expect_error(self.run(), kind, exit_code, words);
+        self.assert_nothing_left();
+        line
+    }
+
+    /// The download gives the whole file and nothing else.
+    pub(crate) fn succeeds(&self, size_bytes: u64) -> Report {
+        let report = self.run().expect("the download survives");
+        assert_eq!(report.bytes, size_bytes);
+        assert_content(&self.target(), SEED, size_bytes);
+        assert_eq!(files(&self.out()), [NAME], "nothing but the file is left");
+        self.assert_disconnected();
+        report
+    }
+
+    /// No file under any name, no connection.
+    pub(crate) fn assert_nothing_left(&self) {
+        assert_eq!(files(&self.out()), [""; 0], "nothing is left when run() has returned");
+        self.assert_disconnected();
+    }
+
+    /// No connection is open at the server, or will be in a moment.
+    pub(crate) fn assert_disconnected(&self) {
+        let is_alone = || self.server.stats().connections_live == 0;
+        eventually("every connection is closed", is_alone);
+    }
+}
+
+/// Runs `work`; panics rather than waits when it hangs.
+pub(crate) fn bounded<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (sender, receiver) = mpsc::channel();
+    let worker = thread::spawn(move || {
+        // Nobody listens any more once the limit has passed.
+        let _ = sender.send(work());
+    });
+    match receiver.recv_timeout(HANG_LIMIT) {
+        Ok(outcome) => {
+            worker.join().expect("it has sent its outcome");
+            outcome
+        }
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what} hangs: {HANG_LIMIT:?} have passed"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => panic!("{what} panicked"),
+    }
+}
+
+/// Waits until `condition` holds; panics if it does not come to hold.
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < SOON, "not so after {SOON:?}: {what}");
+        // sleep: the condition is another thread's, process's or the kernel's; nobody rings.
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The error is of this kind, ends the process so, and is one printable line with all `words`.
+pub(crate) fn expect_error<T>(
+    result: Result<T>,
+    kind: ErrorKind,
+    exit_code: u8,
+    words: &[&str],
+) -> String {
+    let Err(error) = result else { panic!("{kind:?} was expected, and it succeeded") };
+    assert_eq!((error.kind(), error.exit_code()), (kind, exit_code), "{error}");
+    let line = assert_line(&error);
+    for word in words {
+        assert!(line.contains(word), "no '{word}' in: {line}");
+    }
+    line
+}
+
+/// One line that names the side and what to do, and holds no secret of the tests' URLs.
+pub(crate) fn assert_line(error: &Error) -> String {
+    let line = error.to_string();
+    assert!(!line.chars().any(char::is_control), "{line:?}");
+    assert!(line.len() < 600, "too long for a line: {line}");
+    let (what, advice) = line.split_once("); ").unwrap_or_else(|| panic!("no advice: {line}"));
+    assert!(!advice.is_empty(), "{line}");
+    assert!(what.ends_with(&format!("({}", error.side())), "no side: {line}");
+    for secret in ["sesame", "token="] {
+        assert!(!line.contains(secret), "a secret in: {line}");
+    }
+    line
+}
+
+/// The names in a folder, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("the folder can be read");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.expect("the folder can be read").file_name().to_string_lossy().into_owned()
+    };
+    let mut names: Vec<String> = entries.map(name).collect();
+    names.sort();
+    names
+}
+
+/// The file holds exactly the first `size_bytes` bytes of the content `seed`.
+pub(crate) fn assert_content(path: &Path, seed: u64, size_bytes: u64) {
+    let bytes = std::fs::read(path).expect("the file can be read");
+    assert_eq!(bytes.len() as u64, size_bytes, "size of {}", path.display());
+    if let Err(offset) = content::verify(seed, 0, &bytes) {
+        panic!("{} has a wrong byte at {offset}", path.display());
+    }
+}
+
+/// Joins `thread`; panics rather than waits when it does not end.
+pub(crate) fn wait_for_end<T: Send + 'static>(thread: thread::JoinHandle<T>) -> T {
+    bounded("the thread", move || thread.join().expect("the thread does not panic"))
+}

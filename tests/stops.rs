@@ -1,0 +1,366 @@
+//! Stops at every stage, and downloads side by side: prompt, nothing left behind, no thread or
+//! file descriptor lost, nobody else disturbed.
+
+mod rig;
+
+use rig::{
+    NAME, Rig, SEED, assert_content, bounded, eventually, expect_error, files, wait_for_end,
+};
+use ringhaul::base::{ErrorKind, Result};
+use ringhaul::digest::{Algorithm, Checksum};
+use ringhaul::engine::options::Options;
+use ringhaul::engine::progress::{Phase, Report};
+use ringhaul::engine::shutdown::StopHandle;
+use ringhaul::server::{Config, Fault, Shape, When};
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+const SIZE: u64 = 8 * MIB;
+/// A stop may take so long on a loaded machine; what it interrupts would last far longer.
+const PROMPT: Duration = Duration::from_secs(2);
+/// Slow enough that 8 MiB are still on their way when a test has looked.
+const SLOW: u64 = 256 * 1024;
+
+/// Threads and descriptors belong to the process, so tests that count them run one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Takes the process for one test, and checks at its end that nothing was left in it.
+struct Process {
+    descriptors: usize,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Process {
+    fn alone() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        eventually("no thread of an earlier test is left", || threads().is_empty());
+        Self { descriptors: descriptors(), _alone: alone }
+    }
+
+    /// To be called when servers have been stopped.
+    fn assert_as_before(self) {
+        eventually("every thread of the engine has ended", || threads().is_empty());
+        let before = self.descriptors;
+        eventually("every file descriptor is closed", || descriptors() == before);
+    }
+}
+
+/// Names of the engine's threads, and of those the kernel made for its rings.
+fn threads() -> Vec<String> {
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    // A thread may end between its listing and its reading.
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let ours = |name: &String| ["ringhaul", "iou-"].iter().any(|p| name.starts_with(p));
+    names.filter(ours).collect()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
+}
+
+/// A download on its way; a test that fails meanwhile stops it.
+struct Running {
+    thread: JoinHandle<Result<Report>>,
+    stop: StopOnDrop,
+    bytes_done: Arc<AtomicU64>,
+    events: Arc<Mutex<Vec<String>>>,
+}
+
+struct StopOnDrop(StopHandle);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl Running {
+    fn start(rig: &Rig) -> Self {
+        let (bytes_done, events) = (Arc::new(AtomicU64::new(0)), Arc::<Mutex<Vec<_>>>::default());
+        let (own_bytes, own_events) = (bytes_done.clone(), events.clone());
+        let download = rig
+            .download()
+            .on_progress(move |progress| own_bytes.store(progress.bytes_done, Ordering::SeqCst))
+            .on_event(move |event| own_events.lock().expect("no panic").push(event.text.clone()));
+        let stop = StopOnDrop(download.stop_handle());
+        Self { thread: thread::spawn(move || download.run()), stop, bytes_done, events }
+    }
+
+    /// Stops it, which takes effect promptly.
+    fn stop(self, rig: &Rig) {
+        assert!(!self.thread.is_finished(), "it is still at work when it is stopped");
+        let asked = Instant::now();
+        self.stop.0.stop();
+        let result = wait_for_end(self.thread);
+        let took = asked.elapsed();
+        assert!(took < PROMPT, "stopping took {took:?}");
+        let words = ["stopped", "(your side)"];
+        expect_error(result, ErrorKind::Interrupted, 130, &words);
+        rig.assert_nothing_left();
+    }
+}
+
+fn rig(config: Config) -> Rig {
+    Rig::new(config).with(|options| {
+        options.connections = Some(3);
+        options.chunk_bytes = Some(MIB);
+        options.retries = 1000;
+        // Nothing but the stop is to end these waits.
+        options.connect_timeout = Duration::from_secs(60);
+        options.stall_timeout = Duration::from_secs(60);
+    })
+}
+
+fn slow(config: Config) -> Config {
+    let shape = Shape { connection_bytes_per_second: Some(SLOW), ..Shape::default() };
+    Config { shape, ..config }
+}
+
+/// Runs `rig`, stops it as soon as `is_there` holds, and counts what is left in the process.
+fn stop_when(rig: Rig, what: &str, is_there: impl Fn(&Rig, &Running) -> bool) {
+    let running = Running::start(&rig);
+    eventually(what, || is_there(&rig, &running));
+    running.stop(&rig);
+}
+
+fn checksum() -> Checksum {
+    Checksum { algorithm: Algorithm::Sha256, expected: vec![0; 32] }
+}
+
+#[test]
+fn a_stop_before_the_start() {
+    let process = Process::alone();
+    let rig = rig(Config::new(SEED, SIZE));
+    let download = rig.download();
+    download.stop_handle().stop();
+    let result = bounded("the stopped download", move || download.run());
+    expect_error(result, ErrorKind::Interrupted, 130, &["stopped"]);
+    rig.assert_nothing_left();
+    drop(rig);
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_while_connecting() {
+    let process = Process::alone();
+    let silent = || Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept);
+    stop_when(rig(silent()), "the handshake has begun", |rig, _| {
+        rig.server.stats().connections == 1
+    });
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_while_other_connections_are_made() {
+    let process = Process::alone();
+    for threads in [1, 3] {
+        let config = slow(Config::new_tls(SEED, SIZE));
+        let rig = rig(config.rule(When::FromConnection(2), Fault::StallOnAccept));
+        let rig = rig.with(|options| options.threads = Some(threads));
+        stop_when(rig, "three connections", |rig, _| rig.server.stats().connections == 3);
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_before_the_head() {
+    let process = Process::alone();
+    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        let rig = rig(config.rule(When::All, Fault::StallBeforeHead));
+        stop_when(rig, "the request has been sent", |rig, _| rig.server.stats().requests == 1);
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_in_the_middle() {
+    let process = Process::alone();
+    for threads in [1, 3] {
+        for is_checked in [false, true] {
+            for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+                let rig = rig(slow(config)).with(|options| {
+                    options.threads = Some(threads);
+                    options.checksum = is_checked.then(checksum);
+                });
+                stop_when(rig, "bytes flow on each connection", |rig, running| {
+                    rig.server.stats().requests >= 3
+                        && running.bytes_done.load(Ordering::SeqCst) > 0
+                });
+            }
+        }
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_stream() {
+    let process = Process::alone();
+    for framing in [Fault::NoRangeSupport, Fault::Chunked, Fault::NoLength] {
+        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+            let config = slow(config).rule(When::All, Fault::NoRangeSupport);
+            let rig = rig(config.rule(When::All, framing.clone()));
+            stop_when(rig, "bytes flow", |_, running| {
+                running.bytes_done.load(Ordering::SeqCst) > 0
+            });
+        }
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_while_every_connection_stalls() {
+    let process = Process::alone();
+    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        // The first pieces of each span arrive, another one begins and never ends.
+        let rig = rig(config.rule(When::All, Fault::StallAfter(600_000)));
+        stop_when(rig, "pieces on three connections", |rig, running| {
+            let is_all_sent = rig.server.stats().body_bytes == 3 * 600_000;
+            is_all_sent && running.bytes_done.load(Ordering::SeqCst) >= 3 * 65_536
+        });
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_while_waiting_to_try_again() {
+    let process = Process::alone();
+    let busy = || Fault::Status { code: 503, headers: Vec::new(), body: Vec::new() };
+    let both = [When::All, When::FromRequest(2)].map(|when| {
+        let rig = rig(Config::new(SEED, SIZE).rule(when, busy()));
+        let rig = rig.with(|options| options.connections = Some(1));
+        let running = Running::start(&rig);
+        (rig, running)
+    });
+    for (rig, running) in both {
+        // Waits double from 0.2 s: the one behind the fifth failure lasts longer than a stop may.
+        eventually("a wait of 3.2 s", || {
+            running.events.lock().unwrap().iter().any(|text| text.contains("in 3.2s"))
+        });
+        running.stop(&rig);
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_after_the_end_changes_nothing() {
+    let process = Process::alone();
+    let rig = rig(Config::new(SEED, SIZE));
+    let download = rig.download();
+    let stop = download.stop_handle();
+    bounded("the download", move || download.run()).unwrap();
+    stop.stop();
+    assert_content(&rig.target(), SEED, SIZE);
+    drop(rig);
+    process.assert_as_before();
+}
+
+#[test]
+fn a_stop_at_any_moment_leaves_the_whole_file_or_none() {
+    let process = Process::alone();
+    let rig = rig(Config::new(SEED, SIZE));
+    // From the first event on, each run is stopped one event later than the one before.
+    for after_events in 0..24 {
+        let seen = Arc::new(AtomicU64::new(0));
+        let download = rig.download();
+        let stop = download.stop_handle();
+        let download = download.on_event(move |_| {
+            if seen.fetch_add(1, Ordering::SeqCst) >= after_events {
+                stop.stop();
+            }
+        });
+        match bounded("the download", move || download.run()) {
+            Ok(_) => {
+                assert_content(&rig.target(), SEED, SIZE);
+                fs::remove_file(rig.target()).unwrap();
+            }
+            Err(error) => {
+                expect_error(Err::<(), _>(error), ErrorKind::Interrupted, 130, &[]);
+                rig.assert_nothing_left();
+            }
+        }
+    }
+    drop(rig);
+    process.assert_as_before();
+}
+
+#[test]
+fn failures_leave_nothing_in_the_process() {
+    let process = Process::alone();
+    let cut = Fault::CloseAfter { bytes: 1000, close_notify: false };
+    let faults = [
+        (Fault::ResetAfter(1000), ErrorKind::ConnectionLost, 5),
+        (cut, ErrorKind::Truncated, 11),
+        (Fault::ETag("\"other\"".into()), ErrorKind::Changed, 10),
+        (Fault::ContentEncoding("gzip".into()), ErrorKind::ContentEncoding, 9),
+    ];
+    for (fault, kind, exit_code) in faults {
+        for threads in [1, 3] {
+            for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+                // The other connections are in the middle of theirs when the second one fails.
+                let config = slow(config).rule(When::FromRequest(2), fault.clone());
+                let rig = rig(config).with(|options| {
+                    options.retries = 0;
+                    options.threads = Some(threads);
+                    options.checksum = Some(checksum());
+                });
+                rig.fails(kind, exit_code, &["127.0.0.1"]);
+            }
+        }
+    }
+    process.assert_as_before();
+}
+
+#[test]
+fn a_failure_beside_another_download_does_not_disturb_it() {
+    let process = Process::alone();
+    let shape = Shape { connection_bytes_per_second: Some(2 * MIB), ..Shape::default() };
+    let good = rig(Config { shape, ..Config::new(SEED, SIZE) });
+    let quick = |fault| {
+        let rig = Rig::new(Config::new_tls(SEED, SIZE).rule(When::All, fault));
+        rig.with(|options: &mut Options| options.connections = Some(2))
+    };
+    let bad = quick(Fault::CloseAfter { bytes: 1000, close_notify: true });
+    let stopped = quick(Fault::StallAfter(600_000));
+    let running = Running::start(&good);
+    eventually("the good one is at work", || running.bytes_done.load(Ordering::SeqCst) > 0);
+    bad.fails(ErrorKind::Truncated, 11, &["127.0.0.1"]);
+    stop_when(stopped, "some bytes", |_, running| running.bytes_done.load(Ordering::SeqCst) > 0);
+    let Running { thread, stop: _still_running, .. } = running;
+    assert!(wait_for_end(thread).is_ok());
+    assert_content(&good.target(), SEED, SIZE);
+    assert_eq!(files(&good.out()), [NAME]);
+    drop((good, bad));
+    process.assert_as_before();
+}
+
+#[test]
+fn two_downloads_of_one_target_do_not_mix() {
+    let process = Process::alone();
+    let rig = rig(slow(Config::new(SEED, SIZE)));
+    let first = Running::start(&rig);
+    eventually("the first one is at work", || first.bytes_done.load(Ordering::SeqCst) > 0);
+    let words = ["another ringhaul", NAME, "(your side)"];
+    expect_error(rig.run(), ErrorKind::TargetUnusable, 14, &words);
+    assert_eq!(files(&rig.out()), [format!("{NAME}.part")], "the first one's part file stays");
+    first.stop(&rig);
+    drop(rig);
+    process.assert_as_before();
+}
+
+#[test]
+fn the_last_progress_says_it_is_finishing() {
+    let process = Process::alone();
+    let rig = rig(Config::new(SEED, SIZE));
+    let last = Arc::new(Mutex::new(None));
+    let own = last.clone();
+    let download = rig.download().on_progress(move |p| *own.lock().unwrap() = Some(p.clone()));
+    bounded("the download", move || download.run()).unwrap();
+    let last = last.lock().unwrap().take().unwrap();
+    assert_eq!((last.phase, last.bytes_done, last.connections), (Phase::Finishing, SIZE, 0));
+    drop(rig);
+    process.assert_as_before();
+}
