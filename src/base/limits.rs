@@ -21,8 +21,6 @@ pub const CHUNK_BYTES_MIN: u64 = SPAN_ALIGN_BYTES;
 /// Largest request size that may be asked for.
 pub const CHUNK_BYTES_MAX: u64 = 1 << 40;
 
-/// Default connection count.
-pub const CONNECTIONS_DEFAULT: u32 = 4;
 /// Most connections one download may ask for; each may hold two blocks of memory.
 pub const CONNECTIONS_MAX: u32 = 256;
 /// Most shards one download may ask for.
@@ -63,7 +61,7 @@ pub const ADDRESSES_MAX: usize = 32;
 
 const _: () = assert!(CHUNK_BYTES_DEFAULT.is_multiple_of(SPAN_ALIGN_BYTES));
 const _: () = assert!((BLOCK_BYTES as u64).is_multiple_of(SPAN_ALIGN_BYTES));
-const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
+const _: () = assert!(CONNECTIONS_AUTO_MAX <= CONNECTIONS_MAX);
 const _: () = assert!(RETRIES_DEFAULT <= RETRIES_MAX);
 const _: () = assert!(CHUNK_BYTES_MIN <= CHUNK_BYTES_DEFAULT);
 

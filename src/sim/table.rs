@@ -8,7 +8,7 @@ use super::scenario::{
 };
 use crate::base::size::{GIB, MIB};
 
-/// What issue 3 asks for where nothing else is said.
+/// The target where nothing else is said.
 const USUAL: Target = Target { median: 1.10, p95: 1.30 };
 /// For files that take less than two seconds.
 const SHORT: Target = Target { median: 1.20, p95: 1.30 };
