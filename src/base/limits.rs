@@ -14,8 +14,6 @@ pub const SPAN_ALIGN_BYTES: u64 = 4 * KIB;
 /// What the output is called until it is whole: its name and this.
 pub const PART_SUFFIX: &str = ".part";
 
-/// Default request size: fills a 1 Gbit/s path of 50 ms to 56 % unpipelined, keeps stealing fine.
-pub const CHUNK_BYTES_DEFAULT: u64 = 8 * MIB;
 /// Smallest request size that may be asked for: one page.
 pub const CHUNK_BYTES_MIN: u64 = SPAN_ALIGN_BYTES;
 /// Largest request size that may be asked for.
@@ -59,11 +57,10 @@ pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of one host that are used; more add nothing and cost time when all are dead.
 pub const ADDRESSES_MAX: usize = 32;
 
-const _: () = assert!(CHUNK_BYTES_DEFAULT.is_multiple_of(SPAN_ALIGN_BYTES));
 const _: () = assert!((BLOCK_BYTES as u64).is_multiple_of(SPAN_ALIGN_BYTES));
 const _: () = assert!(CONNECTIONS_AUTO_MAX <= CONNECTIONS_MAX);
 const _: () = assert!(RETRIES_DEFAULT <= RETRIES_MAX);
-const _: () = assert!(CHUNK_BYTES_MIN <= CHUNK_BYTES_DEFAULT);
+const _: () = assert!(CHUNK_BYTES_MIN <= CHUNK_BYTES_MAX);
 
 // cli, ui and job
 /// Bytes of one file name on every Linux file system worth writing to (NAME_MAX).

@@ -4,7 +4,7 @@
 //! vary so that each pair of values meets in some case. Large files have a list of their own.
 
 use super::support::{SEED, Site, checksum, may_pin_memory};
-use ringhaul::base::limits::{CHUNK_BYTES_DEFAULT, SPAN_ALIGN_BYTES};
+use ringhaul::base::limits::SPAN_ALIGN_BYTES;
 use ringhaul::base::size::MIB;
 use ringhaul::engine::options::{DirectMode, Options};
 use ringhaul::engine::progress::Report;
@@ -15,7 +15,8 @@ const SIZES: [u64; 8] = [0, 1, 4095, 4096, 4097, MIB - 1, MIB, MIB + 1];
 const LARGE: u64 = 64 * MIB + 1;
 const CONNECTIONS: [u32; 3] = [1, 3, 16];
 /// Smallest, odd (rounded up to 8 KiB and 100 KiB), default.
-const CHUNKS: [u64; 4] = [4096, 4097, 100_000, CHUNK_BYTES_DEFAULT];
+const CHUNK_LARGE: u64 = 8 << 20;
+const CHUNKS: [u64; 4] = [4096, 4097, 100_000, CHUNK_LARGE];
 /// Smaller files are not worth registering memory for (`engine::shard`).
 const REGISTER_BYTES_MIN: u64 = 16 * MIB;
 
@@ -117,17 +118,17 @@ fn large_cases() -> Vec<Case> {
     use Protocol::{Http, Tls12, Tls13};
     // Connections, threads, bytes of a request, direct, registered, hashed.
     [
-        (Http, 1, 1, CHUNK_BYTES_DEFAULT, true, true, false),
+        (Http, 1, 1, CHUNK_LARGE, true, true, false),
         (Http, 3, 2, 3_000_000, true, true, true),
         (Http, 16, 2, 100_000, true, false, false),
         (Http, 16, 1, MIB, false, true, false),
         (Http, 3, 1, 64 * MIB, false, false, true),
         (Tls12, 1, 1, 64 * MIB, false, true, true),
-        (Tls12, 3, 2, CHUNK_BYTES_DEFAULT, true, false, false),
+        (Tls12, 3, 2, CHUNK_LARGE, true, false, false),
         (Tls12, 16, 1, 3_000_000, true, true, false),
         (Tls13, 1, 2, 100_000, true, false, true),
         (Tls13, 3, 1, MIB, true, true, false),
-        (Tls13, 16, 2, CHUNK_BYTES_DEFAULT, false, false, false),
+        (Tls13, 16, 2, CHUNK_LARGE, false, false, false),
         (Tls13, 16, 2, 3_000_000, true, true, true),
     ]
     .map(|(protocol, connections, threads, chunk_bytes, direct, registered, hashed)| {
