@@ -66,6 +66,6 @@ pub mod ui;
 pub use base::error::{Error, ErrorKind, Result, Side};
 pub use digest::Checksum;
 pub use engine::Download;
-pub use engine::options::{DirectMode, Options};
+pub use engine::options::{DirectMode, OnChange, Options};
 pub use engine::progress::{Event, Level, Phase, Progress, Report};
 pub use engine::shutdown::StopHandle;

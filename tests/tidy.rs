@@ -49,7 +49,7 @@ const HOUSE: &[Row] = &[
     row("sim", &["base", "plan"], &[]),
     row("http", &["base"], &["httparse"]),
     row("tls", &["base"], &["rustls", "webpki_roots"]),
-    row("digest", &["base"], &["sha2"]),
+    row("digest", &["base"], &["sha2", "sha1", "md5", "blake3", "crc_fast"]),
     row("manifest", &["base"], &[]),
     row("io", &["base"], &["tokio", "rustix", "libc"]),
     row("io::uring", &[], &["tokio_uring", "io_uring"]),

@@ -70,6 +70,9 @@ pub enum ErrorKind {
     Protocol,
     /// A partial answer that does not fit what was asked (RFC 9110 14.4, 15.3.7).
     RangeMismatch,
+    /// The whole file where a part was asked for: the server stopped serving ranges (RFC 9110
+    /// 14.2 lets it), and the bytes cannot be used where they were wanted.
+    RangesIgnored,
     /// Size or validator differ between answers: these are parts of different files.
     Changed,
     /// The body ended before its promised length, or TLS ended without close_notify.
@@ -107,6 +110,7 @@ impl ErrorKind {
             | ErrorKind::Status(_)
             | ErrorKind::Protocol
             | ErrorKind::RangeMismatch
+            | ErrorKind::RangesIgnored
             | ErrorKind::Changed
             | ErrorKind::Truncated
             | ErrorKind::ContentEncoding
@@ -128,7 +132,7 @@ impl ErrorKind {
             ErrorKind::Tls | ErrorKind::Certificate => 7,
             ErrorKind::Status(_) => 8,
             ErrorKind::Protocol | ErrorKind::ContentEncoding => 9,
-            ErrorKind::RangeMismatch | ErrorKind::Changed => 10,
+            ErrorKind::RangeMismatch | ErrorKind::RangesIgnored | ErrorKind::Changed => 10,
             ErrorKind::Truncated => 11,
             ErrorKind::Redirect => 12,
             ErrorKind::ChecksumMismatch => 13,
@@ -161,6 +165,7 @@ impl ErrorKind {
             ErrorKind::Status(code) => status_advice(code),
             ErrorKind::Protocol => "check that the URL is served by an HTTP/1.1 server",
             ErrorKind::RangeMismatch => "try -c 1; the server or a cache answers ranges wrongly",
+            ErrorKind::RangesIgnored => "try -c 1; the server stopped serving ranges",
             ErrorKind::Changed => "start again; the file changed on the server meanwhile",
             ErrorKind::Truncated => "try again; the server or a proxy cut the body short",
             ErrorKind::ContentEncoding => "ask the server's operator to honour 'identity'",

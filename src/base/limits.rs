@@ -125,3 +125,13 @@ pub const HEDGE_BYTES_MAX: u64 = 32 * MIB;
 pub const DECISIONS_MAX: usize = 256;
 /// Longest wait a server may ask for with Retry-After: beyond it a person should decide.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
+
+// The journal.
+
+/// What is called so beside the part file says which of its bytes are durable.
+pub const JOURNAL_SUFFIX: &str = ".ringhaul";
+/// Time between two barriers: what a crash costs at most, beside the bytes below. A barrier is two
+/// syncs, 0.2 to 20 ms on the disks measured, beside the data path.
+pub const BARRIER_INTERVAL: Duration = Duration::from_secs(2);
+/// Bytes between two barriers.
+pub const BARRIER_BYTES: u64 = 512 * MIB;

@@ -71,6 +71,7 @@ mod tests {
             | ErrorKind::Status(_)
             | ErrorKind::Protocol
             | ErrorKind::RangeMismatch
+            | ErrorKind::RangesIgnored
             | ErrorKind::Changed
             | ErrorKind::Truncated
             | ErrorKind::ContentEncoding
@@ -100,6 +101,7 @@ mod tests {
             ErrorKind::Status(404),
             ErrorKind::Protocol,
             ErrorKind::RangeMismatch,
+            ErrorKind::RangesIgnored,
             ErrorKind::Changed,
             ErrorKind::Truncated,
             ErrorKind::ContentEncoding,

@@ -32,6 +32,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         checksum: args.checksum.clone(),
         connect_timeout: args.connect_timeout,
         stall_timeout: args.timeout,
+        ..Options::default()
     };
     options.validate()?;
     Ok(options)

@@ -3,6 +3,7 @@
 //! Owns the table of algorithms. Must not know files, threads, or where the bytes come from; the
 //! order in which they are hashed is the business of [`frontier`].
 
+pub mod crc;
 pub mod frontier;
 
 pub use frontier::{Frontier, Offer, Step};

@@ -57,6 +57,7 @@ impl Hashing {
         })?;
         self.checksum.verify(&hashed.digest)?;
         let digest = format!("{}:{}", self.checksum.algorithm, hashed.digest);
-        Ok(Verified { digest, read_back_bytes: hashed.read_back_bytes })
+        let against = "--checksum".to_owned();
+        Ok(Verified { digest, against, read_back_bytes: hashed.read_back_bytes })
     }
 }

@@ -176,6 +176,7 @@ impl Job {
         Progress {
             phase: told.phase,
             bytes_done,
+            resumed_bytes: 0,
             bytes_total: told.total_bytes,
             elapsed: now,
             rate_bytes_per_second: told.rate.bytes_per_second(now),

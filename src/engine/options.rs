@@ -2,7 +2,7 @@
 
 use crate::base::limits;
 use crate::base::{Error, ErrorKind, Result};
-pub use crate::digest::Checksum;
+pub use crate::digest::{Algorithm, Checksum};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +16,16 @@ pub enum DirectMode {
     On,
     /// Never.
     Off,
+}
+
+/// What happens when the file on the server is no longer the one that was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnChange {
+    /// Start over with the new one, and say so.
+    #[default]
+    Restart,
+    /// Fail; what was fetched of the old one stays.
+    Fail,
 }
 
 /// Settings of one download. `Options::default()` is what the command line does without options.
@@ -51,8 +61,26 @@ pub struct Options {
     pub allow_downgrade: bool,
     /// A file to write one JSON line per span and decision to; see the trace's documentation.
     pub trace: Option<PathBuf>,
-    /// Digest the file must have.
+    /// Digest the file must have; those the server offers are not looked at then.
     pub checksum: Option<Checksum>,
+    /// Where that digest was found, for messages; `None` if the caller named it itself.
+    pub checksum_source: Option<String>,
+    /// Verify against a digest that the server offers.
+    pub verify: bool,
+    /// Digests to compute and report besides.
+    pub digests: Vec<Algorithm>,
+    /// Go on with what an earlier run has left.
+    pub resume: bool,
+    /// Keep a journal, so that a later run can go on with what this one leaves.
+    pub journal: bool,
+    /// Time between two barriers: what a crash may cost.
+    pub journal_interval: Duration,
+    /// What happens when the file changes on the server.
+    pub on_change: OnChange,
+    /// Wait before the first retry that waits; doubles with each one after it.
+    pub retry_wait: Duration,
+    /// Time the whole download may take.
+    pub max_time: Option<Duration>,
     /// Time to establish one connection, TLS included.
     pub connect_timeout: Duration,
     /// Time without a byte before a connection counts as stalled.
@@ -77,6 +105,15 @@ impl Default for Options {
             allow_downgrade: false,
             trace: None,
             checksum: None,
+            checksum_source: None,
+            verify: true,
+            digests: Vec::new(),
+            resume: true,
+            journal: true,
+            journal_interval: limits::BARRIER_INTERVAL,
+            on_change: OnChange::Restart,
+            retry_wait: limits::RETRY_WAIT_MIN,
+            max_time: None,
             connect_timeout: limits::CONNECT_TIMEOUT,
             stall_timeout: limits::STALL_TIMEOUT,
         }

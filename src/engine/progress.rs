@@ -23,8 +23,11 @@ pub enum Phase {
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
-    /// Body bytes received so far and not lost to a failure.
+    /// Bytes of the file that are here: received and not lost to a failure, or left by an earlier
+    /// run.
     pub bytes_done: u64,
+    /// Those of them that an earlier run has left.
+    pub resumed_bytes: u64,
     /// Size of the file, once the server has said it.
     pub bytes_total: Option<u64>,
     /// Time since the transfer began.
@@ -75,6 +78,8 @@ pub struct Event {
 pub struct Verified {
     /// `sha256:HEX`, computed from the bytes and equal to what was expected.
     pub digest: String,
+    /// Where the expected digest came from: `--checksum`, a file's name, a header field.
+    pub against: String,
     /// Bytes that had left memory and were read back from the file for hashing.
     pub read_back_bytes: u64,
 }
@@ -86,6 +91,8 @@ pub struct Report {
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
+    /// Those of its bytes that an earlier run had left.
+    pub resumed_bytes: u64,
     /// From the call to the synced and renamed file.
     pub elapsed: Duration,
     /// Most connections that were open at once.
@@ -106,14 +113,16 @@ pub struct Report {
     pub retries: u32,
     /// What limited the transfer, in one line with the evidence; `None` for one stream.
     pub limiter: Option<String>,
-    /// The check of the digest, if one was asked for.
+    /// The check of the digest, if one was known.
     pub verified: Option<Verified>,
+    /// The digests asked for, as `sha256:HEX`.
+    pub digests: Vec<String>,
 }
 
 impl Report {
     /// Mean goodput in bytes per second.
     pub fn rate_bytes_per_second(&self) -> f64 {
-        self.bytes as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        (self.bytes - self.resumed_bytes) as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
     /// CPU seconds per GiB; `None` for files below 1 MiB, where start-up is all there is.
@@ -131,6 +140,7 @@ mod tests {
         let mut progress = Progress {
             phase: Phase::Downloading,
             bytes_done: 100,
+            resumed_bytes: 0,
             bytes_total: Some(300),
             elapsed: Duration::from_secs(1),
             rate_bytes_per_second: 100.0,

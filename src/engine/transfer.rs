@@ -216,6 +216,7 @@ impl Transfer {
         Report {
             path,
             bytes: ending.received.bytes,
+            resumed_bytes: 0,
             elapsed: self.job.now(),
             connections: self.job.counts.open_max(),
             connects: self.job.counts.established(),
@@ -227,6 +228,7 @@ impl Transfer {
             retries: self.job.retries(),
             limiter,
             verified,
+            digests: Vec::new(),
         }
     }
 }

@@ -27,7 +27,8 @@ pub fn class(kind: ErrorKind) -> Class {
         | ErrorKind::TimedOut
         | ErrorKind::Tls
         | ErrorKind::Protocol
-        | ErrorKind::RangeMismatch => Class::Later,
+        | ErrorKind::RangeMismatch
+        | ErrorKind::RangesIgnored => Class::Later,
         ErrorKind::Status(code) => status_class(code),
         ErrorKind::Usage
         | ErrorKind::TargetExists

@@ -55,6 +55,7 @@ mod tests {
         Progress {
             phase: Phase::Downloading,
             bytes_done,
+            resumed_bytes: 0,
             bytes_total,
             elapsed: Duration::from_secs(seconds),
             rate_bytes_per_second: 1000.0,

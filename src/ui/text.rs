@@ -150,6 +150,7 @@ mod tests {
         Progress {
             phase: Phase::Downloading,
             bytes_done: GIB,
+            resumed_bytes: 0,
             bytes_total: Some(2 * GIB),
             elapsed: Duration::from_millis(61_500),
             rate_bytes_per_second: 512.0 * MIB as f64,
@@ -161,6 +162,7 @@ mod tests {
         Report {
             path: "out/x.iso".into(),
             bytes: 2 * GIB,
+            resumed_bytes: 0,
             elapsed: Duration::from_secs(2),
             connections: 4,
             connects: 4,
@@ -172,6 +174,7 @@ mod tests {
             retries: 0,
             limiter: None,
             verified: None,
+            digests: Vec::new(),
         }
     }
 
@@ -204,7 +207,11 @@ mod tests {
             "out/x.iso: 2.00 GiB in 2.00 s, 1.00 GiB/s, 4 connections, 0.21 CPU s/GiB, direct, \
              registered"
         );
-        let verified = Verified { digest: "sha256:ab".into(), read_back_bytes: 0 };
+        let verified = Verified {
+            digest: "sha256:ab".into(),
+            against: "--checksum".into(),
+            read_back_bytes: 0,
+        };
         let poor = Report {
             bytes: 7,
             connections: 1,
