@@ -1,23 +1,16 @@
-//! What an answer means for the file, decided before one of its body bytes counts.
+//! What the first answer says about file and server, and what a status says that is no data.
 //!
-//! Owns the checks of RFC 9110 sections 14.4, 15.3.7 and 15.5.17. Must not know connections or
-//! retries: it judges one head.
+//! Owns discovery. Must not know connections or retries: it judges one head. Which parts belong
+//! together is `combine`'s.
 
 use super::auth::challenge;
 use super::body::content_length;
+use super::combine::{
+    check_identity, denied, out_of_range, part, precondition_failed, unsatisfied_total,
+};
 use super::head::{Head, quoted};
-use super::range::ContentRange;
 use super::validator::Validator;
 use crate::base::{Error, ErrorKind, Result, Span};
-
-/// What the first answer taught about the file, and every later one has to repeat.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// The file's bytes.
-    pub total: u64,
-    /// What identifies the version.
-    pub validator: Validator,
-}
 
 /// What the first answer says about file and server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +42,18 @@ pub enum Discovery {
     AskWhole,
 }
 
-/// Judges the first answer, asked for `asked`.
+/// Judges the first answer, asked for `asked`: from byte 0 on, or, where an earlier run has left a
+/// part of the file, from the first byte that is missing.
 ///
-/// Errors: a partial answer that is not where asked or invalid is [`ErrorKind::RangeMismatch`],
-/// a content coding [`ErrorKind::ContentEncoding`], every other status [`ErrorKind::Status`].
-/// Redirects are [`follow`](super::follow)'s and come first.
+/// Errors: a partial answer that is not where asked or invalid is [`ErrorKind::RangeMismatch`], a
+/// content coding [`ErrorKind::ContentEncoding`]; 412, and 416 for bytes that an earlier run knew
+/// of, are [`ErrorKind::Changed`]; every other status is [`ErrorKind::Status`]. Redirects are
+/// [`follow`](super::follow)'s and come first. Whether the validator is the one an earlier run
+/// saw, the caller compares: [`Validator::strong`].
 pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
     assert!(!asked.is_empty(), "a range names at least one byte");
     match head.status() {
-        206 => match partial(head, asked)? {
+        206 => match part(head, asked)? {
             (body, Some(total)) => {
                 Ok(Discovery::Ranged { total, body, validator: Validator::of(head)? })
             }
@@ -68,45 +64,21 @@ pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
             let (total, validator) = (content_length(head)?, Validator::of(head)?);
             Ok(Discovery::Whole { total, validator })
         }
-        416 => match unsatisfied_total(head) {
+        412 => Err(precondition_failed()),
+        416 if asked.start() == 0 => match unsatisfied_total(head) {
             Some(0) => Ok(Discovery::Empty { validator: Validator::of(head)? }),
             // A range from byte 0 on fits every file that has a byte (RFC 9110 section 14.1.2).
-            None if asked.start() == 0 => Ok(Discovery::AskWhole),
-            Some(_) | None => Err(status_error(head)),
+            None => Ok(Discovery::AskWhole),
+            Some(_) => Err(status_error(head)),
+        },
+        // RFC 9110 section 14.1.2: a range that starts inside the file is satisfiable, so a total
+        // beyond the start contradicts the status.
+        416 => match unsatisfied_total(head) {
+            Some(total) if total > asked.start() => Err(denied(asked)),
+            Some(_) | None => Err(out_of_range(asked)),
         },
         _ => Err(status_error(head)),
     }
-}
-
-/// Judges every later answer, asked for `asked` of the file `known`. Gives the span its body holds:
-/// it starts where asked and may end earlier, which RFC 9110 section 15.3.7 allows.
-///
-/// Errors: another size or validator, 412, and 416 for that reason are [`ErrorKind::Changed`]; an
-/// answer that does not fit the question is [`ErrorKind::RangeMismatch`]; a content coding is
-/// [`ErrorKind::ContentEncoding`]; every other status [`ErrorKind::Status`].
-pub fn check_partial(head: &Head, asked: Span, known: &Known) -> Result<Span> {
-    assert!(!asked.is_empty() && asked.end() <= known.total, "what is asked lies in the file");
-    match head.status() {
-        206 => {}
-        200 => return Err(whole_instead(head, asked, known)),
-        412 => return Err(changed("the file is another one by now (412)")),
-        416 if unsatisfied_total(head) != Some(known.total) => {
-            return Err(changed(format!("the file no longer has the bytes {asked} (416)")));
-        }
-        416 => return Err(mismatch(format!("the server denies the bytes {asked} it has (416)"))),
-        _ => return Err(status_error(head)),
-    }
-    let (body, total) = partial(head, asked)?;
-    match total {
-        Some(total) if total == known.total => {}
-        Some(total) => {
-            let before = known.total;
-            return Err(changed(format!("the file had {before} bytes and now has {total}")));
-        }
-        None => return Err(mismatch("the partial answer no longer names the file's size")),
-    }
-    check_validator(head, &known.validator)?;
-    Ok(body)
 }
 
 /// The error of an answer whose status is no data: status, reason phrase, and for 401 the scheme
@@ -124,97 +96,131 @@ pub fn status_error(head: &Head) -> Error {
     Error::new(ErrorKind::Status(code), text)
 }
 
-/// What every 206 has to be, first or not: one part, not coded, with a valid Content-Range that
-/// starts where asked, ends inside, and agrees with Content-Length.
-fn partial(head: &Head, asked: Span) -> Result<(Span, Option<u64>)> {
-    let kind = head.get("Content-Type").unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim_end();
-    if kind.eq_ignore_ascii_case("multipart/byteranges") {
-        // RFC 9110 section 15.3.7.2: not for a request of a single range.
-        return Err(mismatch("the server answered one range with a multipart body"));
-    }
-    check_identity(head)?;
-    let value = head.single("Content-Range")?;
-    let value = value.ok_or_else(|| mismatch("the partial answer has no Content-Range"))?;
-    let ContentRange::Satisfied { span, total } = ContentRange::parse(value)? else {
-        return Err(mismatch("the partial answer says that it holds no range"));
-    };
-    if span.start() != asked.start() || span.end() > asked.end() {
-        return Err(mismatch(format!("the bytes {asked} were asked for, {span} were sent")));
-    }
-    match content_length(head)? {
-        Some(bytes) if bytes != span.len() => Err(mismatch(format!(
-            "the answer has the bytes {span}, but its Content-Length is {bytes}"
-        ))),
-        Some(_) | None => Ok((span, total)),
-    }
-}
-
-/// RFC 9110 section 8.4: coded bytes are not the file's. `identity` (section 12.5.3) codes nothing.
-fn check_identity(head: &Head) -> Result<()> {
-    match head.list("Content-Encoding").find(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        None => Ok(()),
-        Some(coding) => {
-            let shown = quoted(coding);
-            let text = format!("the server sent the file with the content coding '{shown}'");
-            Err(Error::new(ErrorKind::ContentEncoding, text))
-        }
-    }
-}
-
-/// Parts may be combined only if they share the same strong validator (RFC 9110 section 15.3.7.3).
-///
-/// A 206 MUST repeat the ETag a 200 would have had (section 15.3.7), so one that lacks it comes
-/// from elsewhere and is refused. Last-Modified may rightly be missing (same section, after
-/// If-Range): then the equal total has to do.
-fn check_validator(head: &Head, known: &Validator) -> Result<()> {
-    let differs = |name: &str| changed(format!("the file's {name} is another one by now"));
-    match known {
-        Validator::StrongEtag(tag) => match head.single("ETag")? {
-            Some(found) if found == tag => Ok(()),
-            Some(_) => Err(differs("ETag")),
-            None => Err(mismatch("the partial answer lacks the ETag the first one had")),
-        },
-        Validator::LastModified(date) => match head.single("Last-Modified")? {
-            Some(found) if found != date => Err(differs("Last-Modified")),
-            Some(_) | None => Ok(()),
-        },
-        Validator::None => Ok(()),
-    }
-}
-
-/// A 200 where a part was asked for: the file changed, or the server has stopped serving ranges
-/// (RFC 9110 section 14.2 lets it).
-fn whole_instead(head: &Head, asked: Span, known: &Known) -> Error {
-    let judged = check_validator(head, &known.validator).and_then(|()| content_length(head));
-    match judged {
-        Err(error) if error.kind() == ErrorKind::Changed => error,
-        Ok(Some(total)) if total != known.total => {
-            let before = known.total;
-            changed(format!("the file had {before} bytes and now has {total}"))
-        }
-        Ok(_) | Err(_) => {
-            mismatch(format!("the bytes {asked} were asked for, the whole file was sent (200)"))
-        }
-    }
-}
-
-/// The total a 416 names (RFC 9110 section 15.5.17), if it names one. Nothing is combined with a
-/// 416, so an invalid field here is as good as none.
-fn unsatisfied_total(head: &Head) -> Option<u64> {
-    match head.get("Content-Range").map(ContentRange::parse) {
-        Some(Ok(ContentRange::Unsatisfied { total })) => Some(total),
-        Some(Ok(ContentRange::Satisfied { .. }) | Err(_)) | None => None,
-    }
-}
-
-fn mismatch(context: impl Into<String>) -> Error {
-    Error::new(ErrorKind::RangeMismatch, context)
-}
-
-fn changed(context: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Changed, context)
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::http::head::tests::head;
+    use crate::http::{HeadParse, parse};
+
+    type Fields = Vec<(&'static str, &'static str)>;
+
+    #[test]
+    fn discovery_table() {
+        let v1 = Validator::StrongEtag("\"v1\"".to_owned());
+        let weak = Validator::WeakEtag("W/\"v1\"".to_owned());
+        let first = Span::new(0, 100);
+        let cases: &[(u16, Fields, Discovery)] = &[
+            (
+                206,
+                vec![("Content-Range", "bytes 0-99/1000"), ("ETag", "\"v1\"")],
+                Discovery::Ranged { total: 1000, body: first, validator: v1.clone() },
+            ),
+            (
+                206,
+                vec![
+                    ("Content-Range", "bytes 0-9/10"),
+                    ("ETag", "W/\"v1\""),
+                    ("Content-Length", "10"),
+                ],
+                Discovery::Ranged { total: 10, body: Span::new(0, 10), validator: weak },
+            ),
+            (206, vec![("Content-Range", "bytes 0-99/*")], Discovery::AskWhole),
+            (
+                200,
+                vec![("Content-Length", "1000"), ("ETag", "\"v1\"")],
+                Discovery::Whole { total: Some(1000), validator: v1 },
+            ),
+            (
+                200,
+                vec![("Content-Length", "0")],
+                Discovery::Whole { total: Some(0), validator: Validator::None },
+            ),
+            (
+                200,
+                vec![("Transfer-Encoding", "chunked")],
+                Discovery::Whole { total: None, validator: Validator::None },
+            ),
+            (
+                416,
+                vec![("Content-Range", "bytes */0"), ("Content-Length", "197")],
+                Discovery::Empty { validator: Validator::None },
+            ),
+            (416, vec![], Discovery::AskWhole),
+            (416, vec![("Content-Range", "bytes */*")], Discovery::AskWhole),
+        ];
+        for (status, fields, expected) in cases {
+            let found = discover(&head(*status, fields), first).unwrap();
+            assert_eq!(found, *expected, "{status} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_discovered_is_an_error() {
+        use ErrorKind::{Changed, ContentEncoding, RangeMismatch, Status};
+        let cases: &[(u16, u64, Fields, ErrorKind)] = &[
+            (206, 0, vec![], RangeMismatch),
+            (206, 0, vec![("Content-Range", "bytes 1-99/1000")], RangeMismatch),
+            (206, 0, vec![("Content-Range", "bytes 0-100/1000")], RangeMismatch),
+            (206, 0, vec![("Content-Range", "bytes */1000")], RangeMismatch),
+            (206, 0, vec![("Content-Type", "multipart/byteranges")], RangeMismatch),
+            (
+                206,
+                0,
+                vec![("Content-Range", "bytes 0-9/10"), ("Content-Encoding", "br")],
+                ContentEncoding,
+            ),
+            (200, 0, vec![("Content-Encoding", "gzip")], ContentEncoding),
+            (416, 0, vec![("Content-Range", "bytes */1000")], Status(416)),
+            (401, 0, vec![], Status(401)),
+            (412, 0, vec![], Changed),
+            (204, 0, vec![], Status(204)),
+        ];
+        for (status, start, fields, kind) in cases {
+            let error = discover(&head(*status, fields), Span::new(*start, 100)).unwrap_err();
+            assert_eq!(error.kind(), *kind, "{status} {fields:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_resumed_file_asks_for_its_first_missing_bytes_rfc_9110_sections_14_1_2_and_15_5_17() {
+        use ErrorKind::{Changed, RangeMismatch, Status};
+        let asked = Span::new(4096, 8192);
+        let tag = ("ETag", "\"v1\"");
+        let v1 = Validator::StrongEtag(tag.1.to_owned());
+        let found = |status, fields: &[_]| discover(&head(status, fields), asked);
+
+        let ranged = found(206, &[tag, ("Content-Range", "bytes 4096-8191/9000")]);
+        let expected = Discovery::Ranged { total: 9000, body: asked, validator: v1.clone() };
+        assert_eq!(ranged.unwrap(), expected);
+        let whole = found(200, &[tag, ("Content-Length", "9000")]);
+        assert_eq!(whole.unwrap(), Discovery::Whole { total: Some(9000), validator: v1 });
+
+        let cases: &[(u16, Fields, ErrorKind)] = &[
+            (206, vec![("Content-Range", "bytes 0-4095/9000")], RangeMismatch),
+            (206, vec![("Content-Range", "bytes 4096-8192/9000")], RangeMismatch),
+            (412, vec![], Changed),
+            (416, vec![], Changed),
+            (416, vec![("Content-Range", "bytes */0")], Changed),
+            (416, vec![("Content-Range", "bytes */4096")], Changed),
+            (416, vec![("Content-Range", "bytes */4097")], RangeMismatch),
+            (404, vec![], Status(404)),
+        ];
+        for (status, fields, kind) in cases {
+            let error = found(*status, fields).unwrap_err();
+            assert_eq!(error.kind(), *kind, "{status} {fields:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn status_errors_name_status_reason_and_scheme() {
+        let bytes = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\"\r\n\r\n";
+        let HeadParse::Complete { head: unauthorized, .. } = parse(bytes).unwrap() else {
+            panic!("partial")
+        };
+        let text = status_error(&unauthorized).to_string();
+        assert!(text.starts_with(
+            "the server answered 401 Unauthorized, asking for Digest authentication (server side)"
+        ));
+        assert!(status_error(&head(404, &[])).to_string().starts_with("the server answered 404 ("));
+    }
+}

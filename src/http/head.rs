@@ -1,7 +1,7 @@
 //! Response heads: status line and fields (RFC 9112 sections 4 and 5), parsed once and owned.
 //!
-//! Owns syntax and bounds. Must not know what the fields mean: framing is `body`'s, ranges are
-//! `answer`'s.
+//! Owns syntax and bounds. Must not know what the fields mean: framing is `body`'s, parts are
+//! `combine`'s.
 
 use crate::base::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 use crate::base::{Error, ErrorKind, Result};

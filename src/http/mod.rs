@@ -12,6 +12,7 @@
 //! 3. Judge the head before one body byte counts: [`follow`] for redirects, [`discover`] for the
 //!    first answer, [`check_partial`] for every later one. Then promise the exchange the length
 //!    that was found with [`Exchange::expect_body`].
+//!    What digests the head offers, [`whole_file_digests`] and [`content_digests`] say.
 //! 4. Bring the body in as `want` says: [`Want::Direct`] bytes straight into place and counted with
 //!    [`Exchange::on_direct`], [`Want::Framed`] bytes through [`Exchange::on_framed`]. The bytes
 //!    behind the head come first.
@@ -24,8 +25,11 @@
 
 mod answer;
 mod auth;
+mod base64;
 mod body;
+mod combine;
 mod date;
+mod digest_fields;
 mod exchange;
 mod head;
 mod push_back;
@@ -34,13 +38,17 @@ mod redirect;
 mod request;
 mod validator;
 
-pub use answer::{Discovery, Known, check_partial, discover, status_error};
+pub use answer::{Discovery, discover, status_error};
 pub use auth::challenge;
 pub use body::{ChunkedDecoder, Framing, Step};
+pub use combine::{Known, check_partial};
+pub use digest_fields::{
+    Offered, Offers, content_digests, contradiction, want_digests, whole_file_digests,
+};
 pub use exchange::{Exchange, Want};
 pub use head::{Head, HeadParse, parse};
 pub use push_back::retry_after;
 pub use range::ContentRange;
-pub use redirect::{Next, Rules, follow, sensitive};
+pub use redirect::{Next, Rules, follow, may_have_expired, sensitive};
 pub use request::{Request, parse_header_argument};
 pub use validator::Validator;

@@ -60,6 +60,15 @@ pub fn sensitive(name: &str) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Whether a refusal may come from the age of the URL alone, so that one which was found through a
+/// redirect is worth finding again.
+///
+/// Signed URLs of object stores and CDNs answer 401, 403 or 410 once their time is over. 404 is not
+/// among them: it speaks of the file, and finding the URL again would only hide that it is gone.
+pub fn may_have_expired(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Status(401 | 403 | 410))
+}
+
 /// The URL rebuilt from what goes on the wire, so that nothing else can be left in it.
 fn bare(url: &Url) -> Result<Url> {
     Url::parse(&format!("{}{}", url.origin(), url.request_target()))
@@ -150,5 +159,20 @@ mod tests {
     fn fields_that_stay_with_their_origin() {
         assert!(sensitive("authorization") && sensitive("COOKIE"));
         assert!(sensitive("Proxy-Authorization") && !sensitive("User-Agent"));
+    }
+    #[test]
+    fn only_refusals_that_age_brings_point_to_an_expired_url() {
+        for (status, expired) in [
+            (401, true),
+            (403, true),
+            (410, true),
+            (400, false),
+            (404, false),
+            (407, false),
+            (503, false),
+        ] {
+            assert_eq!(may_have_expired(ErrorKind::Status(status)), expired, "{status}");
+        }
+        assert!(!may_have_expired(ErrorKind::Changed) && !may_have_expired(ErrorKind::Connect));
     }
 }

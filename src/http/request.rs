@@ -68,17 +68,18 @@ impl Request {
     pub fn if_match(mut self, validator: &Validator) -> Self {
         self.if_match = match validator {
             Validator::StrongEtag(tag) => Some(tag.clone()),
-            Validator::LastModified(_) | Validator::None => None,
+            Validator::LastModified(_) | Validator::WeakEtag(_) | Validator::None => None,
         };
         self
     }
 
     /// Asks for the whole file instead of the range if it is another one by now. Sent only beside a
-    /// range, as RFC 9110 section 13.1.5 demands; [`Validator::None`] changes nothing.
+    /// range, as RFC 9110 section 13.1.5 demands; a weak validator MUST NOT be sent (same section)
+    /// and changes nothing, as does [`Validator::None`].
     pub fn if_range(mut self, validator: &Validator) -> Self {
         self.if_range = match validator {
             Validator::StrongEtag(text) | Validator::LastModified(text) => Some(text.clone()),
-            Validator::None => None,
+            Validator::WeakEtag(_) | Validator::None => None,
         };
         self
     }
@@ -247,11 +248,14 @@ mod tests {
         let date = Validator::LastModified("Sun, 06 Nov 1994 08:49:37 GMT".to_owned());
         let with = |v: &Validator| text(&get("http://h/").range(Span::new(0, 1)).if_match(v));
         assert_eq!(values(&with(&tag), "If-Match"), ["\"x\""]);
+        let weak = Validator::WeakEtag("W/\"x\"".to_owned());
         assert!(values(&with(&date), "If-Match").is_empty());
+        assert!(values(&with(&weak), "If-Match").is_empty());
         assert!(values(&with(&Validator::None), "If-Match").is_empty());
         let with = |v: &Validator| text(&get("http://h/").range(Span::new(0, 1)).if_range(v));
         assert_eq!(values(&with(&tag), "If-Range"), ["\"x\""]);
         assert_eq!(values(&with(&date), "If-Range"), ["Sun, 06 Nov 1994 08:49:37 GMT"]);
+        assert!(values(&with(&weak), "If-Range").is_empty());
         assert!(values(&with(&Validator::None), "If-Range").is_empty());
         let whole = text(&get("http://h/").if_range(&tag));
         assert!(values(&whole, "If-Range").is_empty(), "no If-Range without Range");

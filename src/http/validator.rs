@@ -1,6 +1,7 @@
 //! Validators: what ties several answers to one and the same file (RFC 9110 section 8.8).
 //!
-//! Owns what counts as strong. Must not know what happens when a validator differs.
+//! Owns what counts as strong. Must not know what happens when a validator differs: that is
+//! `combine`'s.
 
 use super::date::imf_fixdate;
 use super::head::Head;
@@ -13,6 +14,9 @@ pub enum Validator {
     StrongEtag(String),
     /// A modification date that counts as strong, as sent (section 8.8.2.2).
     LastModified(String),
+    /// A weak entity tag as sent, `W/` and all. Different ones tell versions apart; equal ones
+    /// prove nothing (section 8.8.1), as a weak tag may stay when the bytes change.
+    WeakEtag(String),
     /// Nothing that could prove two answers to be parts of one file.
     None,
 }
@@ -20,15 +24,15 @@ pub enum Validator {
 impl Validator {
     /// The validator of an answer.
     ///
-    /// A weak entity tag is none, and it keeps the date out as well: a date may stand in only
-    /// where there is no entity tag (RFC 9110 section 13.1.5). A tag that breaks the grammar, such
-    /// as one without quotes, is no entity tag. Several different ones are
+    /// A weak entity tag keeps the date out, too: a date may stand in only where there is no entity
+    /// tag (RFC 9110 section 13.1.5). A tag that breaks the grammar, such as one without quotes, is
+    /// no entity tag. Several different ones are
     /// [`Protocol`](crate::base::ErrorKind::Protocol).
     pub fn of(head: &Head) -> Result<Self> {
         match head.single("ETag")? {
             Some(tag) if is_opaque_tag(tag) => return Ok(Validator::StrongEtag(tag.to_owned())),
             Some(tag) if tag.strip_prefix("W/").is_some_and(is_opaque_tag) => {
-                return Ok(Validator::None);
+                return Ok(Validator::WeakEtag(tag.to_owned()));
             }
             Some(_) | None => {}
         }
@@ -37,6 +41,17 @@ impl Validator {
                 Ok(Validator::LastModified(date.to_owned()))
             }
             Some(_) | None => Ok(Validator::None),
+        }
+    }
+
+    /// One line of text that is equal for two answers exactly if their strong validators are, so
+    /// that a later run can tell the same version (RFC 9110 section 8.8.3.2): `etag "abc"` or
+    /// `modified Sun, 06 Nov 1994 08:49:37 GMT`. `None` if nothing proves a version.
+    pub fn strong(&self) -> Option<String> {
+        match self {
+            Validator::StrongEtag(tag) => Some(format!("etag {tag}")),
+            Validator::LastModified(date) => Some(format!("modified {date}")),
+            Validator::WeakEtag(_) | Validator::None => None,
         }
     }
 }
@@ -77,7 +92,11 @@ mod tests {
         for tag in ["\"xyzzy\"", "\"\"", "\"a,b;c'd\\\""] {
             assert_eq!(of(&[("ETag", tag)]), Validator::StrongEtag(tag.to_owned()));
         }
-        for tag in ["W/\"xyzzy\"", "xyzzy", "\"", "\"a\"b\"", "\"a b\"", "\"ä\"", "w/\"x\"", ""] {
+        for tag in ["W/\"xyzzy\"", "W/\"\""] {
+            assert_eq!(of(&[("ETag", tag)]), Validator::WeakEtag(tag.to_owned()));
+        }
+        for tag in ["W/xyzzy", "W/\"", "xyzzy", "\"", "\"a\"b\"", "\"a b\"", "\"ä\"", "w/\"x\"", ""]
+        {
             assert_eq!(of(&[("ETag", tag)]), Validator::None, "{tag}");
         }
     }
@@ -100,8 +119,20 @@ mod tests {
             of(&[("ETag", tag), ("Last-Modified", OLD), ("Date", "Sun, 06 Nov 2022 08:49:37 GMT")])
         };
         assert_eq!(with_tag("\"a\""), Validator::StrongEtag("\"a\"".to_owned()));
-        assert_eq!(with_tag("W/\"a\""), Validator::None);
+        assert_eq!(with_tag("W/\"a\""), Validator::WeakEtag("W/\"a\"".to_owned()));
         assert_eq!(with_tag("no-quotes"), Validator::LastModified(OLD.to_owned()));
+    }
+
+    #[test]
+    fn texts_are_equal_only_for_equal_strong_validators_rfc_9110_section_8_8_3_2() {
+        let old = [("Last-Modified", OLD), ("Date", "Sun, 06 Nov 2022 08:49:37 GMT")];
+        assert_eq!(of(&[("ETag", "\"a\"")]).strong().as_deref(), Some("etag \"a\""));
+        assert_eq!(of(&old).strong(), Some(format!("modified {OLD}")));
+        assert_eq!(of(&[("ETag", "W/\"a\"")]).strong(), None);
+        assert_eq!(of(&[]).strong(), None);
+        // A tag that looks like a date is still a tag.
+        let tag = Validator::StrongEtag(OLD.to_owned());
+        assert_ne!(tag.strong(), Validator::LastModified(OLD.to_owned()).strong());
     }
 
     #[test]
