@@ -3,7 +3,7 @@
 
 use super::ConnectionId;
 use super::meter::Meter;
-use super::retry;
+use super::retry::{self, Terms};
 use crate::base::ErrorKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,6 +45,15 @@ pub(super) struct Member {
     /// budget of one span after the other.
     pub(super) setback: Option<Setback>,
     replaced_at: Option<Duration>,
+    forgiven: Forgiven,
+}
+
+/// Failures of one connection that no span was charged with, while no byte of the file came.
+#[derive(Debug, Clone, Copy, Default)]
+struct Forgiven {
+    failures: u32,
+    /// Bytes of the file that were written at the last one.
+    written_bytes: u64,
 }
 
 /// A connection's own failures, beside those of the spans it tried.
@@ -142,10 +151,26 @@ impl Crew {
 
 impl Member {
     /// Pauses like a span that failed, but by its own count, and at least for `wait_min`.
-    pub(super) fn set_back(&mut self, now: Duration, kind: ErrorKind, wait_min: Duration) {
+    pub(super) fn set_back(
+        &mut self,
+        now: Duration,
+        kind: ErrorKind,
+        terms: Terms,
+        wait_min: Duration,
+    ) {
         let failures = self.setback.map_or(0, |setback| setback.failures).saturating_add(1);
-        let wait = retry::wait_after(kind, failures).unwrap_or_default().max(wait_min);
+        let wait = retry::wait_after(kind, failures, terms).unwrap_or_default().max(wait_min);
         self.setback = Some(Setback { failures, ready_at: now.saturating_add(wait) });
+    }
+
+    /// Whether a failure that its span is not to blame for may go uncounted: as many in a row as
+    /// are retried, and one more, unless the file has grown in between. Otherwise connections that
+    /// are refused or replaced because of each other could go on for ever.
+    pub(super) fn forgive(&mut self, written_bytes: u64, retries: u32) -> bool {
+        let has_grown = self.forgiven.written_bytes != written_bytes;
+        let earlier = if has_grown { 0 } else { self.forgiven.failures };
+        self.forgiven = Forgiven { failures: earlier.saturating_add(1), written_bytes };
+        earlier <= retries
     }
 
     /// The connection is gone.

@@ -2,7 +2,8 @@
 //!
 //! States of a byte:
 //! * unassigned: a *hole* (came back from a connection), ready or resting until a time; or in the
-//!   *tail*, which nobody was ever given. The tail is one number, so that a file of a pebibyte
+//!   *tail*, which nobody was ever given; gaps that an earlier run has left below its last byte
+//!   are holes. The tail is one number, so that a file of a pebibyte
 //!   costs as little as a small one.
 //! * leased: one connection fetches it, now or as its next span (*ahead*). A second connection may
 //!   have a *shadow* of a lease: it fetches the same bytes without owning them.
@@ -15,6 +16,11 @@ use super::ConnectionId;
 use crate::base::span::{Span, SpanSet};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+mod audit;
+
+#[cfg(test)]
+pub(super) use audit::Owner;
 
 /// The partition of one file.
 #[derive(Debug)]
@@ -129,10 +135,11 @@ impl Lease {
 }
 
 impl Ledger {
-    /// All of the file unassigned.
-    pub(super) fn new(total_bytes: u64, align_bytes: u64) -> Self {
+    /// `written` is at its place, and all else of the file unassigned: each gap a hole that is
+    /// ready, what lies behind the last written byte the tail.
+    pub(super) fn new(total_bytes: u64, align_bytes: u64, written: &SpanSet) -> Self {
         assert!(align_bytes > 0, "alignment is at least 1");
-        Self {
+        let mut ledger = Self {
             total_bytes,
             align_bytes,
             tail: 0,
@@ -142,8 +149,19 @@ impl Ledger {
             leases: BTreeMap::new(),
             aheads: BTreeMap::new(),
             shadows: BTreeMap::new(),
-            written: SpanSet::new(),
+            written: written.clone(),
+        };
+        for span in written.iter() {
+            assert!(span.end() <= total_bytes, "{span} is not of this file");
+            assert!(ledger.is_aligned(span), "{span} is not aligned to {align_bytes}");
+            let gap = Span::new(ledger.tail, span.start());
+            if !gap.is_empty() {
+                ledger.hole_bytes += gap.len();
+                ledger.ready.insert(gap.start(), Hole { end: gap.end(), failures: 0 });
+            }
+            ledger.tail = span.end();
         }
+        ledger
     }
 
     pub(super) fn written_bytes(&self) -> u64 {
@@ -213,12 +231,22 @@ impl Ledger {
         self.resting.first_key_value().map(|(&(at, _), _)| at)
     }
 
-    /// Leases the start of the tail as `span`, which the connection has asked for already.
+    /// Leases `span`, which the connection has asked for already: the start of a ready hole or of
+    /// the tail.
     pub(super) fn adopt(&mut self, connection: ConnectionId, span: Span) {
-        assert_eq!(span.start(), self.tail, "an adopted span starts where nothing was handed out");
         assert!(!span.is_empty() && span.end() <= self.total_bytes, "{span} is not of this file");
-        self.tail = span.end();
-        self.grant(connection, Slot::Now, span, 0);
+        if span.start() == self.tail {
+            self.tail = span.end();
+            return self.grant(connection, Slot::Now, span, 0);
+        }
+        let hole = self.ready.remove(&span.start());
+        let hole = hole.expect("an adopted span starts where unassigned bytes do");
+        assert!(span.end() <= hole.end, "{span} does not end within its hole, at {}", hole.end);
+        if span.end() < hole.end {
+            self.ready.insert(span.end(), hole);
+        }
+        self.hole_bytes -= span.len();
+        self.grant(connection, Slot::Now, span, hole.failures);
     }
 
     /// Holes whose time has come become ready; each one moves once, so this is amortised.
@@ -401,42 +429,6 @@ impl Ledger {
         taken
     }
 
-    /// Panics unless every byte is exactly one of written, leased or unassigned. Looks at
-    /// everything, so it is for tests and for the end of a transfer.
-    pub(super) fn invariants(&self) {
-        let holes = || {
-            let ready = self.ready.iter().map(|(&start, hole)| Span::new(start, hole.end));
-            let resting = self.resting.iter().map(|(&(_, start), hole)| (start, hole.end));
-            ready.chain(resting.map(|(start, end)| Span::new(start, end)))
-        };
-        let tail = Span::new(self.tail, self.total_bytes);
-        let mut owned = SpanSet::new();
-        for unwritten in holes().chain([tail]) {
-            let gap = self.written.first_gap(unwritten).unwrap_or(unwritten);
-            assert_eq!(gap, unwritten, "written bytes are not handed out");
-            assert_eq!(owned.insert(unwritten), unwritten.len(), "{unwritten} is owned twice");
-        }
-        assert!(holes().all(|hole| !hole.is_empty() && self.is_aligned(hole)), "holes align");
-        assert_eq!(holes().map(Span::len).sum::<u64>(), self.hole_bytes, "hole bytes add up");
-        for lease in self.leases.values().chain(self.aheads.values()) {
-            assert_eq!(owned.insert(lease.span), lease.span.len(), "{lease:?} is owned twice");
-            assert!(self.is_aligned(lease.span), "{lease:?} is not aligned");
-            assert!(lease.span.start() <= lease.claimed_to && lease.claimed_to <= lease.span.end());
-        }
-        for (hedger, shadow) in &self.shadows {
-            assert!(!self.leases.contains_key(hedger), "{hedger} holds two spans");
-            let victim = shadow.victim.map(|victim| &self.leases[&victim]);
-            assert!(victim.is_none_or(|lease| lease.is_hedged && lease.span.covers(shadow.span)));
-            assert!(victim.is_some() || self.written.covers(shadow.span), "an orphan with gaps");
-        }
-        for written in self.written.iter() {
-            owned.insert(written);
-        }
-        let all = Span::new(0, self.total_bytes);
-        assert_eq!(owned.first_gap(all), None, "a byte is lost");
-        assert_eq!(owned.covered(), self.total_bytes, "a byte lies outside of the file");
-    }
-
     fn grant(&mut self, connection: ConnectionId, slot: Slot, span: Span, failures: u32) {
         assert!(self.is_aligned(span), "{span} is not aligned to {}", self.align_bytes);
         let lease = Lease {
@@ -475,27 +467,6 @@ impl Ledger {
     }
 }
 
-/// What a byte is, for comparison with a model.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    Unassigned,
-    Leased(ConnectionId),
-    Written,
-}
-
-#[cfg(test)]
-impl Ledger {
-    pub(super) fn owner(&self, offset: u64) -> Owner {
-        if self.written.span_at(offset).is_some() {
-            return Owner::Written;
-        }
-        let mut leases = self.leases.iter().chain(&self.aheads);
-        let lease = leases.find(|(_, lease)| lease.span.contains(offset));
-        lease.map_or(Owner::Unassigned, |(&connection, _)| Owner::Leased(connection))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -513,7 +484,7 @@ mod tests {
     }
 
     fn leased(total_bytes: u64, bytes: u64) -> Ledger {
-        let mut ledger = Ledger::new(total_bytes, 4);
+        let mut ledger = Ledger::new(total_bytes, 4, &SpanSet::new());
         assert_eq!(lowest(&mut ledger, NOW, A, bytes), Some(Span::new(0, bytes)));
         ledger
     }
@@ -547,6 +518,57 @@ mod tests {
         assert_eq!((ledger.written_bytes(), ledger.remaining_bytes()), (30, 0));
         assert_eq!(lowest(&mut ledger, NOW, A, 100), None);
         ledger.invariants();
+    }
+
+    fn resumed(total_bytes: u64, written: &[(u64, u64)]) -> Ledger {
+        let mut set = SpanSet::new();
+        written.iter().for_each(|&(start, end)| _ = set.insert(Span::new(start, end)));
+        let ledger = Ledger::new(total_bytes, 4, &set);
+        ledger.invariants();
+        ledger
+    }
+
+    #[test]
+    fn a_resumed_file_has_its_gaps_as_holes() {
+        let mut ledger = resumed(50, &[(4, 8), (16, 24), (24, 28), (32, 36)]);
+        assert_eq!((ledger.written_bytes(), ledger.unassigned_bytes()), (20, 30));
+        assert_eq!(ledger.pieces(100), 4);
+        for (start, end) in [(0, 4), (8, 16), (28, 32), (36, 50)] {
+            assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(Span::new(start, end)));
+            ledger.write(A, Span::new(start, end));
+            ledger.finish(A);
+        }
+        assert_eq!(ledger.remaining_bytes(), 0);
+        ledger.invariants();
+        assert_eq!(lowest(&mut resumed(50, &[(0, 50)]), NOW, A, 100), None);
+        assert_eq!(resumed(50, &[(0, 16), (20, 50)]).pieces(100), 1);
+    }
+
+    #[test]
+    fn the_start_of_any_gap_can_be_adopted() {
+        let mut ledger = resumed(50, &[(0, 8), (24, 32)]);
+        ledger.adopt(A, Span::new(8, 16));
+        ledger.adopt(B, Span::new(32, 36));
+        ledger.invariants();
+        ledger.write(A, Span::new(8, 16));
+        ledger.finish(A);
+        assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(Span::new(16, 24)));
+        ledger.write(B, Span::new(32, 36));
+        ledger.finish(B);
+        assert_eq!(lowest(&mut ledger, NOW, B, 100), Some(Span::new(36, 50)));
+        ledger.invariants();
+    }
+
+    #[test]
+    #[should_panic(expected = "does not end within its hole")]
+    fn adopting_written_bytes_is_our_bug() {
+        resumed(50, &[(8, 16)]).adopt(A, Span::new(0, 12));
+    }
+
+    #[test]
+    #[should_panic(expected = "is not aligned")]
+    fn resuming_with_torn_units_is_our_bug() {
+        resumed(50, &[(0, 6)]);
     }
 
     #[test]
@@ -619,7 +641,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_open_spans_of_a_pebibyte() {
-        let mut ledger = Ledger::new(1 << 50, 4096);
+        let mut ledger = Ledger::new(1 << 50, 4096, &SpanSet::new());
         let connections = || (0..10_000).map(ConnectionId);
         for connection in connections() {
             lowest(&mut ledger, NOW, connection, MIB);

@@ -22,7 +22,7 @@ const SHARED_DROP: f64 = 0.75;
 pub struct Totals {
     /// From the first request to the last byte.
     pub elapsed: Duration,
-    /// Body bytes received.
+    /// Body bytes received in that time, so none of an earlier run.
     pub bytes: u64,
     /// Share of the time the busiest engine thread was on a processor, 0 to 1.
     pub cpu_busy: f64,

@@ -35,6 +35,10 @@
 //! victim keeps its lease and goes on; the hedger delivers a shadow of it. [`Transfer::on_written`]
 //! says how many bytes were new. Once all is there, the slower side gets [`Action::Abort`].
 //!
+//! A transfer may start in the middle: [`Transfer::resume`] knows what an earlier one has left. Its
+//! source may move: a worker that meets an expired URL keeps its span, and when the engine has
+//! found the new one it says [`Transfer::on_new_addresses`].
+//!
 //! The tick, [`Transfer::on_tick`] every 50 to 100 ms, measures and answers with [`Action`]s. They
 //! may cross with the worker's own reports; each is a wish that a report made meanwhile outdates.
 //!
@@ -42,8 +46,8 @@
 //!
 //! * [`Next::WaitUntil`]: at that time, or earlier on one of the events below.
 //! * [`Next::Wait`]: after any `on_failed` or `on_ahead_refused`, after an `on_steal` of another
-//!   worker, when [`Transfer::is_complete`] has become true, and on every tick, after the workers'
-//!   positions went to [`Transfer::on_progress`].
+//!   worker, when [`Transfer::is_complete`] has become true, and on every tick, after the
+//!   workers' positions went to [`Transfer::on_progress`].
 //! * [`Next::Done`], [`Next::Failed`]: never; the answer stays.
 //! * [`Next::Retire`]: the worker ends; its id may be started again when more are wanted.
 //! * [`Transfer::connections_wanted`]: on the same occasions.
@@ -93,7 +97,7 @@ pub enum RequestSize {
     /// By measured goodput and time to first byte, and less towards the end.
     Auto,
     /// So many bytes, at least 1, rounded up to the alignment; with a fixed connection count never
-    /// more than an equal share of the file.
+    /// more than an equal share of what is missing.
     Fixed(u64),
 }
 
@@ -118,6 +122,10 @@ pub struct Settings {
     pub fanout: Fanout,
     /// Consecutive failures of one stretch that are forgiven while no byte of it gets written.
     pub retries: u32,
+    /// First wait before a retry; doubles with each one after it.
+    pub retry_wait: Duration,
+    /// Seeds the jitter of waits: one seed and one history make one outcome.
+    pub jitter_seed: u64,
     /// Bytes of one write, a multiple of `align_bytes`: what large spans round to.
     pub block_bytes: u64,
     /// Every span starts at a multiple of this, at least 1, and ends at one or at the file's end.
@@ -139,6 +147,8 @@ impl Default for Settings {
             request: RequestSize::Auto,
             fanout: Fanout::Auto { max: limits::CONNECTIONS_AUTO_MAX },
             retries: limits::RETRIES_DEFAULT,
+            retry_wait: limits::RETRY_WAIT_MIN,
+            jitter_seed: 0,
             block_bytes: limits::BLOCK_BYTES as u64,
             align_bytes: limits::SPAN_ALIGN_BYTES,
             request_ahead: true,

@@ -72,16 +72,16 @@ pub(super) struct View {
 }
 
 impl Sizing {
-    /// A fixed size is never more than an equal share of the file in whole blocks: a file smaller
-    /// than connections x chunk is still spread over all connections.
-    pub(super) fn new(total_bytes: u64, settings: &Settings) -> Self {
+    /// A fixed size is never more than an equal share of what is to be fetched, in whole blocks:
+    /// less than connections x chunk is still spread over all connections.
+    pub(super) fn new(missing_bytes: u64, settings: &Settings) -> Self {
         let fixed_bytes = match (settings.request, settings.fanout) {
             (RequestSize::Auto, _) => None,
             (RequestSize::Fixed(bytes), Fanout::Auto { .. }) => {
                 Some(align_up(bytes, settings.align_bytes))
             }
             (RequestSize::Fixed(bytes), Fanout::Fixed(connections)) => {
-                let share_bytes = total_bytes.div_ceil(u64::from(connections)).max(1);
+                let share_bytes = missing_bytes.div_ceil(u64::from(connections)).max(1);
                 let share_bytes = align_up(share_bytes, settings.block_bytes);
                 Some(align_up(bytes, settings.align_bytes).min(share_bytes))
             }
@@ -173,10 +173,10 @@ mod tests {
 
     const MS_50: Duration = Duration::from_millis(50);
 
-    fn fixed(total_bytes: u64, chunk_bytes: u64, connections: u32) -> u64 {
+    fn fixed(missing_bytes: u64, chunk_bytes: u64, connections: u32) -> u64 {
         let (request, fanout) = (RequestSize::Fixed(chunk_bytes), Fanout::Fixed(connections));
         let settings = Settings { request, fanout, ..Settings::default() };
-        Sizing::new(total_bytes, &settings).request_bytes(&view())
+        Sizing::new(missing_bytes, &settings).request_bytes(&view())
     }
 
     /// 25 MB/s of 200, 50 ms away, on a connection that asked for 64 MiB last; 100 GiB are left.

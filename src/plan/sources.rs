@@ -23,6 +23,8 @@ pub(super) struct Sources {
     /// Where each connection is, and whom it was told to try first.
     at: BTreeMap<ConnectionId, u32>,
     tried: BTreeMap<ConnectionId, u32>,
+    /// Where a connection met a failure that sends it elsewhere.
+    avoided: BTreeMap<ConnectionId, u32>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,14 +43,17 @@ impl Sources {
     pub(super) fn new(addresses: u32) -> Self {
         assert!(addresses > 0, "a source has an address");
         let addresses = vec![Address::default(); addresses as usize];
-        Self { addresses, at: BTreeMap::new(), tried: BTreeMap::new() }
+        let (at, tried, avoided) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { addresses, at, tried, avoided }
     }
 
-    /// Addresses to race, best first. Resting ones come last, in the order they will wake, so that
-    /// a source whose addresses are all bad is still tried.
+    /// Addresses to race, best first; behind them the one the connection has reason to avoid, this
+    /// once. Resting ones come last, in the order they will wake, so that a source whose addresses
+    /// are all bad is still tried.
     pub(super) fn order(&mut self, now: Duration, connection: ConnectionId) -> Vec<u32> {
         self.leave(connection);
         self.tried.remove(&connection);
+        let avoided = self.avoided.remove(&connection);
         let mut order: Vec<u32> = (0..).take(self.addresses.len()).collect();
         let best = self.best_goodput();
         order.sort_by(|&a, &b| {
@@ -56,7 +61,9 @@ impl Sources {
             let tries = |id: u32| self.tried.values().filter(|&&tried| tried == id).count() as f64;
             let load = |id: u32| self.addresses[id as usize].load(best, tries(id));
             let resting = |id: u32| self.addresses[id as usize].resting_until.max(now);
-            resting(a).cmp(&resting(b)).then(load(a).total_cmp(&load(b)))
+            let is_avoided = |id: u32| avoided == Some(id);
+            let by_rest = resting(a).cmp(&resting(b)).then(is_avoided(a).cmp(&is_avoided(b)));
+            by_rest.then(load(a).total_cmp(&load(b)))
         });
         self.tried.insert(connection, order[0]);
         order
@@ -79,17 +86,29 @@ impl Sources {
         self.fail(now, first).then_some(first)
     }
 
-    /// The connection broke or could not be made; answers with an address that is now bad.
+    /// The connection broke or could not be made; answers with an address that is now bad. If the
+    /// failure `sends_elsewhere`, its next try begins at another address.
     pub(super) fn on_failed(
         &mut self,
         now: Duration,
         connection: ConnectionId,
         while_connecting: bool,
+        sends_elsewhere: bool,
     ) -> Option<u32> {
         let tried = self.tried.remove(&connection);
         let was_at = self.leave(connection);
         let blamed = if while_connecting { tried } else { was_at }?;
+        if sends_elsewhere {
+            self.avoided.insert(connection, blamed);
+        }
         self.fail(now, blamed).then_some(blamed)
+    }
+
+    /// Whether the connection avoids an address and there is another one that does not rest.
+    pub(super) fn has_elsewhere(&self, now: Duration, connection: ConnectionId) -> bool {
+        let Some(&avoided) = self.avoided.get(&connection) else { return false };
+        let mut addresses = (0..).zip(&self.addresses);
+        addresses.any(|(id, address)| id != avoided && address.resting_until <= now)
     }
 
     /// Bytes have come from where the connection is: whatever failed there before is over.
@@ -232,8 +251,23 @@ mod tests {
         let mut sources = Sources::new(1);
         for _ in 0..9 {
             sources.order(NOW, ConnectionId(0));
-            assert_eq!(sources.on_failed(NOW, ConnectionId(0), true), None);
+            assert_eq!(sources.on_failed(NOW, ConnectionId(0), true, true), None);
+            assert!(!sources.has_elsewhere(NOW, ConnectionId(0)));
         }
         assert_eq!(sources.order(NOW, ConnectionId(0)), [0]);
+    }
+
+    #[test]
+    fn a_failure_may_send_a_connection_elsewhere_once() {
+        let mut sources = Sources::new(2);
+        let connection = ConnectionId(0);
+        assert_eq!(connect(&mut sources, 0), 0);
+        assert_eq!(sources.on_failed(NOW, connection, false, true), None);
+        assert!(sources.has_elsewhere(NOW, connection));
+        assert_eq!(sources.order(NOW, connection), [1, 0]);
+        assert!(!sources.has_elsewhere(NOW, connection), "it is on its way there");
+        assert_eq!(sources.on_connected(NOW, connection, 1), None);
+        assert_eq!(sources.on_failed(NOW, connection, false, false), None);
+        assert_eq!(sources.order(NOW, connection), [0, 1], "the connection is to blame");
     }
 }

@@ -9,15 +9,15 @@ use super::decision::{Choice, Decision, Log};
 use super::endgame;
 use super::fanout::Count;
 use super::ledger::{Lease, Ledger, Slot};
+use super::retry::Jitter;
 use super::sizing::{self, Sizing};
 use super::sources::Sources;
-use super::{AheadFault, ConnectionId, Fetch, Next, Settings, Verdict, retry};
-use crate::base::ErrorKind;
-use crate::base::limits::RETRY_AFTER_MAX;
-use crate::base::span::Span;
+use super::{ConnectionId, Fetch, Next, Settings};
+use crate::base::span::{Span, SpanSet};
 use std::time::Duration;
 
 mod choose;
+mod fail;
 mod tick;
 
 /// The plan of one file of known size whose server answers ranges. See the [module](super) for the
@@ -42,6 +42,9 @@ pub struct Transfer {
     /// The server asked not to be asked before; and whether those that it serves are meant too.
     brake_until: Duration,
     is_brake_total: bool,
+    jitter: Jitter,
+    /// How often in a row the whole file came for a part of it, with no byte written in between.
+    ranges_ignored: u32,
     /// The latest time seen.
     now: Duration,
     last_tick_at: Duration,
@@ -51,13 +54,20 @@ pub struct Transfer {
 impl Transfer {
     /// A file of `total_bytes` with nothing fetched; 0 bytes are complete at once.
     pub fn new(total_bytes: u64, settings: Settings) -> Self {
+        Self::resume(total_bytes, settings, &SpanSet::new())
+    }
+
+    /// A file of `total_bytes` of which an earlier transfer has left the `written` bytes at their
+    /// place; only the others are fetched. Each of its spans starts aligned, and ends aligned or
+    /// with the file.
+    pub fn resume(total_bytes: u64, settings: Settings, written: &SpanSet) -> Self {
         assert!(settings.align_bytes > 0 && settings.block_bytes > 0, "units are not zero");
         assert!(settings.block_bytes.is_multiple_of(settings.align_bytes), "blocks are aligned");
         assert!(settings.span_bytes_max >= settings.align_bytes, "a span holds a unit");
+        let ledger = Ledger::new(total_bytes, settings.align_bytes, written);
         Self {
-            ledger: Ledger::new(total_bytes, settings.align_bytes),
             crew: Crew::default(),
-            sizing: Sizing::new(total_bytes, &settings),
+            sizing: Sizing::new(ledger.remaining_bytes(), &settings),
             count: Count::new(settings.fanout),
             sources: Sources::new(settings.addresses),
             log: Log::default(),
@@ -67,17 +77,21 @@ impl Transfer {
             hedge_bytes_left: settings.hedge_bytes_max,
             brake_until: Duration::ZERO,
             is_brake_total: false,
+            jitter: Jitter::new(settings.jitter_seed),
+            ranges_ignored: 0,
             now: Duration::ZERO,
             last_tick_at: Duration::ZERO,
             failed: false,
+            ledger,
             settings,
         }
     }
 
     /// The connection has asked `address` for `span` before there was a plan, and its answer is on
-    /// the wire; answers with the span's [`Fetch::lead_bytes`]. `span` starts at 0, is aligned and
-    /// not empty. [`Transfer::on_connected`] and [`Transfer::on_requested`], called before with the
-    /// times they happened, tell the plan how far the server is.
+    /// the wire; answers with the span's [`Fetch::lead_bytes`]. `span` is aligned and not empty,
+    /// starts with a gap in what is written, in a new transfer at 0, and lies within that gap.
+    /// [`Transfer::on_connected`] and [`Transfer::on_requested`], called before with the times they
+    /// happened, tell the plan how far the server is.
     pub fn adopt(
         &mut self,
         now: Duration,
@@ -86,6 +100,7 @@ impl Transfer {
         span: Span,
     ) -> u64 {
         self.advance(now);
+        self.ledger.wake(self.now);
         self.ledger.adopt(connection, span);
         if self.sources.address_of(connection).is_none() {
             self.sources.on_connected(self.now, connection, address);
@@ -253,6 +268,9 @@ impl Transfer {
     pub fn on_written(&mut self, now: Duration, connection: ConnectionId, span: Span) -> u64 {
         self.advance(now);
         let new_bytes = self.ledger.write(connection, span);
+        if new_bytes > 0 {
+            self.ranges_ignored = 0;
+        }
         if !span.is_empty() {
             self.sources.on_delivered(connection);
             let member = self.crew.member(connection);
@@ -285,75 +303,11 @@ impl Transfer {
         ahead
     }
 
-    /// A request sent ahead came to nothing: no more are sent to this origin. The span is free
-    /// again, without a penalty. If it was all the connection held, its worker asks for the next
-    /// one; the connection is taken for closed.
-    pub fn on_ahead_refused(&mut self, now: Duration, connection: ConnectionId, why: AheadFault) {
+    /// The source has moved, as a fresh redirect does it: connections from now on go to one of so
+    /// many `addresses`, at least 1, numbered from 0, of which nothing is known.
+    pub fn on_new_addresses(&mut self, now: Duration, addresses: u32) {
         self.advance(now);
-        if self.is_ahead_on {
-            self.is_ahead_on = false;
-            let why = match why {
-                AheadFault::Closed => "the server closed the connection".into(),
-                AheadFault::WrongAnswer(kind) => format!("the server answered wrongly: {kind:?}"),
-            };
-            self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
-        }
-        if !self.ledger.release_ahead(connection)
-            && let Some(lease) = self.ledger.lease(connection)
-        {
-            let failures = lease.failures();
-            self.ledger.release(connection, failures, self.now);
-        }
-        self.crew.member(connection).on_gone();
-        self.sources.leave(connection);
-    }
-
-    /// What the connection received ended with an error, and so does the connection. The unwritten
-    /// rest is handed out again after a wait that depends on `kind`, on what the server asked for
-    /// (`retry_after`), and on how often this stretch has failed in a row. What it had asked for
-    /// ahead is free at once.
-    pub fn on_failed(
-        &mut self,
-        now: Duration,
-        connection: ConnectionId,
-        kind: ErrorKind,
-        retry_after: Option<Duration>,
-        while_connecting: bool,
-    ) -> Verdict {
-        self.advance(now);
-        let bad = self.sources.on_failed(self.now, connection, while_connecting);
-        self.note_bad_address(bad);
-        let lease = self.ledger.lease(connection);
-        let had_delivered = lease.is_some_and(Lease::has_delivered);
-        let (earlier, owns) = (lease.map_or(0, Lease::failures), lease.is_some());
-        let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let was_pushed = self.look_for_push_back(connection, kind, while_connecting);
-        self.brake(kind, asked);
-        let member = self.crew.member(connection);
-        let was_replaced = member.take_replaced(self.now);
-        member.on_gone();
-        if !owns || was_replaced {
-            if !was_replaced {
-                member.set_back(self.now, kind, asked);
-            }
-            // A shadow or our own doing: the bytes themselves have not failed.
-            self.ledger.release(connection, earlier, self.now);
-            return self.verdict(self.now);
-        }
-        if !had_delivered {
-            member.set_back(self.now, kind, asked);
-        }
-        // What the server refuses because it serves the others is no failure of these bytes.
-        let failures = if was_pushed { earlier } else { earlier.saturating_add(1) };
-        let wait = if was_pushed {
-            Some(Duration::ZERO)
-        } else {
-            retry::wait_before_retry(kind, failures, self.settings.retries)
-        };
-        self.failed |= wait.is_none();
-        let at = self.now.saturating_add(wait.unwrap_or_default().max(asked));
-        self.ledger.release(connection, failures, at);
-        self.verdict(at)
+        self.sources = Sources::new(addresses);
     }
 
     /// Decisions since the last call, oldest first.
@@ -385,43 +339,6 @@ impl Transfer {
     /// Callers read their clock before they get the lock, so times may arrive out of order.
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-    }
-
-    fn verdict(&self, at: Duration) -> Verdict {
-        if self.failed { Verdict::GiveUp } else { Verdict::Retry { at } }
-    }
-
-    /// Whether the server refused this connection because of the others it serves.
-    fn look_for_push_back(
-        &mut self,
-        connection: ConnectionId,
-        kind: ErrorKind,
-        while_connecting: bool,
-    ) -> bool {
-        let member = self.crew.member(connection);
-        let is_new = !member.is_kept_alive && !member.meter.is_flowing();
-        let is_refused = matches!(kind, ErrorKind::Status(429 | 503));
-        let is_shut_out = (kind == ErrorKind::Connect && while_connecting)
-            || (kind == ErrorKind::ConnectionLost && is_new && !while_connecting);
-        if !is_refused && !is_shut_out {
-            return false;
-        }
-        let is_weak = is_shut_out || !is_new;
-        let working = self.crew.connected_beside(connection);
-        let change = self.count.on_push_back(self.now, working, is_weak);
-        self.note(change);
-        self.count.is_auto() && working > 0
-    }
-
-    /// The server asked to be left alone: no new connection, and no request on one that it has
-    /// not served yet. If it counts requests (RFC 6585 4), none at all; otherwise those that it
-    /// serves go on.
-    fn brake(&mut self, kind: ErrorKind, wait: Duration) {
-        if !wait.is_zero() {
-            let was_total = self.is_brake_total && self.brake_until > self.now;
-            self.is_brake_total = was_total || kind == ErrorKind::Status(429);
-            self.brake_until = self.brake_until.max(self.now + wait);
-        }
     }
 
     fn note(&mut self, change: Option<(Choice, String)>) {

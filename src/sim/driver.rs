@@ -63,7 +63,7 @@ pub enum End {
 pub struct Run {
     /// What the plan is told.
     pub settings: Settings,
-    /// Seeds the noise and the faults, together with the scenario's name.
+    /// Seeds the noise and the faults, together with the scenario's name, and the plan's jitter.
     pub seed: u64,
     /// Virtual time at which the run is given up, in seconds.
     pub seconds_max: f64,
@@ -109,7 +109,7 @@ impl Driver {
         };
         let (file_bytes, align_bytes) = (scenario.file_bytes, how.settings.align_bytes);
         Self {
-            plan: Transfer::new(file_bytes, how.settings),
+            plan: Transfer::new(file_bytes, Settings { jitter_seed: how.seed, ..how.settings }),
             world: World::new(scenario, how.seed, workers),
             workers: (0..workers).map(|_| Worker::off()).collect(),
             book: Book::new(file_bytes, align_bytes, workers),

@@ -18,7 +18,7 @@ mod book;
 mod driver;
 mod flow;
 mod grid;
-mod rng;
+pub(crate) mod rng;
 mod scenario;
 mod swarm;
 mod table;

@@ -220,6 +220,27 @@ fn a_silent_connection_is_replaced_without_a_penalty() {
 }
 
 #[test]
+fn a_connection_is_not_replaced_for_ever_while_nothing_comes() {
+    for (has_progress, is_over) in [(true, false), (false, true)] {
+        let mut bench = warm(320 * MIB, Settings { retries: 0, ..settings() });
+        let mut mine = Span::new(bench.fetch(A).span.start(), u64::MAX);
+        let mut verdict = Verdict::GiveUp;
+        for _ in 0..2 {
+            let silent = bench.fetch(B).span;
+            let mut flows = [(A, mine.start(), 4096), (B, silent.start(), 0)];
+            while bench.flow(1, &mut flows).is_empty() {}
+            let received = Span::new(mine.start(), flows[0].1);
+            if has_progress {
+                bench.transfer.on_written(bench.now, A, received);
+            }
+            mine = Span::new(received.end(), u64::MAX);
+            verdict = fail(&mut bench.transfer, bench.now, B, ErrorKind::TimedOut);
+        }
+        assert_eq!(verdict == Verdict::GiveUp, is_over, "progress: {has_progress}");
+    }
+}
+
+#[test]
 fn nobody_is_replaced_when_all_are_silent() {
     let mut bench = warm(320 * MIB, settings());
     let flows = [A, B].map(|id| (id, bench.fetch(id).span.start(), 0));

@@ -2,7 +2,7 @@
 
 use crate::base::ErrorKind;
 use crate::base::limits::RETRY_WAIT_MAX;
-use crate::base::span::Span;
+use crate::base::span::{Span, SpanSet};
 use crate::plan::ledger::Owner;
 use crate::plan::retry::{self, Class};
 use crate::plan::{
@@ -32,6 +32,8 @@ struct Worker {
     ahead: Option<Span>,
     /// The victim's answer to a proposal that the plan does not know yet.
     answer: Option<(ConnectionId, Result<u64, u64>)>,
+    /// Failures that nobody was charged with, and the bytes written at the last one.
+    forgiven: (u32, usize),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,7 @@ enum Op {
     Write { skip: u64, units: u64 },
     Finish,
     Fail(ErrorKind),
+    Move,
     Sample,
     Pass { millis: u64 },
 }
@@ -69,26 +72,35 @@ struct Model {
 }
 
 impl Model {
-    fn new(total_bytes: u64, settings: Settings) -> Self {
-        let byte = Byte { owner: Owner::Unassigned, failures: 0, ready_at: Duration::ZERO };
+    fn new(total_bytes: u64, settings: Settings, written: &SpanSet) -> Self {
+        let byte = |offset| {
+            let is_written = written.span_at(offset).is_some();
+            let owner = if is_written { Owner::Written } else { Owner::Unassigned };
+            Byte { owner, failures: 0, ready_at: Duration::ZERO }
+        };
         Self {
-            transfer: Transfer::new(total_bytes, settings),
+            transfer: Transfer::resume(total_bytes, settings, written),
             settings,
-            bytes: (0..total_bytes).map(|_| byte).collect(),
+            bytes: (0..total_bytes).map(byte).collect(),
             workers: vec![Worker::default(); WORKERS],
             now: Duration::ZERO,
             is_failed: false,
         }
     }
 
-    /// The first answer, of any size, comes before the plan.
-    fn adopt(&mut self, bytes: u64) {
-        let bytes = bytes.next_multiple_of(self.settings.align_bytes).min(self.total_bytes());
-        if bytes > 0 {
-            self.transfer.adopt(self.now, id(0), 0, Span::new(0, bytes));
-            self.lease(0, Span::new(0, bytes));
-            self.start(0, Span::new(0, bytes), None);
-        }
+    /// The first answer, of any size, comes before the plan. It is for the start of some gap.
+    fn adopt(&mut self, bytes: u64, written: &SpanSet, skipped: u64) {
+        let bytes = bytes.next_multiple_of(self.settings.align_bytes);
+        let from = skipped.next_multiple_of(self.settings.align_bytes).min(self.total_bytes());
+        // In the middle of a gap there is nothing to adopt.
+        let is_start = from == 0 || written.span_at(from - 1).is_some();
+        let from = if is_start { from } else { 0 };
+        let gap = written.first_gap(Span::new(from, self.total_bytes()));
+        let Some(gap) = gap.filter(|_| bytes > 0) else { return };
+        let (span, _) = gap.split_at(gap.start() + bytes);
+        self.transfer.adopt(self.now, id(0), 0, span);
+        self.lease(0, span);
+        self.start(0, span, None);
     }
 
     fn total_bytes(&self) -> u64 {
@@ -125,6 +137,7 @@ impl Model {
             (Op::Write { skip, units }, Some(job)) => self.write(worker, job, skip, units),
             (Op::Finish, Some(job)) => self.finish(worker, job),
             (Op::Fail(kind), Some(_)) => self.fail(worker, kind),
+            (Op::Move, _) => self.transfer.on_new_addresses(self.now, 1),
             // The operation does not apply to this worker now.
             (_, _) => {}
         }
@@ -245,8 +258,24 @@ impl Model {
         }
     }
 
-    /// Our own doing: nothing is counted, and nothing rests.
+    fn written(&self) -> usize {
+        self.bytes.iter().filter(|byte| byte.owner == Owner::Written).count()
+    }
+
+    /// As many failures in a row as are retried, and one more, while the file does not grow.
+    fn forgive(&mut self, worker: usize) -> bool {
+        let written = self.written();
+        let forgiven = &mut self.workers[worker].forgiven;
+        let earlier = if forgiven.1 == written { forgiven.0 } else { 0 };
+        *forgiven = (earlier + 1, written);
+        earlier <= self.settings.retries
+    }
+
+    /// Our own doing: nothing is counted as long as it is forgiven, and nothing rests.
     fn replaced(&mut self, worker: usize) {
+        if !self.forgive(worker) {
+            return self.fail(worker, ErrorKind::TimedOut);
+        }
         let verdict =
             self.transfer.on_failed(self.now, id(worker), ErrorKind::TimedOut, None, false);
         if !self.is_failed {
@@ -395,7 +424,7 @@ impl Model {
         for (offset, byte) in (0..).zip(&self.bytes) {
             assert_eq!(self.transfer.ledger.owner(offset), byte.owner, "byte {offset}");
         }
-        let written = self.bytes.iter().filter(|byte| byte.owner == Owner::Written).count();
+        let written = self.written();
         assert_eq!(self.transfer.written_bytes(), written as u64);
         assert_eq!(self.transfer.remaining_bytes(), self.total_bytes() - written as u64);
         let wanted = self.transfer.connections_wanted(self.now);
@@ -466,6 +495,7 @@ fn ops() -> impl Strategy<Value = Op> {
         8 => (0..8u64, 1..8u64).prop_map(|(skip, units)| Op::Write { skip, units }),
         3 => Just(Op::Finish),
         2 => kinds().prop_map(Op::Fail),
+        1 => Just(Op::Move),
         2 => Just(Op::Sample),
         3 => (1..500u64).prop_map(|millis| Op::Pass { millis }),
     ]
@@ -491,14 +521,28 @@ fn settings() -> impl Strategy<Value = Settings> {
             request,
             fanout,
             retries,
+            jitter_seed: hedge_bytes_max,
             block_bytes: align_bytes * block_units,
             align_bytes,
-            request_ahead: true,
             span_bytes_max: 40 * align_bytes,
-            addresses: 1,
             hedge_bytes_max,
+            ..Settings::default()
         },
     )
+}
+
+/// What an earlier transfer may have left: half of the time nothing.
+fn written() -> impl Strategy<Value = Vec<(u64, u64)>> {
+    prop_oneof![Just(Vec::new()), prop::collection::vec((0..160u64, 1..40u64), 1..8)]
+}
+
+fn aligned(spans: &[(u64, u64)], total_bytes: u64, align_bytes: u64) -> SpanSet {
+    let mut set = SpanSet::new();
+    for &(start, units) in spans {
+        let span = Span::with_len(start.next_multiple_of(align_bytes), units * align_bytes);
+        set.insert(span.intersect(Span::new(0, total_bytes)));
+    }
+    set
 }
 
 proptest! {
@@ -510,11 +554,14 @@ proptest! {
     fn any_history_keeps_the_partition_and_ends(
         total_bytes in 0..160u64,
         settings in settings(),
+        written in written(),
         adopted_bytes in 0..120u64,
+        skipped_bytes in 0..160u64,
         history in prop::collection::vec((0..WORKERS, ops()), 0..250),
     ) {
-        let mut model = Model::new(total_bytes, settings);
-        model.adopt(adopted_bytes);
+        let written = aligned(&written, total_bytes, settings.align_bytes);
+        let mut model = Model::new(total_bytes, settings, &written);
+        model.adopt(adopted_bytes, &written, skipped_bytes);
         for (worker, op) in history {
             model.step(worker, op);
         }

@@ -1,0 +1,67 @@
+//! What holds of the ledger at all times, and what a byte is: for tests and for the end of a
+//! transfer. Must not change anything.
+
+use super::Ledger;
+use crate::base::span::{Span, SpanSet};
+#[cfg(test)]
+use crate::plan::ConnectionId;
+
+impl Ledger {
+    /// Panics unless every byte is exactly one of written, leased or unassigned. Looks at
+    /// everything, so it is for tests and for the end of a transfer.
+    pub(in crate::plan) fn invariants(&self) {
+        let holes = || {
+            let ready = self.ready.iter().map(|(&start, hole)| Span::new(start, hole.end));
+            let resting = self.resting.iter().map(|(&(_, start), hole)| (start, hole.end));
+            ready.chain(resting.map(|(start, end)| Span::new(start, end)))
+        };
+        let tail = Span::new(self.tail, self.total_bytes);
+        let mut owned = SpanSet::new();
+        for unwritten in holes().chain([tail]) {
+            let gap = self.written.first_gap(unwritten);
+            let is_free = unwritten.is_empty() || gap == Some(unwritten);
+            assert!(is_free, "written bytes of {unwritten} are handed out");
+            assert_eq!(owned.insert(unwritten), unwritten.len(), "{unwritten} is owned twice");
+        }
+        assert!(holes().all(|hole| !hole.is_empty() && self.is_aligned(hole)), "holes align");
+        assert_eq!(holes().map(Span::len).sum::<u64>(), self.hole_bytes, "hole bytes add up");
+        for lease in self.leases.values().chain(self.aheads.values()) {
+            assert_eq!(owned.insert(lease.span), lease.span.len(), "{lease:?} is owned twice");
+            assert!(self.is_aligned(lease.span), "{lease:?} is not aligned");
+            assert!(lease.span.start() <= lease.claimed_to && lease.claimed_to <= lease.span.end());
+        }
+        for (hedger, shadow) in &self.shadows {
+            assert!(!self.leases.contains_key(hedger), "{hedger} holds two spans");
+            let victim = shadow.victim.map(|victim| &self.leases[&victim]);
+            assert!(victim.is_none_or(|lease| lease.is_hedged && lease.span.covers(shadow.span)));
+            assert!(victim.is_some() || self.written.covers(shadow.span), "an orphan with gaps");
+        }
+        for written in self.written.iter() {
+            owned.insert(written);
+        }
+        let all = Span::new(0, self.total_bytes);
+        assert_eq!(owned.first_gap(all), None, "a byte is lost");
+        assert_eq!(owned.covered(), self.total_bytes, "a byte lies outside of the file");
+    }
+}
+
+/// What a byte is, for comparison with a model.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::plan) enum Owner {
+    Unassigned,
+    Leased(ConnectionId),
+    Written,
+}
+
+#[cfg(test)]
+impl Ledger {
+    pub(in crate::plan) fn owner(&self, offset: u64) -> Owner {
+        if self.written.span_at(offset).is_some() {
+            return Owner::Written;
+        }
+        let mut leases = self.leases.iter().chain(&self.aheads);
+        let lease = leases.find(|(_, lease)| lease.span.contains(offset));
+        lease.map_or(Owner::Unassigned, |(&connection, _)| Owner::Leased(connection))
+    }
+}

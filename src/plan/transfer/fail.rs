@@ -1,0 +1,149 @@
+//! What becomes of a span whose connection failed, and of the transfer. Owns the order in which a
+//! failure is judged; must not know how long any kind of error waits.
+
+use super::Transfer;
+use crate::base::ErrorKind;
+use crate::base::limits::{RANGES_IGNORED_MAX, RETRY_AFTER_MAX};
+use crate::plan::decision::Choice;
+use crate::plan::ledger::Lease;
+use crate::plan::retry::{self, Class, Terms};
+use crate::plan::{AheadFault, ConnectionId, Verdict};
+use std::time::Duration;
+
+impl Transfer {
+    /// What the connection received ended with an error, and so does the connection. The unwritten
+    /// rest is handed out again after a wait that depends on `kind`, on what the server asked for
+    /// (`retry_after`), and on how often this stretch has failed in a row. What it had asked for
+    /// ahead is free at once.
+    ///
+    /// The transfer also gives up when [`ErrorKind::RangesIgnored`] comes [`RANGES_IGNORED_MAX`]
+    /// times, from whomever, without a byte written in between.
+    pub fn on_failed(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        retry_after: Option<Duration>,
+        while_connecting: bool,
+    ) -> Verdict {
+        self.advance(now);
+        let terms = self.terms(connection, kind, while_connecting);
+        let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let lease = self.ledger.lease(connection);
+        let had_delivered = lease.is_some_and(Lease::has_delivered);
+        let (earlier, owns) = (lease.map_or(0, Lease::failures), lease.is_some());
+        let was_pushed = self.look_for_push_back(connection, kind, while_connecting);
+        self.brake(kind, asked);
+        self.look_for_ignored_ranges(kind);
+        let written_bytes = self.ledger.written_bytes();
+        let member = self.crew.member(connection);
+        let was_replaced = member.take_replaced(self.now);
+        let is_blameless = was_pushed || was_replaced;
+        let is_forgiven = is_blameless && member.forgive(written_bytes, self.settings.retries);
+        member.on_gone();
+        if !had_delivered && !was_replaced {
+            member.set_back(self.now, kind, terms, asked);
+        }
+        if !owns || (was_replaced && is_forgiven) {
+            // A shadow or our own doing: the bytes themselves have not failed.
+            self.ledger.release(connection, earlier, self.now);
+            return self.verdict(self.now);
+        }
+        // What the server refuses because it serves the others is no failure of these bytes.
+        let failures = if is_forgiven { earlier } else { earlier.saturating_add(1) };
+        let wait = match is_forgiven {
+            true => Some(Duration::ZERO),
+            false if failures > self.settings.retries => None,
+            false => retry::wait_after(kind, failures, terms),
+        };
+        self.failed |= wait.is_none();
+        let at = self.now.saturating_add(wait.unwrap_or_default().max(asked));
+        self.ledger.release(connection, failures, at);
+        self.verdict(at)
+    }
+
+    /// A request sent ahead came to nothing: no more are sent to this origin. The span is free
+    /// again, without a penalty. If it was all the connection held, its worker asks for the next
+    /// one; the connection is taken for closed.
+    pub fn on_ahead_refused(&mut self, now: Duration, connection: ConnectionId, why: AheadFault) {
+        self.advance(now);
+        if self.is_ahead_on {
+            self.is_ahead_on = false;
+            let why = match why {
+                AheadFault::Closed => "the server closed the connection".into(),
+                AheadFault::WrongAnswer(kind) => format!("the server answered wrongly: {kind:?}"),
+            };
+            self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
+        }
+        if !self.ledger.release_ahead(connection)
+            && let Some(lease) = self.ledger.lease(connection)
+        {
+            let failures = lease.failures();
+            self.ledger.release(connection, failures, self.now);
+        }
+        self.crew.member(connection).on_gone();
+        self.sources.leave(connection);
+    }
+
+    fn verdict(&self, at: Duration) -> Verdict {
+        if self.failed { Verdict::GiveUp } else { Verdict::Retry { at } }
+    }
+
+    /// Blames an address, and says what a wait is made of now.
+    fn terms(
+        &mut self,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        while_connecting: bool,
+    ) -> Terms {
+        let sends_elsewhere = retry::class(kind) == Class::Elsewhere;
+        let bad = self.sources.on_failed(self.now, connection, while_connecting, sends_elsewhere);
+        self.note_bad_address(bad);
+        Terms {
+            retry_wait: self.settings.retry_wait,
+            has_elsewhere: self.sources.has_elsewhere(self.now, connection),
+            share: self.jitter.share(),
+        }
+    }
+
+    /// One node may be confused; a server that has stopped to serve ranges is not asked for more.
+    fn look_for_ignored_ranges(&mut self, kind: ErrorKind) {
+        if kind == ErrorKind::RangesIgnored {
+            self.ranges_ignored += 1;
+            self.failed |= self.ranges_ignored >= RANGES_IGNORED_MAX;
+        }
+    }
+
+    /// Whether the server refused this connection because of the others it serves.
+    fn look_for_push_back(
+        &mut self,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        while_connecting: bool,
+    ) -> bool {
+        let member = self.crew.member(connection);
+        let is_new = !member.is_kept_alive && !member.meter.is_flowing();
+        let is_refused = matches!(kind, ErrorKind::Status(429 | 503));
+        let is_shut_out = (kind == ErrorKind::Connect && while_connecting)
+            || (kind == ErrorKind::ConnectionLost && is_new && !while_connecting);
+        if !is_refused && !is_shut_out {
+            return false;
+        }
+        let is_weak = is_shut_out || !is_new;
+        let working = self.crew.connected_beside(connection);
+        let change = self.count.on_push_back(self.now, working, is_weak);
+        self.note(change);
+        self.count.is_auto() && working > 0
+    }
+
+    /// The server asked to be left alone: no new connection, and no request on one that it has
+    /// not served yet. If it counts requests (RFC 6585 4), none at all; otherwise those that it
+    /// serves go on.
+    fn brake(&mut self, kind: ErrorKind, wait: Duration) {
+        if !wait.is_zero() {
+            let was_total = self.is_brake_total && self.brake_until > self.now;
+            self.is_brake_total = was_total || kind == ErrorKind::Status(429);
+            self.brake_until = self.brake_until.max(self.now + wait);
+        }
+    }
+}
