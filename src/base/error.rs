@@ -4,6 +4,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -189,12 +190,14 @@ fn status_advice(code: u16) -> &'static str {
     }
 }
 
-/// One failure: its kind, what was being done, and the cause below it if there is one.
+/// One failure: its kind, what was being done, and the cause below it if there is one. A clone is
+/// for those who hear of the same failure later.
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
     context: String,
     advice: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -205,7 +208,7 @@ impl Error {
 
     /// Keeps the error below this one.
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -219,6 +222,11 @@ impl Error {
     pub fn within(mut self, outer: impl fmt::Display) -> Self {
         self.context = format!("{outer}: {}", self.context);
         self
+    }
+
+    /// What happened, without causes and advice.
+    pub fn context(&self) -> String {
+        one_line(&self.context)
     }
 
     /// The reason.

@@ -39,19 +39,25 @@ pub const REDIRECTS_MAX: u32 = 20;
 /// Bytes of a request head we are ready to send: most servers stop at 8 or 16 KiB.
 pub const REQUEST_BYTES_MAX: usize = 32 * 1024;
 
-/// Default retries of one span without progress.
-pub const RETRIES_DEFAULT: u32 = 3;
+/// Default retries of one span without progress: with the waits below they ride out an outage of 8
+/// to 15 seconds, as a server takes to restart.
+pub const RETRIES_DEFAULT: u32 = 5;
 /// Most retries that may be asked for.
 pub const RETRIES_MAX: u32 = 1000;
-/// First wait before a retry; doubles up to the bound below.
-pub const RETRY_WAIT_MIN: Duration = Duration::from_millis(200);
-/// Longest wait before a retry.
-pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// First wait before a retry, unless told otherwise; doubles up to the bound below. Half to all of
+/// a wait is waited, so that those who failed together do not come back together.
+pub const RETRY_WAIT_MIN: Duration = Duration::from_millis(500);
+/// Longest wait before a retry: whoever asks for many retries means outages of minutes, and finds
+/// the server back within half of one.
+pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Time to establish one connection, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time without one byte of progress before a connection counts as stalled.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The head of an answer may take so many of these: a slow link needs seconds for 64 KiB, a peer that
+/// sends byte by byte means no good.
+pub const HEAD_STALLS_MAX: u32 = 4;
 /// Delay before the next address is tried beside the first (RFC 8305 section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of one host that are used; more add nothing and cost time when all are dead.
@@ -133,5 +139,55 @@ pub const JOURNAL_SUFFIX: &str = ".ringhaul";
 /// Time between two barriers: what a crash costs at most, beside the bytes below. A barrier is two
 /// syncs, 0.2 to 20 ms on the disks measured, beside the data path.
 pub const BARRIER_INTERVAL: Duration = Duration::from_secs(2);
-/// Bytes between two barriers.
-pub const BARRIER_BYTES: u64 = 512 * MIB;
+/// Bytes between two barriers: about what the interval carries at 16 Gbit/s. Whoever is faster can
+/// fetch as much again in less.
+pub const BARRIER_BYTES: u64 = 4096 * MIB;
+/// Attempts at one transfer that begin differently: a file that changes more often than that while
+/// it is fetched, or a disk that loses more, is not to be had.
+pub const ATTEMPTS_MAX: u32 = 4;
+/// Runs shorter than this are put together with their neighbours: one block.
+pub const JOURNAL_RUN_BYTES_MIN: u64 = MIB;
+/// Full runs of a whole file at most. Runs of larger files are longer, so that a slot stays below
+/// 3 MB and is read and written in milliseconds.
+pub const JOURNAL_RUNS_MAX: u64 = 65_536;
+/// Places for what cannot be put together, because its neighbours are missing: four for each
+/// connection there may be.
+pub const JOURNAL_FRAGMENTS_MAX: u64 = 4 * CONNECTIONS_MAX as u64;
+/// Bytes of the URL, the validator and the expected digest, each: no more comes in a head.
+pub const JOURNAL_TEXT_BYTES_MAX: usize = HEAD_BYTES_MAX;
+/// Bytes of a journal that is looked at; what is longer was not made by us.
+pub const JOURNAL_BYTES_MAX: u64 = 8 * MIB;
+/// A barrier is followed by a pause of so many times its own length, so that slow disks spend
+/// their time on data.
+pub const BARRIER_PAUSE_FACTOR: u32 = 10;
+
+const _: () = assert!(JOURNAL_RUN_BYTES_MIN.is_multiple_of(SPAN_ALIGN_BYTES));
+
+// http: digest fields.
+
+/// Digests taken from one head, and as many reasons for those that are not: honest servers send
+/// three or four.
+pub const DIGESTS_OFFERED_MAX: usize = 16;
+
+// plan: retries.
+
+/// So often in a row, with no byte written in between by anybody, the whole file comes where a part
+/// was asked for, and the server is taken at its word: one may be a confused cache node, and three
+/// are cheap to find out.
+pub const RANGES_IGNORED_MAX: u32 = 3;
+
+// manifest
+/// Bytes of a checksum file: some 50,000 lines of SHA-512.
+pub const CHECKSUM_FILE_BYTES_MAX: u64 = 8 * MIB;
+/// Names an error lists of a checksum file that does not have ours.
+pub const CHECKSUM_NAMES_SHOWN_MAX: usize = 3;
+
+// cli: bounds of what may be asked for.
+/// Shortest time between two barriers: below it a disk does little but sync.
+pub const BARRIER_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// Longest time between two barriers.
+pub const BARRIER_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// Shortest first wait before a retry.
+pub const RETRY_WAIT_ASKED_MIN: Duration = Duration::from_millis(1);
+/// Longest first wait before a retry.
+pub const RETRY_WAIT_ASKED_MAX: Duration = Duration::from_secs(3600);

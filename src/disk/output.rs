@@ -1,26 +1,26 @@
 //! The part file and its way to the final name.
 //!
-//! States: reserved (part file made and locked, nothing asked of any server yet) -> allocated
-//! (size known, space reserved, direct or buffered decided) -> committed (synced, renamed, folder
-//! synced) or dropped (the part file is removed, unless it was said to keep it).
+//! States: reserved (part file made or taken over, and locked; nothing asked of any server yet) ->
+//! allocated (size known, space reserved, direct or buffered decided; anew for each attempt) ->
+//! committed (synced, renamed, folder synced, journal gone) or dropped (the part file is removed,
+//! unless it was said to keep it, or a journal speaks of it).
 
-use crate::base::limits::{PART_SUFFIX, SPAN_ALIGN_BYTES};
+use super::journal::{self, Found};
+use super::place::{Place, disk_error};
+use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Block;
-use crate::io::file::{self, BlockFile, DirectAlign};
-use std::fs::{File, OpenOptions, TryLockError};
+use crate::io::file::{self, Allocation, BlockFile, DirectAlign};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 /// Files below this are written through the page cache: direct writes gain nothing where all of
 /// it fits the cache, and the consumer probably reads it at once (engineering notes, part 4).
 const DIRECT_BYTES_MIN: u64 = 64 * MIB;
-/// How often the part file's name may be found to lead elsewhere before that is an error.
-const RESERVE_TRIES_MAX: u32 = 8;
 
 /// When blocks bypass the page cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,49 +36,50 @@ pub enum DirectPolicy {
 /// The target's name, and the part file that is ours alone.
 #[derive(Debug)]
 pub struct Reserved {
-    file: File,
-    names: Names,
+    place: Arc<Place>,
 }
 
 /// A part file that takes blocks.
 pub struct Output {
     file: BlockFile,
-    names: Names,
+    place: Arc<Place>,
     buffered_reason: Option<String>,
-}
-
-#[derive(Debug)]
-struct Names {
-    target: PathBuf,
-    part: PathBuf,
-    replace: bool,
-    keep_part: AtomicBool,
 }
 
 impl Reserved {
     /// Makes and locks `TARGET.part`. Refuses an existing target unless `replace`, and a part
-    /// file that another process is writing. A part file nobody writes is left over and reused.
+    /// file that another process is writing. A part file nobody writes is taken over as it is:
+    /// [`find`](Self::find) what can be used of it, or [`discard`](Self::discard) it.
     pub fn new(target: &Path, replace: bool) -> Result<Self> {
-        check_target(target, replace)?;
-        let mut part = target.as_os_str().to_owned();
-        part.push(PART_SUFFIX);
-        let part = PathBuf::from(part);
-        let file = open_and_lock(&part)?;
-        let keep_part = AtomicBool::new(false);
-        let names = Names { target: target.to_owned(), part, replace, keep_part };
-        let reserved = Self { file, names };
-        let emptied = reserved.file.set_len(0);
-        emptied.map_err(|e| disk_error(e, "cannot empty", &reserved.names.part))?;
-        Ok(reserved)
+        Place::take(target, replace).map(|place| Self { place: Arc::new(place) })
     }
 
-    /// Takes the file to its size, if it is known, and decides how blocks are written.
-    pub fn allocate(self, total: Option<u64>, policy: DirectPolicy) -> Result<Output> {
+    /// Reads the journal of an earlier run, if there is one. What cannot be read is an error, and
+    /// nothing is deleted. After [`Found::Useless`] it is for the caller to discard it.
+    pub fn find(&self) -> Result<Found> {
+        journal::find(&self.place)
+    }
+
+    /// Bytes that a later run can go on from, as far as is known: the journal that stands vouches
+    /// for them.
+    pub fn kept_bytes(&self) -> u64 {
+        self.place.recorded_bytes()
+    }
+
+    /// Starts over: removes the journal, durably, and empties the part file then. Any journal that
+    /// was started before writes no more. A file under the journal's name that is none of ours is
+    /// an error.
+    pub fn discard(&self) -> Result<()> {
+        journal::discard(&self.place)
+    }
+
+    /// Takes the file to its size, if it is known, and decides how blocks are written. The bytes
+    /// that are there stay.
+    pub fn allocate(&self, total: Option<u64>, policy: DirectPolicy) -> Result<Output> {
+        let failed = |e, what: &str| disk_error(e, what, &self.place.part);
         if let Some(total) = total {
-            self.reserve_space(total).map_err(|e| {
-                let what = format!("cannot reserve {} for", format_bytes(total));
-                disk_error(e, &what, &self.names.part)
-            })?;
+            self.reserve_space(total)
+                .map_err(|e| failed(e, &format!("cannot reserve {} for", format_bytes(total))))?;
         }
         let (direct, buffered_reason) = match self.open_direct(total, policy) {
             Ok(direct) => (Some(direct), None),
@@ -91,17 +92,31 @@ impl Reserved {
             }
             Err(reason) => (None, Some(reason)),
         };
-        let Self { file, names } = self;
-        Ok(Output { file: BlockFile::new(file.into(), direct), names, buffered_reason })
+        // The same open file: its lock lasts as long as any of the two.
+        let file = self.place.file.try_clone().map_err(|e| failed(e, "cannot open"))?;
+        let file = BlockFile::new(file.into(), direct);
+        Ok(Output { file, place: self.place.clone(), buffered_reason })
     }
 
     /// ext4 takes all free space before it says that it is not enough, and the machine's other
-    /// programs with it: so look first.
+    /// programs with it: so look first. What an earlier run reserved needs no room again.
     fn reserve_space(&self, total: u64) -> io::Result<()> {
-        if file::free_bytes(&self.file).is_ok_and(|free| free < total) {
-            return Err(io::ErrorKind::StorageFull.into());
+        let file = &self.place.file;
+        self.place.set_reserved_bytes(0);
+        if file.metadata()?.len() > total {
+            file.set_len(total)?;
         }
-        file::preallocate(&self.file, total).map(drop)
+        let missing = total.saturating_sub(self.place.bytes_on_disk()?);
+        if let Some(free) = file::free_bytes(file).ok().filter(|free| *free < missing) {
+            let what = format!("{} are free there", format_bytes(free));
+            return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+        }
+        let allocation = file::preallocate(file, total)?;
+        let is_lasting = allocation == Allocation::Reserved && file::file_system(file).lasting;
+        // Some say that they have reserved what they have not.
+        let is_there = is_lasting && self.place.bytes_on_disk()? >= total;
+        self.place.set_reserved_bytes(if is_there { total } else { 0 });
+        Ok(())
     }
 
     /// The same file opened with O_DIRECT, or why not.
@@ -112,7 +127,8 @@ impl Reserved {
         let Some(total) = total else {
             return Err("the size is not known beforehand".into());
         };
-        let file_system = file::file_system(&self.file);
+        let (file, part) = (&self.place.file, &self.place.part);
+        let file_system = file::file_system(file);
         if policy == DirectPolicy::Auto {
             if total < DIRECT_BYTES_MIN {
                 return Err(format!("the file is below {}", format_bytes(DIRECT_BYTES_MIN)));
@@ -121,7 +137,7 @@ impl Reserved {
                 return Err(format!("{} gains nothing from it", file_system.name));
             }
         }
-        let align = file::direct_align(&self.file);
+        let align = file::direct_align(file);
         match align {
             DirectAlign::Refused => return Err(format!("{} refuses it", file_system.name)),
             DirectAlign::Bytes { memory, offset } if memory.max(offset) > 4096 => {
@@ -129,12 +145,13 @@ impl Reserved {
             }
             DirectAlign::Bytes { .. } | DirectAlign::Unknown => {}
         }
-        let direct = file::open_direct(&self.names.part, &self.file)
-            .map_err(|e| format!("{}: {e}", file_system.name))?;
+        let direct =
+            file::open_direct(part, file).map_err(|e| format!("{}: {e}", file_system.name))?;
         // Where the kernel names no alignment only a write can tell. It leaves a written block in
         // reserved space, which costs the first real write its fast path: not done without need.
         if align == DirectAlign::Unknown && total >= SPAN_ALIGN_BYTES {
-            file::try_direct_write(&direct).map_err(|e| format!("{}: {e}", file_system.name))?;
+            file::try_direct_write(&direct, file)
+                .map_err(|e| format!("{}: {e}", file_system.name))?;
         }
         Ok(direct)
     }
@@ -144,7 +161,7 @@ impl Output {
     /// Writes a block at its offset; answers when the kernel has taken all of it.
     pub async fn write(&self, block: Block, offset: u64) -> Result<()> {
         let written = self.file.write(block, offset).await;
-        written.map_err(|e| disk_error(e, "cannot write", &self.names.part))
+        written.map_err(|e| disk_error(e, "cannot write", &self.place.part))
     }
 
     /// Whether as many writes are on their way as are made at a time.
@@ -164,142 +181,67 @@ impl Output {
 
     /// The part file's name.
     pub fn part_path(&self) -> &Path {
-        &self.names.part
+        &self.place.part
     }
 
     /// The part file stays when this value is dropped.
     pub fn keep_part(&self) {
-        self.names.keep_part.store(true, Ordering::Relaxed);
+        self.place.keep_part();
+    }
+
+    /// The part file stays, and nothing of it counts any more: a later run starts over.
+    pub fn disown(&self) {
+        let mut journals_ended = self.place.journals_ended();
+        *journals_ended += 1;
+        self.keep_part();
+        journal::remove(&self.place);
     }
 
     /// A handle for reading back what was written.
     pub fn open_for_read_back(&self) -> Result<File> {
-        file::open_for_read_back(&self.names.part, self.is_direct())
-            .map_err(|e| disk_error(e, "cannot read back", &self.names.part))
+        file::open_for_read_back(&self.place.part, self.is_direct())
+            .map_err(|e| disk_error(e, "cannot read back", &self.place.part))
     }
 
-    /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order.
-    /// If someone has taken the name meanwhile, the part file stays.
+    /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then
+    /// the journal has served its purpose. If someone has taken the name meanwhile, the part file
+    /// stays. An error as well after any failed sync, as nobody knows what reached the disk then.
     pub fn commit(&self, bytes: u64) -> Result<PathBuf> {
-        let Names { target, part, replace, .. } = &self.names;
+        let Place { target, part, .. } = &*self.place;
+        let mut journals_ended = self.place.journals_ended();
+        self.place.check_part(bytes)?;
         // What could not be preallocated may end in a file that is too long.
         self.file.set_len(bytes).map_err(|e| disk_error(e, "cannot size", part))?;
-        self.file.sync_data().map_err(|e| disk_error(e, "cannot sync", part))?;
-        let renamed = if *replace {
+        self.place.sync_data()?;
+        let renamed = if self.place.replace {
             std::fs::rename(part, target)
         } else {
             file::rename_no_replace(part, target)
         };
-        match renamed {
-            Ok(()) => self.keep_part(), // There is none any more; its name may be another's.
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                self.keep_part();
-                return Err(Error::new(
-                    ErrorKind::TargetExists,
-                    format!("{} appeared during the download", target.display()),
-                )
-                .advise(format!("the complete file is kept as {}", part.display())));
-            }
-            Err(e) => {
-                self.keep_part();
-                return Err(disk_error(e, "cannot rename", part)
-                    .advise(format!("the complete file is kept as {}", part.display())));
-            }
-        }
-        let synced = file::sync_folder(folder_of(target));
-        synced.map_err(|e| disk_error(e, "cannot sync the folder of", target))?;
+        // In any case: there is none any more, and its name may be another's; or it is complete.
+        self.keep_part();
+        renamed.map_err(|e| {
+            let error = if e.kind() == io::ErrorKind::AlreadyExists {
+                let what = format!("{} appeared during the download", target.display());
+                Error::new(ErrorKind::TargetExists, what)
+            } else {
+                disk_error(e, "cannot rename", part)
+            };
+            error.advise(format!("the complete file is kept as {}", part.display()))
+        })?;
+        *journals_ended += 1;
+        let synced = self.place.sync_folder();
+        journal::remove(&self.place);
+        synced.map_err(|error| {
+            let what = "is complete, but after a power failure its name may be gone";
+            error.advise(format!("{} {what}; check the disk and the kernel log", target.display()))
+        })?;
         Ok(target.clone())
     }
-}
 
-impl Drop for Names {
-    fn drop(&mut self) {
-        if !self.keep_part.load(Ordering::Relaxed) {
-            // Gone already is as good; what else could fail cannot be helped here.
-            let _ = std::fs::remove_file(&self.part);
-        }
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.place
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn check_target(target: &Path, replace: bool) -> Result<()> {
-    let folder = folder_of(target);
-    match std::fs::metadata(folder) {
-        Ok(meta) if meta.is_dir() => {}
-        Ok(_) => {
-            let what = format!("{} is not a folder", folder.display());
-            return Err(Error::new(ErrorKind::TargetUnusable, what));
-        }
-        Err(e) => {
-            let what = format!("the output folder {} cannot be used", folder.display());
-            return Err(Error::new(ErrorKind::TargetUnusable, what)
-                .caused_by(e)
-                .advise("create it, or choose another place with -o or -d"));
-        }
-    }
-    match std::fs::symlink_metadata(target) {
-        Ok(meta) if meta.is_dir() => {
-            let what = format!("{} is a folder", target.display());
-            Err(Error::new(ErrorKind::TargetUnusable, what))
-        }
-        Ok(_) if !replace => {
-            let what = format!("{} exists", target.display());
-            Err(Error::new(ErrorKind::TargetExists, what))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Opens the part file and takes its lock; whoever renamed or removed it between the two makes us
-/// try again.
-fn open_and_lock(part: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    // A link planted under the name would lead our writes elsewhere.
-    options.write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
-    for _ in 0..RESERVE_TRIES_MAX {
-        let file = options.open(part).map_err(|e| disk_error(e, "cannot create", part))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("another ringhaul is writing {}", part.display());
-                return Err(Error::new(ErrorKind::TargetUnusable, what)
-                    .advise("wait for it, or choose another name with -o"));
-            }
-            // Some network file systems have no locks; then nobody can be warned.
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(disk_error(e, "cannot lock", part)),
-        }
-        if file::is_named(&file, part).map_err(|e| disk_error(e, "cannot look at", part))? {
-            return Ok(file);
-        }
-    }
-    let what = format!("{} is replaced again and again", part.display());
-    Err(Error::new(ErrorKind::TargetUnusable, what))
-}
-
-fn disk_error(error: io::Error, what: &str, path: &Path) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
-        io::ErrorKind::FileTooLarge => ErrorKind::DiskFull,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            ErrorKind::TargetUnusable
-        }
-        io::ErrorKind::InvalidFilename | io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => {
-            ErrorKind::TargetUnusable
-        }
-        _ => match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => ErrorKind::ResourceLimit,
-            Some(libc::ELOOP) => ErrorKind::TargetUnusable,
-            _ => ErrorKind::DiskIo,
-        },
-    };
-    Error::new(kind, format!("{what} {}", path.display())).caused_by(error)
 }
 
 #[cfg(test)]
@@ -356,14 +298,63 @@ mod tests {
         let part = folder.path().join("f.part");
         drop(Reserved::new(&target, false).unwrap());
         assert!(!part.exists());
-        let output = Reserved::new(&target, false).unwrap();
-        let output = output.allocate(Some(1), DirectPolicy::Never).unwrap();
+        let reserved = Reserved::new(&target, false).unwrap();
+        let output = reserved.allocate(Some(1), DirectPolicy::Never).unwrap();
         output.keep_part();
-        drop(output);
+        drop((reserved, output));
         assert!(part.exists() && !target.exists());
         // Left over and locked by nobody: reused.
         drop(Reserved::new(&target, false).unwrap());
         assert!(!part.exists());
+    }
+
+    #[test]
+    fn bytes_that_are_there_stay() {
+        let folder = scratch();
+        let target = folder.path().join("f");
+        for policy in [DirectPolicy::Never, DirectPolicy::Always] {
+            std::fs::write(folder.path().join("f.part"), [7; 9000]).unwrap();
+            let reserved = Reserved::new(&target, true).unwrap();
+            let first = reserved.allocate(Some(8500), policy).unwrap();
+            // A second attempt, over what the first one wrote.
+            write(&first, &[1; 4096], 0);
+            drop(first);
+            let second = reserved.allocate(Some(8500), policy).unwrap();
+            second.commit(8500).unwrap();
+            assert_eq!(std::fs::read(&target).unwrap(), [&[1; 4096][..], &[7; 4404]].concat());
+        }
+    }
+
+    #[test]
+    fn what_was_cut_meanwhile_is_not_committed() {
+        let folder = scratch();
+        let target = folder.path().join("f");
+        let reserved = Reserved::new(&target, false).unwrap();
+        let output = reserved.allocate(Some(5000), DirectPolicy::Never).unwrap();
+        write(&output, &[1; 5000], 0);
+        File::options().write(true).open(output.part_path()).unwrap().set_len(10).unwrap();
+        let error = output.commit(5000).unwrap_err();
+        assert!(error.to_string().contains("f.part was truncated"), "{error}");
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn what_was_cut_and_grew_again_is_not_committed() {
+        let folder = scratch();
+        let target = folder.path().join("f");
+        let reserved = Reserved::new(&target, false).unwrap();
+        let output = reserved.allocate(Some(50_000), DirectPolicy::Never).unwrap();
+        let part = File::options().write(true).open(output.part_path()).unwrap();
+        if !file::file_system(&part).lasting {
+            return;
+        }
+        write(&output, &[1; 40_960], 0);
+        output.place().check_part(50_000).unwrap();
+        part.set_len(0).unwrap();
+        write(&output, &[1; 9040], 40_960);
+        let error = output.commit(50_000).unwrap_err();
+        assert!(error.to_string().contains("f.part was truncated"), "{error}");
+        assert!(!target.exists());
     }
 
     #[test]
@@ -430,6 +421,7 @@ mod tests {
         let reserved = Reserved::new(&folder.path().join("f"), false).unwrap();
         let error = reserved.allocate(Some(1 << 50), DirectPolicy::Auto).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+        drop(reserved);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -263,6 +263,9 @@ pub struct FileSystem {
     pub name: &'static str,
     /// Direct writes are real and asynchronous there once space is reserved.
     pub direct_pays: bool,
+    /// Reserved space counts as the file's (`st_blocks`) until it is truncated: nothing is
+    /// compressed or written elsewhere.
+    pub lasting: bool,
 }
 
 /// Names the file system. Only those whose direct path was measured or is documented as real pay;
@@ -290,15 +293,18 @@ pub fn file_system(file: impl AsFd) -> FileSystem {
         0x2011_BAB0 => ("exfat", false),
         _ => ("unknown", false),
     };
-    FileSystem { name, direct_pays }
+    let lasting = matches!(name, "ext4" | "xfs" | "tmpfs");
+    FileSystem { name, direct_pays, lasting }
 }
 
 /// One aligned 4 KiB write at the start of a preallocated file: some file systems take the flag at
-/// open and refuse the first write. The zeros are overwritten by the first block.
-pub fn try_direct_write(direct: impl AsFd) -> io::Result<()> {
+/// open and refuse the first write. What is written is what `file`, the same file, holds there: it
+/// may have been durable for long.
+pub fn try_direct_write(direct: impl AsFd, file: &File) -> io::Result<()> {
     #[repr(align(4096))]
     struct Page([u8; ALIGN]);
-    let page = Page([0; ALIGN]);
+    let mut page = Page([0; ALIGN]);
+    file.read_exact_at(&mut page.0, 0)?;
     let written = rustix::io::pwrite(direct, &page.0, 0)?;
     if written == page.0.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
@@ -323,7 +329,8 @@ mod tests {
         assert_eq!(preallocate(&file, len as u64).unwrap(), Allocation::Reserved);
         let second = direct.then(|| open_direct(&path, &file).unwrap());
         if let Some(second) = &second {
-            try_direct_write(second).unwrap();
+            let readable = File::open(&path).unwrap();
+            try_direct_write(second, &readable).unwrap();
         }
         let out = BlockFile::new(file.into(), second);
         let expected: Vec<u8> = (0..=250).cycle().take(len).collect();

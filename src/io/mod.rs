@@ -16,3 +16,4 @@ pub mod file;
 pub mod probe;
 pub mod socket;
 pub mod uring;
+pub mod whole;

@@ -227,7 +227,8 @@ fn try_direct(folder: &Path) -> io::Result<Direct> {
             format!("alignment {offset} in the file, {memory} in memory")
         }
     };
-    let tried = file::open_direct(&probe.path, &probe.file).and_then(file::try_direct_write);
+    let tried = file::open_direct(&probe.path, &probe.file)
+        .and_then(|direct| file::try_direct_write(direct, &probe.file));
     match tried {
         Err(e) => Ok(Direct::Unused(format!("{fs} refuses them: {e}"))),
         Ok(()) if !file_system.direct_pays => {
@@ -246,7 +247,7 @@ struct ProbeFile {
 impl ProbeFile {
     fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(format!(".ringhaul-probe-{}", std::process::id()));
-        let file = File::create_new(&path)?;
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         Ok(Self { path, file })
     }
 }

@@ -1,0 +1,111 @@
+//! The layer of a barrier as it is: the part file and the journal of one place. Owns the system
+//! calls behind each step; must not know their order.
+
+use super::barrier::Layer;
+use super::load::Part;
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::disk::place::{Place, disk_error, look_for};
+use crate::io::file;
+use crate::io::whole::Nameless;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// The files of a place, and the journal that this run has made, if any.
+pub(super) struct Files {
+    place: Arc<Place>,
+    nameless: Option<Nameless>,
+    journal: Option<File>,
+}
+
+impl Files {
+    pub(super) fn new(place: Arc<Place>) -> Self {
+        Self { place, nameless: None, journal: None }
+    }
+
+    /// Whichever of the two is newest.
+    fn newest(&self) -> &File {
+        let nameless = self.nameless.as_ref().map(Nameless::file);
+        nameless.or(self.journal.as_ref()).expect("a journal was made")
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let written = self.newest().write_all_at(bytes, offset);
+        written.map_err(|e| self.failed(e, "cannot write"))
+    }
+
+    fn failed(&self, error: io::Error, what: &str) -> Error {
+        let error = disk_error(error, what, &self.place.journal);
+        match error.kind() {
+            ErrorKind::DiskFull => error.advise("free space, or do without it (--no-journal)"),
+            _ => error,
+        }
+    }
+}
+
+impl Layer for Files {
+    fn check_part(&mut self, bytes: u64) -> Result<()> {
+        self.place.check_part(bytes)
+    }
+
+    fn sync_part(&mut self) -> Result<()> {
+        self.place.sync_data()
+    }
+
+    fn sum_part(&mut self, span: Span) -> Result<u32> {
+        let read = self.place.file.crc32c(span);
+        read.map_err(|e| disk_error(e, "cannot read back", &self.place.part))
+    }
+
+    fn make_journal(&mut self, image: &[u8]) -> Result<()> {
+        let made = Nameless::create(&self.place.journal_in_making());
+        self.nameless = Some(made.map_err(|e| self.failed(e, "cannot create"))?);
+        self.write(0, image)
+    }
+
+    fn write_journal(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.write(offset, bytes)
+    }
+
+    fn sync_journal(&mut self) -> Result<()> {
+        self.newest().sync_data().map_err(|e| self.failed(e, "cannot sync"))
+    }
+
+    fn name_journal(&mut self) -> Result<()> {
+        let nameless = self.nameless.take().expect("a journal was made");
+        let named = nameless.name(&self.place.journal, self.place.journal_stands());
+        self.journal = Some(named.map_err(|e| self.failed(e, "cannot create"))?);
+        self.place.on_journal_named();
+        Ok(())
+    }
+
+    fn is_journal_named(&mut self) -> Result<bool> {
+        let (journal, path) = (self.newest(), &self.place.journal);
+        let is_ours = file::is_named(journal, path);
+        if is_ours.map_err(|e| self.failed(e, "cannot look at"))? {
+            return Ok(true);
+        }
+        if look_for(path)? {
+            let what = format!("{} was replaced during the download", path.display());
+            return Err(
+                Error::new(ErrorKind::TargetUnusable, what).advise("see what else uses the folder")
+            );
+        }
+        self.place.on_journal_lost();
+        Ok(false)
+    }
+
+    fn sync_folder(&mut self) -> Result<()> {
+        self.place.sync_folder()
+    }
+
+    fn remove_journal(&mut self) -> Result<()> {
+        self.place.remove_journal()
+    }
+
+    fn empty_part(&mut self) -> Result<()> {
+        let emptied = self.place.file.set_len(0);
+        emptied.map_err(|e| disk_error(e, "cannot empty", &self.place.part))
+    }
+}

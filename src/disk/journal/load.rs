@@ -1,0 +1,135 @@
+//! What an earlier run left: reads its journal, and judges how much of the part file it vouches
+//! for. Deletes nothing and writes nothing. Must not know whether the server's file is the same.
+
+use super::format::{self, Decoded, Flaw, PartId, VERSION};
+use super::{Found, Saved};
+use crate::base::limits::JOURNAL_BYTES_MAX;
+use crate::base::size::{MIB, format_bytes};
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::digest::crc::{Run, crc32c, crc32c_joined};
+use crate::disk::place::{Place, disk_error};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The part file, as far as a journal can be held against it.
+pub(super) trait Part {
+    /// Which file it is, and its size in bytes.
+    fn identify(&self) -> io::Result<(PartId, u64)>;
+    /// The CRC-32C of what it holds there; an error if that is behind its end.
+    fn crc32c(&self, span: Span) -> io::Result<u32>;
+}
+
+impl Part for File {
+    fn identify(&self) -> io::Result<(PartId, u64)> {
+        let meta = self.metadata()?;
+        Ok((PartId { device: meta.dev(), inode: meta.ino() }, meta.len()))
+    }
+
+    fn crc32c(&self, span: Span) -> io::Result<u32> {
+        let mut piece = vec![0; usize::try_from(span.len().min(MIB)).expect("at most a MiB")];
+        let (mut at, mut crc) = (span.start(), 0);
+        while at < span.end() {
+            let (head, _) = Span::new(at, span.end()).split_at(at + MIB);
+            let piece = &mut piece[..usize::try_from(head.len()).expect("at most a MiB")];
+            self.read_exact_at(piece, at)?;
+            crc = crc32c_joined(crc, crc32c(piece), head.len());
+            at = head.end();
+        }
+        Ok(crc)
+    }
+}
+
+/// Reads the journal of a place and judges it.
+pub(super) fn find(place: &Place) -> Result<Found> {
+    let Some(bytes) = read(&place.journal)? else { return Ok(Found::Nothing) };
+    let decoded = format::decode(&bytes).map_err(|flaw| refusal(flaw, &place.journal))?;
+    judge(decoded, &place.file, &place.part)
+}
+
+/// An error if what has the journal's name is none of ours.
+pub(super) fn check_ours(journal: &Path) -> Result<()> {
+    let Some(file) = open(journal)? else { return Ok(()) };
+    read_magic(&file, journal)
+}
+
+/// What of the part file, called `name`, can be kept.
+pub(super) fn judge(decoded: Decoded, part: &impl Part, name: &Path) -> Result<Found> {
+    let Decoded { header, slot } = decoded;
+    let (id, bytes) = part.identify().map_err(|e| disk_error(e, "cannot look at", name))?;
+    let name = name.display();
+    let (identity, mut runs) = (header.identity, slot.runs);
+    if bytes == 0 {
+        return Ok(Found::Useless("the part file is gone: starting over".into()));
+    }
+    let cause = match id == header.part {
+        true if bytes == identity.total => None,
+        true => Some(format!("{name} has not the size that the journal states")),
+        false => Some(format!("{name} is not the file the journal was made for")),
+    };
+    let note = cause.map(|cause| {
+        let bytes_recorded = bytes_of(&runs);
+        runs.retain(|run| part.crc32c(run.span).is_ok_and(|crc| crc == run.crc32c));
+        let (kept, recorded) = (format_bytes(bytes_of(&runs)), format_bytes(bytes_recorded));
+        format!("{cause}; {kept} of {recorded} checked out")
+    });
+    if runs.is_empty() {
+        let why = note.unwrap_or_else(|| format!("nothing in {name} is known to be durable"));
+        return Ok(Found::Useless(format!("{why}: starting over")));
+    }
+    Ok(Found::Resumable(Saved { identity, runs, note }))
+}
+
+fn bytes_of(runs: &[Run]) -> u64 {
+    runs.iter().map(|run| run.span.len()).sum()
+}
+
+/// The journal's bytes; `None` if there is none.
+fn read(journal: &Path) -> Result<Option<Vec<u8>>> {
+    let Some(file) = open(journal)? else { return Ok(None) };
+    // Before all of it is read: it may be anything, and any size.
+    read_magic(&file, journal)?;
+    let mut bytes = Vec::new();
+    let read = (&file).take(JOURNAL_BYTES_MAX).read_to_end(&mut bytes);
+    read.map_err(|e| disk_error(e, "cannot read", journal))?;
+    Ok(Some(bytes))
+}
+
+/// Opens the journal; a link, a folder or a pipe in its place is none.
+fn open(journal: &Path) -> Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let failed = |e| disk_error(e, "cannot read", journal);
+    match options.open(journal) {
+        Ok(file) if file.metadata().map_err(failed)?.is_file() => Ok(Some(file)),
+        Ok(_) => Err(refusal(Flaw::Foreign, journal)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(refusal(Flaw::Foreign, journal)),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+fn read_magic(file: &File, journal: &Path) -> Result<()> {
+    let mut start = [0; 16];
+    let read = file.read_at(&mut start, 0).map_err(|e| disk_error(e, "cannot read", journal))?;
+    if format::is_ours(&start[..read]) { Ok(()) } else { Err(refusal(Flaw::Foreign, journal)) }
+}
+
+fn refusal(flaw: Flaw, journal: &Path) -> Error {
+    let name = journal.display();
+    let (what, advice) = match flaw {
+        Flaw::Foreign => (
+            format!("{name} is not a journal of ringhaul"),
+            "rename it, or choose another name with -o",
+        ),
+        Flaw::Version(version) => (
+            format!(
+                "{name} has version {version} of the format, and this ringhaul reads {VERSION}"
+            ),
+            "use the ringhaul that made it, or start over with --no-resume",
+        ),
+        Flaw::Damaged => (format!("{name} is damaged"), "start over with --no-resume"),
+    };
+    Error::new(ErrorKind::TargetUnusable, what).advise(advice)
+}

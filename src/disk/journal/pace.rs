@@ -1,0 +1,239 @@
+//! When the next barrier is due, and who waits for one.
+//!
+//! States: idle (nothing new) -> counting (bytes that no barrier has seen) -> in a barrier -> idle
+//! or counting; failed or stopped for good. Owns the bell between those who write, those who want a
+//! barrier, and the journal's thread. Must not know what a barrier does.
+
+use crate::base::limits::BARRIER_PAUSE_FACTOR;
+use crate::base::{Error, ErrorKind, Result};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often barriers are made: as soon as one of the two is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Since the last one began.
+    pub interval: Duration,
+    /// Written since the last one began.
+    pub bytes: u64,
+}
+
+/// The bell.
+pub(super) struct Pacer {
+    pace: Pace,
+    state: Mutex<State>,
+    /// For the journal's thread.
+    work: Condvar,
+    /// For those who asked for a barrier.
+    answers: Condvar,
+}
+
+struct State {
+    /// Something happened since the last barrier began.
+    changed: bool,
+    new_bytes: u64,
+    began: Instant,
+    /// No barrier before, but on demand.
+    pause_until: Instant,
+    /// Barriers asked for, and those of them that were answered, oldest first.
+    asked: u64,
+    answered: u64,
+    durable_bytes: u64,
+    ended: Option<Result<(), Error>>,
+}
+
+/// What the journal's thread does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Now,
+    At(Instant),
+    /// When something happens.
+    Later,
+}
+
+impl Pacer {
+    /// `durable_bytes` are recorded already; `changed`: they are not, so that there is work.
+    pub(super) fn new(pace: Pace, now: Instant, durable_bytes: u64, changed: bool) -> Self {
+        let state = State {
+            changed,
+            new_bytes: 0,
+            began: now,
+            pause_until: now,
+            asked: 0,
+            answered: 0,
+            durable_bytes,
+            ended: None,
+        };
+        let (work, answers) = (Condvar::new(), Condvar::new());
+        Self { pace, state: Mutex::new(state), work, answers }
+    }
+
+    /// The book has changed, by so many new bytes. Wakes the thread only where it has to look at
+    /// the clock anew.
+    pub(super) fn on_change(&self, new_bytes: u64) {
+        let mut state = self.lock();
+        let bytes_before = state.new_bytes;
+        state.new_bytes += new_bytes;
+        let is_full = bytes_before < self.pace.bytes && state.new_bytes >= self.pace.bytes;
+        if !std::mem::replace(&mut state.changed, true) || is_full {
+            self.work.notify_one();
+        }
+    }
+
+    /// Asks for a barrier that sees all that happened until now, and waits for it. Answers the
+    /// bytes that are durable and recorded then.
+    pub(super) fn ask(&self) -> Result<u64> {
+        let mut state = self.lock();
+        state.asked += 1;
+        let own = state.asked;
+        self.work.notify_one();
+        loop {
+            match &state.ended {
+                Some(Err(error)) => return Err(error.clone()),
+                _ if state.answered >= own => return Ok(state.durable_bytes),
+                Some(Ok(())) => {
+                    return Err(Error::new(ErrorKind::Internal, "the journal has ended"));
+                }
+                None => state = wait(&self.answers, state),
+            }
+        }
+    }
+
+    /// Waits until a barrier is due; answers the last demand that it serves, or `None` at the end.
+    pub(super) fn next(&self) -> Option<u64> {
+        let mut state = self.lock();
+        while state.ended.is_none() {
+            let now = Instant::now();
+            match self.due(&state, now) {
+                Due::Now => {
+                    state.changed = false;
+                    state.new_bytes = 0;
+                    state.began = now;
+                    return Some(state.asked);
+                }
+                Due::At(moment) => {
+                    let timeout = moment.saturating_duration_since(now);
+                    let waited = self.work.wait_timeout(state, timeout);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Due::Later => {
+                    if state.answered < state.asked {
+                        // Nothing is new: what is recorded is all there is.
+                        state.answered = state.asked;
+                        self.answers.notify_all();
+                    }
+                    state = wait(&self.work, state);
+                }
+            }
+        }
+        None
+    }
+
+    /// The barrier that served this demand is through.
+    pub(super) fn on_done(&self, demand: u64, durable_bytes: u64) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.pause_until = now + (now - state.began) * BARRIER_PAUSE_FACTOR;
+        state.durable_bytes = durable_bytes;
+        state.answered = demand;
+        self.answers.notify_all();
+    }
+
+    /// No barrier any more; with an error, everybody who asks for one hears it.
+    pub(super) fn end(&self, outcome: Result<(), Error>) {
+        self.lock().ended.get_or_insert(outcome);
+        self.work.notify_one();
+        self.answers.notify_all();
+    }
+
+    fn due(&self, state: &State, now: Instant) -> Due {
+        if !state.changed {
+            return Due::Later;
+        }
+        let is_full = state.new_bytes >= self.pace.bytes;
+        let wanted = if is_full { now } else { state.began + self.pace.interval };
+        let moment = wanted.max(state.pause_until);
+        if state.asked > state.answered || moment <= now { Due::Now } else { Due::At(moment) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wait<'a>(bell: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    bell.wait(state).unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { interval: Duration::from_secs(2), bytes: 1000 };
+
+    fn due(pacer: &Pacer, now: Instant) -> Due {
+        pacer.due(&pacer.lock(), now)
+    }
+
+    #[test]
+    fn by_time_by_bytes_and_on_demand() {
+        let start = Instant::now();
+        let pacer = Pacer::new(PACE, start, 0, false);
+        assert_eq!(due(&pacer, start + PACE.interval), Due::Later, "nothing is new");
+        pacer.on_change(999);
+        assert_eq!(due(&pacer, start), Due::At(start + PACE.interval));
+        assert_eq!(due(&pacer, start + PACE.interval), Due::Now);
+        pacer.on_change(1);
+        assert_eq!(due(&pacer, start), Due::Now);
+        pacer.lock().new_bytes = 0;
+        pacer.lock().asked = 1;
+        assert_eq!(due(&pacer, start), Due::Now);
+    }
+
+    #[test]
+    fn a_slow_barrier_is_followed_by_a_long_pause() {
+        let start = Instant::now();
+        let pacer = Pacer::new(PACE, start, 0, false);
+        pacer.on_change(5000);
+        let pause_until = start + Duration::from_secs(50);
+        pacer.lock().pause_until = pause_until;
+        assert_eq!(due(&pacer, start + Duration::from_secs(9)), Due::At(pause_until));
+        pacer.lock().asked = 1;
+        assert_eq!(due(&pacer, start + Duration::from_secs(9)), Due::Now, "on demand it is made");
+    }
+
+    #[test]
+    fn a_demand_is_served_by_a_barrier_that_began_after_it() {
+        let pacer = Pacer::new(PACE, Instant::now(), 7, true);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| pacer.ask().unwrap());
+            while pacer.lock().asked == 0 {
+                std::thread::yield_now();
+            }
+            let demand = pacer.next().unwrap();
+            // Comes too late for this barrier.
+            pacer.on_change(1);
+            let second = scope.spawn(|| pacer.ask().unwrap());
+            while pacer.lock().asked == 1 {
+                std::thread::yield_now();
+            }
+            pacer.on_done(demand, 100);
+            assert_eq!(first.join().unwrap(), 100);
+            let demand = pacer.next().unwrap();
+            assert!(!second.is_finished());
+            pacer.on_done(demand, 200);
+            assert_eq!(second.join().unwrap(), 200);
+        });
+    }
+
+    #[test]
+    fn after_a_failure_everybody_hears_it() {
+        let pacer = Pacer::new(PACE, Instant::now(), 0, true);
+        pacer.end(Err(Error::new(ErrorKind::DiskFull, "no room")));
+        pacer.end(Ok(()));
+        assert_eq!(pacer.next(), None);
+        for _ in 0..2 {
+            assert_eq!(pacer.ask().unwrap_err().kind(), ErrorKind::DiskFull);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The place of an output: the names of target, part file and journal, the lock that makes them
+//! ours, and what happens to the part file at the end. Must not know how blocks are written, nor
+//! what is in a journal.
+
+use crate::base::limits::{JOURNAL_SUFFIX, PART_SUFFIX};
+use crate::base::{Error, ErrorKind, Result};
+use crate::io::{file, whole};
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Bytes of one unit of `st_blocks`, whatever the file system's own block size.
+const STAT_BLOCK_BYTES: u64 = 512;
+/// How often the part file's name may be found to lead elsewhere before that is an error.
+const RESERVE_TRIES_MAX: u32 = 8;
+/// The advice where there is room, but not for one file of this size.
+const TOO_LARGE_ADVICE: &str =
+    "raise 'ulimit -f', or choose a file system that takes files of this size with -o or -d";
+/// The advice where the kernel may have stopped writing by itself, after errors.
+const READ_ONLY_ADVICE: &str = "make it writable again (the kernel log may say why it is not), or \
+     choose another place with -o or -d";
+
+/// The three names, and the part file that is ours alone. When the last owner drops it, the part
+/// file is removed, unless it was said to keep it, or it holds bytes that a journal speaks of.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) file: File,
+    pub(super) target: PathBuf,
+    pub(super) part: PathBuf,
+    pub(super) journal: PathBuf,
+    pub(super) replace: bool,
+    keep_part: AtomicBool,
+    journal_stands: AtomicBool,
+    /// Bytes of the part file that the standing journal vouches for.
+    recorded_bytes: AtomicU64,
+    /// Bytes on the disk that the part file has in any case, unless someone takes them away.
+    reserved_bytes: AtomicU64,
+    /// Why no sync may be tried any more.
+    sync_failed: OnceLock<Error>,
+    /// Counts how often the journal was taken away: one that was begun before is not continued.
+    journals_ended: Mutex<u64>,
+}
+
+impl Place {
+    /// Makes or takes over `TARGET.part` and locks it. Refuses an existing target unless `replace`,
+    /// and a part file that another process is writing.
+    pub(super) fn take(target: &Path, replace: bool) -> Result<Self> {
+        check_target(target, replace)?;
+        let (part, journal) = (named(target, PART_SUFFIX), named(target, JOURNAL_SUFFIX));
+        // Before the part file is made: a name may be too long for the one and not the other.
+        look_for(&journal)?;
+        let file = open_and_lock(&part)?;
+        // Again, under the lock: an owner before us may just have made it.
+        let journal_stands = AtomicBool::new(look_for(&journal)?);
+        Ok(Self {
+            file,
+            target: target.to_owned(),
+            part,
+            journal,
+            replace,
+            keep_part: AtomicBool::new(false),
+            journal_stands,
+            recorded_bytes: AtomicU64::new(0),
+            reserved_bytes: AtomicU64::new(0),
+            sync_failed: OnceLock::new(),
+            journals_ended: Mutex::new(0),
+        })
+    }
+
+    /// The part file stays at the end.
+    pub(super) fn keep_part(&self) {
+        self.keep_part.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a journal stands under its name.
+    pub(super) fn journal_stands(&self) -> bool {
+        self.journal_stands.load(Ordering::Relaxed)
+    }
+
+    /// A journal has taken its name.
+    pub(super) fn on_journal_named(&self) {
+        self.journal_stands.store(true, Ordering::Relaxed);
+    }
+
+    /// The journal has lost its name.
+    pub(super) fn on_journal_lost(&self) {
+        self.journal_stands.store(false, Ordering::Relaxed);
+        self.set_recorded_bytes(0);
+    }
+
+    /// Bytes that a later run can go on from, by the journal that stands.
+    pub(super) fn recorded_bytes(&self) -> u64 {
+        self.recorded_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The journal vouches for so many bytes.
+    pub(super) fn set_recorded_bytes(&self, bytes: u64) {
+        self.recorded_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the disk are the part file's for good; 0 if nobody can tell.
+    pub(super) fn set_reserved_bytes(&self, bytes: u64) {
+        self.reserved_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the disk that the part file has now.
+    pub(super) fn bytes_on_disk(&self) -> io::Result<u64> {
+        Ok(on_disk(&self.file.metadata()?))
+    }
+
+    /// The name a journal has while it is being made, where it needs one.
+    pub(super) fn journal_in_making(&self) -> PathBuf {
+        named(&self.journal, "~")
+    }
+
+    /// Held during a barrier, and while the journal is taken away: never both at a time. The number
+    /// tells whether the journal has been taken away meanwhile.
+    pub(super) fn journals_ended(&self) -> MutexGuard<'_, u64> {
+        self.journals_ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the journal, and what one left that never took its name.
+    pub(super) fn remove_journal(&self) -> Result<()> {
+        for path in [&self.journal, &self.journal_in_making()] {
+            whole::remove(path).map_err(|e| disk_error(e, "cannot remove", path))?;
+        }
+        self.on_journal_lost();
+        Ok(())
+    }
+
+    /// Makes the part file's data durable (blocking). After a failure the kernel may call pages
+    /// clean that never reached the disk: it is not asked a second time.
+    pub(super) fn sync_data(&self) -> Result<()> {
+        if let Some(error) = self.sync_failed.get() {
+            return Err(error.clone());
+        }
+        self.file.sync_data().map_err(|e| {
+            let error = disk_error(e, "cannot sync", &self.part);
+            self.sync_failed.get_or_init(|| error).clone()
+        })
+    }
+
+    /// Makes names given and taken durable (blocking).
+    pub(super) fn sync_folder(&self) -> Result<()> {
+        let synced = file::sync_folder(folder_of(&self.target));
+        synced.map_err(|e| disk_error(e, "cannot sync the folder of", &self.target))
+    }
+
+    /// Whether the part file's name still leads to our file, and `bytes` bytes are in it. Someone
+    /// else may have cut it and our writes made it long again: its reserved space is less then.
+    pub(super) fn check_part(&self, bytes: u64) -> Result<()> {
+        let look = |e| disk_error(e, "cannot look at", &self.part);
+        let ours = self.file.metadata().map_err(look)?;
+        let reserved_bytes = self.reserved_bytes.load(Ordering::Relaxed);
+        let fate = match std::fs::symlink_metadata(&self.part) {
+            Ok(named) if (named.dev(), named.ino()) != (ours.dev(), ours.ino()) => "replaced",
+            Ok(_) if ours.len() < bytes || on_disk(&ours) < reserved_bytes => "truncated",
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => "deleted or moved",
+            Err(e) => return Err(look(e)),
+        };
+        // What the journal says of it is for the next run to hold against what is there then.
+        self.set_recorded_bytes(0);
+        let what = format!("{} was {fate} while it was written", self.part.display());
+        Err(Error::new(ErrorKind::DiskIo, what)
+            .advise("see what else uses the folder, and run the same command again"))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let is_filled = || self.file.metadata().is_ok_and(|meta| meta.len() > 0);
+        if self.keep_part.load(Ordering::Relaxed) || (self.journal_stands() && is_filled()) {
+            return;
+        }
+        // Under the lock still. Another file under the name is not ours to remove; what else could
+        // fail cannot be helped here.
+        if file::is_named(&self.file, &self.part).unwrap_or(false) {
+            let _ = std::fs::remove_file(&self.part);
+        }
+    }
+}
+
+fn on_disk(meta: &Metadata) -> u64 {
+    meta.blocks() * STAT_BLOCK_BYTES
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn named(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whether anything, a link included, has this name.
+pub(super) fn look_for(path: &Path) -> Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(disk_error(e, "cannot look for", path)),
+    }
+}
+
+fn check_target(target: &Path, replace: bool) -> Result<()> {
+    let folder = folder_of(target);
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => {
+            let what = format!("{} is not a folder", folder.display());
+            return Err(Error::new(ErrorKind::TargetUnusable, what));
+        }
+        Err(e) => {
+            let what = format!("the output folder {} cannot be used", folder.display());
+            return Err(Error::new(ErrorKind::TargetUnusable, what)
+                .caused_by(e)
+                .advise("create it, or choose another place with -o or -d"));
+        }
+    }
+    match std::fs::symlink_metadata(target) {
+        Ok(meta) if meta.is_dir() => {
+            let what = format!("{} is a folder", target.display());
+            Err(Error::new(ErrorKind::TargetUnusable, what))
+        }
+        Ok(_) if !replace => {
+            let what = format!("{} exists", target.display());
+            Err(Error::new(ErrorKind::TargetExists, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens the part file and takes its lock; whoever renamed or removed it between the two makes us
+/// try again.
+fn open_and_lock(part: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    // A link planted under the name would lead our writes elsewhere.
+    options.read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
+    for _ in 0..RESERVE_TRIES_MAX {
+        let file = options.open(part).map_err(|e| disk_error(e, "cannot create", part))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let what = format!("another ringhaul is writing {}", part.display());
+                return Err(Error::new(ErrorKind::TargetUnusable, what)
+                    .advise("wait for it, or choose another name with -o"));
+            }
+            // Some network file systems have no locks; then nobody can be warned.
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(disk_error(e, "cannot lock", part)),
+        }
+        let look = |e| disk_error(e, "cannot look at", part);
+        if !file.metadata().map_err(look)?.is_file() {
+            let what = format!("{} is not an ordinary file", part.display());
+            return Err(Error::new(ErrorKind::TargetUnusable, what));
+        }
+        if file::is_named(&file, part).map_err(look)? {
+            return Ok(file);
+        }
+    }
+    let what = format!("{} is replaced again and again", part.display());
+    Err(Error::new(ErrorKind::TargetUnusable, what))
+}
+
+/// What went wrong with which file, and whose side it is on.
+pub(super) fn disk_error(error: io::Error, what: &str, path: &Path) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
+        io::ErrorKind::FileTooLarge => ErrorKind::DiskFull,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ErrorKind::TargetUnusable
+        }
+        io::ErrorKind::InvalidFilename | io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => {
+            ErrorKind::TargetUnusable
+        }
+        io::ErrorKind::IsADirectory => ErrorKind::TargetUnusable,
+        _ => match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => ErrorKind::ResourceLimit,
+            Some(libc::ELOOP) => ErrorKind::TargetUnusable,
+            _ => ErrorKind::DiskIo,
+        },
+    };
+    let advice = match error.kind() {
+        io::ErrorKind::FileTooLarge => Some(TOO_LARGE_ADVICE),
+        io::ErrorKind::ReadOnlyFilesystem => Some(READ_ONLY_ADVICE),
+        _ => None,
+    };
+    let error = Error::new(kind, format!("{what} {}", path.display())).caused_by(error);
+    match advice {
+        Some(advice) => error.advise(advice),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn after_a_failed_sync_none_is_tried() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let mut place = Place::take(&folder.path().join("f"), false).unwrap();
+        place.sync_data().unwrap();
+        let socket = File::from(OwnedFd::from(UnixStream::pair().unwrap().0));
+        let good = std::mem::replace(&mut place.file, socket);
+        let first = place.sync_data().unwrap_err();
+        assert_eq!(first.kind(), ErrorKind::DiskIo);
+        place.file = good;
+        assert_eq!(place.sync_data().unwrap_err().to_string(), first.to_string());
+    }
+
+    #[test]
+    fn faults_of_the_disk_have_their_kinds() {
+        for (code, kind) in [
+            (libc::ENOSPC, ErrorKind::DiskFull),
+            (libc::EDQUOT, ErrorKind::DiskFull),
+            (libc::EIO, ErrorKind::DiskIo),
+            (libc::EROFS, ErrorKind::TargetUnusable),
+            (libc::EISDIR, ErrorKind::TargetUnusable),
+            (libc::EFBIG, ErrorKind::DiskFull),
+            (libc::EMFILE, ErrorKind::ResourceLimit),
+        ] {
+            let error = disk_error(io::Error::from_raw_os_error(code), "cannot", Path::new("f"));
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_too_long_for_a_journal_is_refused_at_once() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let error = Place::take(&folder.path().join("f".repeat(248)), false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TargetUnusable, "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

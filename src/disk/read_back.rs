@@ -1,0 +1,76 @@
+//! Reads back what was written to the part file, for the hash. Owns the handle and the one block
+//! of memory for it, had only once they are needed. Must not know what the bytes are for.
+
+use super::output::Output;
+use crate::base::limits::{BLOCK_BYTES, SPAN_ALIGN_BYTES};
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::io::buffers::{Lease, Pool};
+use crate::io::file;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The advice where the disk is not to blame.
+const START_AGAIN: &str = "start again; another program removed or changed it meanwhile";
+
+/// Reads written bytes back.
+pub(super) struct Reader {
+    path: PathBuf,
+    direct: bool,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    memory: Lease,
+}
+
+impl Reader {
+    /// Nothing is opened yet.
+    pub(super) fn new(output: &Output) -> Self {
+        Self { path: output.part_path().to_owned(), direct: output.is_direct(), open: None }
+    }
+
+    /// The first bytes of `span`, at least one: up to a block, counted from the alignment before.
+    pub(super) fn read(&mut self, span: Span) -> Result<&[u8]> {
+        // Direct reads start aligned, and an earlier run may have stopped anywhere.
+        let before = span.start() % SPAN_ALIGN_BYTES;
+        let block = Span::with_len(span.start() - before, BLOCK_BYTES as u64);
+        let (wanted, _) = Span::new(block.start(), span.end()).split_at(block.end());
+        let Open { file, memory } = match self.open.take() {
+            Some(open) => self.open.insert(open),
+            None => self.open.insert(Open::new(&self.path, self.direct)?),
+        };
+        let filled = file::read_span(file, wanted, memory.spare_mut());
+        filled.map_err(|e| read_error(e, &self.path, wanted))?;
+        let index = |bytes| usize::try_from(bytes).expect("within one block");
+        Ok(&memory.spare_mut()[index(before)..index(wanted.len())])
+    }
+}
+
+impl Open {
+    fn new(path: &Path, direct: bool) -> Result<Self> {
+        let pool = Pool::new(1).map_err(|e| {
+            let what = format!("no memory to read {} back", path.display());
+            Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
+        })?;
+        let memory = pool.try_lease().expect("a fresh pool has its block");
+        let file = file::open_for_read_back(path, direct).map_err(|e| {
+            let is_gone = e.kind() == io::ErrorKind::NotFound;
+            let what = format!("cannot open {} to read it back", path.display());
+            let error = Error::new(ErrorKind::DiskIo, what).caused_by(e);
+            if is_gone { error.advise(START_AGAIN) } else { error }
+        })?;
+        Ok(Self { file, memory })
+    }
+}
+
+fn read_error(error: io::Error, path: &Path, wanted: Span) -> Error {
+    let path = path.display();
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let what = format!("{path} ends before byte {}, which was written", wanted.end() - 1);
+        return Error::new(ErrorKind::DiskIo, what).advise(START_AGAIN);
+    }
+    let what = format!("cannot read {path} back at byte {}", wanted.start());
+    Error::new(ErrorKind::DiskIo, what).caused_by(error)
+}
