@@ -2,10 +2,13 @@
 //! stranger safe in our folder; knows no disk and does not look whether the name is taken.
 
 use crate::base::Url;
-use crate::base::limits::{FILE_NAME_BYTES_MAX, PART_SUFFIX};
+use crate::base::limits::{FILE_NAME_BYTES_MAX, JOURNAL_SUFFIX, PART_SUFFIX};
 
-/// Bytes a name may have: the part file beside it needs its suffix as well.
-const NAME_BYTES_MAX: usize = FILE_NAME_BYTES_MAX - PART_SUFFIX.len();
+/// Bytes a name may have: the journal beside it needs its suffix as well, the longest one there is,
+/// and one byte more while it is being made.
+const NAME_BYTES_MAX: usize = FILE_NAME_BYTES_MAX - JOURNAL_SUFFIX.len() - 1;
+
+const _: () = assert!(PART_SUFFIX.len() <= JOURNAL_SUFFIX.len());
 
 /// The name of a URL that has none: wget's choice, and what most such pages are.
 const NAMELESS: &str = "index.html";
@@ -15,7 +18,7 @@ const EXTENSION_BYTES_MAX: usize = 16;
 
 /// The file name for `url`: the last segment of its path, percent-decoded and made safe.
 ///
-/// The result is one path component of 1 to 250 bytes. It is never `.` or `..`, has no slash, no
+/// The result is one path component of 1 to 245 bytes. It is never `.` or `..`, has no slash, no
 /// backslash, no control character and no character that reorders text; it does not begin with a
 /// dot (no hidden file) or a dash (no option for the next command) and does not end in `.part`,
 /// where another transfer might be writing. A URL without a name gives `index.html`.

@@ -1,0 +1,7 @@
+//! Rank 1: files that speak of other files. Text goes in, entries come out. Must not know where the
+//! text came from, which algorithms can be computed, or what is done about an entry.
+
+mod checksums;
+mod line;
+
+pub use checksums::{Checksums, Entry, parse};
