@@ -3,6 +3,7 @@
 use super::source::Connection;
 use crate::base::{Error, ErrorKind, Result};
 use crate::http::{Exchange, Head, Request};
+use std::time::{Duration, Instant};
 
 /// Bytes read at once while a head is expected: most heads are smaller, and what comes behind it
 /// has to be copied.
@@ -65,6 +66,7 @@ pub(super) async fn ask(mut connection: Connection, request: &Request) -> Result
 pub(super) async fn answer(pending: Pending) -> Result<Opening> {
     let Pending { mut connection, mut arrived } = pending;
     let mut exchange = Exchange::new();
+    let mut began = None;
     loop {
         if arrived.is_empty() {
             arrived = connection.wire.read_some(HEAD_READ_BYTES).await?;
@@ -77,5 +79,15 @@ pub(super) async fn answer(pending: Pending) -> Result<Opening> {
             return Ok(Opening { connection, exchange, surplus });
         }
         arrived.clear();
+        check_head_time(*began.get_or_insert_with(Instant::now), connection.head_time_max)?;
     }
+}
+
+/// A head that comes byte by byte never stalls, and could take hours.
+fn check_head_time(began: Instant, time_max: Duration) -> Result<()> {
+    if began.elapsed() <= time_max {
+        return Ok(());
+    }
+    let what = format!("the head of the answer is not complete after {time_max:.1?}");
+    Err(Error::new(ErrorKind::TimedOut, what))
 }

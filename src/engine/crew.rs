@@ -121,11 +121,14 @@ impl Crew {
     async fn work(self, lead: Option<Lead>) -> Result<bool> {
         let Self { ranged, connections_max, orders } = self;
         let job = ranged.job.clone();
-        let shard = Shard::new(connections_max, job.options.checksum.is_some())?;
+        let shard = Shard::new(connections_max, ranged.sink.hashing.is_some())?;
         shard.register(&job, ranged.known.total);
         let (workers, meter) = (JoinSet::new(), Meter::new());
         let foreman = Foreman { ranged, shard: shard.clone(), orders, workers, meter };
-        job.guard(foreman.run(lead)).await?;
+        let result = job.guard(foreman.run(lead)).await;
+        // What has been received is not to be lost, whatever ended the work.
+        shard.flushed().await;
+        result?;
         Ok(shard.is_registered())
     }
 }
@@ -192,7 +195,6 @@ impl Foreman {
             }
         }
         self.report_load();
-        self.shard.flushed().await;
         Ok(())
     }
 

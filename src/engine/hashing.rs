@@ -1,39 +1,46 @@
-//! The transfer's digest: hands blocks to the hash thread, and waits for its result.
+//! The digests of a transfer: hands blocks to the hash thread, and waits for its result.
 
 use super::job::Job;
-use super::progress::Verified;
 use crate::base::{Error, ErrorKind, Result, Span};
-use crate::digest::Checksum;
+use crate::digest::crc::Run;
+use crate::digest::{Algorithm, Digest};
+use crate::disk::journal::Book;
 use crate::disk::output::Output;
-use crate::disk::verify::{Hashed, Verifier};
+use crate::disk::verify::{Hashed, Outcome, Verifier};
 use crate::io::buffers::Block;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
-/// A digest being computed, and what it has to be.
+/// Digests being computed over the bytes in file order.
 pub(super) struct Hashing {
-    checksum: Checksum,
     verifier: Verifier,
-    outcome: Mutex<Option<oneshot::Receiver<Result<Hashed>>>>,
+    end: Mutex<Option<oneshot::Receiver<Hashed>>>,
 }
 
 impl Hashing {
-    /// Starts to hash if the options name a checksum. At most `budget_bytes` of blocks wait in
-    /// memory.
+    /// Starts to hash, if there is anything to compute. At most `budget_bytes` of blocks wait in
+    /// memory; `runs` are in the file already. A failure is the job's at once.
     pub(super) fn start(
-        job: &Job,
+        job: &Arc<Job>,
+        algorithms: &[Algorithm],
         budget_bytes: u64,
         output: &Output,
+        runs: Vec<Run>,
     ) -> Result<Option<Arc<Self>>> {
-        let Some(checksum) = job.options.checksum.clone() else { return Ok(None) };
+        if algorithms.is_empty() {
+            return Ok(None);
+        }
         let (sender, receiver) = oneshot::channel();
-        let on_hashed = move |hashed| {
+        let own_job = job.clone();
+        let on_end = move |outcome| match outcome {
             // Nobody waits any more if the transfer has failed meanwhile.
-            let _ = sender.send(hashed);
+            Outcome::Hashed(hashed) => _ = sender.send(hashed),
+            Outcome::Failed(error) => own_job.fail(error),
+            Outcome::Corrupt(span) => own_job.fail_corrupt(span),
         };
-        let verifier = Verifier::start(checksum.algorithm, budget_bytes, output, on_hashed)?;
-        let outcome = Mutex::new(Some(receiver));
-        Ok(Some(Arc::new(Self { checksum, verifier, outcome })))
+        let verifier = Verifier::start(algorithms, budget_bytes, output, runs, on_end)?;
+        let end = Mutex::new(Some(receiver));
+        Ok(Some(Arc::new(Self { verifier, end })))
     }
 
     /// Offers the block at `offset`, before it is written.
@@ -46,18 +53,24 @@ impl Hashing {
         self.verifier.on_written(span);
     }
 
-    /// Waits for the digest of the file, all of whose `total` bytes are written, and compares it.
-    /// To be called once.
-    pub(super) async fn verify(&self, total: u64) -> Result<Verified> {
+    /// Waits for the digests of the file, all of whose `total` bytes are written. To be called
+    /// once, and given up when the job fails.
+    pub(super) async fn finish(&self, total: u64) -> Result<Hashed> {
         self.verifier.set_total(total);
-        let receiver = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let receiver = receiver.expect("a digest is asked for once");
-        let hashed = receiver.await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "the hash thread ended without a digest"))
-        })?;
-        self.checksum.verify(&hashed.digest)?;
-        let digest = format!("{}:{}", self.checksum.algorithm, hashed.digest);
-        let against = "--checksum".to_owned();
-        Ok(Verified { digest, against, read_back_bytes: hashed.read_back_bytes })
+        let receiver = self
+            .end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .expect("the digests are asked for once");
+        receiver
+            .await
+            .map_err(|_| Error::new(ErrorKind::Internal, "the hash thread ended without a digest"))
     }
+}
+
+/// The file's CRC-32C from those of its parts, if they were kept and fit together.
+pub(super) fn joined_crc32c(book: Option<&Book>) -> Option<Digest> {
+    let crc = book?.crc32c()?;
+    Some(Digest { algorithm: Algorithm::Crc32c, bytes: crc.to_be_bytes().to_vec() })
 }

@@ -5,8 +5,9 @@
 
 use super::ask::Opening;
 use super::claim::Claim;
+use super::gate::Gate;
 use super::job::Job;
-use super::shard::{Shard, Sink};
+use super::shard::{Leaving, Shard, Sink};
 use super::trace::SpanTrace;
 use crate::base::limits::{BLOCK_BYTES, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
@@ -24,6 +25,9 @@ const PIECE_BYTES_MIN: u64 = 64 * 1024;
 const PIECE_BYTES_MAX: u64 = BLOCK_BYTES as u64;
 /// A receive is to take about this long: twice it halves the next one, half of it doubles.
 const PIECE_TIME: Duration = Duration::from_millis(100);
+/// A block that has been filling for this part of the time between two barriers goes to the disk
+/// as it is: on a slow connection a full one would take longer than a crash may cost.
+const BARRIER_SHARE: u32 = 4;
 
 /// Fills blocks and sends them to the disk.
 pub(super) struct Intake<'a> {
@@ -32,12 +36,16 @@ pub(super) struct Intake<'a> {
     sink: &'a Sink,
     claim: &'a Claim,
     lease: Option<Lease>,
+    /// When bytes for it were waited for first.
+    filling_since: Option<Instant>,
     /// Where the block being filled starts, or the next one will.
     block_start: u64,
     piece_bytes: u64,
     /// Told when a block of a shared claim goes to the disk; answers how much of it is new.
     deliver: Option<&'a dyn Fn() -> u64>,
     trace: Option<Rc<SpanTrace>>,
+    /// Of the answer being received, if its bytes have to wait for its digest.
+    gate: Option<Rc<Gate>>,
 }
 
 impl<'a> Intake<'a> {
@@ -49,9 +57,19 @@ impl<'a> Intake<'a> {
         claim: &'a Claim,
     ) -> Self {
         let block_start = claim.position();
-        let (lease, deliver, trace) = (None, None, None);
-        let piece_bytes = PIECE_BYTES_MIN;
-        Self { job, shard, sink, claim, lease, block_start, piece_bytes, deliver, trace }
+        Self {
+            job,
+            shard,
+            sink,
+            claim,
+            lease: None,
+            filling_since: None,
+            block_start,
+            piece_bytes: PIECE_BYTES_MIN,
+            deliver: None,
+            trace: None,
+            gate: None,
+        }
     }
 
     /// While the claim is shared, `deliver` tells the plan what has been flushed and answers how
@@ -67,6 +85,39 @@ impl<'a> Intake<'a> {
         self
     }
 
+    /// From here on bytes count only once the gate opens. Not within a block, nor where a second
+    /// connection delivers the same bytes.
+    pub(super) fn close_gate(&mut self, gate: Rc<Gate>) {
+        let is_fresh = self.lease.as_ref().is_none_or(|lease| lease.filled() == 0);
+        self.gate = (is_fresh && !self.claim.is_shared()).then_some(gate);
+    }
+
+    /// The answer `span` behind the gate has ended: its bytes count if its digest fits. If it is
+    /// not whole, there is nothing to compare, and they count as they are.
+    pub(super) async fn open_gate(&mut self, span: Span, is_whole: bool) -> Result<()> {
+        if self.gate.is_none() {
+            return Ok(());
+        }
+        self.flush();
+        if let Some(gate) = self.gate.take_if(|_| is_whole) {
+            if let Err(error) = gate.close(span, self.sink).await {
+                self.job.lost(span.len());
+                return Err(error);
+            }
+            self.claim.flushed(self.block_start);
+        }
+        self.give_up_gate();
+        Ok(())
+    }
+
+    /// Everything behind the gate counts, as it will not be compared.
+    fn give_up_gate(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.open(self.sink);
+            self.claim.flushed(self.block_start);
+        }
+    }
+
     /// Receives the body of the opening until it ends, until the claim has no bytes left, as its
     /// end was taken away, or until no more than `lead_bytes` of both are missing; 0 is never.
     pub(super) async fn receive(&mut self, opening: &mut Opening, lead_bytes: u64) -> Result<()> {
@@ -74,6 +125,7 @@ impl<'a> Intake<'a> {
             self.take_surplus(opening).await?;
         }
         loop {
+            self.send_slow_block().await;
             let goes_on = match opening.exchange.want() {
                 Want::Nothing => false,
                 Want::Direct(left) if left <= lead_bytes => false,
@@ -90,12 +142,18 @@ impl<'a> Intake<'a> {
 
     /// Sends what is filled to the disk, whatever its length.
     pub(super) fn flush(&mut self) {
+        self.filling_since = None;
+        if self.claim.is_shared() {
+            // Wrong bytes must not take the place of those the other connection has delivered.
+            self.give_up_gate();
+        }
         if let Some(lease) = self.lease.take().filter(|lease| lease.filled() > 0) {
             let span = Span::with_len(self.block_start, lease.filled() as u64);
             self.block_start = span.end();
             if self.is_wanted(span) {
-                let (block, trace) = (lease.freeze(), self.trace.clone());
-                self.shard.write(self.job, self.sink, block, span.start(), trace);
+                let (trace, gate) = (self.trace.clone(), self.gate.clone());
+                let leaving = Leaving { block: lease.freeze(), offset: span.start(), trace, gate };
+                self.shard.write(self.job, self.sink, leaving);
             }
         }
     }
@@ -103,6 +161,9 @@ impl<'a> Intake<'a> {
     /// Whether the block, which now counts as flushed, has bytes that no other connection has
     /// delivered.
     fn is_wanted(&mut self, block: Span) -> bool {
+        if self.gate.is_some() {
+            return true;
+        }
         let Some(deliver) = self.deliver.filter(|_| self.claim.is_shared()) else {
             self.claim.flushed(block.end());
             return true;
@@ -118,6 +179,12 @@ impl<'a> Intake<'a> {
     /// After a failure: sends the aligned part of what is filled to the disk, so that the rest
     /// starts aligned again, and forgets the odd bytes.
     pub(super) fn salvage(&mut self) {
+        self.salvage_block();
+        // The answer broke off, so there is nothing to compare.
+        self.give_up_gate();
+    }
+
+    fn salvage_block(&mut self) {
         let Some(lease) = &mut self.lease else { return };
         let end = self.block_start + lease.filled() as u64;
         let odd = end % SPAN_ALIGN_BYTES;
@@ -253,16 +320,40 @@ impl<'a> Intake<'a> {
     }
 
     async fn lease(&mut self) -> Lease {
-        match self.lease.take() {
+        let lease = match self.lease.take() {
             Some(lease) => lease,
             None => self.shard.lease().await,
-        }
+        };
+        self.filling_since.get_or_insert_with(Instant::now);
+        lease
     }
 
     fn count(&mut self, opening: &mut Opening, received: u64, lease: Lease) {
         opening.exchange.on_direct(received);
         self.job.received(received);
         self.keep(lease);
+    }
+
+    /// Sends the aligned part of a block that fills slowly to the disk, if that makes it durable.
+    /// The odd bytes begin the next block.
+    async fn send_slow_block(&mut self) {
+        let time_max = self.job.options.journal_interval / BARRIER_SHARE;
+        let is_slow = self.filling_since.is_some_and(|since| since.elapsed() >= time_max);
+        let Some(lease) = self.lease.as_mut().filter(|_| is_slow) else { return };
+        let end = self.block_start + lease.filled() as u64;
+        let odd = usize::try_from(end % SPAN_ALIGN_BYTES).expect("less than a page");
+        if self.sink.book.is_none() || lease.filled() <= odd {
+            return;
+        }
+        let kept = lease.filled() - odd;
+        lease.truncate(kept);
+        let rest = lease.spare_mut()[..odd].to_vec();
+        self.flush();
+        if !rest.is_empty() {
+            let mut next = self.lease().await;
+            next.append(&rest);
+            self.keep(next);
+        }
     }
 
     /// Goes on with `lease`, or sends it off if it is full.

@@ -6,10 +6,12 @@ use super::progress::{Event, Level, Phase, Progress};
 use super::race::{First, race};
 use super::shutdown::StopHandle;
 use super::source::ConnectionCounts;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Span};
 use crate::plan::Pressure;
 use crate::plan::rate::RateWindow;
+use crate::plan::retry::Backoff;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,11 +25,16 @@ pub(super) struct Job {
     pub(super) counts: Arc<ConnectionCounts>,
     started: Instant,
     stop: StopHandle,
-    /// Ends all work after a failure; the stop handle belongs to the caller.
-    halt: StopHandle,
+    /// Ends all work of the present attempt; the stop handle belongs to the caller.
+    halt: Mutex<StopHandle>,
     failure: Mutex<Option<Error>>,
+    /// Bytes on the disk that are not what was written there.
+    corrupt: Mutex<Option<Span>>,
     on_event: Option<EventListener>,
-    received_bytes: AtomicU64,
+    /// Bytes of the file that are here.
+    here_bytes: AtomicU64,
+    /// Those of them that an earlier run has left.
+    resumed_bytes: AtomicU64,
     retries: AtomicU32,
     /// What the shards have felt since the last tick of the plan.
     pub(super) load: Load,
@@ -97,10 +104,12 @@ impl Job {
             counts: Arc::default(),
             started: Instant::now(),
             stop,
-            halt: StopHandle::new(),
+            halt: Mutex::default(),
             failure: Mutex::new(None),
+            corrupt: Mutex::new(None),
             on_event,
-            received_bytes: AtomicU64::new(0),
+            here_bytes: AtomicU64::new(0),
+            resumed_bytes: AtomicU64::new(0),
             retries: AtomicU32::new(0),
             load: Load::default(),
             told: Mutex::new(told),
@@ -115,7 +124,34 @@ impl Job {
     /// Ends the transfer with `error`; only the first one counts.
     pub(super) fn fail(&self, error: Error) {
         lock(&self.failure).get_or_insert(error);
-        self.halt.stop();
+        lock(&self.halt).stop();
+    }
+
+    /// Ends the attempt, as these bytes on the disk are not what was written there.
+    pub(super) fn fail_corrupt(&self, span: Span) {
+        *lock(&self.corrupt) = Some(span);
+        let what = format!("the bytes {span} on the disk are not those that were written there");
+        self.fail(Error::new(ErrorKind::DiskIo, what));
+    }
+
+    /// The bytes that ended the attempt, if it was that.
+    pub(super) fn take_corrupt(&self) -> Option<Span> {
+        lock(&self.corrupt).take()
+    }
+
+    /// Another attempt begins after a failed one; everything of that has ended.
+    pub(super) fn rearm(&self) {
+        *lock(&self.failure) = None;
+        *lock(&self.halt) = StopHandle::new();
+    }
+
+    /// Ends the transfer once it has taken longer than it may.
+    pub(super) fn check_time(&self) {
+        let limit = self.options.max_time.filter(|limit| self.now() >= *limit);
+        if let Some(limit) = limit {
+            let what = format!("the download is not complete after {limit:.1?}");
+            self.fail(Error::new(ErrorKind::TimedOut, what).advise("allow more with --max-time"));
+        }
     }
 
     /// The failure that ended the transfer, if one did; once, for whoever reports the outcome.
@@ -131,7 +167,8 @@ impl Job {
     /// Runs `work`, or gives it up (drops it) when the transfer fails elsewhere or is stopped. The
     /// error says no more than that then: the reason is what [`Job::take_failure`] answers.
     pub(super) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let halted = race(self.halt.stopped(), self.stop.stopped());
+        let halt = lock(&self.halt).clone();
+        let halted = race(halt.stopped(), self.stop.stopped());
         match race(work, halted).await {
             First::Left(result) => result,
             First::Right(_) => Err(Error::new(ErrorKind::Interrupted, "stopped before the end")),
@@ -140,12 +177,37 @@ impl Job {
 
     /// Counts body bytes that arrived.
     pub(super) fn received(&self, bytes: u64) {
-        self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.here_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the file are here before an attempt begins.
+    pub(super) fn set_here(&self, bytes: u64) {
+        self.here_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many of them are an earlier run's.
+    pub(super) fn set_resumed(&self, bytes: u64) {
+        self.resumed_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the file that this run has brought.
+    pub(super) fn new_bytes(&self) -> u64 {
+        self.here_bytes.load(Ordering::Relaxed).saturating_sub(self.resumed_bytes())
+    }
+
+    /// Bytes of the file that an earlier run has left.
+    pub(super) fn resumed_bytes(&self) -> u64 {
+        self.resumed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits between tries, as the options ask for.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.options.retries, self.options.retry_wait, jitter_seed())
     }
 
     /// Takes back body bytes that arrived and were lost.
     pub(super) fn lost(&self, bytes: u64) {
-        self.received_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.here_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Counts a failure that is retried.
@@ -170,13 +232,14 @@ impl Job {
 
     /// A snapshot for the caller; called by one thread at a steady pace.
     pub(super) fn progress(&self) -> Progress {
-        let (now, bytes_done) = (self.now(), self.received_bytes.load(Ordering::Relaxed));
+        let (now, bytes_done) = (self.now(), self.here_bytes.load(Ordering::Relaxed));
+        let resumed_bytes = self.resumed_bytes();
         let mut told = lock(&self.told);
-        told.rate.sample(now, bytes_done);
+        told.rate.sample(now, self.new_bytes());
         Progress {
             phase: told.phase,
             bytes_done,
-            resumed_bytes: 0,
+            resumed_bytes,
             bytes_total: told.total_bytes,
             elapsed: now,
             rate_bytes_per_second: told.rate.bytes_per_second(now),
@@ -195,6 +258,12 @@ impl Job {
             listener(&Event { level, connection, text: text.into() });
         }
     }
+}
+
+/// A seed that differs from run to run, so that clients that failed together do not come back
+/// together.
+pub(super) fn jitter_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn stopped() -> Error {

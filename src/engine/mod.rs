@@ -2,20 +2,29 @@
 //!
 //! The caller's thread watches and reports progress; the transfer runs on threads of its own, one
 //! per shard: `transfer` leads, `discover` asks first, `worker` and `stream` receive, `intake` is
-//! their inner loop, `job` is what all of them share.
+//! their inner loop, `keep` and `here` are what outlives an attempt, `job` is what all of them
+//! share.
 
 mod ask;
+mod attempt;
 mod claim;
 mod crew;
 mod discover;
+mod expected;
+pub mod fetch;
+mod gate;
 mod hashing;
+mod here;
 mod intake;
 mod job;
+mod keep;
+mod locate;
 pub mod options;
 pub mod probe;
 pub mod progress;
 mod race;
 mod ranged;
+mod renew;
 mod shard;
 pub mod shutdown;
 mod source;
@@ -129,6 +138,7 @@ impl Download {
             Error::new(ErrorKind::ResourceLimit, "cannot start the engine's thread").caused_by(e)
         })?;
         while end.recv_timeout(PROGRESS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            job.check_time();
             if let Some(listener) = &self.on_progress {
                 listener(&job.progress());
             }

@@ -73,11 +73,11 @@ pub struct Options {
     pub resume: bool,
     /// Keep a journal, so that a later run can go on with what this one leaves.
     pub journal: bool,
-    /// Time between two barriers: what a crash may cost.
+    /// Time between two barriers, 10 ms..=1 h: what a crash may cost.
     pub journal_interval: Duration,
     /// What happens when the file changes on the server.
     pub on_change: OnChange,
-    /// Wait before the first retry that waits; doubles with each one after it.
+    /// Wait before the first retry that waits, 1 ms..=1 h; doubles with each one after it.
     pub retry_wait: Duration,
     /// Time the whole download may take.
     pub max_time: Option<Duration>,
@@ -141,6 +141,27 @@ impl Options {
                 return Err(Error::new(ErrorKind::Usage, format!("the {name} timeout is zero")));
             }
         }
+        let max_time = self.max_time.unwrap_or(Duration::MAX);
+        for (name, time, min, max) in [
+            (
+                "journal interval",
+                self.journal_interval,
+                limits::BARRIER_INTERVAL_MIN,
+                limits::BARRIER_INTERVAL_MAX,
+            ),
+            (
+                "retry wait",
+                self.retry_wait,
+                limits::RETRY_WAIT_ASKED_MIN,
+                limits::RETRY_WAIT_ASKED_MAX,
+            ),
+            ("time of the whole download", max_time, Duration::from_nanos(1), Duration::MAX),
+        ] {
+            if !(min..=max).contains(&time) {
+                let context = format!("the {name} must be {min:?} to {max:?}, not {time:?}");
+                return Err(Error::new(ErrorKind::Usage, context));
+            }
+        }
         Ok(())
     }
 }
@@ -166,6 +187,9 @@ mod tests {
             Options { chunk_bytes: Some(4095), ..Options::default() },
             Options { retries: 1001, ..Options::default() },
             Options { stall_timeout: Duration::ZERO, ..Options::default() },
+            Options { journal_interval: Duration::ZERO, ..Options::default() },
+            Options { retry_wait: Duration::MAX, ..Options::default() },
+            Options { max_time: Some(Duration::ZERO), ..Options::default() },
         ];
         for options in bad {
             assert_eq!(options.validate().unwrap_err().kind(), ErrorKind::Usage);

@@ -78,7 +78,8 @@ pub struct Event {
 pub struct Verified {
     /// `sha256:HEX`, computed from the bytes and equal to what was expected.
     pub digest: String,
-    /// Where the expected digest came from: `--checksum`, a file's name, a header field.
+    /// Where the expected digest came from, in words for the closing line: `given with --checksum`,
+    /// `from SHA256SUMS`, `server's Repr-Digest`.
     pub against: String,
     /// Bytes that had left memory and were read back from the file for hashing.
     pub read_back_bytes: u64,
@@ -120,14 +121,21 @@ pub struct Report {
 }
 
 impl Report {
-    /// Mean goodput in bytes per second.
+    /// Mean goodput of this run in bytes per second.
     pub fn rate_bytes_per_second(&self) -> f64 {
-        (self.bytes - self.resumed_bytes) as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        self.new_bytes() as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// CPU seconds per GiB; `None` for files below 1 MiB, where start-up is all there is.
+    /// CPU seconds per GiB that this run has fetched; `None` below 1 MiB, where start-up is all
+    /// there is.
     pub fn cpu_seconds_per_gib(&self) -> Option<f64> {
-        (self.bytes >= 1 << 20).then(|| self.cpu.as_secs_f64() * GIB as f64 / self.bytes as f64)
+        let new_bytes = self.new_bytes();
+        (new_bytes >= 1 << 20).then(|| self.cpu.as_secs_f64() * GIB as f64 / new_bytes as f64)
+    }
+
+    /// Bytes of the file that no earlier run had left.
+    fn new_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.resumed_bytes)
     }
 }
 

@@ -1,14 +1,18 @@
 //! A file fetched in spans: what its workers share, over all shards, and the tick that steers them.
 
 use super::claim::Claim;
-use super::discover::{FirstTimes, request_size};
-use super::job::Job;
+use super::discover::request_size;
+use super::job::{Job, jitter_seed};
+use super::locate::{FirstTimes, Refused};
 use super::progress::Level;
+use super::renew::{Renewed, Whereabouts};
 use super::shard::Sink;
 use super::source::{Connection, Source};
 use super::trace::{Line, Trace, seconds};
-use crate::base::limits::{BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX};
-use crate::base::{Error, Span};
+use crate::base::limits::{
+    BARRIER_BYTES, BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX,
+};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::http::Known;
 use crate::io::socket::{SocketHandle, TcpInfo};
 use crate::plan::{
@@ -29,7 +33,7 @@ const HEDGE_SHARE: u64 = 50;
 /// The plan with its one lock, and everything a worker needs to carry its answers out.
 pub(super) struct Ranged {
     pub(super) job: Arc<Job>,
-    pub(super) source: Source,
+    whereabouts: Whereabouts,
     pub(super) known: Known,
     pub(super) sink: Sink,
     pub(super) trace: Option<Arc<Trace>>,
@@ -52,22 +56,27 @@ struct Running {
 }
 
 impl Ranged {
-    /// A plan in which connection 0 already receives `first`; answers its lead, too.
+    /// A plan in which `written` is here and connection 0 already receives `first`; answers its
+    /// lead, too.
     pub(super) fn new(
         job: Arc<Job>,
-        source: Source,
+        whereabouts: Whereabouts,
         known: Known,
         sink: Sink,
         trace: Option<Arc<Trace>>,
+        written: &SpanSet,
         first: &FirstSpan,
     ) -> (Arc<Self>, Fetch) {
-        let mut plan = Transfer::new(known.total, settings(&job, &known, source.addresses()));
+        let addresses = whereabouts.source().addresses();
+        let settings = settings(&job, &known, addresses, sink.hashing.is_some());
+        let mut plan = Transfer::resume(known.total, settings, written);
         let (id, address) = (ConnectionId(0), first.address);
         plan.on_connected(first.times.connected, id, address, first.setup);
         plan.on_requested(first.times.requested, id, first.span.start());
         let lead_bytes = plan.adopt(job.now(), id, address, first.span);
         let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
-        let ranged = Arc::new(Self { job, source, known, sink, trace, plan, workers, bell });
+        let ranged = Self { job, whereabouts, known, sink, trace, plan, workers, bell };
+        let ranged = Arc::new(ranged);
         ranged.workers().insert(id, Running::default());
         (ranged, Fetch { span: first.span, lead_bytes })
     }
@@ -142,6 +151,36 @@ impl Ranged {
         (running.claim, running.is_aborted) = (Some(claim.clone()), false);
         running.is_replaced = false;
         claim
+    }
+
+    /// What to ask now.
+    pub(super) fn source(&self) -> Arc<Source> {
+        self.whereabouts.source()
+    }
+
+    /// Whether `error`, an answer of `used`, may mean that its URL has expired.
+    pub(super) fn may_have_expired(&self, used: &Source, error: &Error) -> bool {
+        self.whereabouts.may_have_expired(used, error)
+    }
+
+    /// After `used` has refused to give `asked`: the answer of a new URL, or `None` if there is a
+    /// new one to be asked.
+    pub(super) async fn renew(
+        &self,
+        id: ConnectionId,
+        used: &Arc<Source>,
+        asked: Span,
+    ) -> Result<Option<Renewed>, Refused> {
+        let renewed = self.whereabouts.renew(&self.job, used, &self.known, asked).await?;
+        if let Some(Renewed { source, opening, times }) = &renewed {
+            let Connection { address, setup, .. } = opening.connection;
+            self.attach(id, &opening.connection);
+            let mut plan = self.plan();
+            plan.on_new_addresses(self.job.now(), source.addresses());
+            plan.on_connected(self.job.now(), id, address, setup);
+            plan.on_requested(times.requested, id, asked.start());
+        }
+        Ok(renewed)
     }
 
     /// Whom to connect to, best first.
@@ -223,7 +262,12 @@ impl Ranged {
         let now = self.job.now();
         let mut plan = self.plan();
         self.close(id);
-        let verdict = plan.on_failed(now, id, error.kind(), retry_after, while_connecting);
+        let kind = match error.kind() {
+            // Of one answer, not of the file: to the plan it is like any other wrong answer.
+            ErrorKind::ChecksumMismatch => ErrorKind::RangeMismatch,
+            kind => kind,
+        };
+        let verdict = plan.on_failed(now, id, kind, retry_after, while_connecting);
         drop(plan);
         match verdict {
             Verdict::Retry { at } => {
@@ -232,7 +276,7 @@ impl Ranged {
                 let text = format!("{error}; trying again in {wait:.1?}");
                 self.job.tell(Level::Detail, Some(id.0), text);
             }
-            Verdict::GiveUp => self.job.fail(error.within(self.source.url())),
+            Verdict::GiveUp => self.job.fail(error.within(self.source().url())),
         }
         self.bell.notify_waiters();
     }
@@ -255,9 +299,24 @@ impl Ranged {
         for action in plan.on_tick(self.job.now(), pressure) {
             self.act(action);
         }
+        self.look_for_barrier(plan.remaining_bytes());
         drop(plan);
         self.publish_decisions();
         self.bell.notify_waiters();
+    }
+
+    /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
+    /// the CRCs that the barrier needs; before that barrier they are not needed.
+    fn look_for_barrier(&self, remaining_bytes: u64) {
+        let Some(book) = self.sink.book.as_ref().filter(|book| !book.wants_sums()) else { return };
+        let elapsed = self.job.now();
+        let rate = self.job.new_bytes() as f64 / elapsed.as_secs_f64();
+        let left_s = remaining_bytes as f64 / rate.max(1.0);
+        let interval = self.job.options.journal_interval;
+        let is_long = elapsed.as_secs_f64() + left_s > interval.as_secs_f64();
+        if is_long || remaining_bytes > BARRIER_BYTES {
+            book.want_sums(true);
+        }
     }
 
     /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
@@ -362,9 +421,8 @@ pub(super) struct FirstSpan {
     pub(super) address: u32,
 }
 
-fn settings(job: &Job, known: &Known, addresses: u32) -> Settings {
+fn settings(job: &Job, known: &Known, addresses: u32, is_hashed: bool) -> Settings {
     let options = &job.options;
-    let is_hashed = options.checksum.is_some();
     Settings {
         request: request_size(options),
         fanout: match options.connections {
@@ -372,6 +430,8 @@ fn settings(job: &Job, known: &Known, addresses: u32) -> Settings {
             None => Fanout::Auto { max: options.max_connections },
         },
         retries: options.retries,
+        retry_wait: options.retry_wait,
+        jitter_seed: jitter_seed(),
         block_bytes: BLOCK_BYTES as u64,
         align_bytes: SPAN_ALIGN_BYTES,
         request_ahead: options.request_ahead,

@@ -1,5 +1,6 @@
 //! One thread's share of the machine: its ring, its blocks, its writes on their way.
 
+use super::gate::Gate;
 use super::hashing::Hashing;
 use super::job::Job;
 use super::progress::Level;
@@ -7,6 +8,8 @@ use super::trace::SpanTrace;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::size::MIB;
 use crate::base::{Error, ErrorKind, Result, Span};
+use crate::digest::crc::crc32c;
+use crate::disk::journal::Book;
 use crate::disk::output::Output;
 use crate::io::buffers::{Block, Lease, Pool};
 use crate::io::uring::{self, Ring};
@@ -98,30 +101,31 @@ impl Shard {
 
     /// Hands a filled block to the disk, and to the hash if there is room; returns at once.
     /// Failures end up in the job.
-    pub(super) fn write(
-        self: &Rc<Self>,
-        job: &Arc<Job>,
-        to: &Sink,
-        block: Block,
-        offset: u64,
-        trace: Option<Rc<SpanTrace>>,
-    ) {
+    pub(super) fn write(self: &Rc<Self>, job: &Arc<Job>, to: &Sink, leaving: Leaving) {
+        let Leaving { block, offset, trace, gate } = leaving;
         let span = Span::with_len(offset, block.as_ref().len() as u64);
-        if let Some(hashing) = &to.hashing
-            && self.pool.free_blocks() >= self.reserve
-        {
-            hashing.offer(offset, block.clone());
+        // While the block is in the processor's cache.
+        let is_summed = to.book.as_ref().is_some_and(|book| book.wants_sums());
+        let crc32c = is_summed.then(|| crc32c(block.as_ref()));
+        match (&gate, &to.hashing) {
+            (Some(gate), _) => gate.leaves(block.as_ref()),
+            (None, Some(hashing)) if self.pool.free_blocks() >= self.reserve => {
+                hashing.offer(offset, block.clone());
+            }
+            (None, _) => {}
         }
         let write = Write::new(self, job);
         let to = to.clone();
         uring::spawn(async move {
-            let written = to.output.write(block, offset).await;
-            if let (Ok(()), Some(hashing)) = (&written, &to.hashing) {
-                hashing.on_written(span);
+            let result = to.output.write(block, offset).await;
+            let written = result.is_ok().then_some(Written { span, crc32c });
+            match gate {
+                Some(gate) => gate.arrived(written, &to),
+                None => written.into_iter().for_each(|written| to.report(written)),
             }
             // The last write of a span ends its line in the trace.
             drop(trace);
-            write.end(written);
+            write.end(result);
         });
     }
 
@@ -166,11 +170,41 @@ impl Drop for Write {
     }
 }
 
-/// Where blocks go: the file, and the hash if one was asked for.
+/// Where blocks go: the file, the hash if one was asked for, the book if one is kept.
 #[derive(Clone)]
 pub(super) struct Sink {
     pub(super) output: Arc<Output>,
     pub(super) hashing: Option<Arc<Hashing>>,
+    pub(super) book: Option<Arc<Book>>,
+}
+
+impl Sink {
+    /// The bytes are in the file, and they count.
+    pub(super) fn report(&self, written: Written) {
+        if let Some(hashing) = &self.hashing {
+            hashing.on_written(written.span);
+        }
+        if let Some(book) = &self.book {
+            book.on_written(written.span, written.crc32c);
+        }
+    }
+}
+
+/// A block in the file, and its CRC-32C if that was wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Written {
+    span: Span,
+    crc32c: Option<u32>,
+}
+
+/// A block on its way to the disk.
+pub(super) struct Leaving {
+    pub(super) block: Block,
+    pub(super) offset: u64,
+    /// Ends its line once the block is written.
+    pub(super) trace: Option<Rc<SpanTrace>>,
+    /// Decides when the bytes count.
+    pub(super) gate: Option<Rc<Gate>>,
 }
 
 /// Bytes of all shards that may wait for the hash.

@@ -3,9 +3,10 @@
 //! Owns header fields, credentials and TLS settings; must not know spans or files.
 
 use super::options::Options;
+use crate::base::limits::HEAD_STALLS_MAX;
 use crate::base::url::{Credentials, Origin, Scheme};
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::http::{Request, sensitive};
+use crate::http::{Request, sensitive, want_digests};
 use crate::net::dial::Dialer;
 use crate::net::dns;
 use crate::net::wire::Wire;
@@ -22,6 +23,10 @@ pub(super) struct Source {
     tls: Option<TlsConfig>,
     connect_timeout: Duration,
     stall_timeout: Duration,
+    /// Redirects led here, so that the URL may expire.
+    pub(super) is_redirected: bool,
+    /// Requests say which digests are welcome.
+    wants_digests: bool,
     counts: Arc<ConnectionCounts>,
 }
 
@@ -48,6 +53,8 @@ pub(super) struct Connection {
     pub(super) setup: Duration,
     /// The number of the address it leads to.
     pub(super) address: u32,
+    /// Time the head of one answer may take from its first byte to its last.
+    pub(super) head_time_max: Duration,
     counts: Arc<ConnectionCounts>,
 }
 
@@ -86,6 +93,8 @@ impl Source {
             tls,
             connect_timeout: options.connect_timeout,
             stall_timeout: options.stall_timeout,
+            is_redirected: false,
+            wants_digests: options.verify,
             counts,
         })
     }
@@ -110,6 +119,11 @@ impl Source {
         if let Some(credentials) = &self.identity.credentials {
             request = request.basic_auth(credentials)?;
         }
+        if self.wants_digests {
+            for (name, value) in want_digests() {
+                request = request.header(name, value)?;
+            }
+        }
         for (name, value) in &self.identity.headers {
             request = request.header(name, value)?;
         }
@@ -132,8 +146,9 @@ impl Source {
                 .advise("check the network path, or allow more time with --connect-timeout")
         })??;
         self.counts.add();
-        let counts = self.counts.clone();
-        Ok(Connection { wire, setup: began.elapsed(), address, counts })
+        let (setup, counts) = (began.elapsed(), self.counts.clone());
+        let head_time_max = self.stall_timeout.saturating_mul(HEAD_STALLS_MAX);
+        Ok(Connection { wire, setup, address, head_time_max, counts })
     }
 
     async fn dial(&self, order: &[u32]) -> Result<(Wire, u32)> {

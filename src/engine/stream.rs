@@ -1,28 +1,44 @@
 //! A file fetched in one stream, because the server serves no ranges or does not tell the size.
-//! The same blocks, hash and file as a ranged download; only a failure starts over.
+//! The same blocks, hash and file as a ranged download; only a failure starts over. What is here
+//! already is received again, as there is no other way, but not written again.
 
 use super::ask::Opening;
 use super::claim::Claim;
-use super::discover::{self, Found};
+use super::discover::{self, Discovered, Found};
 use super::hashing::Hashing;
+use super::here::{Here, identity, written};
 use super::intake::Intake;
 use super::job::Job;
 use super::progress::Level;
 use super::shard::{Shard, Sink, hash_budget_bytes};
 use crate::base::{Error, ErrorKind, Result, Span, Url};
+use crate::digest::Algorithm;
 use crate::disk::output::Output;
-use crate::http::Exchange;
-use crate::plan::retry::wait_before_retry;
+use crate::http::{Exchange, Validator};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// What a stream needs besides its response.
-pub(super) struct Stream {
+pub(super) struct Stream<'a> {
     pub(super) job: Arc<Job>,
     pub(super) shard: Rc<Shard>,
     pub(super) output: Arc<Output>,
     /// Where to ask again.
-    pub(super) url: Url,
+    pub(super) url: &'a Url,
+    /// Digests to compute.
+    pub(super) algorithms: &'a [Algorithm],
+    /// What is here of the same file.
+    pub(super) here: &'a Here,
+    /// The digest the file must have, as text.
+    pub(super) digest: Option<String>,
+}
+
+/// A response with the whole file, of which the head has arrived.
+pub(super) struct Whole {
+    pub(super) total: Option<u64>,
+    pub(super) validator: Validator,
+    pub(super) opening: Opening,
 }
 
 /// A file received whole.
@@ -31,22 +47,20 @@ pub(super) struct Received {
     pub(super) hashing: Option<Arc<Hashing>>,
 }
 
-impl Stream {
+impl Stream<'_> {
     /// Receives the file from the opening's body; a failed attempt is repeated from the start, as
     /// often as retries allow.
-    pub(super) async fn receive(&self, total: Option<u64>, opening: Opening) -> Result<Received> {
-        let mut response = Some((total, opening));
-        let mut failures = 0;
+    pub(super) async fn receive(&self, whole: Whole) -> Result<Received> {
+        let mut response = Some(whole);
+        let mut backoff = self.job.backoff();
         loop {
             let error = match self.attempt(response.take()).await {
                 Ok(received) => return Ok(received),
                 Err(error) => error,
             };
             self.shard.flushed().await;
-            failures += 1;
-            let Some(wait) = wait_before_retry(error.kind(), failures, self.job.options.retries)
-            else {
-                return Err(error.within(&self.url));
+            let Some(wait) = backoff.next(error.kind()) else {
+                return Err(error.within(self.url));
             };
             self.job.retried();
             let text = format!("{error}; starting over in {wait:.1?}, as there are no ranges");
@@ -55,36 +69,63 @@ impl Stream {
         }
     }
 
-    async fn attempt(&self, response: Option<(Option<u64>, Opening)>) -> Result<Received> {
-        let (total, mut opening) = match response {
+    async fn attempt(&self, response: Option<Whole>) -> Result<Received> {
+        let whole = match response {
             Some(response) => response,
             None => self.ask_again().await?,
         };
-        let sink = Sink { output: self.output.clone(), hashing: self.hashing()? };
-        let claim = Claim::new(Span::new(0, total.unwrap_or(u64::MAX)));
-        let mut intake = Intake::new(&self.job, &self.shard, &sink, &claim);
+        let total = self.check(&whole)?;
+        let hashing = self.hashing()?;
+        let sink = Sink { output: self.output.clone(), hashing, book: None };
+        let kept = written(&self.here.runs());
+        let claim = Claim::new(Span::new(0, self.end_of_missing(total)));
+        if !kept.is_empty() {
+            // As with bytes that a second connection delivers: told is what is new.
+            claim.share();
+        }
+        let kept = RefCell::new(kept);
+        let deliver = || claim.take_untold().map_or(0, |untold| kept.borrow_mut().insert(untold));
+        let mut intake = Intake::new(&self.job, &self.shard, &sink, &claim).delivering(&deliver);
+        let mut opening = whole.opening;
         let result = intake.receive(&mut opening, 0).await;
         intake.flush();
+        let is_excess = opening.exchange.is_complete() && !opening.surplus.is_empty();
         let result = match result {
-            Ok(()) if !opening.surplus.is_empty() => Err(Exchange::excess_error()),
+            Ok(()) if is_excess => Err(Exchange::excess_error()),
             other => other,
         };
         if let Err(error) = result {
-            self.job.lost(intake.position());
+            self.job.set_here(self.here.bytes());
             return Err(error);
         }
         self.shard.flushed().await;
-        Ok(Received { bytes: intake.position(), hashing: sink.hashing })
+        let bytes = total.filter(|_| !self.here.is_empty()).unwrap_or(intake.position());
+        Ok(Received { bytes, hashing: sink.hashing })
     }
 
-    /// Nothing of the first attempt is kept, so any answer with the whole file will do.
-    async fn ask_again(&self) -> Result<(Option<u64>, Opening)> {
-        let discovered = discover::find(&self.job, &self.url).await?;
-        match discovered.found {
-            Found::Whole { total, opening } => {
-                self.job.set_total(total);
-                Ok((total, opening))
-            }
+    /// What is kept of earlier attempts must be of this file. Answers the file's size.
+    fn check(&self, whole: &Whole) -> Result<Option<u64>> {
+        if !self.here.is_empty() {
+            let total = whole.total.unwrap_or(u64::MAX);
+            let digest = self.digest.clone();
+            self.here.check(&identity(self.url, total, &whole.validator, digest))?;
+        }
+        self.job.set_total(whole.total);
+        Ok(whole.total)
+    }
+
+    /// Where the last missing byte ends: the rest need not be received.
+    fn end_of_missing(&self, total: Option<u64>) -> u64 {
+        let total = total.unwrap_or(u64::MAX);
+        let last = self.here.runs().last().map(|run| run.span);
+        last.filter(|last| last.end() == total).map_or(total, |_| self.here.start_of_last_island())
+    }
+
+    /// Nothing of the failed attempt is needed, so any answer with the whole file will do.
+    async fn ask_again(&self) -> Result<Whole> {
+        let Discovered { found, .. } = discover::find(&self.job, self.url, None).await?;
+        match found {
+            Found::Whole { total, validator, opening } => Ok(Whole { total, validator, opening }),
             Found::Ranged { .. } | Found::Empty => Err(Error::new(
                 ErrorKind::Changed,
                 "the server served the file in one stream first, and answers otherwise now",
@@ -93,6 +134,7 @@ impl Stream {
     }
 
     fn hashing(&self) -> Result<Option<Arc<Hashing>>> {
-        Hashing::start(&self.job, hash_budget_bytes(1), &self.output)
+        let (budget_bytes, runs) = (hash_budget_bytes(1), self.here.runs());
+        Hashing::start(&self.job, self.algorithms, budget_bytes, &self.output, runs)
     }
 }

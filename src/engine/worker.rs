@@ -4,16 +4,20 @@
 //! ahead, on the same connection -> ... -> idle ... -> ended (nothing is left, fewer connections
 //! are wanted, or the transfer has failed). The connection outlives spans where the server allows.
 
+mod traced;
+
 use super::ask::{Opening, Pending, answer, ask};
 use super::claim::Claim;
-use super::discover::{describe_answer, describe_connection};
+use super::gate::Gate;
 use super::intake::Intake;
+use super::locate::{Refused, describe_answer, describe_connection};
 use super::progress::Level;
 use super::race::race;
 use super::ranged::Ranged;
+use super::renew::Renewed;
 use super::shard::Shard;
-use super::source::Connection;
-use super::trace::{SpanTrace, TcpLine, seconds};
+use super::source::{Connection, Source};
+use super::trace::SpanTrace;
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::http::{Exchange, Request, check_partial, retry_after};
@@ -34,6 +38,8 @@ pub(super) struct Worker {
     ranged: Arc<Ranged>,
     shard: Rc<Shard>,
     connection: Option<Connection>,
+    /// What was asked last.
+    source: Arc<Source>,
     /// Requested on the connection that is still busy with the span before.
     ahead: Option<Ahead>,
     failure: Failure,
@@ -102,8 +108,8 @@ impl Task {
 impl Worker {
     /// A worker without a connection.
     pub(super) fn new(id: u32, ranged: Arc<Ranged>, shard: Rc<Shard>) -> Self {
-        let (id, failure) = (ConnectionId(id), Failure::default());
-        Self { id, ranged, shard, connection: None, ahead: None, failure }
+        let (id, failure, source) = (ConnectionId(id), Failure::default(), ranged.source());
+        Self { id, ranged, shard, connection: None, source, ahead: None, failure }
     }
 
     /// Works until nothing is left or the transfer has failed; failures end up in plan and job.
@@ -254,9 +260,24 @@ impl Worker {
             Response::Pending(pending) => self.answer_ahead(rest, pending).await?,
             Response::None => self.request(rest, trace).await?,
         };
-        let body = self.check(rest, &opening)?;
+        let body = match self.check(rest, &opening) {
+            Err(error) if self.ranged.may_have_expired(&self.source, &error) => {
+                drop(opening);
+                // Where another worker has found it, the rest of the span is asked for again.
+                let Some(renewed) = self.renew(rest).await? else { return Ok(None) };
+                opening = renewed;
+                self.check(rest, &opening)?
+            }
+            judged => judged?,
+        };
         self.note_first_byte(fetch.span, rest, &opening, trace);
         opening.exchange.expect_body(body.len());
+        if body == rest
+            && self.ranged.job.options.verify
+            && let Some(gate) = Gate::of(opening.head())
+        {
+            intake.close_gate(gate);
+        }
         if fetch.lead_bytes > 0 && body.end() == rest.end() && self.ahead.is_none() {
             intake.receive(&mut opening, fetch.lead_bytes).await?;
             if claim.rest().end() == body.end() && !opening.exchange.is_complete() {
@@ -264,6 +285,7 @@ impl Worker {
             }
         }
         intake.receive(&mut opening, 0).await?;
+        intake.open_gate(body, opening.exchange.is_complete()).await?;
         if self.ahead.is_none() && opening.exchange.is_complete() && !opening.surplus.is_empty() {
             return Err(Exchange::excess_error().into());
         }
@@ -295,7 +317,7 @@ impl Worker {
     async fn request_ahead(&mut self, opening: &mut Opening) -> Result<()> {
         let Some(fetch) = self.ranged.ahead(self.id) else { return Ok(()) };
         self.ahead = Some(Ahead { fetch, requested: self.ranged.job.now() });
-        let request = self.ranged.source.request()?.range(fetch.span);
+        let request = self.source.request()?.range(fetch.span);
         opening.connection.wire.send(request.encode()?).await?;
         self.ranged.requested(self.id, fetch.span.start());
         Ok(())
@@ -303,15 +325,18 @@ impl Worker {
 
     /// The head of an answer that was requested ahead. Whatever is wrong with it is no failure of
     /// the span: the plan frees it and sends no more requests ahead. Only a server that has enough
-    /// says so to any request, and means the wait it asks for.
+    /// says so to any request, and means the wait it asks for; or one whose URL has expired.
     async fn answer_ahead(&mut self, rest: Span, pending: Pending) -> Result<Opening, Setback> {
         let opening = answer(pending).await.map_err(Setback::Ahead)?;
         match check_partial(opening.head(), rest, &self.ranged.known) {
-            Err(error) if !matches!(error.kind(), ErrorKind::Status(429 | 503)) => {
-                Err(Setback::Ahead(error))
-            }
+            Err(error) if !self.is_meant_for_all(&error) => Err(Setback::Ahead(error)),
             Ok(_) | Err(_) => Ok(opening),
         }
+    }
+
+    fn is_meant_for_all(&self, error: &Error) -> bool {
+        matches!(error.kind(), ErrorKind::Status(429 | 503))
+            || self.ranged.may_have_expired(&self.source, error)
     }
 
     /// What of `rest` the answer holds.
@@ -328,11 +353,29 @@ impl Worker {
         Ok(body)
     }
 
+    /// The URL has expired: the answer of a new one, unless another worker has found that.
+    async fn renew(&mut self, span: Span) -> Result<Option<Opening>> {
+        let renewed = self.ranged.renew(self.id, &self.source, span).await;
+        let Refused { error, retry_after } = match renewed {
+            Ok(None) => return Ok(None),
+            Ok(Some(Renewed { source, opening, .. })) => {
+                self.source = source;
+                return self.check_wanted().map(|()| Some(opening));
+            }
+            Err(refused) => refused,
+        };
+        self.failure.retry_after = retry_after;
+        Err(error)
+    }
+
     /// Requests `span` on the connection there is, or on a new one. A server may close a kept
     /// connection at any time; that is no failure, the request just moves on.
     async fn request(&mut self, span: Span, trace: Option<&SpanTrace>) -> Result<Opening> {
-        let request = self.ranged.source.request()?.range(span);
-        if let Some(connection) = self.connection.take() {
+        let source = self.ranged.source();
+        let is_moved = !Arc::ptr_eq(&source, &self.source);
+        self.source = source;
+        let request = self.source.request()?.range(span);
+        if let Some(connection) = self.connection.take().filter(|_| !is_moved) {
             self.note_requested(span, trace);
             match ask(connection, &request).await {
                 Err(e) if e.kind() == ErrorKind::ConnectionLost => {}
@@ -351,13 +394,10 @@ impl Worker {
         let ranged = self.ranged.clone();
         let order = ranged.address_order(self.id);
         self.failure.while_connecting = true;
-        let connection = ranged.source.connect(&order).await?;
+        let connection = self.source.connect(&order).await?;
         self.failure.while_connecting = false;
         ranged.connected(self.id, &connection);
-        if ranged.is_aborted(self.id) {
-            // While there was no socket to be shut.
-            return Err(Error::new(ErrorKind::ConnectionLost, "nobody needs the bytes any more"));
-        }
+        self.check_wanted()?;
         describe_connection(&ranged.job, self.id.0, &connection);
         self.note_requested(span, trace);
         let opening = ask(connection, request).await?;
@@ -365,67 +405,11 @@ impl Worker {
         Ok(opening)
     }
 
-    fn note_requested(&self, span: Span, trace: Option<&SpanTrace>) {
-        self.ranged.requested(self.id, span.start());
-        if let Some(trace) = trace {
-            let now = seconds(self.ranged.job.now());
-            trace.note(|line| _ = line.requested.get_or_insert(now));
+    /// An error if another one has delivered its bytes while there was no socket to be shut.
+    fn check_wanted(&self) -> Result<()> {
+        match self.ranged.is_aborted(self.id) {
+            true => Err(Error::new(ErrorKind::ConnectionLost, "nobody needs the bytes any more")),
+            false => Ok(()),
         }
-    }
-
-    fn note_first_byte(
-        &self,
-        span: Span,
-        rest: Span,
-        opening: &Opening,
-        trace: Option<&SpanTrace>,
-    ) {
-        if rest.start() == span.start() {
-            self.ranged.first_byte(self.id, span.start());
-        }
-        if let Some(trace) = trace {
-            let now = seconds(self.ranged.job.now());
-            let address = opening.connection.wire.peer().to_string();
-            trace.note(|line| {
-                line.address = address;
-                line.first_byte.get_or_insert(now);
-            });
-        }
-    }
-
-    fn new_trace(&self, task: &Task) -> Option<Rc<SpanTrace>> {
-        let trace = self.ranged.trace.as_ref()?;
-        let start = task.fetch.span.start();
-        let new = SpanTrace::new(&self.ranged.job, trace, self.id.0, start);
-        new.note(|line| {
-            line.ahead = matches!(task.response, Response::Pending(_));
-            line.hedge = task.is_hedge;
-            line.requested = task.requested.map(seconds);
-        });
-        Some(new)
-    }
-
-    fn end_trace(
-        &self,
-        trace: Option<Rc<SpanTrace>>,
-        fetch: &Fetch,
-        received: Span,
-        new_bytes: u64,
-        setback: Option<&Setback>,
-    ) {
-        let Some(trace) = trace else { return };
-        let now = seconds(self.ranged.job.now());
-        let outcome = match setback {
-            None if received == fetch.span => "ok".to_owned(),
-            None => "cut".to_owned(),
-            Some(_) if self.ranged.is_aborted(self.id) => "aborted".to_owned(),
-            Some(Setback::Span(error) | Setback::Ahead(error)) => error.to_string(),
-        };
-        let tcp = self.ranged.tcp_info(self.id).map(TcpLine::from);
-        trace.note(|line| {
-            line.tcp = tcp.filter(|_| line.first_byte.is_some());
-            (line.end, line.bytes) = (received.end(), new_bytes);
-            (line.last_byte, line.outcome) = (Some(now), outcome);
-        });
     }
 }

@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 
 /// Ciphertext on its way: large enough for few wakeups, small enough to stay in a core's cache.
 const TLS_STAGING_BYTES: usize = 256 * 1024;
+/// A full record: what is decrypted at a time.
+const RECORD_BYTES: usize = 16 * 1024;
 /// Heads and coded bodies of plain connections.
 const PLAIN_STAGING_BYTES: usize = 64 * 1024;
 
@@ -42,7 +44,7 @@ impl Wire {
             if !wire.session().is_some_and(Session::is_handshaking) {
                 return Ok(wire);
             }
-            if needs_input && wire.receive_staging(0, 0).await? == 0 {
+            if needs_input && wire.receive_staging(0, 0, 0).await? == 0 {
                 let peer = wire.peer();
                 return Err(Error::new(
                     ErrorKind::Tls,
@@ -106,7 +108,7 @@ impl Wire {
         let mut bytes = vec![0; max];
         loop {
             let (produced, needs_input) = self.pump(&mut bytes).await?;
-            if produced > 0 || !needs_input || self.receive_staging(0, 0).await? == 0 {
+            if produced > 0 || !needs_input || self.receive_staging(0, 0, 0).await? == 0 {
                 bytes.truncate(produced);
                 return Ok(bytes);
             }
@@ -161,7 +163,9 @@ impl Wire {
             if missing == 0 || !needs_input {
                 break;
             }
-            match self.receive_staging(missing, more).await {
+            // A small piece is wanted soon; of a large one the next one's start may come along.
+            let at_once = if want < TLS_STAGING_BYTES { missing + RECORD_BYTES } else { want };
+            match self.receive_staging(missing, more, at_once).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(e) => return (lease, Err(e)),
@@ -191,8 +195,13 @@ impl Wire {
 
     /// Receives ciphertext behind what is staged. At least `missing + more` plaintext bytes are
     /// still to come; their ciphertext is longer, so what is not yet staged of them can be waited
-    /// for.
-    async fn receive_staging(&mut self, missing: usize, more: u64) -> Result<usize> {
+    /// for, but no more than `at_once`.
+    async fn receive_staging(
+        &mut self,
+        missing: usize,
+        more: u64,
+        at_once: usize,
+    ) -> Result<usize> {
         let mut staging = self.staging.take().expect("one receive at a time");
         staging.compact();
         let outstanding =
@@ -201,7 +210,8 @@ impl Wire {
         let (result, staging) = if outstanding == 0 {
             self.socket.receive_some(staging, room).await
         } else {
-            let len = usize::try_from(outstanding).map_or(room, |o| o.min(room));
+            let most = room.min(at_once);
+            let len = usize::try_from(outstanding).map_or(most, |o| o.min(most));
             self.socket.receive_all(staging, len, outstanding - len as u64).await
         };
         self.note_received(staging, result)

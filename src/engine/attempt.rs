@@ -1,0 +1,409 @@
+//! One attempt at a transfer: discovering -> receiving (ranged or as one stream) -> verifying ->
+//! finishing. What a failed one leaves is the next one's, or a later run's.
+
+use super::ask::Opening;
+use super::crew::Crews;
+use super::discover::{self, Discovered, Found, request_size};
+use super::expected::{self, Expected};
+use super::hashing::{Hashing, joined_crc32c};
+use super::here::{Here, identity, written};
+use super::job::Job;
+use super::keep::Keep;
+use super::locate::FirstTimes;
+use super::options::DirectMode;
+use super::progress::{Level, Phase, Report, Verified};
+use super::ranged::{FirstSpan, Ranged};
+use super::renew::Whereabouts;
+use super::shard::{Shard, Sink, hash_budget_bytes};
+use super::source::Source;
+use super::stream::{Received, Stream, Whole};
+use super::trace::{Line, Trace};
+use super::worker::First;
+use crate::base::size::format_bytes;
+use crate::base::url::Scheme;
+use crate::base::{Error, ErrorKind, Result, Span, Url};
+use crate::digest::{Algorithm, Digest};
+use crate::disk::output::{DirectPolicy, Output, Reserved};
+use crate::http::{Known, Validator};
+use crate::io::clock::process_cpu_time;
+use crate::plan::{Totals, first_request_bytes};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Hashing that takes longer than one part in so many of the transfer, after the last byte has
+/// come, was behind.
+const HASH_BEHIND_SHARE: u32 = 20;
+
+/// What an attempt works with.
+pub(super) struct Attempt<'a> {
+    pub(super) job: &'a Arc<Job>,
+    pub(super) url: &'a Url,
+    pub(super) reserved: &'a Reserved,
+    pub(super) cpu_before: Duration,
+    pub(super) trace: Option<Arc<Trace>>,
+    /// Ask for ranges, not for everything at once.
+    pub(super) is_ranged: bool,
+}
+
+/// How an attempt failed.
+pub(super) struct Ended {
+    pub(super) error: Error,
+    /// What is here is not what was written; it is not counted among what is left.
+    pub(super) is_corrupt: bool,
+    pub(super) left: Here,
+}
+
+/// The digests of an attempt: what is expected, and what is computed.
+struct Wanted {
+    expected: Option<Expected>,
+    algorithms: Vec<Algorithm>,
+}
+
+/// What an attempt knows once all bytes have come, besides the counters.
+struct Ending {
+    received: Received,
+    output: Arc<Output>,
+    threads: u32,
+    registered: bool,
+    is_ranged: bool,
+    /// The plan and what it learned; `None` if there was none.
+    ranges: Option<Arc<Ranged>>,
+}
+
+/// An answer that serves ranges.
+struct Ranges {
+    source: Source,
+    known: Known,
+    opening: Opening,
+    span: Span,
+    times: FirstTimes,
+}
+
+impl Attempt<'_> {
+    /// Runs it to the end, with what is `here` already.
+    pub(super) async fn run(self, here: Here) -> Result<Report, Ended> {
+        let discovering = discover::find(self.job, self.url, self.range(&here));
+        let discovered = match self.job.guard(discovering).await {
+            Ok(discovered) => discovered,
+            Err(error) => return Err(self.failed(error, here)),
+        };
+        let wanted = match self.wanted(&discovered) {
+            Ok(wanted) => wanted,
+            Err(error) => return Err(self.failed(error, here)),
+        };
+        self.job.set_phase(Phase::Downloading);
+        let Discovered { source, found, .. } = discovered;
+        match found {
+            Found::Ranged { known, opening, span, times } => {
+                let ranges = Ranges { source, known, opening, span, times };
+                self.by_ranges(ranges, wanted, here).await
+            }
+            Found::Whole { total, validator, opening } => {
+                let whole = Whole { total, validator, opening };
+                let result = self.by_stream(whole, &wanted, &here).await;
+                result.map_err(|error| self.failed(error, here))
+            }
+            Found::Empty => {
+                let now = identity(self.url, 0, &Validator::None, wanted.digest());
+                if let Err(error) = here.check(&now) {
+                    return Err(self.failed(error, here));
+                }
+                let result = self.empty(&wanted).await;
+                result.map_err(|error| self.failed(error, here))
+            }
+        }
+    }
+
+    /// What to ask first; `None` for everything.
+    fn range(&self, here: &Here) -> Option<Span> {
+        let bytes_max = first_request_bytes(request_size(&self.job.options));
+        self.is_ranged.then(|| here.first_request(bytes_max))
+    }
+
+    fn wanted(&self, discovered: &Discovered) -> Result<Wanted> {
+        let expected = expected::choose(self.job, &discovered.offers)?;
+        let algorithms = expected::algorithms(expected.as_ref(), &self.job.options);
+        Ok(Wanted { expected, algorithms })
+    }
+
+    /// What made the attempt fail says more than how its other parts noticed.
+    fn failed(&self, error: Error, left: Here) -> Ended {
+        let error = self.job.take_failure().unwrap_or(error);
+        let corrupt = self.job.take_corrupt();
+        let left = match corrupt {
+            Some(span) => left.without(span),
+            None => left,
+        };
+        Ended { error, is_corrupt: corrupt.is_some(), left }
+    }
+
+    async fn by_ranges(&self, ranges: Ranges, wanted: Wanted, here: Here) -> Result<Report, Ended> {
+        let (known, digest) = (&ranges.known, wanted.digest());
+        let now = identity(self.url, known.total, &known.validator, digest);
+        if let Err(error) = here.check(&now) {
+            return Err(self.failed(error, here));
+        }
+        let (job, total) = (self.job, known.total);
+        let output = match self.allocate(Some(total)) {
+            Ok(output) => output,
+            Err(error) => return Err(self.failed(error, here)),
+        };
+        if !here.is_empty() {
+            let (bytes, total) = (format_bytes(here.bytes()), format_bytes(total));
+            job.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
+        }
+        // From here on the book knows more than `here` does.
+        let keep = Keep::start(job, &output, now, here.runs(), &wanted.algorithms);
+        let mut keep = match keep {
+            Ok(keep) => keep,
+            Err(error) => return Err(self.failed(error, here)),
+        };
+        let result = self.fetch_and_commit(ranges, &wanted, output, &mut keep).await;
+        result.map_err(|error| {
+            let error = job.take_failure().unwrap_or(error);
+            let corrupt = job.take_corrupt();
+            corrupt.into_iter().for_each(|span| keep.forget(span));
+            Ended { error, is_corrupt: corrupt.is_some(), left: keep.end() }
+        })
+    }
+
+    async fn fetch_and_commit(
+        &self,
+        ranges: Ranges,
+        wanted: &Wanted,
+        output: Arc<Output>,
+        keep: &mut Keep,
+    ) -> Result<Report> {
+        let threads_max = threads(self.job, ranges.source.url().scheme());
+        let (budget_bytes, runs) = (hash_budget_bytes(threads_max), keep.runs());
+        let in_order = wanted.in_order(keep.book().is_some());
+        let hashing = Hashing::start(self.job, &in_order, budget_bytes, &output, runs)?;
+        let book = keep.book().cloned();
+        let sink = Sink { output, hashing, book };
+        let ending = self.fetch(ranges, sink, keep, threads_max).await?;
+        self.finish(ending, wanted, Some(keep)).await
+    }
+
+    async fn fetch(
+        &self,
+        ranges: Ranges,
+        sink: Sink,
+        keep: &Keep,
+        threads_max: u32,
+    ) -> Result<Ending> {
+        let Ranges { source, known, opening, span, times } = ranges;
+        let (output, hashing, total) = (sink.output.clone(), sink.hashing.clone(), known.total);
+        let received = Received { bytes: total, hashing };
+        self.begin_trace(&source, total);
+        let written = written(&keep.runs());
+        if written.covers(Span::new(0, total)) {
+            let (threads, registered, ranges) = (1, false, None);
+            return Ok(Ending { received, output, threads, registered, is_ranged: true, ranges });
+        }
+        let (setup, address) = (opening.connection.setup, opening.connection.address);
+        let first = FirstSpan { span, times, setup, address };
+        let whereabouts = Whereabouts::new(self.url.clone(), source);
+        let (job, trace) = (self.job.clone(), self.trace.clone());
+        let (ranged, fetch) = Ranged::new(job, whereabouts, known, sink, trace, &written, &first);
+        let crews = Crews::start(&ranged, threads_max);
+        let worked = crews.work(First { fetch, opening, requested: times.requested }).await;
+        self.check_failure()?;
+        self.job.check_stop()?;
+        ranged.assert_complete();
+        let (threads, registered, ranges) = (worked.threads, worked.registered, Some(ranged));
+        Ok(Ending { received, output, threads, registered, is_ranged: true, ranges })
+    }
+
+    async fn by_stream(&self, whole: Whole, wanted: &Wanted, here: &Here) -> Result<Report> {
+        let (total, digest) = (whole.total, wanted.digest());
+        if !here.is_empty() {
+            let total = total.unwrap_or(u64::MAX);
+            here.check(&identity(self.url, total, &whole.validator, digest.clone()))?;
+        }
+        if self.is_ranged {
+            let text = "the server does not serve ranges: one stream, which a failure starts over";
+            self.job.tell(Level::Note, None, text);
+        }
+        let output = self.allocate(total)?;
+        let shard = Shard::new(1, !wanted.algorithms.is_empty())?;
+        shard.register(self.job, total.unwrap_or(u64::MAX));
+        let registered = shard.is_registered();
+        let (job, url, algorithms) = (self.job.clone(), self.url, &wanted.algorithms[..]);
+        let stream = Stream { job, shard, output: output.clone(), url, algorithms, here, digest };
+        let received = self.job.guard(stream.receive(whole)).await?;
+        let (threads, is_ranged, ranges) = (1, false, None);
+        let ending = Ending { received, output, threads, registered, is_ranged, ranges };
+        self.finish(ending, wanted, None).await
+    }
+
+    async fn empty(&self, wanted: &Wanted) -> Result<Report> {
+        let output = self.allocate(Some(0))?;
+        let hashing = Hashing::start(self.job, &wanted.algorithms, 0, &output, Vec::new())?;
+        let received = Received { bytes: 0, hashing };
+        let (threads, registered, is_ranged, ranges) = (1, false, true, None);
+        let ending = Ending { received, output, threads, registered, is_ranged, ranges };
+        self.finish(ending, wanted, None).await
+    }
+
+    fn allocate(&self, total: Option<u64>) -> Result<Arc<Output>> {
+        self.job.set_total(total);
+        let policy = match self.job.options.direct {
+            DirectMode::Auto => DirectPolicy::Auto,
+            DirectMode::On => DirectPolicy::Always,
+            DirectMode::Off => DirectPolicy::Never,
+        };
+        let output = self.reserved.allocate(total, policy)?;
+        if let Some(reason) = output.buffered_reason() {
+            self.job.tell(Level::Detail, None, format!("buffered writes: {reason}"));
+        }
+        Ok(Arc::new(output))
+    }
+
+    /// The failure of any part of the transfer ends it here.
+    fn check_failure(&self) -> Result<()> {
+        self.job.take_failure().map_or(Ok(()), Err)
+    }
+
+    /// All bytes are in the part file: verifies them and gives the file its name.
+    async fn finish(
+        &self,
+        ending: Ending,
+        wanted: &Wanted,
+        mut keep: Option<&mut Keep>,
+    ) -> Result<Report> {
+        let received_at = self.job.now();
+        let book = keep.as_deref().and_then(Keep::book).cloned();
+        let joined = joined_crc32c(book.as_deref());
+        let verified = self.job.guard(self.verify(&ending, wanted, joined)).await;
+        let (verified, digests) = verified.inspect_err(|error| {
+            if error.kind() == ErrorKind::ChecksumMismatch {
+                keep.iter_mut().for_each(|keep| keep.disown());
+            }
+        })?;
+        let limiter = self.limiter(&ending, received_at);
+        self.job.set_phase(Phase::Finishing);
+        // The last writes may have failed after all else was through.
+        self.check_failure()?;
+        if let Some(keep) = &mut keep {
+            keep.stop();
+        }
+        let path = ending.output.commit(ending.received.bytes)?;
+        Ok(self.report(path, &ending, limiter, (verified, digests)))
+    }
+
+    /// Waits for the digests, and compares the one that is expected.
+    async fn verify(
+        &self,
+        ending: &Ending,
+        wanted: &Wanted,
+        joined: Option<Digest>,
+    ) -> Result<(Option<Verified>, Vec<Digest>)> {
+        if wanted.algorithms.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        self.job.set_phase(Phase::Verifying);
+        let bytes = ending.received.bytes;
+        let (mut digests, mut read_back_bytes) = (Vec::new(), 0);
+        if let Some(hashing) = &ending.received.hashing {
+            let hashed = hashing.finish(bytes).await?;
+            (digests, read_back_bytes) = (hashed.digests, hashed.read_back_bytes);
+        }
+        digests.extend(joined.filter(|_| wanted.algorithms.contains(&Algorithm::Crc32c)));
+        let is_lacking = |a: &&Algorithm| digests.iter().all(|digest| digest.algorithm != **a);
+        if let Some(&crc32c) = wanted.algorithms.iter().find(is_lacking) {
+            // The parts overlap, as where a slow connection was overtaken: read it all again.
+            let hashing = Hashing::start(self.job, &[crc32c], 0, &ending.output, Vec::new())?;
+            let hashing = hashing.expect("there is something to compute");
+            hashing.on_written(Span::new(0, bytes));
+            let hashed = hashing.finish(bytes).await?;
+            read_back_bytes += hashed.read_back_bytes;
+            digests.extend(hashed.digests);
+        }
+        let verified = expected::compare(wanted.expected.as_ref(), &digests, read_back_bytes);
+        let verified = verified.map_err(|error| self.mismatch(error, ending))?;
+        digests.retain(|digest| self.job.options.digests.contains(&digest.algorithm));
+        Ok((verified, digests))
+    }
+
+    fn mismatch(&self, error: Error, ending: &Ending) -> Error {
+        ending.output.keep_part();
+        let part = ending.output.part_path().display();
+        error.advise(format!(
+            "the bytes are kept as {part} until the next run, which fetches them anew; compare the \
+             expected digest with its source"
+        ))
+    }
+
+    /// What limited the transfer, whose last byte had arrived at `received_at`.
+    fn limiter(&self, ending: &Ending, received_at: Duration) -> Option<String> {
+        let elapsed = self.job.now();
+        let cpu_busy = self.job.load.cpu_of_busiest().as_secs_f64() / received_at.as_secs_f64();
+        let hash_behind = elapsed.saturating_sub(received_at) > elapsed / HASH_BEHIND_SHARE;
+        let bytes = ending.received.bytes - self.job.resumed_bytes().min(ending.received.bytes);
+        let totals = Totals { elapsed: received_at, bytes, cpu_busy, hash_behind };
+        ending.ranges.as_ref().map(|ranged| ranged.limiter(totals).to_string())
+    }
+
+    fn begin_trace(&self, source: &Source, bytes: u64) {
+        if let Some(trace) = &self.trace {
+            let (url, addresses) = (source.url().to_string(), source.addresses());
+            trace.write(&Line::Begin { url: &url, bytes, addresses });
+        }
+    }
+
+    fn report(
+        &self,
+        path: PathBuf,
+        ending: &Ending,
+        limiter: Option<String>,
+        (verified, digests): (Option<Verified>, Vec<Digest>),
+    ) -> Report {
+        let digests = digests.iter().map(|digest| format!("{}:{digest}", digest.algorithm));
+        Report {
+            path,
+            bytes: ending.received.bytes,
+            resumed_bytes: self.job.resumed_bytes(),
+            elapsed: self.job.now(),
+            connections: self.job.counts.open_max(),
+            connects: self.job.counts.established(),
+            threads: ending.threads,
+            cpu: process_cpu_time().saturating_sub(self.cpu_before),
+            direct: ending.output.is_direct(),
+            registered: ending.registered,
+            ranges: ending.is_ranged,
+            retries: self.job.retries(),
+            limiter,
+            verified,
+            digests: digests.collect(),
+        }
+    }
+}
+
+impl Wanted {
+    /// The digest the file must have, as text.
+    fn digest(&self) -> Option<String> {
+        self.expected.as_ref().map(|expected| expected.checksum.to_string())
+    }
+
+    /// What has to be hashed in file order; CRC-32C need not where the blocks' own are kept.
+    fn in_order(&self, has_book: bool) -> Vec<Algorithm> {
+        let mut algorithms = self.algorithms.clone();
+        algorithms.retain(|algorithm| !has_book || *algorithm != Algorithm::Crc32c);
+        algorithms
+    }
+}
+
+/// Threads to use at most: what was asked for, or one, which keeps up with 20 Gbit/s of plain
+/// HTTP; decryption gets a second one where there are cores. Measured, see the README: a second
+/// shard saves HTTP nothing that could be told from noise, and HTTPS a little.
+fn threads(job: &Job, scheme: Scheme) -> u32 {
+    job.options.threads.unwrap_or_else(|| match scheme {
+        Scheme::Http => 1,
+        Scheme::Https => {
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            if cores > 1 { 2 } else { 1 }
+        }
+    })
+}

@@ -1,0 +1,107 @@
+//! What of an attempt outlives it: the book of written bytes, and the journal that makes them
+//! durable for a later run.
+
+use super::here::Here;
+use super::job::Job;
+use super::progress::Level;
+use crate::base::limits::BARRIER_BYTES;
+use crate::base::{Result, Span};
+use crate::digest::Algorithm;
+use crate::digest::crc::Run;
+use crate::disk::journal::{Book, Identity, Journal, Pace};
+use crate::disk::output::Output;
+use std::sync::Arc;
+
+/// The book of one attempt, and its journal.
+pub(super) struct Keep {
+    job: Arc<Job>,
+    output: Arc<Output>,
+    identity: Identity,
+    book: Option<Arc<Book>>,
+    is_journaled: bool,
+    journal: Option<Journal>,
+}
+
+impl Keep {
+    /// Begins with `runs`. A journal is kept if it is wanted and a later run could prove that the
+    /// server's file is still the same; the book alone, if somebody wants the CRC of it.
+    pub(super) fn start(
+        job: &Arc<Job>,
+        output: &Arc<Output>,
+        identity: Identity,
+        runs: Vec<Run>,
+        algorithms: &[Algorithm],
+    ) -> Result<Self> {
+        let is_provable = identity.validator.is_some() || identity.digest.is_some();
+        let is_journaled = job.options.journal && is_provable;
+        if job.options.journal && !is_provable {
+            let text = "no journal is kept: the server's answers have no strong validator";
+            job.tell(Level::Detail, None, text);
+        }
+        let is_needed = is_journaled || algorithms.contains(&Algorithm::Crc32c);
+        let book = is_needed.then(|| Arc::new(Book::new(identity.total, runs)));
+        if let Some(book) = &book {
+            book.want_sums(algorithms.contains(&Algorithm::Crc32c));
+        }
+        let (job, output, journal) = (job.clone(), output.clone(), None);
+        let mut keep = Self { job, output, identity, book, is_journaled, journal };
+        keep.journal = keep.new_journal()?;
+        Ok(keep)
+    }
+
+    fn new_journal(&self) -> Result<Option<Journal>> {
+        let Some(book) = self.book.as_ref().filter(|_| self.is_journaled) else { return Ok(None) };
+        let pace = Pace { interval: self.job.options.journal_interval, bytes: BARRIER_BYTES };
+        let job = self.job.clone();
+        let on_failed = move |error| job.fail(error);
+        Journal::start(&self.output, self.identity.clone(), book, pace, on_failed).map(Some)
+    }
+
+    /// The book, for those who write.
+    pub(super) fn book(&self) -> Option<&Arc<Book>> {
+        self.book.as_ref()
+    }
+
+    /// What is written.
+    pub(super) fn runs(&self) -> Vec<Run> {
+        self.book.as_ref().map(|book| book.runs()).unwrap_or_default()
+    }
+
+    /// Takes note that these bytes on the disk are not what was written.
+    pub(super) fn forget(&self, span: Span) {
+        if let Some(book) = &self.book {
+            book.forget(span);
+        }
+    }
+
+    /// No more barriers: the file is about to get its name.
+    pub(super) fn stop(&mut self) {
+        self.journal = None;
+    }
+
+    /// All of the file is here, and it is not what it has to be. The part file stays for whoever
+    /// wants to look at it; a later run does not go on from it.
+    pub(super) fn disown(&mut self) {
+        (self.journal, self.book, self.is_journaled) = (None, None, false);
+        self.output.disown();
+    }
+
+    /// After a failure: one more barrier, so that a later run loses nothing; and what is here for
+    /// another attempt of this run.
+    pub(super) fn end(mut self) -> Here {
+        if let Err(error) = self.last_barrier() {
+            let text = format!("what came since the last barrier is not recorded: {error}");
+            self.job.tell(Level::Detail, None, text);
+        }
+        let runs = self.runs();
+        Here::new(self.identity, runs)
+    }
+
+    fn last_barrier(&mut self) -> Result<()> {
+        let journal = match self.journal.take() {
+            Some(journal) => Some(journal),
+            None => self.new_journal()?,
+        };
+        journal.map_or(Ok(()), |journal| journal.barrier().map(drop))
+    }
+}

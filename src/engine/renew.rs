@@ -1,0 +1,74 @@
+//! The URL that is asked, which may expire: signed URLs that a redirect led to are good for
+//! minutes. Then the caller's own URL is asked for a new one.
+
+use super::ask::Opening;
+use super::job::Job;
+use super::locate::{FirstTimes, Located, Refused, locate};
+use super::progress::Level;
+use super::source::Source;
+use crate::base::{Error, Span, Url};
+use crate::http::{Known, check_partial, may_have_expired};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where the file is at the moment.
+pub(super) struct Whereabouts {
+    /// What the caller named.
+    url: Url,
+    source: Mutex<Arc<Source>>,
+    /// One looks, all others wait for it.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The answer of a new URL.
+pub(super) struct Renewed {
+    pub(super) source: Arc<Source>,
+    pub(super) opening: Opening,
+    pub(super) times: FirstTimes,
+}
+
+impl Whereabouts {
+    /// Redirects from `url` have led to `source`.
+    pub(super) fn new(url: Url, source: Source) -> Self {
+        Self { url, source: Mutex::new(Arc::new(source)), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// What to ask now.
+    pub(super) fn source(&self) -> Arc<Source> {
+        self.lock().clone()
+    }
+
+    /// Whether `error`, an answer of `used`, may mean that its URL has expired.
+    pub(super) fn may_have_expired(&self, used: &Source, error: &Error) -> bool {
+        used.is_redirected && may_have_expired(error.kind())
+    }
+
+    /// Finds the file anew after `used` has refused to give `asked`: the new URL's answer, which
+    /// has the start of these bytes; `None` if somebody else has found one meanwhile. So there are
+    /// new bytes for each time the caller's URL is asked, even where each new one is good for a
+    /// single request; and a new URL that refuses means it, which is an error, as is a file that
+    /// has changed.
+    pub(super) async fn renew(
+        &self,
+        job: &Job,
+        used: &Arc<Source>,
+        known: &Known,
+        asked: Span,
+    ) -> Result<Option<Renewed>, Refused> {
+        let _turn = self.turn.lock().await;
+        if !Arc::ptr_eq(&self.source(), used) {
+            return Ok(None);
+        }
+        let Located { source, opening, times, .. } = locate(job, &self.url, Some(asked)).await?;
+        if let Err(error) = check_partial(opening.head(), asked, known) {
+            return Err(Refused::by(opening.head(), error));
+        }
+        job.tell(Level::Detail, None, format!("the URL had expired; now asking {}", source.url()));
+        let source = Arc::new(source);
+        *self.lock() = source.clone();
+        Ok(Some(Renewed { source, opening, times }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Source>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
