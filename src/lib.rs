@@ -38,9 +38,9 @@
 //! | rank | modules | what they do |
 //! |---|---|---|
 //! | 0 | [`base`] | words everybody shares: spans, errors, sizes, URLs, limits |
-//! | 1 | [`plan`], [`http`], [`tls`], [`digest`] | decisions and codecs, without any I/O |
+//! | 1 | [`plan`], [`http`], [`tls`], [`digest`], [`manifest`] | decisions and codecs without I/O |
 //! | 2 | [`io`] | the kernel: arena, sockets, files, one ring per shard; all `unsafe` |
-//! | 3 | [`net`], [`disk`] | getting connected; the part file, the digest of what it holds |
+//! | 3 | [`net`], [`disk`] | getting connected; the part file, its journal, its digest |
 //! | 4 | [`engine`] | one transfer: where plan and I/O meet |
 //! | 5 | [`job`] | naming files; many files later |
 //! | 6 | [`ui`] | the progress bar and plain lines |
@@ -56,6 +56,7 @@ pub mod engine;
 pub mod http;
 pub mod io;
 pub mod job;
+pub mod manifest;
 pub mod net;
 pub mod plan;
 pub mod server;

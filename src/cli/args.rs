@@ -6,7 +6,7 @@ use super::exit_codes;
 use crate::base::limits;
 use crate::base::size::{format_bytes, parse_bytes, parse_duration};
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::options::Checksum;
+use crate::engine::options::{Algorithm, Checksum};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::ErrorKind as ClapKind;
 use clap::parser::ValueSource;
@@ -61,14 +61,49 @@ pub(super) struct DownloadArgs {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(super) force: bool,
 
-    /// Fail unless the file has this digest.
-    #[arg(long, value_name = "sha256:HEX", env = "RINGHAUL_CHECKSUM", help_heading = "Output")]
-    pub(super) checksum: Option<Checksum>,
-
     /// Bypass the page cache when writing (O_DIRECT); auto: where the file gains from it.
     #[arg(long, value_name = "WHEN", env = "RINGHAUL_DIRECT", help_heading = "Output")]
     #[arg(value_enum, default_value_t = Direct::Auto)]
     pub(super) direct: Direct,
+
+    /// Fail unless the file has this digest: sha256, sha512, sha1, md5, crc32c or blake3.
+    #[arg(long, value_name = "ALGO:HEX", env = "RINGHAUL_CHECKSUM", help_heading = "Integrity")]
+    pub(super) checksum: Option<Checksum>,
+
+    /// Fail unless the file has the digest that this file, such as SHA256SUMS, lists for it.
+    #[arg(long, value_name = "FILE|URL", env = "RINGHAUL_CHECKSUM_FILE")]
+    #[arg(help_heading = "Integrity")]
+    pub(super) checksum_file: Option<PathBuf>,
+
+    /// Do not verify the file against digests that the server offers.
+    #[arg(long, env = "RINGHAUL_NO_VERIFY", help_heading = "Integrity")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) no_verify: bool,
+
+    /// Print the file's digest to standard output, as sha256sum does; repeatable, or with commas.
+    #[arg(long, value_name = "ALGO", env = "RINGHAUL_PRINT_DIGEST", help_heading = "Integrity")]
+    #[arg(action = ArgAction::Append, value_delimiter = ',')]
+    pub(super) print_digest: Vec<Algorithm>,
+
+    /// Start from the first byte, whatever an earlier run has left.
+    #[arg(long, env = "RINGHAUL_NO_RESUME", help_heading = "Resume")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) no_resume: bool,
+
+    /// Keep no journal, so that no later run can go on; implies --no-resume.
+    #[arg(long, env = "RINGHAUL_NO_JOURNAL", help_heading = "Resume")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) no_journal: bool,
+
+    /// Time between two updates of the journal, 10ms to 1h: what a crash may cost.
+    #[arg(long, value_name = "DURATION", env = "RINGHAUL_JOURNAL_INTERVAL")]
+    #[arg(value_parser = journal_interval, default_value = "2s", help_heading = "Resume")]
+    pub(super) journal_interval: Duration,
+
+    /// What to do when the file on the server is another one by now.
+    #[arg(long, value_name = "WHAT", env = "RINGHAUL_ON_CHANGE", help_heading = "Resume")]
+    #[arg(value_enum, default_value_t = Change::Restart)]
+    pub(super) on_change: Change,
 
     /// Connections at once, 1 to 256; auto: as many as measurably pay.
     #[arg(short, long, value_name = "N|auto", env = "RINGHAUL_CONNECTIONS")]
@@ -102,6 +137,11 @@ pub(super) struct DownloadArgs {
     #[arg(default_value_t = limits::RETRIES_DEFAULT)]
     pub(super) retries: u32,
 
+    /// Wait before the first retry that waits, 1ms to 1h; doubles with each one after it.
+    #[arg(long, value_name = "DURATION", env = "RINGHAUL_RETRY_WAIT", help_heading = "Transfer")]
+    #[arg(value_parser = retry_wait, default_value = "500ms")]
+    pub(super) retry_wait: Duration,
+
     /// Time to establish one connection, TLS included.
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_CONNECT_TIMEOUT")]
     #[arg(value_parser = timeout, default_value = "20s", help_heading = "Transfer")]
@@ -111,6 +151,11 @@ pub(super) struct DownloadArgs {
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_TIMEOUT", help_heading = "Transfer")]
     #[arg(value_parser = timeout, default_value = "30s")]
     pub(super) timeout: Duration,
+
+    /// Time the whole download may take; default: any.
+    #[arg(long, value_name = "DURATION", env = "RINGHAUL_MAX_TIME", help_heading = "Transfer")]
+    #[arg(value_parser = timeout)]
+    pub(super) max_time: Option<Duration>,
 
     /// Do not register buffers with the kernel, even where the memlock limit allows it.
     #[arg(long, env = "RINGHAUL_NO_REGISTER", help_heading = "Transfer")]
@@ -197,6 +242,13 @@ pub(super) enum Direct {
     Off,
 }
 
+/// What a changed file leads to; `OnChange` of the engine says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Change {
+    Restart,
+    Fail,
+}
+
 /// Reads a command line, program name first, and the environment. `Err` is also the way out of
 /// `--help` and `--version`.
 pub(super) fn parse(
@@ -213,6 +265,7 @@ pub(super) fn parse(
         download.ca_cert = lists.flat_map(|list| lines_of(&list)).map(PathBuf::from).collect();
     }
     settle_volume(download, &matches)?;
+    settle_digests(download, &matches)?;
     Ok(args)
 }
 
@@ -228,23 +281,55 @@ pub(super) fn command() -> clap::Command {
     Args::command().mut_args(tidy).mut_subcommand("doctor", |doctor| doctor.mut_args(tidy))
 }
 
-/// `-q` and `-v` contradict each other, unless one of them is only the environment's wish.
+/// How much to say: nothing or more.
 fn settle_volume(
     args: &mut DownloadArgs,
     matches: &ArgMatches,
 ) -> std::result::Result<(), clap::Error> {
-    if !args.quiet || args.verbose == 0 {
-        return Ok(());
-    }
-    match (source_of(matches, "quiet"), source_of(matches, "verbose")) {
-        (ValueSource::CommandLine, ValueSource::EnvVariable) => args.verbose = 0,
-        (ValueSource::EnvVariable, ValueSource::CommandLine) => args.quiet = false,
-        _ => {
-            let text = "'--quiet' and '--verbose' cannot be used together";
-            return Err(command().error(ClapKind::ArgumentConflict, text));
-        }
-    }
+    let wishes = [("quiet", args.quiet), ("verbose", args.verbose > 0)];
+    let kept = settle(matches, &wishes)?;
+    args.quiet &= kept == Some("quiet");
+    args.verbose = if kept == Some("verbose") { args.verbose } else { 0 };
     Ok(())
+}
+
+/// What to verify against: one digest, the one in a file, or none.
+fn settle_digests(
+    args: &mut DownloadArgs,
+    matches: &ArgMatches,
+) -> std::result::Result<(), clap::Error> {
+    let wishes = [
+        ("checksum", args.checksum.is_some()),
+        ("checksum_file", args.checksum_file.is_some()),
+        ("no_verify", args.no_verify),
+    ];
+    let kept = settle(matches, &wishes)?;
+    args.checksum = args.checksum.take().filter(|_| kept == Some("checksum"));
+    args.checksum_file = args.checksum_file.take().filter(|_| kept == Some("checksum_file"));
+    args.no_verify &= kept == Some("no_verify");
+    Ok(())
+}
+
+/// Options that contradict each other, unless all but one are only the environment's wish. Answers
+/// which of them stays.
+fn settle<'a>(
+    matches: &ArgMatches,
+    wishes: &[(&'a str, bool)],
+) -> std::result::Result<Option<&'a str>, clap::Error> {
+    let from = |source: ValueSource| {
+        let wished = wishes.iter().filter(|(_, is_wished)| *is_wished).map(|(id, _)| *id);
+        wished.filter(|id| source_of(matches, id) == source).collect::<Vec<_>>()
+    };
+    let mut stay = from(ValueSource::CommandLine);
+    if stay.is_empty() {
+        stay = from(ValueSource::EnvVariable);
+    }
+    if let [first, second, ..] = stay[..] {
+        let (first, second) = (first.replace('_', "-"), second.replace('_', "-"));
+        let text = format!("'--{first}' and '--{second}' cannot be used together");
+        return Err(command().error(ClapKind::ArgumentConflict, text));
+    }
+    Ok(stay.first().copied())
 }
 
 fn source_of(matches: &ArgMatches, id: &str) -> ValueSource {
@@ -286,6 +371,22 @@ fn chunk_size(text: &str) -> Result<u64> {
     }
     let bounds = format!("{} to {}", format_bytes(min), format_bytes(max));
     Err(Error::new(ErrorKind::Usage, format!("'{text}' is not within {bounds}")))
+}
+
+fn journal_interval(text: &str) -> Result<Duration> {
+    within(text, limits::BARRIER_INTERVAL_MIN, limits::BARRIER_INTERVAL_MAX)
+}
+
+fn retry_wait(text: &str) -> Result<Duration> {
+    within(text, limits::RETRY_WAIT_ASKED_MIN, limits::RETRY_WAIT_ASKED_MAX)
+}
+
+fn within(text: &str, min: Duration, max: Duration) -> Result<Duration> {
+    let time = parse_duration(text)?;
+    if (min..=max).contains(&time) {
+        return Ok(time);
+    }
+    Err(Error::new(ErrorKind::Usage, format!("'{text}' is not within {min:?} to {max:?}")))
 }
 
 fn timeout(text: &str) -> Result<Duration> {

@@ -2,7 +2,7 @@
 
 use super::args::DownloadArgs;
 use super::signals::Watch;
-use super::{Failure, resolve};
+use super::{Failure, expected, print, resolve};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::progress::{Event, Level, Report};
@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
     let watch = Watch::start()?;
-    let (download, ui) = prepare(args)?;
+    let (download, ui) = prepare(args, &watch)?;
     if args.insecure {
         ui.on_event(&insecure_warning());
     }
     let report = transfer(download, &ui, &watch)?;
     ui.finish(&report);
+    print::digests(&report)?;
     Ok(())
 }
 
@@ -33,11 +34,17 @@ pub(super) fn transfer(download: Download, ui: &Arc<Ui>, watch: &Watch) -> Resul
     result.map_err(|error| failure(error, watch))
 }
 
-fn prepare(args: &DownloadArgs) -> Result<(Download, Arc<Ui>)> {
+fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Failure> {
     let url = args.url.as_deref().expect("clap requires a URL where there is no subcommand");
     let download = Download::new(url)?;
-    let options = resolve::options(args)?;
+    let mut options = resolve::options(args)?;
     let target = resolve::target(args, download.url())?;
+    if let Some(place) = &args.checksum_file {
+        let stop = download.stop_handle();
+        watch.guard(stop.clone());
+        let applied = expected::apply(&mut options, place, download.url(), &target, &stop);
+        applied.map_err(|error| failure(error, watch))?;
+    }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
     Ok((download.output(&target).options(options), ui))

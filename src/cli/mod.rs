@@ -6,6 +6,8 @@ mod complaint;
 mod doctor;
 mod download;
 mod exit_codes;
+mod expected;
+mod print;
 mod resolve;
 mod signals;
 

@@ -1,9 +1,9 @@
 //! From words to a job: the options of the engine, the target file, the volume. Looks at the file
 //! system (is this a folder?) and nowhere else; creates nothing.
 
-use super::args::{Direct, DownloadArgs};
+use super::args::{Change, Direct, DownloadArgs};
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::engine::options::{DirectMode, Options};
+use crate::engine::options::{Algorithm, DirectMode, OnChange, Options};
 use crate::job::naming;
 use crate::ui::Verbosity;
 use std::path::{Path, PathBuf};
@@ -30,12 +30,35 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         allow_downgrade: args.allow_downgrade,
         trace: args.trace.clone(),
         checksum: args.checksum.clone(),
+        verify: !args.no_verify,
+        digests: distinct(&args.print_digest),
+        // Without a journal nothing is known of what an earlier run has left.
+        resume: !args.no_resume && !args.no_journal,
+        journal: !args.no_journal,
+        journal_interval: args.journal_interval,
+        on_change: match args.on_change {
+            Change::Restart => OnChange::Restart,
+            Change::Fail => OnChange::Fail,
+        },
+        retry_wait: args.retry_wait,
+        max_time: args.max_time,
         connect_timeout: args.connect_timeout,
         stall_timeout: args.timeout,
         ..Options::default()
     };
     options.validate()?;
     Ok(options)
+}
+
+/// Each algorithm once, in the order given.
+fn distinct(algorithms: &[Algorithm]) -> Vec<Algorithm> {
+    let mut kept = Vec::new();
+    for &algorithm in algorithms {
+        if !kept.contains(&algorithm) {
+            kept.push(algorithm);
+        }
+    }
+    kept
 }
 
 /// How much is said.

@@ -1,9 +1,11 @@
 //! Signals while transfers run. The first SIGINT, SIGTERM or SIGHUP asks them to end cleanly; a
-//! second one ends the process at once. Owns the handlers; knows of a transfer only how to stop it.
+//! second one ends the process at once. SIGXFSZ, which a file above 'ulimit -f' brings, ends
+//! nothing: the write that caused it fails and says so. Owns the handlers; knows of a transfer only
+//! how to stop it.
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::shutdown::StopHandle;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -51,6 +53,7 @@ impl Watch {
             let number = usize::try_from(signal).expect("signal numbers are positive");
             flag::register_usize(signal, Arc::clone(&shared.received), number)?;
         }
+        flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new(wanted)?;
         let handle = signals.handle();
         let listener = Arc::clone(&shared);

@@ -69,7 +69,12 @@ pub(super) fn opening_line(name: &str, progress: &Progress) -> String {
         Some(total) => format_bytes(total),
         None => "size unknown".to_owned(),
     };
-    format!("{name}: downloading, {size}, {}", counted(progress.connections, "connection"))
+    let here = match progress.resumed_bytes {
+        0 => String::new(),
+        bytes => format!(" of which {} are here", format_bytes(bytes)),
+    };
+    let connections = counted(progress.connections, "connection");
+    format!("{name}: downloading, {size}{here}, {connections}")
 }
 
 /// The last line: what was done, how fast, and by which means.
@@ -82,6 +87,9 @@ pub(super) fn closing_line(report: &Report) -> String {
         format_rate(report.rate_bytes_per_second()),
         counted(report.connections, "connection"),
     );
+    if report.resumed_bytes > 0 {
+        line.push_str(&format!(", resumed {}", format_bytes(report.resumed_bytes)));
+    }
     if !report.ranges {
         line.push_str(" (one stream: the server offers no ranges)");
     }
@@ -94,7 +102,8 @@ pub(super) fn closing_line(report: &Report) -> String {
     line.push_str(if report.direct { ", direct" } else { ", buffered" });
     line.push_str(if report.registered { ", registered" } else { ", not registered" });
     if let Some(verified) = &report.verified {
-        line.push_str(&format!(", verified {}", printable(&verified.digest)));
+        let (digest, against) = (printable(&verified.digest), printable(&verified.against));
+        line.push_str(&format!(", verified {digest} ({against})"));
     }
     line
 }
@@ -198,6 +207,9 @@ mod tests {
         let unknown = Progress { bytes_total: None, connections: 1, ..progress() };
         assert_eq!(progress_line("x", &unknown), "x: 1.00 GiB, 512.00 MiB/s, 1 connection");
         assert_eq!(opening_line("x", &unknown), "x: downloading, size unknown, 1 connection");
+        let resumed = Progress { resumed_bytes: GIB, ..progress() };
+        let line = "x: downloading, 2.00 GiB of which 1.00 GiB are here, 4 connections";
+        assert_eq!(opening_line("x", &resumed), line);
     }
 
     #[test]
@@ -209,7 +221,7 @@ mod tests {
         );
         let verified = Verified {
             digest: "sha256:ab".into(),
-            against: "--checksum".into(),
+            against: "given with --checksum".into(),
             read_back_bytes: 0,
         };
         let poor = Report {
@@ -225,7 +237,7 @@ mod tests {
         assert_eq!(
             closing_line(&poor),
             "out/x.iso: 7 B in 2.00 s, 3 B/s, 1 connection (one stream: the server offers no \
-             ranges), 1 retry, buffered, not registered, verified sha256:ab"
+             ranges), 1 retry, buffered, not registered, verified sha256:ab (given with --checksum)"
         );
     }
 

@@ -49,6 +49,13 @@ fn every_option_arrives() {
         &format!("--checksum=sha256:{hex}"),
         "--connect-timeout=5",
         "--timeout=1500ms",
+        "--print-digest=sha256,sha256",
+        "--print-digest=sha256",
+        "--no-resume",
+        "--journal-interval=10ms",
+        "--on-change=fail",
+        "--retry-wait=3s",
+        "--max-time=2h",
         "http://h/",
     ]);
     assert_eq!((options.connections, options.threads, options.retries), (Some(9), Some(3), 0));
@@ -60,6 +67,18 @@ fn every_option_arrives() {
     assert_eq!(options.ca_certs, [PathBuf::from("a.pem"), PathBuf::from("b.pem")]);
     assert_eq!(options.connect_timeout.as_secs(), 5);
     assert_eq!(options.stall_timeout.as_millis(), 1500);
+    assert_eq!(options.digests, [Algorithm::Sha256]);
+    assert!(!options.resume && options.journal && options.verify);
+    assert_eq!((options.journal_interval.as_millis(), options.on_change), (10, OnChange::Fail));
+    assert_eq!(options.retry_wait.as_secs(), 3);
+    assert_eq!(options.max_time.map(|time| time.as_secs()), Some(7200));
+}
+
+#[test]
+fn without_a_journal_there_is_no_resume() {
+    let options = options_of(&["--no-journal", "http://h/"]);
+    assert!(!options.journal && !options.resume);
+    assert!(!options_of(&["--no-verify", "http://h/"]).verify);
 }
 
 #[test]
@@ -137,4 +156,19 @@ fn doctor_examines_this_folder_with_512_mib() {
     let Some(args::Command::Doctor(doctor)) = doctor.command else { panic!("not doctor") };
     assert_eq!(doctor.size, 512 * MIB);
     assert_eq!(doctor.dir, Path::new("."));
+}
+
+#[test]
+fn of_contradicting_wishes_the_command_lines_counts() {
+    let hex = format!("--checksum=sha256:{}", "a".repeat(64));
+    for (pair, words) in [
+        ([hex.as_str(), "--checksum-file=s"], "'--checksum' and '--checksum-file' cannot"),
+        ([hex.as_str(), "--no-verify"], "'--checksum' and '--no-verify' cannot"),
+        (["--checksum-file=s", "--no-verify"], "'--checksum-file' and '--no-verify' cannot"),
+        (["-q", "-v"], "'--quiet' and '--verbose' cannot"),
+    ] {
+        let arguments = ["ringhaul"].iter().chain(&pair).chain(&["http://h/"]).map(Into::into);
+        let error = args::parse(arguments).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

@@ -1,0 +1,68 @@
+//! `--checksum-file`: brings in the checksum file, from disk or from a server, and takes our file's
+//! digest from it. Must not know the formats.
+
+use crate::base::limits::CHECKSUM_FILE_BYTES_MAX;
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::engine::fetch::Small;
+use crate::engine::options::Options;
+use crate::engine::shutdown::StopHandle;
+use crate::job::{expected, naming};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A checksum file that was brought in.
+struct Sums {
+    text: Vec<u8>,
+    /// For messages about it: without secrets.
+    shown: String,
+    /// Its own name.
+    name: String,
+}
+
+/// Sets the checksum of `url`, which will be saved as `target`, to what the file at `place` says; a
+/// path or a URL.
+pub(super) fn apply(
+    options: &mut Options,
+    place: &Path,
+    url: &Url,
+    target: &Path,
+    stop: &StopHandle,
+) -> Result<()> {
+    let sums = match place.to_str().filter(|text| text.contains("://")) {
+        Some(text) => download(text, url, options, stop)?,
+        None => read(place)?,
+    };
+    let saved_as = target.file_name().unwrap_or_default().to_string_lossy();
+    let names = [&*saved_as, &*url.last_segment(), &*naming::file_name(url)];
+    let checksum = expected::checksum(&sums.text, &sums.name, &names);
+    options.checksum = Some(checksum.map_err(|error| error.within(sums.shown))?);
+    options.checksum_source = Some(sums.name);
+    Ok(())
+}
+
+fn download(place: &str, beside: &Url, options: &Options, stop: &StopHandle) -> Result<Sums> {
+    let fetch = || {
+        let url = Url::parse(place)?;
+        let small = Small { url: &url, beside, bytes_max: CHECKSUM_FILE_BYTES_MAX };
+        let text = small.fetch(options, stop)?;
+        Ok(Sums { text, shown: url.to_string(), name: naming::file_name(&url) })
+    };
+    fetch().map_err(|error: Error| error.within("the checksum file"))
+}
+
+/// One byte more than is allowed is enough to see that there are too many.
+fn read(path: &Path) -> Result<Sums> {
+    let mut text = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(CHECKSUM_FILE_BYTES_MAX + 1).read_to_end(&mut text));
+    let shown = path.display().to_string();
+    if let Err(cause) = read {
+        let context = format!("cannot read the checksum file '{shown}'");
+        return Err(Error::new(ErrorKind::Usage, context)
+            .caused_by(cause)
+            .advise("name a file or a URL with --checksum-file"));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Sums { text, shown, name })
+}
