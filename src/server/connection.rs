@@ -140,6 +140,9 @@ fn answer(
         shared.book.turned_away();
         effects.instead = Some(refusal.answer(SystemTime::now()));
     }
+    if effects.instead.is_none() {
+        effects.instead = shared.signer.judge(request.path(), effects.signs_for_requests);
+    }
     outlet.begin(entry, effects.bytes_per_second.or_else(|| shape.connection_rate(connection)));
     let waited = asked.arrived_at.elapsed();
     let delay = shape.first_byte_delay.saturating_sub(waited) + effects.head_delay;

@@ -6,6 +6,7 @@
 //! `seed' + i * GAMMA` (the finaliser of splitmix64). Two different words of
 //! one file are never equal, so bytes at a wrong offset are found wherever they came from.
 
+use crate::base::Span;
 use sha2::{Digest, Sha256};
 
 const WORD_BYTES: usize = 8;
@@ -63,15 +64,20 @@ pub fn verify(seed: u64, offset: u64, bytes: &[u8]) -> Result<(), u64> {
 /// The SHA-256 of the first `size_bytes` bytes of the file `seed`.
 pub fn sha256(seed: u64, size_bytes: u64) -> [u8; 32] {
     let mut hash = Sha256::new();
+    walk(seed, Span::new(0, size_bytes), |piece| hash.update(piece));
+    hash.finalize().into()
+}
+
+/// Hands the bytes of `span` of the file `seed` to `each`, in order and in small pieces.
+pub(super) fn walk(seed: u64, span: Span, mut each: impl FnMut(&[u8])) {
     let mut piece = [0; CHECK_BYTES];
-    let mut at = 0;
-    while at < size_bytes {
-        let bytes = usize::try_from(size_bytes - at).unwrap_or(CHECK_BYTES).min(CHECK_BYTES);
+    let mut at = span.start();
+    while at < span.end() {
+        let bytes = usize::try_from(span.end() - at).unwrap_or(CHECK_BYTES).min(CHECK_BYTES);
         fill(seed, at, &mut piece[..bytes]);
-        hash.update(&piece[..bytes]);
+        each(&piece[..bytes]);
         at += bytes as u64;
     }
-    hash.finalize().into()
 }
 
 /// The input of word `index`; neighbours are `GAMMA` apart.

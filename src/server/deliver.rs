@@ -2,7 +2,7 @@
 //!
 //! Owns how answers are framed and cut (RFC 9112 6 and 7). Must not know why.
 
-use super::effects::{Closing, Cut, Effects, Ending, Framing};
+use super::effects::{Closing, Cut, Effects, Ending, Framing, MangledChunk};
 use super::outlet::Outlet;
 use super::request::Request;
 use super::respond::{Answer, Body};
@@ -49,7 +49,13 @@ pub(super) fn deliver(
     if !answer.is_head_only {
         match answer.framing {
             Framing::Length | Framing::UntilClose => put(outlet, &answer.body, 0..end)?,
-            Framing::Chunked => put_chunks(outlet, &answer.body, end)?,
+            Framing::Chunked => {
+                let mangled = effects.mangled_chunk.as_ref();
+                if put_chunks(outlet, &answer.body, end, mangled)? == Chunks::Mangled {
+                    outlet.flush()?;
+                    return Ok(Next::End(CLOSE));
+                }
+            }
         }
     }
     if let Some(cut) = cut {
@@ -94,12 +100,30 @@ fn put(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()>
     }
 }
 
+/// What became of a body in chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chunks {
+    /// All of it is out that was to go out.
+    Sent,
+    /// It is over, with bytes that begin no chunk.
+    Mangled,
+}
+
 /// The body in chunks, the last of them broken off at `end` if that is not the body's own.
-fn put_chunks(outlet: &mut Outlet<'_>, body: &Body, end: u64) -> io::Result<()> {
+fn put_chunks(
+    outlet: &mut Outlet<'_>,
+    body: &Body,
+    end: u64,
+    mangled: Option<&MangledChunk>,
+) -> io::Result<Chunks> {
     let mut at = 0;
     for (count, bytes) in CHUNK_BYTES.iter().cycle().enumerate() {
         if at == end {
             break;
+        }
+        if let Some(mangled) = mangled.filter(|mangled| at >= mangled.after_bytes) {
+            outlet.put(&mangled.line)?;
+            return Ok(Chunks::Mangled);
         }
         let chunk_end = body.len().min(at + bytes);
         let extension = if count % 2 == 0 { "" } else { ";note=\"a; b\"" };
@@ -111,5 +135,5 @@ fn put_chunks(outlet: &mut Outlet<'_>, body: &Body, end: u64) -> io::Result<()> 
         outlet.put(b"\r\n")?;
         at = chunk_end;
     }
-    Ok(())
+    Ok(Chunks::Sent)
 }

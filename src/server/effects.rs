@@ -20,9 +20,20 @@ pub(super) struct Effects {
     pub(super) range_bytes_max: Option<u64>,
     pub(super) etag: Option<String>,
     pub(super) content_encoding: Option<String>,
+    /// Another file's seed and size.
+    pub(super) replacement: Option<(u64, u64)>,
+    /// 416 for a range that is there.
+    pub(super) unsatisfiable: Option<Unsatisfiable>,
+    pub(super) forbids_head: bool,
+    /// Header fields besides.
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) has_wrong_digest: bool,
+    /// A redirect to a URL that is good for so many requests.
+    pub(super) signs_for_requests: Option<u32>,
     /// Offsets of the file whose bytes are wrong.
     pub(super) flips: Vec<u64>,
     pub(super) framing: Framing,
+    pub(super) mangled_chunk: Option<MangledChunk>,
     /// Bytes behind the end of the body.
     pub(super) extra_bytes: u64,
     pub(super) head_bytes_min: usize,
@@ -43,6 +54,20 @@ pub(super) struct Instead {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+}
+
+/// A refused range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsatisfiable {
+    /// The size that `Content-Range` names.
+    pub(super) total: Option<u64>,
+}
+
+/// A chunk whose size line is something else.
+#[derive(Debug)]
+pub(super) struct MangledChunk {
+    pub(super) after_bytes: u64,
+    pub(super) line: Vec<u8>,
 }
 
 /// How a body says where it ends.
@@ -116,7 +141,17 @@ impl Effects {
             Fault::ETag(tag) => self.etag = Some(tag),
             Fault::IgnoreConditions => self.ignores_conditions = true,
             Fault::FlipByte(offset) => self.flips.push(offset),
+            Fault::Replaced { seed, size_bytes } => self.replacement = Some((seed, size_bytes)),
+            Fault::NotSatisfiable { total } => self.unsatisfiable = Some(Unsatisfiable { total }),
+            Fault::NoHead => self.forbids_head = true,
+            Fault::Fields(fields) => drop(self.fields.splice(0..0, fields)),
+            Fault::WrongDigest => self.has_wrong_digest = true,
+            Fault::ExpiringRedirect { requests } => self.signs_for_requests = Some(requests),
             Fault::Chunked => self.framing = Framing::Chunked,
+            Fault::MangledChunk { after_bytes, line } => {
+                self.framing = Framing::Chunked;
+                self.mangled_chunk = Some(MangledChunk { after_bytes, line });
+            }
             Fault::NoLength => self.framing = Framing::UntilClose,
             Fault::LongBody(bytes) => self.extra_bytes = bytes,
             Fault::ContentEncoding(coding) => self.content_encoding = Some(coding),

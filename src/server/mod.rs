@@ -4,9 +4,11 @@
 //! Threads and blocking sockets, no code in common with the client: an independent oracle of what
 //! is right on the wire. Must not know anything of the crate but `base`.
 
+mod base64;
 mod connection;
 pub mod content;
 mod deliver;
+mod digests;
 mod effects;
 mod flow;
 mod gate;
@@ -19,6 +21,7 @@ mod request;
 mod respond;
 mod script;
 mod shape;
+mod signing;
 mod site;
 mod stats;
 #[cfg(test)]
@@ -26,6 +29,7 @@ mod tests;
 mod tls;
 mod wire;
 
+pub use digests::DigestField;
 pub use range::RangeAsked;
 pub use script::{Fault, Rule, When};
 pub use shape::{RateStep, Refusal, RetryAfter, Shape, SlowConnections, StepAfter, Throttle};
@@ -63,6 +67,9 @@ pub struct Config {
     pub last_modified: Option<String>,
     /// Paths with another file or with none.
     pub routes: Vec<Route>,
+    /// Digests it says of its files by itself. All but `Content-Digest` cost one reading of each
+    /// file when the server starts.
+    pub digests: Vec<DigestField>,
     /// HTTPS instead of HTTP.
     pub tls: Option<TlsConfig>,
     /// Delay, rates and what they depend on.
@@ -83,6 +90,7 @@ impl Config {
             etag: EntityTag::default(),
             last_modified: None,
             routes: Vec::new(),
+            digests: Vec::new(),
             tls: None,
             shape: Shape::default(),
             script: Vec::new(),
@@ -93,6 +101,20 @@ impl Config {
     /// The same over HTTPS, TLS 1.2 and 1.3.
     pub fn new_tls(seed: u64, size_bytes: u64) -> Self {
         Self { tls: Some(TlsConfig::default()), ..Self::new(seed, size_bytes) }
+    }
+
+    /// Seed and size of every file there is.
+    fn files(&self) -> Vec<(u64, u64)> {
+        let routes = self.routes.iter().filter_map(|route| match route.what {
+            Served::File { seed, size_bytes } => Some((seed, size_bytes)),
+            Served::Missing => None,
+        });
+        let replacements = self.script.iter().filter_map(|rule| match rule.what {
+            Fault::Replaced { seed, size_bytes } => Some((seed, size_bytes)),
+            _ => None,
+        });
+        let everywhere = (self.seed, self.size_bytes);
+        std::iter::once(everywhere).chain(routes).chain(replacements).collect()
     }
 
     /// Adds a rule that applies every time.
@@ -107,6 +129,7 @@ struct Shared {
     site: site::Site,
     shape: Shape,
     script: script::Script,
+    signer: signing::Signer,
     identity: Option<tls::Identity>,
     connections_max: usize,
     flow: Mutex<flow::Flow>,
@@ -173,6 +196,11 @@ impl Server {
         self.shared.book.snapshot()
     }
 
+    /// [`Stats::body_bytes`] alone, for who looks often.
+    pub fn body_bytes(&self) -> u64 {
+        self.shared.book.body_bytes()
+    }
+
     /// Closes the listener and every connection and waits until all threads have ended. Harmless
     /// when repeated.
     pub fn stop(&mut self) {
@@ -197,7 +225,9 @@ impl Drop for Server {
 
 impl Shared {
     fn new(config: Config) -> Result<Self> {
+        let digests = digests::Digests::new(config.digests.clone(), config.files());
         Ok(Self {
+            signer: signing::Signer::default(),
             script: script::Script::new(config.script)?,
             identity: config.tls.as_ref().map(tls::Identity::new).transpose()?,
             connections_max: config.connections_max,
@@ -209,6 +239,7 @@ impl Shared {
                 etag: config.etag,
                 last_modified: config.last_modified,
                 routes: config.routes,
+                digests,
             },
             gate: gate::Gate::default(),
             book: stats::Book::default(),

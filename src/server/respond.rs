@@ -3,9 +3,11 @@
 //! Owns validators, conditions and ranges as a server sees them, and how faults bend them. Must
 //! not know sockets, time or how the answer travels.
 
+use super::base64::base64;
 use super::effects::{Closing, Effects, Framing, Instead};
 use super::range::RangeAsked;
 use super::request::Request;
+use super::signing;
 use super::site::{File, Site};
 use crate::base::Span;
 
@@ -101,51 +103,67 @@ impl Answer {
             answer.add("Allow", "GET, HEAD");
             return answer;
         }
-        match site.file(request.path()) {
-            Some(file) => Self::of_file(file, request, effects),
-            None => Self::short(404),
+        if request.method == "HEAD" && effects.forbids_head {
+            let mut answer = Self::short(405);
+            answer.add("Allow", "GET");
+            return answer;
         }
-    }
-
-    fn of_file(mut file: File, request: &Request, effects: &Effects) -> Self {
+        let Some(mut file) = site.file(signing::file_path(request.path())) else {
+            return Self::short(404);
+        };
+        if let Some((seed, size_bytes)) = effects.replacement {
+            file = site.file_of(seed, size_bytes);
+        }
         if effects.etag.is_some() {
             file.etag.clone_from(&effects.etag);
         }
-        let honours = !effects.ignores_conditions;
-        let mut answer = if honours && !matches_if_match(request, &file) {
-            Self::short(412)
-        } else {
-            let whole = Span::new(0, file.size_bytes);
-            let flips = effects.flips.clone();
-            let content = |span| Body::Content { seed: file.seed, span, flips };
-            // RFC 9110 14.2: ranges are for GET, and only of the file If-Range names.
-            let asked = request.field("range").and_then(RangeAsked::parse).filter(|_| {
-                request.method == "GET"
-                    && !effects.ignores_ranges
-                    && (!honours || matches_if_range(request, &file))
-            });
-            match asked.map(|asked| asked.of(file.size_bytes)) {
-                None => Self::new(200, content(whole)),
-                Some(Some(span)) => {
-                    let (span, label) = bend(span, file.size_bytes, effects);
-                    let mut answer = Self::new(206, content(span));
-                    answer.add("Content-Range", label);
-                    answer
-                }
-                Some(None) => {
-                    let mut answer = Self::short(416);
-                    answer.add("Content-Range", format!("bytes */{}", file.size_bytes));
-                    answer
-                }
-            }
-        };
-        answer.describe(file, effects);
+        let mut answer = Self::of_file(&file, request, effects);
+        answer.describe(file, site, effects);
         answer
     }
 
-    fn describe(&mut self, file: File, effects: &Effects) {
-        if matches!(self.body, Body::Content { .. }) {
+    fn of_file(file: &File, request: &Request, effects: &Effects) -> Self {
+        let honours = !effects.ignores_conditions;
+        if honours && !matches_if_match(request, file) {
+            return Self::short(412);
+        }
+        let whole = Span::new(0, file.size_bytes);
+        let flips = effects.flips.clone();
+        let content = |span| Body::Content { seed: file.seed, span, flips };
+        // RFC 9110 14.2: ranges are for GET, and only of the file If-Range names.
+        let asked = request.field("range").and_then(RangeAsked::parse).filter(|_| {
+            request.method == "GET"
+                && !effects.ignores_ranges
+                && (!honours || matches_if_range(request, file))
+        });
+        let Some(asked) = asked else { return Self::new(200, content(whole)) };
+        if let Some(unsatisfiable) = effects.unsatisfiable {
+            return Self::not_satisfiable(unsatisfiable.total);
+        }
+        let Some(span) = asked.of(file.size_bytes) else {
+            return Self::not_satisfiable(Some(file.size_bytes));
+        };
+        let (span, label) = bend(span, file.size_bytes, effects);
+        let mut answer = Self::new(206, content(span));
+        answer.add("Content-Range", label);
+        answer
+    }
+
+    /// RFC 9110 15.5.17: with the size, or without.
+    fn not_satisfiable(total: Option<u64>) -> Self {
+        let mut answer = Self::short(416);
+        if let Some(total) = total {
+            answer.add("Content-Range", format!("bytes */{total}"));
+        }
+        answer
+    }
+
+    fn describe(&mut self, file: File, site: &Site, effects: &Effects) {
+        if let Body::Content { span, .. } = &self.body {
+            let file = (file.seed, file.size_bytes);
+            let digests = site.digests.of(file, *span, effects.has_wrong_digest);
             self.add("Content-Type", "application/octet-stream");
+            digests.into_iter().for_each(|(name, value)| self.add(name, value));
         }
         if !effects.hides_ranges {
             self.add("Accept-Ranges", "bytes");
@@ -156,6 +174,7 @@ impl Answer {
         if let Some(date) = file.last_modified {
             self.add("Last-Modified", date);
         }
+        self.fields.extend(effects.fields.iter().cloned());
     }
 
     fn new(status: u16, body: Body) -> Self {
@@ -199,21 +218,6 @@ fn is_authorised(request: &Request, user: &str, password: &str) -> bool {
     scheme.eq_ignore_ascii_case("basic") && token.trim() == expected
 }
 
-/// RFC 4648 section 4, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * at)) as usize & 63];
-            text.push(if at <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
 /// The usual phrase; clients must not care.
 fn reason(status: u16) -> &'static str {
     match status {
@@ -246,16 +250,6 @@ fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_of_rfc_4648_section_10() {
-        for (plain, coded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
-    }
 
     #[test]
     fn a_huge_head_has_the_size_asked_for() {

@@ -102,11 +102,45 @@ pub enum Fault {
     ETag(String),
     /// `If-Match` and `If-Range` are not looked at.
     IgnoreConditions,
+    /// Another file in place of the one that is there, with the validators that belong to it. With
+    /// [`When::FromRequest`] this is a file that changed, bytes and all.
+    Replaced {
+        /// Seed of its content.
+        seed: u64,
+        /// Its size.
+        size_bytes: u64,
+    },
+    /// 416, although the range is there. Requests without a range are answered as usual.
+    NotSatisfiable {
+        /// The size that `Content-Range` names; `None` for no such field.
+        total: Option<u64>,
+    },
+    /// 405 to HEAD.
+    NoHead,
+    /// These header fields besides, on answers about the file.
+    Fields(Vec<(String, String)>),
+    /// Every digest that [`Config::digests`](super::Config::digests) has on this answer is wrong.
+    WrongDigest,
+    /// A redirect to `/signed/N` and the path, where N counts from 1. Each of these URLs serves
+    /// what is at the path so many times and answers 403 ever after; asked once more, the path
+    /// itself leads to the next one.
+    ExpiringRedirect {
+        /// Requests that each URL is good for.
+        requests: u32,
+    },
     /// The byte at this offset of the file is wrong.
     FlipByte(u64),
 
     /// Chunked body in odd sizes, with chunk extensions and a trailer (RFC 9112 7.1).
     Chunked,
+    /// Chunked, until a chunk's size line is replaced by these bytes; the connection closes behind
+    /// them.
+    MangledChunk {
+        /// Bytes of the body before it, at least: the next chunk's line is the one.
+        after_bytes: u64,
+        /// In place of the line, its CRLF included.
+        line: Vec<u8>,
+    },
     /// No length: the body ends with the connection.
     NoLength,
     /// So many bytes behind the end of the body.

@@ -2,6 +2,8 @@
 //!
 //! Must not know requests, ranges or faults.
 
+use super::digests::Digests;
+
 /// A path that differs from the rest of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -54,6 +56,7 @@ pub(super) struct Site {
     pub(super) etag: EntityTag,
     pub(super) last_modified: Option<String>,
     pub(super) routes: Vec<Route>,
+    pub(super) digests: Digests,
 }
 
 impl Site {
@@ -65,11 +68,16 @@ impl Site {
             Some(Served::File { seed, size_bytes }) => (seed, size_bytes),
             None => (self.seed, self.size_bytes),
         };
+        Some(self.file_of(seed, size_bytes))
+    }
+
+    /// The file of this content, with what the server says of all its files.
+    pub(super) fn file_of(&self, seed: u64, size_bytes: u64) -> File {
         let etag = match &self.etag {
             EntityTag::FromContent => Some(format!("\"{seed:x}-{size_bytes:x}\"")),
             EntityTag::Fixed(tag) => Some(tag.clone()),
             EntityTag::Absent => None,
         };
-        Some(File { seed, size_bytes, etag, last_modified: self.last_modified.clone() })
+        File { seed, size_bytes, etag, last_modified: self.last_modified.clone() }
     }
 }

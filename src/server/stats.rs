@@ -71,6 +71,10 @@ impl Book {
         lock(&self.stats).clone()
     }
 
+    pub(super) fn body_bytes(&self) -> u64 {
+        lock(&self.stats).body_bytes
+    }
+
     /// Counts one connection in, or out of the door if `limit` are live; answers its number.
     pub(super) fn arrive(&self, limit: usize) -> Option<u64> {
         let mut stats = lock(&self.stats);

@@ -1,5 +1,6 @@
 //! The server seen from the wire, by clients made of raw sockets and strings.
 
+mod digests;
 mod faults;
 mod secure;
 mod shaping;

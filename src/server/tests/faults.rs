@@ -132,6 +132,23 @@ fn chunked_bodies() {
 }
 
 #[test]
+fn a_chunk_that_is_none() {
+    let line = b"zz\r\n".to_vec();
+    // 1 + 7 + 255 bytes are out when 8 have been, and one chunk more.
+    let (bytes, end) = drained(Fault::MangledChunk { after_bytes: 9, line: line.clone() });
+    assert!(end.is_ok());
+    assert!(bytes.ends_with(b"\r\nzz\r\n"), "in place of a size line");
+    let (head, body) = split_head(&bytes);
+    assert_eq!(field(&head, "Transfer-Encoding"), Some("chunked"));
+    let framing = "1\r\n\r\n".len() + "7;note=\"a; b\"\r\n\r\n".len() + "ff\r\n\r\n".len();
+    assert_eq!(body.len(), 1 + 7 + 255 + framing + line.len());
+
+    // The body is shorter than that: nothing happens.
+    let (bytes, _) = drained(Fault::MangledChunk { after_bytes: 1000, line });
+    assert!(bytes.ends_with(b"X-Trailer: the end\r\n\r\n"));
+}
+
+#[test]
 fn bodies_without_length_or_with_too_much() {
     let (bytes, end) = drained(Fault::NoLength);
     let (head, body) = split_head(&bytes);
@@ -152,7 +169,57 @@ fn bodies_without_length_or_with_too_much() {
 }
 
 #[test]
+fn a_range_refused_and_a_head_forbidden() {
+    for (total, label) in [(None, None), (Some(9), Some("bytes */9"))] {
+        let server = with(Fault::NotSatisfiable { total });
+        let reply = ask(&server, &get("0-9", ""));
+        assert_eq!((reply.status, reply.field("Content-Range")), (416, label));
+        assert_eq!(ask(&server, "GET / HTTP/1.1\r\n\r\n").status, 200);
+    }
+    let server = with(Fault::NoHead);
+    assert_eq!(ask(&server, "HEAD / HTTP/1.1\r\n\r\n").status, 405);
+    assert_eq!(ask(&server, &get("0-9", "")).status, 206);
+}
+
+#[test]
+fn a_file_that_is_replaced() {
+    let replaced = Fault::Replaced { seed: 8, size_bytes: 50 };
+    let server = server(Config::new(SEED, SIZE).rule(When::FromRequest(2), replaced));
+    assert_eq!(ask(&server, &get("0-9", "")).field("ETag"), Some("\"7-186a0\""));
+    let reply = ask(&server, &get("40-99", ""));
+    assert_eq!(reply.field("ETag"), Some("\"8-32\""));
+    assert_eq!(reply.field("Content-Range"), Some("bytes 40-49/50"));
+    assert_eq!(content::verify(8, 40, &reply.body), Ok(()));
+    // What If-Range names is gone: the whole of what is there now.
+    let reply = ask(&server, &get("40-49", "If-Range: \"7-186a0\"\r\n"));
+    assert_eq!((reply.status, reply.body.len()), (200, 50));
+}
+
+#[test]
+fn urls_that_expire() {
+    let expiring = Fault::ExpiringRedirect { requests: 2 };
+    let server = server(Config::new(SEED, SIZE).rule(When::PathPrefix("/file".into()), expiring));
+    for number in 1..=2 {
+        let reply = ask(&server, &get("0-9", ""));
+        let location = reply.field("Location").unwrap();
+        assert_eq!(reply.status, 302);
+        assert!(location.starts_with(&format!("/signed/{number}/file?")), "{location}");
+        let signed = get("5-9", "").replace("/file", location);
+        for _ in 0..2 {
+            ask(&server, &signed).expect_content(5, 5);
+        }
+        assert_eq!(ask(&server, &signed).status, 403);
+    }
+    assert_eq!(server.stats().log.last().unwrap().status, Some(403));
+}
+
+#[test]
 fn odd_heads() {
+    let fields = [("Link", "a"), ("Link", "b")].map(|(name, value)| (name.into(), value.into()));
+    let reply = asked(Fault::Fields(fields.to_vec()), "0-9");
+    assert!(reply.head.contains("Link: a\r\nLink: b\r\n"), "{}", reply.head);
+    reply.expect_content(0, 10);
+
     assert_eq!(asked(Fault::HugeHead(100_000), "0-9").head.len(), 100_000);
     let (bytes, end) = drained(Fault::Garbage(b"\0\xffSSH-2.0\r\n".to_vec()));
     assert!(end.is_ok());
