@@ -14,11 +14,6 @@ mod auto;
 mod laggards;
 #[path = "adaptive/push_back.rs"]
 mod push_back;
-mod rig;
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod schedule;
-#[path = "adaptive/schedules.rs"]
-mod schedules;
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
 #[path = "adaptive/trace.rs"]

@@ -169,7 +169,7 @@ fn a_close_on_accept_is_a_lost_connection() {
 #[test]
 fn a_reset_in_each_body_is_a_lost_connection() {
     for rig in [always(Fault::ResetAfter(1000)), always_tls(Fault::ResetAfter(1000))] {
-        // Retried at once, then after 200 ms: nothing is ever kept, so two retries are the end.
+        // Retried at once, then after a wait: nothing is ever kept, so two retries are the end.
         let rig = rig.with(|options| options.retries = 2);
         rig.fails(ErrorKind::ConnectionLost, 5, &["127.0.0.1", "(network)"]);
     }

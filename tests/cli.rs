@@ -17,7 +17,7 @@ fn help_goes_to_standard_output() {
         for words in ["Usage: ringhaul [OPTIONS] <URL>", "doctor", "Exit codes:", "Examples:"] {
             assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
         }
-        for heading in ["Output:", "Transfer:", "Request:", "Trust:", "Messages:"] {
+        for heading in ["Output:", "Integrity:", "Resume:", "Transfer:", "Messages:"] {
             assert!(ended.stdout.contains(&format!("\n{heading}\n")), "{heading}");
         }
     }
@@ -58,6 +58,12 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--checksum", "sha256:12", URL], "--checksum"),
         (&["--checksum", "crc:12", URL], "--checksum"),
         (&["-H", "no colon", URL], "header 1"),
+        (&["--print-digest", "crc", URL], "--print-digest"),
+        (&["--checksum-file=s", "--no-verify", URL], "cannot be used together"),
+        (&["--journal-interval", "9ms", URL], "10ms to 3600s"),
+        (&["--retry-wait", "0", URL], "1ms to 3600s"),
+        (&["--max-time", "0", URL], "zero"),
+        (&["--on-change", "ask", URL], "restart, fail"),
         (&["-q", "-v", URL], "cannot be used together"),
         (&["-o", "-", URL], "later version"),
         (&["-o", "", URL], "--output"),
@@ -111,6 +117,14 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_INSECURE", "maybe"),
         ("RINGHAUL_ALLOW_DOWNGRADE", "maybe"),
         ("RINGHAUL_CHECKSUM", "sha256:12"),
+        ("RINGHAUL_NO_VERIFY", "maybe"),
+        ("RINGHAUL_PRINT_DIGEST", "crc"),
+        ("RINGHAUL_NO_RESUME", "maybe"),
+        ("RINGHAUL_NO_JOURNAL", "maybe"),
+        ("RINGHAUL_JOURNAL_INTERVAL", "soon"),
+        ("RINGHAUL_ON_CHANGE", "ask"),
+        ("RINGHAUL_RETRY_WAIT", "soon"),
+        ("RINGHAUL_MAX_TIME", "soon"),
         ("RINGHAUL_CONNECT_TIMEOUT", "soon"),
         ("RINGHAUL_TIMEOUT", "soon"),
         ("RINGHAUL_VERBOSE", "much"),
@@ -126,6 +140,7 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_DIR", "missing", 14, "mkdir -p 'missing'"),
         ("RINGHAUL_HEADER", "Good: 1\nbad", 2, "header 2"),
         ("RINGHAUL_USER_AGENT", "a\nb", 2, "--user-agent"),
+        ("RINGHAUL_CHECKSUM_FILE", "missing", 2, "'missing'"),
     ] {
         let ended = Scene::new().run_with(&[URL], &[(name, value)]);
         assert!(ended.one_error_line(code).contains(words), "{name}\n{ended:?}");
@@ -141,6 +156,8 @@ fn the_command_line_wins_over_variables() {
         (&["-v", "ftp://h/"], "RINGHAUL_QUIET", "1"),
         (&["-c1", "ftp://h/"], "RINGHAUL_CONNECTIONS", "0"),
         (&["--direct=on", "ftp://h/"], "RINGHAUL_DIRECT", "maybe"),
+        (&["--no-verify", "ftp://h/"], "RINGHAUL_CHECKSUM_FILE", "missing"),
+        (&["--checksum-file=s", "ftp://h/"], "RINGHAUL_NO_VERIFY", "1"),
     ] {
         let ended = Scene::new().run_with(arguments, &[(name, value)]);
         assert!(ended.one_error_line(2).contains("'ftp' is not supported"), "{name}\n{ended:?}");

@@ -172,7 +172,7 @@ fn the_closing_line_tells_the_means() {
     for words in ["iB/s, ", " connection", "CPU s/GiB", ", buffered, not registered, verified "] {
         assert!(last.contains(words), "{words}\n{last}");
     }
-    assert!(last.ends_with(&digest), "{last}");
+    assert!(last.ends_with(&format!("{digest} (given with --checksum)")), "{last}");
     let one_stream = scene.run(&["-o", "b", &always(Fault::NoRangeSupport).url("/x")]);
     let last = one_stream.success().stderr.lines().last().unwrap_or_default();
     assert!(last.contains("1 connection (one stream: the server offers no ranges)"), "{last}");
@@ -262,6 +262,43 @@ fn signals_end_a_transfer_without_a_trace_at_the_name() {
         assert!(begin.elapsed() < PATIENCE, "a signal must not wait for the stall's time limit");
         ended.error_line(code);
         assert!(!scene.path().join("a").exists(), "{:?}", scene.names());
+    }
+}
+
+#[test]
+fn an_interrupted_run_is_gone_on_with() {
+    const SIZE_BYTES: u64 = 6 << 20;
+    let config = || Config::new(SEED, SIZE_BYTES);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let shape = Shape { total_bytes_per_second: Some(4 << 20), ..Shape::default() };
+        let (scene, server) = (Scene::new(), start(Config { shape, ..config() }));
+        let run = ["-o", "a", "-c2", "--chunk-size=512K", "--journal-interval=50ms"];
+        let url = server.url("/x?token=secret");
+        let child = scene.command(&[&run[..], &[&url]].concat()).spawn().expect("it runs");
+        let begin = Instant::now();
+        while server.body_bytes() < SIZE_BYTES / 2 {
+            assert!(begin.elapsed() < PATIENCE, "too few bytes were sent");
+            // sleep: the server does not ring; ends with half of the file.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        kill_process(Pid::from_child(&child), signal).expect("the process is there");
+        let ended = Ended::of(child.wait_with_output().expect("it ends"));
+        let line = ended.error_line(code);
+        assert!(line.contains(" MiB are kept, and the next run goes on from there"), "{line}");
+        assert_eq!(scene.names(), ["a.part", "a.ringhaul"]);
+
+        // Another place, slow enough for a line of progress.
+        let shape = Shape { total_bytes_per_second: Some(8 << 20), ..Shape::default() };
+        let server = start(Config { shape, ..config() });
+        let ended = scene.run(&[&run[..], &[&server.url("/y")]].concat());
+        let stderr = &ended.success().stderr;
+        for words in ["resuming: ", " of 6.00 MiB are here", " of which ", ", resumed "] {
+            assert!(stderr.contains(words), "{words}\n{stderr}");
+        }
+        assert!(server.body_bytes() < SIZE_BYTES * 3 / 4, "most of it was here");
+        let bytes = std::fs::read(scene.path().join("a")).expect("the file");
+        assert_eq!((bytes.len() as u64, content::verify(SEED, 0, &bytes)), (SIZE_BYTES, Ok(())));
+        assert_eq!(scene.names(), ["a"]);
     }
 }
 

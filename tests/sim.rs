@@ -17,7 +17,7 @@ use std::env;
 const SEEDS: u64 = 400;
 /// Waits that no fault of the moment explains: a stall timeout, a dial timeout, the longest wait
 /// before a retry, and each of them again.
-const PATIENCE_S: f64 = 150.0;
+const PATIENCE_S: f64 = 190.0;
 
 #[test]
 fn under_random_faults_nothing_is_lost_and_everything_ends() {

@@ -6,14 +6,16 @@
 #![allow(dead_code, reason = "each test binary that includes it uses its own part")]
 
 pub(crate) mod child;
+pub(crate) mod process;
 
 use ringhaul::base::{Error, ErrorKind, Result};
+use ringhaul::digest::{Algorithm, Checksum};
 use ringhaul::engine::Download;
-use ringhaul::engine::options::Options;
+use ringhaul::engine::options::{OnChange, Options};
 use ringhaul::engine::progress::Report;
 use ringhaul::server::{Config, Server, content};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -37,24 +39,30 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Serves `config`; over TLS the client trusts the server. Failures are final: no retries.
+    /// Serves `config`; over TLS the client trusts the server. Failures are final: no retries, no
+    /// start over.
     pub(crate) fn new(config: Config) -> Self {
         let server = Server::start(config).expect("the server starts");
         let folder = tempfile::tempdir().expect("a scratch folder");
         let mut options = Options {
             retries: 0,
+            on_change: OnChange::Fail,
+            // Tests have no outages to ride out.
+            retry_wait: Duration::from_millis(100),
             connect_timeout: Duration::from_secs(8),
             stall_timeout: Duration::from_secs(8),
             ..Options::default()
         };
-        if let Some(pem) = server.certificate_pem() {
-            // Outside of the output folder, which is to hold the output alone.
-            let authority = folder.path().join("authority.pem");
-            std::fs::write(&authority, pem).expect("the certificate is written");
-            options.ca_certs.push(authority);
-        }
+        trust(&server, &folder, &mut options);
         std::fs::create_dir(folder.path().join("out")).expect("an output folder");
         Self { server, folder, options, path: "/file.bin".to_owned() }
+    }
+
+    /// The same folder and options, and another server.
+    pub(crate) fn moved(mut self, config: Config) -> Self {
+        self.server = Server::start(config).expect("the server starts");
+        trust(&self.server, &self.folder, &mut self.options);
+        self
     }
 
     /// The same with other options.
@@ -79,13 +87,25 @@ impl Rig {
         download.output(self.target()).options(self.options.clone())
     }
 
+    /// Runs the download; answers with all it said, too, one line each.
+    pub(crate) fn run_aloud(&self) -> (Result<Report>, String) {
+        let said = Arc::new(Mutex::new(String::new()));
+        let own = said.clone();
+        let download = self.download().on_event(move |event| {
+            *own.lock().expect("nobody panics with it") += &format!("{}\n", event.text);
+        });
+        let result = bounded("the download", move || download.run());
+        let said = said.lock().expect("nobody panics with it").clone();
+        (result, said)
+    }
+
     /// Runs the download.
     pub(crate) fn run(&self) -> Result<Report> {
         let download = self.download();
         bounded("the download", move || download.run())
     }
 
-    /// The download fails so, and leaves neither a file nor a connection behind.
+    /// The download fails so, and leaves neither the file nor a connection behind.
     pub(crate) fn fails(&self, kind: ErrorKind, exit_code: u8, words: &[&str]) -> String {
         let line = expect_error(self.run(), kind, exit_code, words);
         self.assert_nothing_left();
@@ -102,9 +122,13 @@ impl Rig {
         report
     }
 
-    /// No file under any name, no connection.
+    /// No file under its name and no connection; at most what a later run goes on from.
     pub(crate) fn assert_nothing_left(&self) {
-        assert_eq!(files(&self.out()), [""; 0], "nothing is left when run() has returned");
+        let left = files(&self.out());
+        let (part, journal) = (format!("{NAME}.part"), format!("{NAME}.ringhaul"));
+        let may_be: [&[&str]; 3] = [&[], &[&part], &[&part, &journal]];
+        let is_fine = may_be.iter().any(|names| left == *names);
+        assert!(is_fine, "left when run() has returned: {left:?}");
         self.assert_disconnected();
     }
 
@@ -112,6 +136,16 @@ impl Rig {
     pub(crate) fn assert_disconnected(&self) {
         let is_alone = || self.server.stats().connections_live == 0;
         eventually("every connection is closed", is_alone);
+    }
+}
+
+/// Has the client trust a server over TLS.
+fn trust(server: &Server, folder: &TempDir, options: &mut Options) {
+    if let Some(pem) = server.certificate_pem() {
+        // Outside of the output folder, which is to hold the output alone.
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, pem).expect("the certificate is written");
+        options.ca_certs = vec![authority];
     }
 }
 
@@ -184,6 +218,12 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = entries.map(name).collect();
     names.sort();
     names
+}
+
+/// The digest of the file of so many bytes that these tests serve.
+pub(crate) fn sha256_of(size_bytes: u64) -> Checksum {
+    let expected = content::sha256(SEED, size_bytes).to_vec();
+    Checksum { algorithm: Algorithm::Sha256, expected }
 }
 
 /// The file holds exactly the first `size_bytes` bytes of the content `seed`.

@@ -1,0 +1,134 @@
+//! Digests on the command line: where the expected one comes from, what is said of it, and what is
+//! printed.
+
+mod command;
+
+use command::Scene;
+use ringhaul::server::{Config, Fault, Server, When, content};
+
+const SEED: u64 = 43;
+const SIZE_BYTES: u64 = 100_003;
+
+fn start(config: Config) -> Server {
+    Server::start(config).expect("the built-in server starts")
+}
+
+fn digits() -> String {
+    content::sha256(SEED, SIZE_BYTES).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A server with the file everywhere but at `/SHA256SUMS`, where this text is.
+fn serve(sums: &str) -> Server {
+    let answer = Fault::Status { code: 200, headers: Vec::new(), body: sums.into() };
+    let place = When::PathPrefix("/SHA256SUMS".to_owned());
+    start(Config::new(SEED, SIZE_BYTES).rule(place, answer))
+}
+
+#[test]
+fn a_checksum_file_beside_us_is_looked_into() {
+    let (scene, server) = (Scene::new(), serve(""));
+    let lines = format!("{}  other.bin\n{} *pool/file.bin\n", "0".repeat(64), digits());
+    std::fs::write(scene.path().join("sums.txt"), lines).expect("a file");
+    let expected = format!(", verified sha256:{} (from sums.txt)", digits());
+    // Saved under the name of the list, or under another one, which the URL's replaces.
+    for arguments in [&[][..], &["-o", "mine"]] {
+        let common = ["--checksum-file", "sums.txt", &server.url("/a/file.bin?sig=secret")];
+        let ended = scene.run(&[arguments, &common].concat());
+        assert!(ended.success().stderr.contains(&expected), "{ended:?}");
+    }
+    let variable = [("RINGHAUL_CHECKSUM_FILE", "sums.txt")];
+    let ended = scene.run_with(&["-o", "other.bin", &server.url("/file.bin")], &variable);
+    assert!(ended.error_line(13).contains(&"0".repeat(64)), "the saved name counts\n{ended:?}");
+    assert!(!scene.path().join("other.bin").exists(), "{:?}", scene.names());
+}
+
+#[test]
+fn a_checksum_file_on_a_server_is_fetched_first() {
+    let server = serve(&format!("SHA256 (file.bin) = {}\n", digits()));
+    let (scene, url) = (Scene::new(), server.url("/file.bin"));
+    let sums = server.url("/SHA256SUMS?token=secret");
+    let ended = scene.run(&["-H", "X-Key: 1", "--checksum-file", &sums, &url]);
+    assert!(ended.success().stderr.contains("(from SHA256SUMS)"), "{ended:?}");
+    assert!(!ended.stderr.contains("secret"), "{ended:?}");
+    let first = &server.stats().log[0];
+    assert!(first.head.contains("X-Key: 1\r\n") && first.range.is_none(), "{first:?}");
+    assert_eq!(scene.names(), ["file.bin"]);
+}
+
+#[test]
+fn a_mismatch_names_both_digests() {
+    let (scene, wrong) = (Scene::new(), "a".repeat(64));
+    let server = serve(&format!("{wrong}  file.bin\n"));
+    let sums = server.url("/SHA256SUMS");
+    let ended = scene.run(&["--checksum-file", &sums, &server.url("/file.bin")]);
+    let line = ended.error_line(13);
+    assert!(line.contains(&wrong) && line.contains(&digits()), "{line}");
+    assert!(!scene.path().join("file.bin").exists(), "{:?}", scene.names());
+}
+
+#[test]
+fn checksum_files_without_our_digest_are_mistakes() {
+    let digit = |digit: &str, count| digit.repeat(count);
+    for (sums, words) in [
+        (String::new(), "no line of it has a checksum"),
+        ("<html>Not here</html>\n".to_owned(), "no line of it has a checksum"),
+        ("a\0b".to_owned(), "it is no text"),
+        (format!("{}  file.img\n", digit("a", 64)), "no checksum for 'file.bin', but for 'file.i"),
+        (format!("{}  file.bin\n", digit("a", 96)), "of '96 digits'"),
+        (format!("SHA256 (file.bin) = {}\n", digit("a", 63)), "is not 64 hexadecimal digits"),
+        (
+            format!("{}  file.bin\n{}  file.bin\n", digit("a", 64), digit("b", 64)),
+            "several different sha256",
+        ),
+    ] {
+        let (scene, server) = (Scene::new(), serve(&sums));
+        std::fs::write(scene.path().join("sums"), &sums).expect("a file");
+        let by_url = server.url("/SHA256SUMS?token=secret");
+        for place in ["sums", by_url.as_str()] {
+            let ended = scene.run(&["--checksum-file", place, &server.url("/file.bin")]);
+            let line = ended.one_error_line(2);
+            assert!(line.contains(words) && !line.contains("secret"), "{line}");
+        }
+        let stats = server.stats();
+        assert!(stats.log.iter().all(|request| request.range.is_none()), "nothing was begun");
+        assert_eq!(scene.names(), ["sums"]);
+    }
+}
+
+#[test]
+fn checksum_files_that_cannot_be_had_say_why() {
+    let (scene, server) = (Scene::new(), serve(""));
+    let missing = start(
+        Config::new(SEED, SIZE_BYTES)
+            .rule(When::All, Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() }),
+    );
+    let large = start(Config::new(SEED, 9 << 20));
+    let (missing, large) = (missing.url("/SHA256SUMS?token=secret"), large.url("/sums"));
+    for (place, code, words) in [
+        ("missing", 2, "cannot read the checksum file 'missing': No such file"),
+        (".", 2, "cannot read the checksum file '.'"),
+        (missing.as_str(), 8, "404"),
+        (large.as_str(), 2, "more than 8.00 MiB"),
+        ("ftp://user:secret@h/SHA256SUMS", 2, "'ftp' is not supported"),
+        ("http://user:secret@h:99999/SHA256SUMS", 2, "cannot parse the URL"),
+    ] {
+        let ended = scene.run(&["--checksum-file", place, &server.url("/file.bin")]);
+        let line = ended.one_error_line(code);
+        assert!(line.contains("checksum") && line.contains(words), "{line}");
+        assert!(!line.contains("secret"), "{line}");
+    }
+    assert!(scene.names().is_empty() && server.stats().requests == 0);
+}
+
+#[test]
+fn digests_are_printed_as_sha256sum_does() {
+    let (scene, server) = (Scene::new(), serve(""));
+    let url = server.url("/file.bin");
+    let ended = scene.run(&["-o", "a", "--print-digest", "sha256", &url]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, format!("{}  a\n", digits()));
+    let both = format!("--checksum=sha256:{}", digits());
+    let ended = scene.run(&["-q", "-o", "b", &both, "--print-digest=sha256,sha256", &url]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(ended.stdout, format!("{}  b\n", digits()));
+}

@@ -1,0 +1,164 @@
+//! URLs that a redirect led to and that expire on the way: asked anew as often as that, with no
+//! more requests than it takes, and never for a refusal that is meant.
+
+mod rig;
+
+use rig::{NAME, Rig, SEED, assert_content, files};
+use ringhaul::base::ErrorKind;
+use ringhaul::engine::options::OnChange;
+use ringhaul::server::{Config, Fault, RequestLog, Rule, Shape, When};
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+/// Twelve spans and a tail that fits nothing.
+const SIZE: u64 = 3 * MIB + 7;
+
+fn rig(config: Config, connections: u32) -> Rig {
+    Rig::new(config).with(|options| {
+        options.connections = Some(connections);
+        options.chunk_bytes = Some(256 * KIB);
+        options.retry_wait = Duration::from_millis(1);
+    })
+}
+
+/// The URL redirects to others, each of them good for so many requests.
+fn expiring(requests: u32) -> Rule {
+    Rule::new(When::PathPrefix("/file".into()), Fault::ExpiringRedirect { requests })
+}
+
+fn both(rules: &[Rule]) -> [Config; 2] {
+    [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)]
+        .map(|config| Config { script: rules.to_vec(), ..config })
+}
+
+/// Far enough for requests to go ahead.
+fn distant(config: Config) -> Config {
+    let shape = Shape {
+        first_byte_delay: Duration::from_millis(15),
+        connection_bytes_per_second: Some(16 * MIB),
+        ..Shape::default()
+    };
+    Config { shape, ..config }
+}
+
+fn with_status(rig: &Rig, status: u16) -> Vec<RequestLog> {
+    let log = rig.server.stats().log;
+    log.into_iter().filter(|request| request.status == Some(status)).collect()
+}
+
+/// The download ends well, and each URL but the last one has served as often as it can.
+fn renews(config: impl Fn(Rule) -> Config) {
+    for requests in [1, 3] {
+        for connections in [1, 3, 8] {
+            let rig = rig(config(expiring(requests)), connections);
+            rig.succeeds(SIZE);
+            let redirects = with_status(&rig, 302).len();
+            let needed = with_status(&rig, 206).len().div_ceil(requests as usize);
+            let what = format!("{requests} requests each, {connections} connections");
+            assert!(redirects <= needed + 1, "{redirects} of {needed}: {what}");
+        }
+    }
+}
+
+#[test]
+fn an_expired_url_is_asked_for_anew_as_often_as_it_takes() {
+    renews(|rule| Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+}
+
+#[test]
+fn a_url_may_expire_while_every_connection_waits_for_an_answer() {
+    renews(|rule| distant(Config { script: vec![rule], ..Config::new_tls(SEED, SIZE) }));
+}
+
+#[test]
+fn requests_ahead_go_on_behind_a_new_url() {
+    for config in both(&[expiring(8)]) {
+        let rig = rig(distant(config), 1).with(|options| options.chunk_bytes = Some(128 * KIB));
+        rig.succeeds(SIZE);
+        let renewed = with_status(&rig, 302)[1].at;
+        let later = rig.server.stats().log.into_iter().filter(|request| request.at > renewed);
+        assert!(later.into_iter().any(|request| request.is_early), "none behind the new URL");
+    }
+}
+
+#[test]
+fn a_new_url_that_refuses_means_it() {
+    // The first URL serves four requests; those after it serve none.
+    let config = Config::new(SEED, SIZE);
+    let refused = Fault::Status { code: 403, headers: Vec::new(), body: Vec::new() };
+    for connections in [1, 3, 8] {
+        let script =
+            vec![expiring(4), Rule::new(When::PathPrefix("/signed/2".into()), refused.clone())];
+        let rig = rig(Config { script, ..config.clone() }, connections);
+        let rig = rig.with(|options| options.retries = 5);
+        rig.fails(ErrorKind::Status(403), 8, &["403", "are kept"]);
+        assert_eq!(with_status(&rig, 302).len(), 2, "the original URL is asked once per expiry");
+    }
+}
+
+#[test]
+fn a_refusal_without_a_redirect_is_final() {
+    for code in [401, 403, 410] {
+        let refused = Fault::Status { code, headers: Vec::new(), body: Vec::new() };
+        let config = Config::new(SEED, SIZE).rule(When::FromRequest(4), refused);
+        let rig = rig(config, 1).with(|options| {
+            (options.retries, options.request_ahead) = (5, false);
+        });
+        rig.fails(ErrorKind::Status(code), 8, &["are kept"]);
+        assert_eq!(rig.server.stats().requests, 4);
+    }
+}
+
+#[test]
+fn the_original_url_may_be_busy_for_a_moment() {
+    for fault in [Fault::StallBeforeHead, Fault::Garbage(b"?".to_vec())] {
+        // The request that asks for the second URL: one redirect and four spans came before.
+        let rules = [Rule::once(When::Request(7), fault), expiring(4)];
+        for config in both(&rules) {
+            let rig = rig(config, 1).with(|options| {
+                options.retries = 2;
+                options.request_ahead = false;
+                options.stall_timeout = Duration::from_millis(300);
+            });
+            let report = rig.succeeds(SIZE);
+            assert!(report.retries >= 1, "it was busy");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_replaced_meanwhile_is_noticed() {
+    let replaced = Fault::Replaced { seed: SEED + 1, size_bytes: SIZE };
+    // From the second URL on there is another file.
+    let script =
+        vec![expiring(4), Rule::new(When::PathPrefix("/signed/2".into()), replaced.clone())];
+    for connections in [1, 3] {
+        let config = || Config { script: script.clone(), ..Config::new(SEED, SIZE) };
+        let rig = rig(config(), connections);
+        rig.fails(ErrorKind::Changed, 10, &["another one by now", "are kept"]);
+
+        let script = [script.clone(), vec![Rule::new(When::FromRequest(7), replaced.clone())]];
+        let rig = rig.moved(Config { script: script.concat(), ..config() }).with(|options| {
+            options.on_change = OnChange::Restart;
+            options.resume = false;
+        });
+        rig.run().expect("it starts over");
+        assert_content(&rig.target(), SEED + 1, SIZE);
+        assert_eq!(files(&rig.out()), [NAME]);
+    }
+}
+
+#[test]
+fn one_stream_begins_again_at_the_original_url() {
+    let rules = [
+        expiring(1),
+        Rule::new(When::All, Fault::NoRangeSupport),
+        Rule::once(When::Request(2), Fault::ResetAfter(MIB)),
+    ];
+    for config in both(&rules) {
+        let rig = rig(config, 3).with(|options| options.retries = 1);
+        rig.succeeds(SIZE);
+        assert_eq!(with_status(&rig, 302).len(), 2);
+    }
+}

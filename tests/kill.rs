@@ -1,0 +1,324 @@
+//! Kill -9 at seeded random moments, then the same command again: always the right file, never more
+//! fetched twice than was not yet durable, never all of it once there is a journal.
+//!
+//! What may be lost is judged from outside, by when the journal was written: a barrier begins after
+//! the one before it has ended, so whatever was written by then is durable. `RINGHAUL_KILLS=300`
+//! is the long form with 256 MiB; `RINGHAUL_KILLS_SEED=N` runs one seed of it again.
+
+mod command;
+
+use command::{Ended, Scene};
+use ringhaul::base::size::{KIB, MIB};
+use ringhaul::server::{Config, Server, Shape, content};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+const SEED: u64 = 0xdead;
+const NAME: &str = "file.bin";
+const KILLS_VARIABLE: &str = "RINGHAUL_KILLS";
+const SEED_VARIABLE: &str = "RINGHAUL_KILLS_SEED";
+const JOURNAL_INTERVAL: &str = "50ms";
+/// A run takes a second; one that takes so long hangs.
+const HANG_LIMIT: Duration = Duration::from_secs(30);
+
+/// What one test downloads, and how fast it comes.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    size_bytes: u64,
+    bytes_per_second: u64,
+    chunks: [u64; 4],
+}
+
+const SMALL: Load = Load {
+    size_bytes: 24 * MIB + 4097,
+    bytes_per_second: 40 * MIB,
+    chunks: [64 * KIB, 128 * KIB, 200 * KIB, 256 * KIB],
+};
+const LARGE: Load = Load {
+    size_bytes: 256 * MIB,
+    bytes_per_second: 340 * MIB,
+    chunks: [256 * KIB, 300 * KIB, MIB, 2 * MIB],
+};
+
+#[test]
+fn killed_at_any_moment_it_goes_on_where_it_was_durable() {
+    let number = |name| std::env::var(name).ok().map(|text: String| text.parse::<u64>());
+    let number = |name| number(name).map(|parsed| parsed.expect("a number"));
+    match (number(SEED_VARIABLE), number(KILLS_VARIABLE)) {
+        (Some(seed), _) => run_all(seed..seed + 1, 1, LARGE),
+        (None, Some(kills)) => run_all(0..kills, 1, LARGE),
+        (None, None) => run_all(0..8, 2, SMALL),
+    }
+}
+
+/// Runs these seeds, `at_once` at the same time.
+#[allow(clippy::print_stdout, reason = "a failing test shows the seeds, the long form its sums")]
+fn run_all(seeds: Range<u64>, at_once: usize, load: Load) {
+    let (next, all) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let digest = content::sha256(SEED, load.size_bytes);
+    let checksum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let checksum = format!("sha256:{checksum}");
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let sums = Trial::new(seed, load, &checksum).run();
+                    println!("seed {seed}: {sums:?}");
+                    all.lock().expect("no panic").push(sums);
+                }
+            });
+        }
+    });
+    let all = all.into_inner().expect("no panic");
+    let kills: usize = all.iter().map(|sums| sums.kills).sum();
+    let worst = all.iter().map(|sums| sums.twice_bytes).max().unwrap_or_default();
+    let resumed = all.iter().filter(|sums| sums.had_journal).count();
+    println!("{kills} kills, {resumed} resumed; at most {worst} bytes were fetched twice");
+}
+
+/// What one seed came to.
+#[derive(Debug)]
+struct Sums {
+    kills: usize,
+    /// A kill has left a journal.
+    had_journal: bool,
+    /// Bytes sent beyond the size of the file, and the most they may have been.
+    twice_bytes: u64,
+    twice_bytes_max: u64,
+}
+
+/// One file, downloaded by runs of which all but the last are killed.
+struct Trial<'a> {
+    what: String,
+    load: Load,
+    checksum: &'a str,
+    scene: Scene,
+    server: Server,
+    random: Random,
+    kills: u64,
+}
+
+impl<'a> Trial<'a> {
+    fn new(seed: u64, load: Load, checksum: &'a str) -> Self {
+        let mut random = Random(seed);
+        // One kill, and now and then of the resume as well, twice and three times.
+        let kills = [1, 1, 1, 2, 2, 3][random.index(6)];
+        let total_bytes_per_second = Some(load.bytes_per_second);
+        let shape = Shape { total_bytes_per_second, ..Shape::default() };
+        let config = Config { shape, ..Config::new(SEED, load.size_bytes) };
+        Self {
+            what: format!("{SEED_VARIABLE}={seed}, {load:?}, {kills} kills"),
+            load,
+            checksum,
+            scene: Scene::new(),
+            server: Server::start(config).expect("the server starts"),
+            random,
+            kills,
+        }
+    }
+
+    fn run(mut self) -> Sums {
+        let mut sums = Sums { kills: 0, had_journal: false, twice_bytes: 0, twice_bytes_max: 0 };
+        for _ in 0..self.kills {
+            let means = self.draw_means(sums.kills == 0);
+            sums.twice_bytes_max += means.in_flight_bytes();
+            let Some(lost_bytes_max) = self.run_and_kill(&means) else {
+                return self.end(sums);
+            };
+            sums.twice_bytes_max += lost_bytes_max;
+            sums.kills += 1;
+            sums.had_journal |= self.journal().exists();
+            assert!(!self.target().exists(), "a kill has left a file: {}", self.what);
+        }
+        let means = self.draw_means(false);
+        sums.twice_bytes_max += means.in_flight_bytes();
+        let sent_before = self.server.body_bytes();
+        let had_journal = self.journal().exists();
+        let ended = self.wait(self.start(&means));
+        assert_eq!(ended.code, Some(0), "{ended:?}: {}", self.what);
+        let sent = self.server.body_bytes() - sent_before;
+        let is_all = sent >= self.load.size_bytes;
+        assert!(!had_journal || !is_all, "it started from zero: {}", self.what);
+        self.end(sums)
+    }
+
+    /// The download has ended well: the file is right, and so is what it took.
+    fn end(&self, mut sums: Sums) -> Sums {
+        let bytes = fs::read(self.target()).expect("the file can be read");
+        assert_eq!(bytes.len() as u64, self.load.size_bytes, "{}", self.what);
+        assert_eq!(content::verify(SEED, 0, &bytes), Ok(()), "first wrong byte: {}", self.what);
+        self.settle();
+        sums.twice_bytes = self.server.body_bytes().saturating_sub(self.load.size_bytes);
+        let Sums { twice_bytes, twice_bytes_max, .. } = sums;
+        let is_within = twice_bytes <= twice_bytes_max;
+        assert!(is_within, "{twice_bytes} fetched twice, not {twice_bytes_max}: {}", self.what);
+        sums
+    }
+
+    /// Runs it and kills it; answers how many bytes that may have cost, or `None` if it was faster.
+    fn run_and_kill(&mut self, means: &Means) -> Option<u64> {
+        let took = self.load.size_bytes as f64 / self.load.bytes_per_second as f64;
+        let after = Duration::from_secs_f64(took * 1.1 * self.random.fraction());
+        let begun_at = self.server.body_bytes();
+        let mut barriers = Barriers::new(self.journal());
+        let mut child = self.start(means);
+        let begin = Instant::now();
+        while begin.elapsed() < after {
+            barriers.look(self.server.body_bytes());
+            if let Some(status) = child.try_wait().expect("the child can be asked") {
+                let ended = self.wait(child);
+                assert!(status.success(), "{ended:?}: {}", self.what);
+                return None;
+            }
+            // sleep: neither the server nor the file system rings.
+            thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().expect("the child can be killed");
+        let status = child.wait().expect("a killed child ends");
+        self.settle();
+        let sent = self.server.body_bytes();
+        barriers.look(sent);
+        if status.success() || self.target().exists() {
+            // It was through, or had given the file its name.
+            return None;
+        }
+        Some(sent - barriers.durable_bytes_min().unwrap_or(begun_at))
+    }
+
+    fn start(&self, means: &Means) -> Child {
+        let (connections, chunk) = (means.connections.to_string(), means.chunk_bytes.to_string());
+        let mut command = self.scene.command(&["-q", "-o", NAME]);
+        command.args(["--journal-interval", JOURNAL_INTERVAL]);
+        command.args(["-c", &connections, "--chunk-size", &chunk]);
+        if means.is_checked {
+            command.args(["--checksum", self.checksum]);
+        }
+        command.arg(self.server.url("/file.bin")).spawn().expect("the binary runs")
+    }
+
+    /// Waits for the end of a run that nobody kills.
+    fn wait(&self, mut child: Child) -> Ended {
+        let begin = Instant::now();
+        while child.try_wait().expect("the child can be asked").is_none() {
+            if begin.elapsed() > HANG_LIMIT {
+                child.kill().expect("the child can be killed");
+                panic!("it hangs: {}", self.what);
+            }
+            // sleep: a wait with a limit; ends with the child.
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ended::of(child.wait_with_output().expect("it has ended"))
+    }
+
+    /// Eight connections at first, any number later.
+    fn draw_means(&mut self, is_first: bool) -> Means {
+        let random = &mut self.random;
+        Means {
+            connections: if is_first { 8 } else { [1, 2, 4, 8, 12][random.index(5)] },
+            chunk_bytes: self.load.chunks[random.index(4)],
+            is_checked: random.index(2) == 0,
+        }
+    }
+
+    /// Every connection's last bytes are counted.
+    fn settle(&self) {
+        let begin = Instant::now();
+        while self.server.stats().connections_live > 0 {
+            assert!(begin.elapsed() < HANG_LIMIT, "a connection is left: {}", self.what);
+            // sleep: the server does not ring.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn target(&self) -> PathBuf {
+        self.scene.path().join(NAME)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.scene.path().join(format!("{NAME}.ringhaul"))
+    }
+}
+
+/// The options of one run.
+#[derive(Debug)]
+struct Means {
+    connections: u64,
+    chunk_bytes: u64,
+    is_checked: bool,
+}
+
+impl Means {
+    /// The most that is sent and not yet written: on each connection the block on its way to the
+    /// disk, the answer being received, and the one asked for ahead of it.
+    fn in_flight_bytes(&self) -> u64 {
+        self.connections * 3 * self.chunk_bytes
+    }
+}
+
+/// The barriers of one run, seen from outside.
+struct Barriers {
+    journal: PathBuf,
+    /// The last moment at which the run before this one wrote its journal.
+    before: Option<SystemTime>,
+    /// When this run has written it.
+    written_at: Vec<SystemTime>,
+    /// Bytes the server had sent, and when.
+    sent: Vec<(SystemTime, u64)>,
+}
+
+impl Barriers {
+    fn new(journal: PathBuf) -> Self {
+        let before = modified(&journal);
+        Self { journal, before, written_at: Vec::new(), sent: Vec::new() }
+    }
+
+    fn look(&mut self, sent_bytes: u64) {
+        self.sent.push((SystemTime::now(), sent_bytes));
+        let last = self.written_at.last().copied().or(self.before);
+        self.written_at.extend(modified(&self.journal).filter(|at| Some(*at) != last));
+    }
+
+    /// Bytes sent before the last barrier can have begun: those that had arrived and been written
+    /// are durable. `None` where there was no barrier, or perhaps only one.
+    fn durable_bytes_min(&self) -> Option<u64> {
+        let [.., last_but_one, _] = self.written_at[..] else { return None };
+        let earlier = self.sent.iter().rev().find(|(at, _)| *at <= last_but_one);
+        earlier.map(|(_, sent_bytes)| *sent_bytes)
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// A small generator (splitmix64): a trial is a function of its seed alone.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to `end - 1`.
+    fn index(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).expect("below a usize")
+    }
+
+    /// From 0 up to 1.
+    fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

@@ -1,0 +1,407 @@
+//! Going on after a run that failed: what is fetched again, what is not, and when nothing of it may
+//! be used.
+
+mod rig;
+
+use rig::{NAME, Rig, SEED, assert_content, expect_error, files};
+use ringhaul::base::{ErrorKind, Span, SpanSet};
+use ringhaul::engine::options::{Algorithm, Checksum, OnChange, Options};
+use ringhaul::engine::progress::{Level, Phase, Report};
+use ringhaul::server::{Config, EntityTag, Fault, RangeAsked, Rule, Server, Shape, When, content};
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const SIZE: u64 = 8 * MIB + 3 * KIB + 7;
+
+/// Nobody gets bytes from here on.
+fn refused_from(offset: u64) -> Rule {
+    let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+    Rule::new(When::RangeStartFrom(offset), gone)
+}
+
+/// A server that refuses everything behind 5 MiB, and a client with small spans.
+fn broken_rig() -> Rig {
+    let config = Config { script: vec![refused_from(5 * MIB)], ..Config::new(SEED, SIZE) };
+    rig(config)
+}
+
+fn rig(config: Config) -> Rig {
+    Rig::new(config).with(|options| {
+        options.connections = Some(3);
+        options.on_change = OnChange::Restart;
+        options.chunk_bytes = Some(512 * KIB);
+    })
+}
+
+fn part(rig: &Rig) -> PathBuf {
+    rig.out().join(format!("{NAME}.part"))
+}
+
+fn journal(rig: &Rig) -> PathBuf {
+    rig.out().join(format!("{NAME}.ringhaul"))
+}
+
+/// The first run, which fails and leaves something.
+fn begin(rig: &Rig) {
+    expect_error(rig.run(), ErrorKind::Status(404), 8, &["are kept", "the next run"]);
+    assert_eq!(files(&rig.out()), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
+}
+
+/// A run against another server, which has to end well; answers with its report, how many bytes of
+/// the file it asked for, and what the user was told.
+fn finish(rig: &Rig, config: Config, change: impl FnOnce(&mut Options)) -> (Report, u64, String) {
+    let size = config.size_bytes;
+    let seed = config.seed;
+    let server = Server::start(config).expect("the server starts");
+    let mut options = rig.options.clone();
+    change(&mut options);
+    let told = Arc::new(Mutex::new(String::new()));
+    let listener = told.clone();
+    let download = ringhaul::Download::new(&server.url("/file.bin")).expect("a usable URL");
+    let download = download.output(rig.target()).options(options).on_event(move |event| {
+        if event.level <= Level::Note {
+            *listener.lock().expect("nobody panics with it") += &(event.text.clone() + "\n");
+        }
+    });
+    let report = rig::bounded("the second run", move || download.run());
+    let report = report.expect("the second run ends well");
+    assert_content(&rig.target(), seed, size);
+    assert_eq!(files(&rig.out()), [NAME], "nothing but the file is left");
+    let told = told.lock().expect("nobody panics with it").clone();
+    (report, asked_bytes(&server, size), told)
+}
+
+/// Bytes of the file that were asked for, each counted once.
+fn asked_bytes(server: &Server, size: u64) -> u64 {
+    let mut asked = SpanSet::new();
+    for request in server.stats().log {
+        let Some(RangeAsked::FromTo { first, last }) = request.range else { return size };
+        asked.insert(Span::checked(first, (last + 1).min(size)).unwrap_or(Span::new(0, 0)));
+    }
+    asked.covered()
+}
+
+fn whole() -> Config {
+    Config::new(SEED, SIZE)
+}
+
+#[test]
+fn a_second_run_fetches_only_what_is_missing() {
+    let rig = broken_rig();
+    begin(&rig);
+    let (report, asked, told) = finish(&rig, whole(), |_| ());
+    assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
+    assert_eq!(report.bytes, SIZE);
+    assert_eq!(asked, SIZE - report.resumed_bytes, "what was here is not asked for");
+    assert!(told.contains("resuming: "), "{told}");
+}
+
+#[test]
+fn progress_begins_with_what_is_here() {
+    let rig = broken_rig();
+    begin(&rig);
+    let shape = Shape { total_bytes_per_second: Some(8 * MIB), ..Shape::default() };
+    let rig = rig.moved(Config { shape, ..whole() });
+    let snapshots = Arc::new(Mutex::new(Vec::new()));
+    let own = snapshots.clone();
+    let download = rig.download().on_progress(move |progress| {
+        own.lock().expect("nobody panics with it").push(progress.clone());
+    });
+    rig::bounded("the second run", move || download.run()).expect("it ends well");
+    let snapshots = snapshots.lock().expect("nobody panics with it").clone();
+    let under_way: Vec<_> = snapshots.iter().filter(|it| it.phase == Phase::Downloading).collect();
+    assert!(!under_way.is_empty(), "{snapshots:?}");
+    for progress in under_way {
+        assert!(progress.resumed_bytes >= 4 * MIB, "{progress:?}");
+        assert!(progress.bytes_done >= progress.resumed_bytes, "{progress:?}");
+        assert!(progress.rate_bytes_per_second < 64e6, "what was here has no rate: {progress:?}");
+    }
+}
+
+#[test]
+fn other_settings_and_another_url_change_nothing() {
+    for (connections, chunk_bytes) in [(1, 4 * KIB), (8, 96 * KIB), (2, 64 * MIB)] {
+        let rig = broken_rig();
+        begin(&rig);
+        let (report, asked, _) = finish(&rig, whole(), |options| {
+            options.connections = Some(connections);
+            options.chunk_bytes = Some(chunk_bytes);
+        });
+        assert_eq!(asked, SIZE - report.resumed_bytes);
+    }
+}
+
+#[test]
+fn it_may_fail_again_and_again() {
+    let rig = broken_rig();
+    begin(&rig);
+    for offset in [6 * MIB, 7 * MIB, 8 * MIB] {
+        let next = Rig {
+            server: Server::start(Config { script: vec![refused_from(offset)], ..whole() })
+                .expect("the server starts"),
+            folder: tempfile::tempdir().expect("a folder"),
+            options: rig.options.clone(),
+            path: rig.path.clone(),
+        };
+        let download = ringhaul::Download::new(&next.server.url("/file.bin")).expect("a URL");
+        let download = download.output(rig.target()).options(Options {
+            connections: Some(1 + u32::try_from(offset / MIB).expect("small")),
+            ..rig.options.clone()
+        });
+        let result = rig::bounded("a failing run", move || download.run());
+        expect_error(result, ErrorKind::Status(404), 8, &["are kept"]);
+        assert!(asked_bytes(&next.server, SIZE) <= 5 * MIB, "it does not start from zero");
+    }
+    let (report, asked, _) = finish(&rig, whole(), |_| ());
+    assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
+    assert_eq!(asked, SIZE - report.resumed_bytes);
+}
+
+/// A run that has fetched everything, but somebody takes the name meanwhile.
+fn complete_without_its_name() -> Rig {
+    let rig = rig(whole());
+    let target = rig.target();
+    let download = rig.download().on_event(move |_| fs::write(&target, "mine").expect("a file"));
+    let result = rig::bounded("the first run", move || download.run());
+    expect_error(result, ErrorKind::TargetExists, 14, &["appeared"]);
+    fs::remove_file(rig.target()).expect("it is there");
+    assert_eq!(files(&rig.out()), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
+    rig
+}
+
+#[test]
+fn a_complete_part_file_takes_one_small_request() {
+    let rig = complete_without_its_name().moved(whole());
+    assert_eq!(rig.succeeds(SIZE).resumed_bytes, SIZE);
+    let stats = rig.server.stats();
+    assert_eq!(stats.requests, 1);
+    assert_eq!(stats.log[0].range, Some(RangeAsked::FromTo { first: 0, last: 4 * KIB - 1 }));
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_verified_too() {
+    let rig = complete_without_its_name();
+    let (report, ..) = finish(&rig, whole(), |options| options.checksum = Some(sha256()));
+    assert_eq!(report.resumed_bytes, SIZE);
+    assert_eq!(report.verified.expect("it was verified").read_back_bytes, SIZE);
+}
+
+#[test]
+fn wrong_bytes_that_an_earlier_run_has_fetched_are_fetched_anew() {
+    // The first server's bytes are wrong, and so are the CRCs of them.
+    let mut config = Config { script: vec![refused_from(5 * MIB)], ..whole() };
+    config.script.push(Rule::new(When::All, Fault::FlipByte(MIB)));
+    let rig = rig(config);
+    begin(&rig);
+    let (report, _, told) = finish(&rig, whole(), |options| options.checksum = Some(sha256()));
+    assert_eq!(report.resumed_bytes, 0);
+    assert!(told.contains("an earlier run may have left wrong bytes"), "{told}");
+}
+
+fn sha256() -> Checksum {
+    let expected = content::sha256(SEED, SIZE).to_vec();
+    Checksum { algorithm: Algorithm::Sha256, expected }
+}
+
+#[test]
+fn a_changed_file_starts_over_and_says_so() {
+    let rig = broken_rig();
+    begin(&rig);
+    let config = Config { seed: SEED + 1, etag: EntityTag::Fixed("\"new\"".into()), ..whole() };
+    let (report, asked, told) = finish(&rig, config, |_| ());
+    assert_eq!((report.resumed_bytes, report.bytes), (0, SIZE));
+    assert!(asked >= SIZE);
+    assert!(told.contains("another one") && told.contains("starting over"), "{told}");
+}
+
+#[test]
+fn another_size_starts_over() {
+    for size in [4 * MIB, 20 * MIB + 1] {
+        let rig = broken_rig();
+        begin(&rig);
+        let (report, ..) = finish(&rig, Config::new(SEED, size), |_| ());
+        assert_eq!((report.resumed_bytes, report.bytes), (0, size));
+    }
+}
+
+#[test]
+fn a_changed_file_may_be_an_error_that_loses_nothing() {
+    let rig = broken_rig();
+    begin(&rig);
+    let config = Config { etag: EntityTag::Fixed("\"new\"".into()), ..whole() };
+    let other = rig::Rig { server: Server::start(config).unwrap(), ..broken_rig() };
+    let download = ringhaul::Download::new(&other.server.url("/file.bin")).unwrap();
+    let options = Options { on_change: OnChange::Fail, ..rig.options.clone() };
+    let download = download.output(rig.target()).options(options);
+    let result = rig::bounded("the second run", move || download.run());
+    expect_error(result, ErrorKind::Changed, 10, &["another one"]);
+    let (report, ..) = finish(&rig, whole(), |_| ());
+    assert!(report.resumed_bytes >= 4 * MIB, "the old one is still to be had");
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_starts_over_once() {
+    let mut config = whole();
+    config.script = vec![Rule::new(When::FromRequest(4), Fault::ETag("\"new\"".into()))];
+    let rig = rig(config);
+    assert_eq!(rig.succeeds(SIZE).resumed_bytes, 0);
+}
+
+#[test]
+fn a_file_that_never_holds_still_is_an_error() {
+    let mut config = whole();
+    for request in 1..200 {
+        let tag = format!("\"{request}\"");
+        config.script.push(Rule::once(When::Request(request), Fault::ETag(tag)));
+    }
+    expect_error(rig(config).run(), ErrorKind::Changed, 10, &["ETag"]);
+}
+
+#[test]
+fn without_proof_nothing_is_kept() {
+    for etag in [EntityTag::Absent, EntityTag::Fixed("W/\"weak\"".into())] {
+        let mut config = Config { etag, last_modified: None, ..whole() };
+        config.script = vec![refused_from(5 * MIB)];
+        let rig = rig(config);
+        rig.fails(ErrorKind::Status(404), 8, &[]);
+    }
+}
+
+#[test]
+fn a_digest_is_proof_enough() {
+    let none = || Config { etag: EntityTag::Absent, last_modified: None, ..whole() };
+    let rig = rig(Config { script: vec![refused_from(5 * MIB)], ..none() });
+    let rig = rig.with(|options| options.checksum = Some(sha256()));
+    begin(&rig);
+    let (report, asked, _) = finish(&rig, none(), |_| ());
+    assert!(report.resumed_bytes >= 4 * MIB);
+    assert_eq!(asked, SIZE - report.resumed_bytes);
+}
+
+#[test]
+fn no_resume_and_no_journal_do_as_they_say() {
+    let rig = broken_rig();
+    begin(&rig);
+    let (report, asked, _) = finish(&rig, whole(), |options| options.resume = false);
+    assert_eq!((report.resumed_bytes, asked), (0, SIZE));
+
+    let rig = broken_rig().with(|options| options.journal = false);
+    rig.fails(ErrorKind::Status(404), 8, &[]);
+}
+
+#[test]
+fn damage_on_the_disk_is_found_and_fetched_again() {
+    let rig = broken_rig();
+    begin(&rig);
+    let file = fs::OpenOptions::new().read(true).write(true).open(part(&rig)).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 2 * MIB + 5).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], 2 * MIB + 5).unwrap();
+    file.sync_all().unwrap();
+    let (report, asked, told) = finish(&rig, whole(), |options| options.checksum = Some(sha256()));
+    assert!(report.verified.is_some());
+    assert!(told.contains("fetching them again"), "{told}");
+    let again = asked - (SIZE - report.resumed_bytes);
+    assert!((1..=2 * MIB).contains(&again), "the damaged run, and not much else: {again}");
+}
+
+#[test]
+fn a_part_file_that_is_gone_starts_over() {
+    let rig = broken_rig();
+    begin(&rig);
+    fs::remove_file(part(&rig)).unwrap();
+    let (report, _, told) = finish(&rig, whole(), |_| ());
+    assert_eq!(report.resumed_bytes, 0);
+    assert!(told.contains("the part file is gone"), "{told}");
+}
+
+#[test]
+fn a_journal_that_is_gone_starts_over() {
+    let rig = broken_rig();
+    begin(&rig);
+    fs::remove_file(journal(&rig)).unwrap();
+    assert_eq!(finish(&rig, whole(), |_| ()).0.resumed_bytes, 0);
+}
+
+#[test]
+fn a_part_file_that_was_copied_is_checked_and_used() {
+    let rig = broken_rig();
+    begin(&rig);
+    let copy = rig.out().join("copy");
+    fs::copy(part(&rig), &copy).unwrap();
+    fs::rename(&copy, part(&rig)).unwrap();
+    let (report, _, told) = finish(&rig, whole(), |_| ());
+    assert!(report.resumed_bytes >= 4 * MIB);
+    assert!(told.contains("is not the file the journal was made for"), "{told}");
+}
+
+#[test]
+fn a_part_file_that_was_cut_short_gives_what_it_has() {
+    let rig = broken_rig();
+    begin(&rig);
+    fs::OpenOptions::new().write(true).open(part(&rig)).unwrap().set_len(2 * MIB).unwrap();
+    let (report, ..) = finish(&rig, whole(), |_| ());
+    assert!((MIB..=2 * MIB).contains(&report.resumed_bytes), "{}", report.resumed_bytes);
+}
+
+#[test]
+fn journals_that_cannot_be_read_are_left_alone() {
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let damage: [(&str, Damage); 4] = [
+        ("damaged", |mut bytes| {
+            bytes.truncate(100);
+            bytes
+        }),
+        ("damaged", |mut bytes| {
+            bytes[40] ^= 1;
+            bytes
+        }),
+        ("no journal of ringhaul|is not a journal of ringhaul", |_| b"my diary\n".to_vec()),
+        ("damaged|not a journal", |_| Vec::new()),
+    ];
+    for (words, change) in damage {
+        let rig = broken_rig();
+        begin(&rig);
+        let bytes = change(fs::read(journal(&rig)).unwrap());
+        fs::write(journal(&rig), &bytes).unwrap();
+        let line = expect_error(rig.run(), ErrorKind::TargetUnusable, 14, &[]);
+        assert!(words.split('|').any(|word| line.contains(word)), "{line}");
+        assert_eq!(fs::read(journal(&rig)).unwrap(), bytes, "it is as it was");
+        assert_eq!(fs::metadata(part(&rig)).unwrap().len(), SIZE, "so is the part file");
+    }
+}
+
+#[test]
+fn a_server_that_stops_serving_ranges_leads_to_one_stream() {
+    let mut config = whole();
+    config.script = vec![Rule::new(When::FromRequest(6), Fault::NoRangeSupport)];
+    let rig = rig(config).with(|options| {
+        options.retries = 5;
+        options.retry_wait = std::time::Duration::from_millis(1);
+    });
+    let report = rig.succeeds(SIZE);
+    assert_eq!(report.bytes, SIZE);
+    assert!(!report.ranges, "it ended in one stream");
+}
+
+#[test]
+fn a_resumed_file_may_come_in_one_stream() {
+    let rig = broken_rig();
+    begin(&rig);
+    let mut config = whole();
+    config.script = vec![Rule::new(When::All, Fault::NoRangeSupport)];
+    let (report, ..) = finish(&rig, config, |options| options.checksum = Some(sha256()));
+    assert!(report.resumed_bytes >= 4 * MIB && !report.ranges);
+}
+
+#[test]
+fn crc32c_needs_no_reading_back() {
+    let rig = rig(whole()).with(|options| options.digests = vec![Algorithm::Crc32c]);
+    let report = rig.succeeds(SIZE);
+    assert_eq!(report.digests.len(), 1);
+    assert!(report.digests[0].starts_with("crc32c:"), "{:?}", report.digests);
+}
