@@ -1,0 +1,5 @@
+//! `checksums` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (targets::target("checksums").run)(data));

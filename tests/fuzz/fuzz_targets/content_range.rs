@@ -1,0 +1,5 @@
+//! `content_range` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (targets::target("content_range").run)(data));

@@ -1,0 +1,5 @@
+//! `digest_fields` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (targets::target("digest_fields").run)(data));
