@@ -9,6 +9,7 @@ behind them. Builds nothing. Needs nginx, curl, aria2c, openssl, cmp and sha256s
 """
 
 import argparse
+import base64
 import collections
 import contextlib
 import csv
@@ -28,7 +29,7 @@ import threading
 import time
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-GROUPS = ("http", "https", "small", "checksum", "memory")
+GROUPS = ("http", "https", "small", "checksum", "price", "memory")
 SMALL_BYTES = 1 * KIB
 # One start of a process is noisy; thirty bring the median of a few milliseconds to rest.
 SMALL_RUNS = 30
@@ -39,7 +40,8 @@ PEAK_READ_SECONDS = 0.02
 SERVER_START_SECONDS_MAX = 10
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Groups, what is compared, measure, tool, peers (the slowest counts), target.
+# Groups, what is compared, measure, tool, peers (the slowest counts; several together are added up),
+# target.
 Row = collections.namedtuple("Row", "group title measure tool peers target")
 TABLE = (
     Row("http", "HTTP, 4 connections: client CPU against `curl -o`",
@@ -56,6 +58,16 @@ TABLE = (
         "wall", "ringhaul https", ["curl https"], 0.70),
     Row("small", "1 KiB file: wall against `curl -o`",
         "wall", "ringhaul small", ["curl small"], 1.5),
+    Row("price", "journal on against `--no-journal`: client CPU",
+        "cpu", "ringhaul http", ["ringhaul bare"], 1.03),
+    Row("price", "a barrier every 100 ms against `--no-journal`: wall",
+        "wall", "ringhaul barriers", ["ringhaul bare"], 1.05),
+    Row("price", "CRC-32C of every byte (`--print-digest crc32c`) against none: client CPU",
+        "cpu", "ringhaul crc32c", ["ringhaul bare"], 1.03),
+    Row("price", "1 GB/s path, journal and the server's SHA-256 against neither: wall",
+        "wall", "ringhaul verified", ["ringhaul paced"], 1.05),
+    Row("price", "the same: client CPU against that without, and `openssl dgst -sha256`",
+        "cpu", "ringhaul verified", [("ringhaul paced", "openssl sha256")], 1.05),
     Row("checksum",
         "with `--checksum sha256:`: wall against max(download alone, `sha256sum` alone)",
         "wall", "ringhaul checksum", ["ringhaul http", "sha256sum"], 1.15),
@@ -151,8 +163,8 @@ def session(options, stack):
     site = build_site(stack, memory, options.size)
     ringhaul_argv = [os.path.abspath(ringhaul)] + shlex.split(options.ringhaul_args)
     large, small = make_cases(options.only, ringhaul_argv, site, disk)
-    if any(case.name == "sha256sum" for case in large):
-        # sha256sum reads the file where the downloads would have put it, from the page cache.
+    if any("sha256" in case.name for case in large):
+        # It is read where the downloads would have put it, from the page cache.
         shutil.copyfile(site.big, os.path.join(disk, "reference"))
     os.sync()
     print_setting(options, ringhaul_argv, disk)
@@ -199,7 +211,7 @@ def build_site(stack, memory, big_bytes):
     digest = write_random(big, big_bytes)
     write_random(small, SMALL_BYTES)
     make_certificates(memory)
-    http_port, https_port = start_nginx(stack, memory)
+    http_port, https_port = start_nginx(stack, memory, digest)
     return Site(http=f"http://127.0.0.1:{http_port}", https=f"https://127.0.0.1:{https_port}",
                 ca=os.path.join(memory, "ca.pem"), big=big, small=small, digest=digest)
 
@@ -263,17 +275,24 @@ http {{
         ssl_session_cache shared:peers:1m;
         location = /big {{ root "{folder}"; }}
         location = /small {{ root "{folder}"; }}
+        # The same file over a path of 4 x 250 MB/s, with a digest (RFC 9530) beside it.
+        location = /paced {{
+            alias "{folder}/big";
+            limit_rate 250m;
+            add_header Repr-Digest "sha-256=:{digest}:";
+        }}
         location / {{ return 404; }}
     }}
 }}
 """
 
 
-def start_nginx(stack, folder):
+def start_nginx(stack, folder, digest):
     ports = free_ports(2)
     config = os.path.join(folder, "nginx.conf")
     with open(config, "w", encoding="utf-8") as file:
-        file.write(NGINX.format(folder=folder, http=ports[0], https=ports[1]))
+        in_base64 = base64.b64encode(bytes.fromhex(digest)).decode("ascii")
+        file.write(NGINX.format(folder=folder, http=ports[0], https=ports[1], digest=in_base64))
     log = os.path.join(folder, "nginx.log")
     server = subprocess.Popen(
         ["nginx", "-p", folder, "-e", log, "-c", config], stdin=subprocess.DEVNULL,
@@ -327,6 +346,7 @@ def make_cases(only, ringhaul, site, disk):
               "-o", "out"]
     haul = [*ringhaul, "-c", "4", "-q", "-o", "{out}"]
     curl = ["curl", "-sS", "-o", "{out}"]
+    reference = os.path.join(disk, "reference")
     http, https, small = f"{site.http}/big", f"{site.https}/big", f"{site.http}/small"
     cases = {
         "http": [
@@ -343,7 +363,16 @@ def make_cases(only, ringhaul, site, disk):
         "checksum": [
             case("ringhaul http", [*haul, http]),
             case("ringhaul checksum", [*haul, "--checksum", f"sha256:{site.digest}", http]),
-            case("sha256sum", ["sha256sum", os.path.join(disk, "reference")], output=None),
+            case("sha256sum", ["sha256sum", reference], output=None),
+        ],
+        "price": [
+            case("ringhaul http", [*haul, http]),
+            case("ringhaul bare", [*haul, "--no-journal", http]),
+            case("ringhaul barriers", [*haul, "--journal-interval", "100ms", http]),
+            case("ringhaul crc32c", [*haul, "--no-journal", "--print-digest", "crc32c", http]),
+            case("ringhaul verified", [*haul, f"{site.http}/paced"]),
+            case("ringhaul paced", [*haul, "--no-journal", "--no-verify", f"{site.http}/paced"]),
+            case("openssl sha256", ["openssl", "dgst", "-sha256", reference], output=None),
         ],
         "memory": [
             case("ringhaul http", [*haul, http]),
@@ -524,7 +553,9 @@ def ratio_of(runs, row):
 
 
 def values(runs, case, measure):
-    """The measure of each run of a case, in order of rounds."""
+    """The measure of each run of a case, or of several together, in order of rounds."""
+    if isinstance(case, tuple):
+        return [sum(parts) for parts in zip(*(values(runs, part, measure) for part in case))]
     chosen = [run for run in runs if run.case == case]
     # A process that ends below the clock's tick reports no CPU time at all.
     return [run.wall if measure == "wall" else max(run.user + run.sys, 1e-6) for run in chosen]
