@@ -23,6 +23,7 @@ fn help_goes_to_standard_output() {
     }
     let doctor = Scene::new().run(&["doctor", "--help"]);
     assert!(doctor.code == Some(0) && doctor.stdout.contains("[default: 512M]"), "{doctor:?}");
+    assert!(Scene::new().run(&["help"]).stdout.contains("\n  serve "), "the list of commands");
 }
 
 #[test]

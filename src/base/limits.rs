@@ -55,8 +55,8 @@ pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time without one byte of progress before a connection counts as stalled.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// The head of an answer may take so many of these: a slow link needs seconds for 64 KiB, a peer that
-/// sends byte by byte means no good.
+/// The head of an answer may take so many of these: a slow link needs seconds for 64 KiB, a peer
+/// that sends byte by byte means no good.
 pub const HEAD_STALLS_MAX: u32 = 4;
 /// Delay before the next address is tried beside the first (RFC 8305 section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -191,3 +191,14 @@ pub const BARRIER_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 pub const RETRY_WAIT_ASKED_MIN: Duration = Duration::from_millis(1);
 /// Longest first wait before a retry.
 pub const RETRY_WAIT_ASKED_MAX: Duration = Duration::from_secs(3600);
+
+// server and its command line
+/// Connections that wait to be accepted: all that may be open, come at once.
+pub const SERVER_BACKLOG: i32 = 1024;
+/// Stored files whose digests are remembered.
+pub const SERVER_DIGESTS_MAX: usize = 4096;
+/// Most bytes that a connection sends before it is lost: the largest request chosen by itself.
+pub const SERVER_LOSS_BYTES_MAX: u64 = SPAN_BYTES_AUTO_MAX;
+// bench
+/// Most runs of one entry: a day of seconds, and intervals no longer narrow.
+pub const BENCH_RUNS_MAX: u32 = 1000;

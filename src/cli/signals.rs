@@ -9,8 +9,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What a shell adds to the number of the signal that ended a program.
 const SHELL_SIGNAL_BASE: i32 = 128;
@@ -28,6 +29,8 @@ struct Shared {
     received: Arc<AtomicUsize>,
     /// The transfer to stop when one arrives.
     stop: Mutex<Option<StopHandle>>,
+    /// Rung, with the mutex above held, when one arrives.
+    bell: Condvar,
 }
 
 impl Watch {
@@ -73,6 +76,15 @@ impl Watch {
         }
     }
 
+    /// Waits for a signal, at most so long; whether one has arrived.
+    pub(super) fn wait(&self, time: Duration) -> bool {
+        let stop = self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = |_: &mut Option<StopHandle>| self.received().is_none();
+        // Who waits looks at the signal itself, so a poisoned lock makes no difference.
+        drop(self.shared.bell.wait_timeout_while(stop, time, quiet));
+        self.received().is_some()
+    }
+
     /// The exit code of the signal that arrived: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
     pub(super) fn exit_code(&self) -> Option<u8> {
         u8::try_from(self.received()? + SHELL_SIGNAL_BASE).ok()
@@ -86,9 +98,11 @@ impl Watch {
 
 impl Shared {
     fn stop_now(&self) {
-        if let Some(stop) = &*self.stop.lock().unwrap_or_else(PoisonError::into_inner) {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = &*stop {
             stop.stop();
         }
+        self.bell.notify_all();
     }
 }
 
@@ -124,6 +138,7 @@ mod tests {
         let stop = StopHandle::new();
         watch.guard(stop.clone());
         assert_eq!(watch.exit_code(), None);
+        assert!(!watch.wait(Duration::from_millis(1)));
         drop(watch);
         assert!(!stop.is_stopped());
     }
@@ -136,5 +151,6 @@ mod tests {
         watch.guard(stop.clone());
         assert!(stop.is_stopped());
         assert_eq!(watch.exit_code(), Some(143));
+        assert!(watch.wait(Duration::MAX));
     }
 }

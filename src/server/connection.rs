@@ -37,7 +37,7 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, number: u64) -> io:
     let tls = shared.identity.as_ref().map(|identity| &identity.config);
     let wire = Wire::new(socket, tls)?;
     let mut inlet = Inlet { bytes: Vec::new(), arrived_at: Instant::now() };
-    let mut outlet = Outlet::new(shared, wire);
+    let mut outlet = Outlet::new(shared, wire, number);
     let mut is_first = true;
     loop {
         let received = inlet.next(&mut outlet)?;
@@ -140,12 +140,12 @@ fn answer(
         shared.book.turned_away();
         effects.instead = Some(refusal.answer(SystemTime::now()));
     }
-    if effects.instead.is_none() {
+    if effects.instead.is_none() && shared.site.signs {
         effects.instead = shared.signer.judge(request.path(), effects.signs_for_requests);
     }
     outlet.begin(entry, effects.bytes_per_second.or_else(|| shape.connection_rate(connection)));
     let waited = asked.arrived_at.elapsed();
-    let delay = shape.first_byte_delay.saturating_sub(waited) + effects.head_delay;
+    let delay = shape.delay(entry.0).saturating_sub(waited) + effects.head_delay;
     outlet.pause(delay)?;
     let (was_idle, now) = (!asked.is_early || !delay.is_zero(), Instant::now());
     if was_idle {

@@ -80,6 +80,11 @@ pub(super) fn walk(seed: u64, span: Span, mut each: impl FnMut(&[u8])) {
     }
 }
 
+/// Word `index` of the file `seed`: as good as random.
+pub(super) fn word(seed: u64, index: u64) -> u64 {
+    mix(state_of(seed, index))
+}
+
 /// The input of word `index`; neighbours are `GAMMA` apart.
 fn state_of(seed: u64, index: u64) -> u64 {
     // Mixed first, or seeds 1 and 2 would be files that differ by a small shift.
@@ -109,6 +114,11 @@ mod tests {
         // Recorded part files and benchmark runs rely on these bytes.
         assert_eq!(bytes(1, 0, 8), 0xdce4_23fc_82c0_d5b8_u64.to_le_bytes());
         assert_eq!(sha256(7, 0)[..4], [0xe3, 0xb0, 0xc4, 0x42]);
+    }
+
+    #[test]
+    fn words_are_those_of_the_bytes() {
+        assert_eq!(bytes(1, 24, 8), word(1, 3).to_le_bytes());
     }
 
     #[test]

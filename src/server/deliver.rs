@@ -89,9 +89,9 @@ fn send_head(outlet: &mut Outlet<'_>, head: &[u8], effects: &Effects) -> io::Res
 /// Bytes of the body, counted from its start.
 fn put(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()> {
     match body {
-        Body::Content { seed, span, flips } => {
+        Body::Content { source, span, flips } => {
             let bytes = part.end - part.start;
-            outlet.put_content(*seed, span.start() + part.start, bytes, flips)
+            outlet.put_content(source, span.start() + part.start, bytes, flips)
         }
         Body::Text(text) => {
             let index = |at: u64| usize::try_from(at).expect("a text is in memory");

@@ -1,14 +1,20 @@
 //! Digests the server says of its files by itself: which fields, how they are written, and what
 //! they are computed with.
 //!
-//! Owns a CRC-32C of its own, no kin of the client's. Digests of whole files are computed when the
-//! server starts, never for a request. Must not know requests or sockets.
+//! Owns a CRC-32C of its own, no kin of the client's. Digests of made-up files are computed when
+//! the server starts, never for a request; those of stored files when one is first asked for. Must
+//! not know requests or sockets.
 
 use super::base64::base64;
-use super::content;
+use super::folder::Identity;
+use super::gate::lock;
+use super::source::Source;
 use crate::base::Span;
+use crate::base::limits::SERVER_DIGESTS_MAX;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
 
 /// A header field with a digest, on every answer that has bytes of a file. It is that of the true
 /// bytes, also where a fault makes others of them.
@@ -30,8 +36,12 @@ pub enum DigestField {
 #[derive(Debug, Clone, Copy)]
 struct Whole {
     sha256: [u8; 32],
-    crc32c: u32,
+    /// Only where a field has it.
+    crc32c: Option<u32>,
 }
+
+/// The digests of one stored file; whoever comes first computes them, and the others wait.
+type Slot = Arc<Mutex<Option<Whole>>>;
 
 /// The fields the server sends, and the digests of its files.
 #[derive(Debug)]
@@ -39,6 +49,7 @@ pub(super) struct Digests {
     fields: Vec<DigestField>,
     /// By seed and size.
     wholes: BTreeMap<(u64, u64), Whole>,
+    stored: Mutex<BTreeMap<Identity, Slot>>,
 }
 
 impl Digests {
@@ -47,28 +58,42 @@ impl Digests {
         fields: Vec<DigestField>,
         files: impl IntoIterator<Item = (u64, u64)>,
     ) -> Self {
-        let mut wholes = BTreeMap::new();
-        if fields.iter().any(|field| *field != DigestField::ContentDigestSha256) {
+        let mut digests = Self { fields, wholes: BTreeMap::new(), stored: Mutex::default() };
+        if digests.need_wholes() {
             for (seed, size_bytes) in files {
-                wholes.entry((seed, size_bytes)).or_insert_with(|| Whole::of(seed, size_bytes));
+                let whole = digests.compute(&Source::Made { seed }, size_bytes);
+                let whole = whole.expect("nothing is read of a made-up file");
+                digests.wholes.insert((seed, size_bytes), whole);
             }
         }
-        Self { fields, wholes }
+        digests
     }
 
-    /// The fields of an answer that carries `span` of a file. A wrong digest differs in one bit.
+    /// The fields of an answer that carries `span` of a file of `size_bytes`. A wrong digest
+    /// differs in one bit.
+    ///
+    /// # Errors
+    /// What reading a stored file gives.
     pub(super) fn of(
         &self,
-        (seed, size_bytes): (u64, u64),
+        source: &Source,
+        size_bytes: u64,
         span: Span,
         is_wrong: bool,
-    ) -> Vec<(&'static str, String)> {
-        let whole = self.wholes.get(&(seed, size_bytes));
-        let of_whole = || whole.expect("read when the server started");
-        let of_part = || match whole.filter(|_| span == Span::new(0, size_bytes)) {
+    ) -> io::Result<Vec<(&'static str, String)>> {
+        if self.fields.is_empty() {
+            return Ok(Vec::new());
+        }
+        let whole = self.whole(source, size_bytes)?;
+        let of_part = match whole.filter(|_| span == Span::new(0, size_bytes)) {
             Some(whole) => whole.sha256,
-            None => sha256(seed, span),
+            None if self.fields.contains(&DigestField::ContentDigestSha256) => {
+                sha256(source, span)?
+            }
+            None => [0; 32],
         };
+        let of_whole = || whole.expect("computed where a field has it");
+        let crc32c = || of_whole().crc32c.expect("computed where a field has it");
         let text = |digest: &[u8]| {
             let mut digest = digest.to_vec();
             digest[0] ^= u8::from(is_wrong);
@@ -79,39 +104,68 @@ impl Digests {
                 vec![("Repr-Digest", format!("sha-256=:{}:", text(&of_whole().sha256)))]
             }
             DigestField::ContentDigestSha256 => {
-                vec![("Content-Digest", format!("sha-256=:{}:", text(&of_part())))]
+                vec![("Content-Digest", format!("sha-256=:{}:", text(&of_part)))]
             }
             DigestField::DigestSha256 => {
                 vec![("Digest", format!("SHA-256={}", text(&of_whole().sha256)))]
             }
             DigestField::XGoogCrc32c => {
-                let crc = of_whole().crc32c.to_be_bytes();
-                vec![("x-goog-hash", format!("crc32c={}", text(&crc)))]
+                let crc = text(&crc32c().to_be_bytes());
+                vec![("x-goog-hash", format!("crc32c={crc}"))]
             }
             DigestField::XAmzSha256FullObject => vec![
                 ("x-amz-checksum-sha256", text(&of_whole().sha256)),
                 ("x-amz-checksum-type", "FULL_OBJECT".to_owned()),
             ],
         };
-        self.fields.iter().flat_map(field).collect()
+        Ok(self.fields.iter().flat_map(field).collect())
     }
-}
 
-impl Whole {
-    fn of(seed: u64, size_bytes: u64) -> Self {
+    fn need_wholes(&self) -> bool {
+        self.fields.iter().any(|field| *field != DigestField::ContentDigestSha256)
+    }
+
+    /// The digests of the whole file, if a field has one.
+    fn whole(&self, source: &Source, size_bytes: u64) -> io::Result<Option<Whole>> {
+        match source {
+            Source::Made { seed } => Ok(self.wholes.get(&(*seed, size_bytes)).copied()),
+            Source::Stored(_) if !self.need_wholes() => Ok(None),
+            Source::Stored(stored) => {
+                let slot = self.slot(stored.id);
+                let mut slot = lock(&slot);
+                if slot.is_none() {
+                    *slot = Some(self.compute(source, size_bytes)?);
+                }
+                Ok(*slot)
+            }
+        }
+    }
+
+    fn slot(&self, id: Identity) -> Slot {
+        let mut stored = lock(&self.stored);
+        if stored.len() >= SERVER_DIGESTS_MAX && !stored.contains_key(&id) {
+            stored.clear();
+        }
+        Arc::clone(stored.entry(id).or_default())
+    }
+
+    fn compute(&self, source: &Source, size_bytes: u64) -> io::Result<Whole> {
+        let wants_crc = self.fields.contains(&DigestField::XGoogCrc32c);
         let (mut sha256, mut crc) = (Sha256::new(), !0);
-        content::walk(seed, Span::new(0, size_bytes), |piece| {
+        source.walk(Span::new(0, size_bytes), |piece| {
             sha256.update(piece);
-            crc = crc32c_more(crc, piece);
-        });
-        Self { sha256: sha256.finalize().into(), crc32c: !crc }
+            if wants_crc {
+                crc = crc32c_more(crc, piece);
+            }
+        })?;
+        Ok(Whole { sha256: sha256.finalize().into(), crc32c: wants_crc.then_some(!crc) })
     }
 }
 
-fn sha256(seed: u64, span: Span) -> [u8; 32] {
+fn sha256(source: &Source, span: Span) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
-    content::walk(seed, span, |piece| hash.update(piece));
-    hash.finalize().into()
+    source.walk(span, |piece| hash.update(piece))?;
+    Ok(hash.finalize().into())
 }
 
 /// The remainders of all bytes, for the reflected Castagnoli polynomial.
@@ -158,6 +212,9 @@ mod tests {
         let endless = || [(1, 1 << 50)];
         assert!(Digests::new(Vec::new(), endless()).wholes.is_empty());
         let of_parts = Digests::new(vec![DigestField::ContentDigestSha256], endless());
-        assert_eq!(of_parts.of((1, 1 << 50), Span::new(0, 9), false).len(), 1);
+        assert_eq!(
+            of_parts.of(&Source::Made { seed: 1 }, 1 << 50, Span::new(0, 9), false).unwrap().len(),
+            1
+        );
     }
 }

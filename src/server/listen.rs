@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+/// Bytes of stack of a connection's thread: a TLS handshake without optimisation takes a quarter.
+const STACK_BYTES: usize = 512 * 1024;
+
 /// Pause after a failed accept: most often file descriptors have run out and others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -64,7 +67,8 @@ fn admit(shared: &Arc<Shared>, socket: TcpStream) -> Option<JoinHandle<()>> {
         let _ = connection::serve(&guest.shared, socket, guest.number);
     };
     // If no thread can be had the guest leaves here, with the closure.
-    thread::Builder::new().name("range-server".to_owned()).spawn(serve).ok()
+    let thread = thread::Builder::new().name("range-server".to_owned());
+    thread.stack_size(STACK_BYTES).spawn(serve).ok()
 }
 
 /// One connection's place in the book and the registry, given back when it is dropped.

@@ -1,16 +1,19 @@
 //! The built-in range server: for `doctor`, tests and benches.
 //!
-//! Serves made-up files of any size over HTTP/1.1 and HTTPS, as well or as badly as a script says.
+//! Serves made-up files of any size, or those of a folder, over HTTP/1.1 and HTTPS, as well or as
+//! badly as a script says.
 //! Threads and blocking sockets, no code in common with the client: an independent oracle of what
 //! is right on the wire. Must not know anything of the crate but `base`.
 
 mod base64;
 mod connection;
 pub mod content;
+mod date;
 mod deliver;
 mod digests;
 mod effects;
 mod flow;
+mod folder;
 mod gate;
 mod listen;
 mod outlet;
@@ -23,6 +26,7 @@ mod script;
 mod shape;
 mod signing;
 mod site;
+mod source;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -32,14 +36,18 @@ mod wire;
 pub use digests::DigestField;
 pub use range::RangeAsked;
 pub use script::{Fault, Rule, When};
-pub use shape::{RateStep, Refusal, RetryAfter, Shape, SlowConnections, StepAfter, Throttle};
+pub use shape::{
+    Losses, RateStep, Refusal, RetryAfter, Shape, SlowConnections, StepAfter, Throttle,
+};
 pub use site::{EntityTag, Route, Served};
 pub use stats::{RequestLog, Stats};
-pub use tls::{TlsConfig, TlsVersion};
+pub use tls::{CertificateFiles, TlsConfig, TlsVersion};
 
-use crate::base::limits::SERVER_CONNECTIONS_MAX;
+use crate::base::limits::{SERVER_BACKLOG, SERVER_CONNECTIONS_MAX};
 use crate::base::{Error, ErrorKind, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -57,18 +65,21 @@ pub struct Server {
 pub struct Config {
     /// Where to listen; port 0 lets the kernel choose.
     pub address: SocketAddr,
-    /// Seed of the file that stands at every path without a route.
+    /// Serves the files of this folder, at the paths without a route.
+    pub folder: Option<PathBuf>,
+    /// Seed of the file that stands at every path without a route, where there is no folder.
     pub seed: u64,
     /// Size of that file.
     pub size_bytes: u64,
     /// The files' `ETag`.
     pub etag: EntityTag,
-    /// The files' `Last-Modified`, as an HTTP date.
+    /// The files' `Last-Modified`, as an HTTP date; `None` says nothing of made-up files and the
+    /// truth of stored ones.
     pub last_modified: Option<String>,
     /// Paths with another file or with none.
     pub routes: Vec<Route>,
     /// Digests it says of its files by itself. All but `Content-Digest` cost one reading of each
-    /// file when the server starts.
+    /// file: when the server starts, or of a stored file when it is first asked for.
     pub digests: Vec<DigestField>,
     /// HTTPS instead of HTTP.
     pub tls: Option<TlsConfig>,
@@ -85,6 +96,7 @@ impl Config {
     pub fn new(seed: u64, size_bytes: u64) -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            folder: None,
             seed,
             size_bytes,
             etag: EntityTag::default(),
@@ -113,8 +125,8 @@ impl Config {
             Fault::Replaced { seed, size_bytes } => Some((seed, size_bytes)),
             _ => None,
         });
-        let everywhere = (self.seed, self.size_bytes);
-        std::iter::once(everywhere).chain(routes).chain(replacements).collect()
+        let everywhere = self.folder.is_none().then_some((self.seed, self.size_bytes));
+        everywhere.into_iter().chain(routes).chain(replacements).collect()
     }
 
     /// Adds a rule that applies every time.
@@ -122,6 +134,14 @@ impl Config {
         self.script.push(Rule::new(when, what));
         self
     }
+}
+
+/// Lets this process open as many files as it may: a connection takes two descriptors, and 1024 is
+/// what a shell usually grants before one asks.
+pub fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused it is as before, and then fewer connections are served at a time.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// What all threads of a server share.
@@ -143,17 +163,19 @@ impl Server {
     /// Starts to listen and to serve.
     ///
     /// # Errors
-    /// `Usage` if the address cannot be bound, a rule could never apply or the TLS settings make
-    /// no certificate; `ResourceLimit` if there is no thread to be had.
+    /// `Usage` if the address cannot be bound, the folder cannot be read, a rule could never apply
+    /// or the TLS settings make no certificate; `ResourceLimit` if there is no thread to be had.
     pub fn start(config: Config) -> Result<Self> {
         let address = config.address;
         let shared = Arc::new(Shared::new(config)?);
         let refused = |e| {
             Error::new(ErrorKind::Usage, format!("the server cannot listen on {address}"))
                 .caused_by(e)
-                .advise("choose a free port and an address of this machine")
+                .advise("choose a free port, such as 0, and an address of this machine")
         };
         let listener = Arc::new(TcpListener::bind(address).map_err(refused)?);
+        // Once more, because 128 clients at once, the library's choice, are not many.
+        rustix::net::listen(&listener, SERVER_BACKLOG).map_err(|e| refused(e.into()))?;
         let address = listener.local_addr().map_err(refused)?;
         let thread = {
             let (shared, listener) = (Arc::clone(&shared), Arc::clone(&listener));
@@ -186,9 +208,9 @@ impl Server {
     }
 
     /// The authority behind the server's certificate, for a client's `--ca-cert`; `None` without
-    /// TLS.
+    /// TLS and where the certificate came from files.
     pub fn certificate_pem(&self) -> Option<String> {
-        self.shared.identity.as_ref().map(|identity| identity.authority_pem.clone())
+        self.shared.identity.as_ref()?.authority_pem.clone()
     }
 
     /// What it saw and did so far.
@@ -198,7 +220,12 @@ impl Server {
 
     /// [`Stats::body_bytes`] alone, for who looks often.
     pub fn body_bytes(&self) -> u64 {
-        self.shared.book.body_bytes()
+        self.counts().body_bytes
+    }
+
+    /// [`Server::stats`] without the log, for who looks often.
+    pub fn counts(&self) -> Stats {
+        self.shared.book.counts()
     }
 
     /// Closes the listener and every connection and waits until all threads have ended. Harmless
@@ -225,10 +252,11 @@ impl Drop for Server {
 
 impl Shared {
     fn new(config: Config) -> Result<Self> {
+        let script = script::Script::new(config.script.clone())?;
+        let folder = config.folder.as_deref().map(folder::Folder::open).transpose()?;
         let digests = digests::Digests::new(config.digests.clone(), config.files());
         Ok(Self {
             signer: signing::Signer::default(),
-            script: script::Script::new(config.script)?,
             identity: config.tls.as_ref().map(tls::Identity::new).transpose()?,
             connections_max: config.connections_max,
             flow: Mutex::new(flow::Flow::new(&config.shape, Instant::now())),
@@ -236,11 +264,14 @@ impl Shared {
             site: site::Site {
                 seed: config.seed,
                 size_bytes: config.size_bytes,
+                folder,
                 etag: config.etag,
                 last_modified: config.last_modified,
                 routes: config.routes,
+                signs: script.signs(),
                 digests,
             },
+            script,
             gate: gate::Gate::default(),
             book: stats::Book::default(),
             registry: listen::Registry::default(),

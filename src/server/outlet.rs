@@ -1,21 +1,26 @@
-//! The way out of one connection: gathers bytes in one reused buffer, keeps the pace, counts.
+//! The way out of one connection: gathers bytes in one reused buffer, or lets the kernel take them
+//! from a file; keeps the pace, counts, and breaks where the shape says so.
 //!
 //! Must not know HTTP; body bytes are told apart only to be counted.
 
 use super::Shared;
-use super::content;
 use super::effects::Ending;
 use super::gate::lock;
 use super::pacer::Pacer;
 use super::shape::Shape;
+use super::source::Source;
 use super::stats::Entry;
 use super::wire::Wire;
 use crate::base::limits::SERVER_PIECE_BYTES;
+use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
 /// A reset throws away what the kernel has not delivered yet; a quick reader gets it in this time.
 const RESET_PAUSE: Duration = Duration::from_millis(20);
+
+/// Bodies from here on are worth a system call of their own to save a copy.
+const SENDFILE_BYTES_MIN: u64 = 32 * 1024;
 
 /// Buffered, paced output over a [`Wire`].
 pub(super) struct Outlet<'a> {
@@ -30,10 +35,14 @@ pub(super) struct Outlet<'a> {
     entry: Option<Entry>,
     /// When the next request was found to have arrived, while an answer was being sent.
     early_request_at: Option<Instant>,
+    is_shaped: bool,
+    /// The connection breaks behind so many more bytes.
+    bytes_until_loss: Option<u64>,
 }
 
 impl<'a> Outlet<'a> {
-    pub(super) fn new(shared: &'a Shared, wire: Wire) -> Self {
+    /// The way out of the server's connection `number`.
+    pub(super) fn new(shared: &'a Shared, wire: Wire, number: u64) -> Self {
         Self {
             shared,
             wire,
@@ -44,6 +53,8 @@ impl<'a> Outlet<'a> {
             body_bytes: 0,
             entry: None,
             early_request_at: None,
+            is_shaped: shared.shape != Shape::default(),
+            bytes_until_loss: shared.shape.bytes_until_loss(number),
         }
     }
 
@@ -95,19 +106,28 @@ impl<'a> Outlet<'a> {
         Ok(())
     }
 
-    /// Bytes of a body that is the content of a file, made in place.
+    /// Bytes of a body that are those of a file. Made-up ones are made in place: a piece that is
+    /// still in the second-level cache reaches a client on this machine in a third less CPU time,
+    /// of both together, than the same bytes sent by reference from memory (2 GiB, 4 connections).
     pub(super) fn put_content(
         &mut self,
-        seed: u64,
+        source: &Source,
         mut offset: u64,
         mut bytes: u64,
         flips: &[u64],
     ) -> io::Result<()> {
+        if let Source::Stored(stored) = source
+            && flips.is_empty()
+            && bytes >= SENDFILE_BYTES_MIN
+            && self.wire.is_plain()
+        {
+            return self.send_file(&stored.file, offset, bytes);
+        }
         while bytes > 0 {
             let room = self.room()?;
             let now = usize::try_from(bytes).unwrap_or(room).min(room);
             let piece = &mut self.buffer[self.filled..self.filled + now];
-            content::fill(seed, offset, piece);
+            source.read(offset, piece)?;
             for flip in flips {
                 let at = flip.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
                 if let Some(byte) = at.and_then(|at| piece.get_mut(at)) {
@@ -122,16 +142,52 @@ impl<'a> Outlet<'a> {
         Ok(())
     }
 
+    /// Bytes of a file that the kernel sends by itself.
+    fn send_file(&mut self, file: &File, mut offset: u64, mut bytes: u64) -> io::Result<()> {
+        self.flush_start()?;
+        while bytes > 0 {
+            let piece = usize::try_from(bytes).unwrap_or(self.piece_bytes).min(self.piece_bytes);
+            self.body_bytes += piece as u64;
+            let allowed = self.admit(piece)?;
+            self.wire.send_file(file, offset, allowed)?;
+            self.spend(allowed)?;
+            offset += piece as u64;
+            bytes -= piece as u64;
+        }
+        Ok(())
+    }
+
     /// Sends what is gathered, when the rates allow it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.filled == 0 {
             return Ok(());
         }
+        let allowed = self.admit(self.filled)?;
+        self.wire.write_all(&self.buffer[..allowed])?;
+        self.filled = 0;
+        self.spend(allowed)
+    }
+
+    /// The same for what stands before bytes from a file. Where these follow at once, both go
+    /// together.
+    fn flush_start(&mut self) -> io::Result<()> {
+        if self.filled == 0 || self.is_shaped || !self.pacer.is_unlimited() {
+            return self.flush();
+        }
+        let allowed = self.admit(self.filled)?;
+        self.wire.write_start(&self.buffer[..allowed])?;
+        self.filled = 0;
+        self.spend(allowed)
+    }
+
+    /// Waits until the rates let `bytes` go, and counts those of them that belong to a body.
+    /// Answers how many go before the connection breaks.
+    fn admit(&mut self, bytes: usize) -> io::Result<usize> {
         let now = Instant::now();
-        let own = self.pacer.book(self.filled, now);
+        let own = self.pacer.book(bytes, now);
         let total = {
             let mut flow = lock(&self.shared.flow);
-            let wait = flow.book(self.filled, self.body_bytes, now);
+            let wait = flow.book(bytes, self.body_bytes, now);
             let shared = flow.piece_bytes(SERVER_PIECE_BYTES, now);
             self.piece_bytes = self.pacer.piece_bytes(1, shared);
             wait
@@ -144,9 +200,20 @@ impl<'a> Outlet<'a> {
         }
         // Before the write, as its last bytes let a client go on to its next request.
         self.look_for_request();
-        self.wire.write_all(&self.buffer[..self.filled])?;
-        self.filled = 0;
-        Ok(())
+        let left = self.bytes_until_loss.and_then(|left| usize::try_from(left).ok());
+        Ok(bytes.min(left.unwrap_or(bytes)))
+    }
+
+    /// So many bytes have been sent; an error if they were the connection's last.
+    fn spend(&mut self, bytes: usize) -> io::Result<()> {
+        let Some(left) = &mut self.bytes_until_loss else { return Ok(()) };
+        *left -= bytes as u64;
+        if *left > 0 {
+            return Ok(());
+        }
+        self.pause(RESET_PAUSE)?;
+        self.wire.reset_when_closed()?;
+        Err(io::ErrorKind::ConnectionReset.into())
     }
 
     /// Waits; an error as soon as the server stops.
@@ -173,8 +240,7 @@ impl<'a> Outlet<'a> {
 
     /// Notes when a request arrives ahead of its time. A server without shape need not know.
     fn look_for_request(&mut self) {
-        let is_shaped = self.shared.shape != Shape::default();
-        if is_shaped && self.early_request_at.is_none() && self.wire.has_unread() {
+        if self.is_shaped && self.early_request_at.is_none() && self.wire.has_unread() {
             self.early_request_at = Some(Instant::now());
         }
     }

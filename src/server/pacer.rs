@@ -28,6 +28,11 @@ impl Pacer {
         pacer
     }
 
+    /// Whether bytes never wait.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.bytes_per_second.is_none()
+    }
+
     /// What is booked stays booked; later bytes go at this rate.
     pub(super) fn set_rate(&mut self, bytes_per_second: Option<u64>) {
         self.bytes_per_second = bytes_per_second.map(|rate| rate.max(1));

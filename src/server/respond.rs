@@ -9,7 +9,9 @@ use super::range::RangeAsked;
 use super::request::Request;
 use super::signing;
 use super::site::{File, Site};
+use super::source::Source;
 use crate::base::Span;
+use std::io;
 
 /// One answer, ready to be delivered.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Body {
     /// A span of a file, wrong at the flipped offsets.
-    Content { seed: u64, span: Span, flips: Vec<u64> },
+    Content { source: Source, span: Span, flips: Vec<u64> },
     /// These.
     Text(Vec<u8>),
 }
@@ -44,8 +46,10 @@ impl Answer {
     /// Decides what `request` gets.
     pub(super) fn decide(request: &Request, site: &Site, effects: &Effects) -> Self {
         let mut answer = Self::choose(request, site, effects);
-        answer.is_head_only = request.method == "HEAD";
-        answer.framing = effects.framing;
+        // RFC 9110 15.4.5: no body, whatever the framing.
+        let is_bare = answer.status == 304;
+        answer.is_head_only = request.method == "HEAD" || is_bare;
+        answer.framing = if is_bare { Framing::Length } else { effects.framing };
         if let Some(coding) = &effects.content_encoding {
             answer.add("Content-Encoding", coding.as_str());
         }
@@ -108,8 +112,10 @@ impl Answer {
             answer.add("Allow", "GET");
             return answer;
         }
-        let Some(mut file) = site.file(signing::file_path(request.path())) else {
-            return Self::short(404);
+        let path = if site.signs { signing::file_path(request.path()) } else { request.path() };
+        let mut file = match site.file(path) {
+            Ok(file) => file,
+            Err(status) => return Self::short(status),
         };
         if let Some((seed, size_bytes)) = effects.replacement {
             file = site.file_of(seed, size_bytes);
@@ -118,8 +124,10 @@ impl Answer {
             file.etag.clone_from(&effects.etag);
         }
         let mut answer = Self::of_file(&file, request, effects);
-        answer.describe(file, site, effects);
-        answer
+        match answer.describe(file, site, effects) {
+            Ok(()) => answer,
+            Err(_) => Self::short(500),
+        }
     }
 
     fn of_file(file: &File, request: &Request, effects: &Effects) -> Self {
@@ -127,9 +135,12 @@ impl Answer {
         if honours && !matches_if_match(request, file) {
             return Self::short(412);
         }
+        if honours && !is_modified(request, file) {
+            return Self::new(304, Body::Text(Vec::new()));
+        }
         let whole = Span::new(0, file.size_bytes);
         let flips = effects.flips.clone();
-        let content = |span| Body::Content { seed: file.seed, span, flips };
+        let content = |span| Body::Content { source: file.source.clone(), span, flips };
         // RFC 9110 14.2: ranges are for GET, and only of the file If-Range names.
         let asked = request.field("range").and_then(RangeAsked::parse).filter(|_| {
             request.method == "GET"
@@ -158,10 +169,11 @@ impl Answer {
         answer
     }
 
-    fn describe(&mut self, file: File, site: &Site, effects: &Effects) {
-        if let Body::Content { span, .. } = &self.body {
-            let file = (file.seed, file.size_bytes);
-            let digests = site.digests.of(file, *span, effects.has_wrong_digest);
+    /// Adds what is said of the file. An error is one of reading it.
+    fn describe(&mut self, file: File, site: &Site, effects: &Effects) -> io::Result<()> {
+        if let Body::Content { span, source, .. } = &self.body {
+            let is_wrong = effects.has_wrong_digest;
+            let digests = site.digests.of(source, file.size_bytes, *span, is_wrong)?;
             self.add("Content-Type", "application/octet-stream");
             digests.into_iter().for_each(|(name, value)| self.add(name, value));
         }
@@ -175,6 +187,7 @@ impl Answer {
             self.add("Last-Modified", date);
         }
         self.fields.extend(effects.fields.iter().cloned());
+        Ok(())
     }
 
     fn new(status: u16, body: Body) -> Self {
@@ -199,6 +212,18 @@ fn bend(asked: Span, size_bytes: u64, effects: &Effects) -> (Span, String) {
 fn matches_if_match(request: &Request, file: &File) -> bool {
     let Some(wanted) = request.field("if-match") else { return true };
     wanted == "*" || wanted.split(',').any(|tag| is_strongly_equal(tag.trim(), file))
+}
+
+/// RFC 9110 13.1.2, by weak comparison; without it 13.1.3, by the very date.
+fn is_modified(request: &Request, file: &File) -> bool {
+    if let Some(known) = request.field("if-none-match") {
+        let opaque = |tag: &str| tag.trim_start_matches("W/").to_owned();
+        let here = file.etag.as_deref().map(opaque);
+        let is_known = known.split(',').any(|tag| Some(opaque(tag.trim())) == here);
+        return known != "*" && !is_known;
+    }
+    let since = request.field("if-modified-since");
+    since.is_none() || since != file.last_modified.as_deref()
 }
 
 /// RFC 9110 13.1.5: a strong tag, or the very date of the file.

@@ -234,6 +234,12 @@ impl Script {
         self.take(facts, false)
     }
 
+    /// Whether any rule leads to signed URLs.
+    pub(super) fn signs(&self) -> bool {
+        let is_signing = |rule: &Rule| matches!(rule.what, Fault::ExpiringRedirect { .. });
+        lock(&self.rules).iter().any(is_signing)
+    }
+
     fn take(&self, facts: &Facts<'_>, is_at_accept: bool) -> Vec<Fault> {
         let mut taken = Vec::new();
         for rule in lock(&self.rules).iter_mut() {

@@ -3,6 +3,9 @@
 //! Must not know requests, ranges or faults.
 
 use super::digests::Digests;
+use super::folder::Folder;
+use super::source::Source;
+use std::sync::Arc;
 
 /// A path that differs from the rest of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,8 @@ pub enum Served {
 /// The `ETag` of the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum EntityTag {
-    /// `"seed-size"`, strong, a different one for each content.
+    /// Strong, a different one for each content: `"seed-size"`, or of a stored file what tells it
+    /// from its earlier states.
     #[default]
     FromContent,
     /// This text, with its quotes and, if weak, its `W/`.
@@ -40,9 +44,9 @@ pub enum EntityTag {
 }
 
 /// One file with what a server says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct File {
-    pub(super) seed: u64,
+    pub(super) source: Source,
     pub(super) size_bytes: u64,
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
@@ -53,31 +57,57 @@ pub(super) struct File {
 pub(super) struct Site {
     pub(super) seed: u64,
     pub(super) size_bytes: u64,
+    /// In place of the file of that seed.
+    pub(super) folder: Option<Folder>,
     pub(super) etag: EntityTag,
     pub(super) last_modified: Option<String>,
     pub(super) routes: Vec<Route>,
+    /// Whether `/signed/N/x` is another name of `/x`.
+    pub(super) signs: bool,
     pub(super) digests: Digests,
 }
 
 impl Site {
-    /// The file at `path`: its route's, else the one that is everywhere.
-    pub(super) fn file(&self, path: &str) -> Option<File> {
+    /// The file at `path`: its route's, else that of the folder, else the one that is everywhere.
+    ///
+    /// # Errors
+    /// The status to answer with.
+    pub(super) fn file(&self, path: &str) -> Result<File, u16> {
         let route = self.routes.iter().find(|route| route.path == path);
-        let (seed, size_bytes) = match route.map(|route| route.what) {
-            Some(Served::Missing) => return None,
-            Some(Served::File { seed, size_bytes }) => (seed, size_bytes),
-            None => (self.seed, self.size_bytes),
-        };
-        Some(self.file_of(seed, size_bytes))
+        match (route.map(|route| route.what), &self.folder) {
+            (Some(Served::Missing), _) => Err(404),
+            (Some(Served::File { seed, size_bytes }), _) => Ok(self.file_of(seed, size_bytes)),
+            (None, Some(folder)) => self.file_in(folder, path),
+            (None, None) => Ok(self.file_of(self.seed, self.size_bytes)),
+        }
     }
 
     /// The file of this content, with what the server says of all its files.
     pub(super) fn file_of(&self, seed: u64, size_bytes: u64) -> File {
-        let etag = match &self.etag {
-            EntityTag::FromContent => Some(format!("\"{seed:x}-{size_bytes:x}\"")),
+        File {
+            source: Source::Made { seed },
+            size_bytes,
+            etag: self.etag(|| format!("\"{seed:x}-{size_bytes:x}\"")),
+            last_modified: self.last_modified.clone(),
+        }
+    }
+
+    fn file_in(&self, folder: &Folder, path: &str) -> Result<File, u16> {
+        let stored = folder.file(path)?;
+        let id = stored.id;
+        Ok(File {
+            source: Source::Stored(Arc::new(stored)),
+            size_bytes: id.size_bytes,
+            etag: self.etag(|| id.etag()),
+            last_modified: self.last_modified.clone().or_else(|| Some(id.last_modified())),
+        })
+    }
+
+    fn etag(&self, from_content: impl FnOnce() -> String) -> Option<String> {
+        match &self.etag {
+            EntityTag::FromContent => Some(from_content()),
             EntityTag::Fixed(tag) => Some(tag.clone()),
             EntityTag::Absent => None,
-        };
-        File { seed, size_bytes, etag, last_modified: self.last_modified.clone() }
+        }
     }
 }

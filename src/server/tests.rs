@@ -4,6 +4,7 @@ mod digests;
 mod faults;
 mod secure;
 mod shaping;
+mod stored;
 
 use super::{Config, EntityTag, Fault, RangeAsked, Route, Served, Server, Shape, When, content};
 use std::io::{Read, Write};

@@ -5,8 +5,10 @@
 use crate::base::{Error, ErrorKind, Result};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ServerConfig, SupportedProtocolVersion};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A version of TLS the server may speak.
@@ -23,8 +25,19 @@ pub enum TlsVersion {
 pub struct TlsConfig {
     /// The versions it accepts; at least one.
     pub versions: Vec<TlsVersion>,
-    /// The names and IP addresses its certificate is for.
+    /// The names and IP addresses its self-made certificate is for.
     pub names: Vec<String>,
+    /// A certificate from files instead.
+    pub files: Option<CertificateFiles>,
+}
+
+/// A certificate and its key, as PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, and behind it those that lead to the authority, if there are any.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 impl Default for TlsConfig {
@@ -33,6 +46,7 @@ impl Default for TlsConfig {
         Self {
             versions: vec![TlsVersion::V1_2, TlsVersion::V1_3],
             names: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
+            files: None,
         }
     }
 }
@@ -40,12 +54,12 @@ impl Default for TlsConfig {
 /// What every TLS connection of one server shares.
 pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
-    /// The authority to trust, as PEM.
-    pub(super) authority_pem: String,
+    /// The authority to trust, as PEM, if it was made here.
+    pub(super) authority_pem: Option<String>,
 }
 
 impl Identity {
-    /// Makes an authority and a certificate signed by it.
+    /// Reads the certificate, or makes an authority and a certificate signed by it.
     pub(super) fn new(tls: &TlsConfig) -> Result<Self> {
         let versions: Vec<&'static SupportedProtocolVersion> = tls
             .versions
@@ -58,18 +72,22 @@ impl Identity {
         if versions.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the server is given no TLS version"));
         }
-        let certified = certify(&tls.names).map_err(|e| {
-            let context = "cannot make the server's certificate";
-            Error::new(ErrorKind::Usage, context).caused_by(e).advise("check the names it is for")
-        })?;
+        let certified = match &tls.files {
+            Some(files) => read(files)?,
+            None => make(&tls.names)?,
+        };
         let failed =
             |e: rustls::Error| Error::new(ErrorKind::Internal, "cannot set up TLS").caused_by(e);
         let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_protocol_versions(&versions)
             .map_err(failed)?
             .with_no_client_auth()
-            .with_single_cert(vec![certified.certificate], certified.key)
-            .map_err(failed)?;
+            .with_single_cert(certified.chain, certified.key)
+            .map_err(|e| {
+                Error::new(ErrorKind::Usage, "the server cannot use its certificate")
+                    .caused_by(e)
+                    .advise("check that the key belongs to the certificate")
+            })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
         Ok(Self { config: Arc::new(config), authority_pem: certified.authority_pem })
@@ -77,9 +95,36 @@ impl Identity {
 }
 
 struct Certified {
-    certificate: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    authority_pem: String,
+    authority_pem: Option<String>,
+}
+
+fn read(files: &CertificateFiles) -> Result<Certified> {
+    let refused = |what: &str, path: &Path, e: pem::Error| {
+        let context = format!("cannot read the {what} in '{}'", path.display());
+        Error::new(ErrorKind::Usage, context)
+            .caused_by(e)
+            .advise("name a file in PEM format that you may read")
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(|certificates| certificates.collect::<std::result::Result<Vec<_>, _>>())
+        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(|e| refused("certificate", &files.certificate, e))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|e| refused("private key", &files.key, e))?;
+    Ok(Certified { chain, key, authority_pem: None })
+}
+
+fn make(names: &[String]) -> Result<Certified> {
+    let refused =
+        |context: String| Error::new(ErrorKind::Usage, context).advise("check the names it is for");
+    for name in names {
+        ServerName::try_from(name.as_str())
+            .map_err(|e| refused(format!("no certificate can be for '{name}'")).caused_by(e))?;
+    }
+    let failed = "cannot make the server's certificate".to_owned();
+    certify(names).map_err(|e| refused(failed).caused_by(e))
 }
 
 /// An authority of its own rather than one self-signed certificate, because clients rightly
@@ -99,8 +144,8 @@ fn certify(names: &[String]) -> std::result::Result<Certified, rcgen::Error> {
     let server_key = KeyPair::generate()?;
     let certificate = server.signed_by(&server_key, &issuer)?;
     Ok(Certified {
-        certificate: certificate.der().clone(),
+        chain: vec![certificate.der().clone()],
         key: PrivateKeyDer::Pkcs8(server_key.serialize_der().into()),
-        authority_pem,
+        authority_pem: Some(authority_pem),
     })
 }

@@ -4,8 +4,12 @@
 
 use super::effects::Ending;
 use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES};
+use rustix::fs::sendfile;
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use rustix::net::sockopt::set_socket_linger;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -40,6 +44,41 @@ impl Wire {
         }
     }
 
+    /// Whether bytes go as they are, so that the kernel can send them from a file by itself.
+    pub(super) fn is_plain(&self) -> bool {
+        self.tls.is_none()
+    }
+
+    /// All of `bytes`, handed to the kernel before this returns, over a plain connection; they may
+    /// wait there for what follows.
+    pub(super) fn write_start(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            match rustix::net::send(&*self.socket, bytes, flags) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// `[offset, offset + bytes)` of `file`, handed to the kernel by reference before this
+    /// returns, over a plain connection.
+    pub(super) fn send_file(&self, file: &File, mut offset: u64, bytes: usize) -> io::Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            match sendfile(&*self.socket, file, Some(&mut offset), left) {
+                // It has become shorter than it was.
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(sent) => left -= sent,
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// All of `bytes`, handed to the kernel before this returns.
     pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
@@ -68,8 +107,7 @@ impl Wire {
     /// Ends the connection in the given way.
     pub(super) fn end(mut self, ending: Ending) -> io::Result<()> {
         match ending {
-            // With a linger time of zero the close that follows is a reset.
-            Ending::Reset => Ok(set_socket_linger(&*self.socket, Some(Duration::ZERO))?),
+            Ending::Reset => self.reset_when_closed(),
             Ending::Close { close_notify } => {
                 if let Some(tls) = self.tls.as_mut().filter(|_| close_notify) {
                     tls.send_close_notify();
@@ -80,6 +118,11 @@ impl Wire {
             }
             Ending::Stall => self.drain(None),
         }
+    }
+
+    /// With a linger time of zero the close that follows is a reset.
+    pub(super) fn reset_when_closed(&self) -> io::Result<()> {
+        Ok(set_socket_linger(&*self.socket, Some(Duration::ZERO))?)
     }
 
     /// Reads and drops until the client leaves: closing over unread bytes would be a reset.

@@ -1,0 +1,237 @@
+//! Files of a folder: from the path of a request to an open file, and never out of the folder.
+//!
+//! The kernel keeps us inside (`openat2`, `RESOLVE_BENEATH`), so that links and renames under way
+//! cannot be raced. Must not know requests or how bytes travel.
+
+use super::date::http_date;
+use crate::base::{Error, ErrorKind, Result};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A folder that is served, with all that is below it.
+#[derive(Debug)]
+pub(super) struct Folder {
+    root: OwnedFd,
+}
+
+/// One open file of a folder.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) file: File,
+    pub(super) id: Identity,
+}
+
+/// What is another one when a file changes: where it lies, its size and when it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    pub(super) size_bytes: u64,
+    /// Since the start of 1970; what is before it counts as its first second.
+    modified_seconds: u64,
+    modified_nanos: u64,
+}
+
+impl Folder {
+    /// # Errors
+    /// `Usage` if `path` is no folder that may be read.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let refused = |e: Errno| {
+            let context = format!("cannot serve the folder '{}'", path.display());
+            Error::new(ErrorKind::Usage, context)
+                .caused_by(io::Error::from(e))
+                .advise("name a folder that you may read")
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(refused)?;
+        let folder = Self { root };
+        // A sandbox that forbids the call would make every file a missing one.
+        folder.open_below(OsStr::new("."), OFlags::DIRECTORY).map_err(refused)?;
+        Ok(folder)
+    }
+
+    /// The file at the path of a request, percent signs and all.
+    ///
+    /// # Errors
+    /// The status to answer with.
+    pub(super) fn file(&self, path: &str) -> std::result::Result<Stored, u16> {
+        let name = decoded(path).filter(|name| is_harmless(name)).ok_or(404_u16)?;
+        let start = name.iter().take_while(|byte| **byte == b'/').count();
+        // A pipe must not keep us waiting for who writes into it.
+        let opened = self.open_below(OsStr::from_bytes(&name[start..]), OFlags::NONBLOCK);
+        let file = File::from(opened.map_err(status_of)?);
+        let stat = rustix::fs::fstat(&file).map_err(status_of)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(404);
+        }
+        let id = Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_seconds: u64::try_from(stat.st_mtime).unwrap_or(0),
+            modified_nanos: stat.st_mtime_nsec,
+        };
+        Ok(Stored { file, id })
+    }
+
+    fn open_below(&self, name: &OsStr, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(&self.root, name, flags, Mode::empty(), inside)
+    }
+}
+
+impl Stored {
+    /// Fills `out` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// What reading gives; also if the file has become shorter than it was.
+    pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+}
+
+impl Identity {
+    /// A strong validator (RFC 9110 8.8.1), as far as file systems tell times apart.
+    pub(super) fn etag(&self) -> String {
+        let Self { inode, size_bytes, modified_seconds, modified_nanos, .. } = self;
+        format!("\"{inode:x}-{size_bytes:x}-{modified_seconds:x}.{modified_nanos:x}\"")
+    }
+
+    pub(super) fn last_modified(&self) -> String {
+        http_date(self.modified_seconds)
+    }
+}
+
+fn status_of(errno: Errno) -> u16 {
+    match errno {
+        Errno::ACCESS | Errno::PERM => 403,
+        // A rename under way, or too few descriptors: later it may work.
+        Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM => 503,
+        Errno::IO => 500,
+        // Missing, a link that leads out or in circles, a name that no file can have.
+        _ => 404,
+    }
+}
+
+/// Without its percent signs (RFC 3986 2.1); `None` where they stand for nothing.
+fn decoded(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = path.bytes();
+    let mut name = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            name.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        let value = digit()? * 16 + digit()?;
+        name.push(u8::try_from(value).expect("two hexadecimal digits are a byte"));
+    }
+    Some(name)
+}
+
+/// A client has resolved its `..` already (RFC 3986 5.2.4), so one that is left means no good.
+fn is_harmless(name: &[u8]) -> bool {
+    !name.contains(&0) && name.split(|byte| *byte == b'/').all(|part| part != b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A folder `in` with files and links, beside a `secret`.
+    fn scene() -> (tempfile::TempDir, Folder) {
+        let scratch = tempfile::tempdir().unwrap();
+        let inside = scratch.path().join("in");
+        std::fs::create_dir_all(inside.join("sub")).unwrap();
+        std::fs::write(scratch.path().join("secret"), "secret").unwrap();
+        std::fs::write(inside.join("a b?"), "odd").unwrap();
+        std::fs::write(inside.join("sub/file"), "file").unwrap();
+        symlink("sub/file", inside.join("link")).unwrap();
+        symlink("../secret", inside.join("out")).unwrap();
+        symlink(scratch.path().join("secret"), inside.join("absolute")).unwrap();
+        symlink("..", inside.join("up")).unwrap();
+        symlink("circle", inside.join("circle")).unwrap();
+        let folder = Folder::open(&inside).unwrap();
+        (scratch, folder)
+    }
+
+    #[test]
+    fn files_and_links_inside_are_found() {
+        let (_scratch, folder) = scene();
+        for (path, size_bytes) in [
+            ("/sub/file", 4),
+            ("//sub/./file", 4),
+            ("/link", 4),
+            ("/a%20b%3F", 3),
+            ("/%73ub/file", 4),
+        ] {
+            let stored = folder.file(path).unwrap();
+            assert_eq!(stored.id.size_bytes, size_bytes, "{path}");
+        }
+        let mut bytes = [0; 2];
+        folder.file("/link").unwrap().read(2, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"le");
+        assert!(folder.file("/link").unwrap().read(3, &mut bytes).is_err());
+    }
+
+    #[test]
+    fn nothing_leads_out() {
+        let (_scratch, folder) = scene();
+        for path in [
+            "/../secret",
+            "/%2e%2e/secret",
+            "/%2E./secret",
+            "/..%2fsecret",
+            "/sub/../../secret",
+            "/sub/../sub/file",
+            "/out",
+            "/absolute",
+            "/up/secret",
+            "/up/in/sub/file",
+            "/circle",
+            "//etc/passwd",
+            "/%2fetc/passwd",
+            "/sub",
+            "/sub/",
+            "/sub/file/",
+            "/",
+            "",
+            "/missing",
+            "/%",
+            "/%2",
+            "/%zz",
+            "/sub/file%00",
+        ] {
+            assert_eq!(folder.file(path).map(|stored| stored.id).err(), Some(404), "{path}");
+        }
+        assert_eq!(folder.file(&format!("/{}", "n".repeat(300))).err(), Some(404));
+    }
+
+    #[test]
+    fn only_folders_are_served() {
+        let (scratch, _) = scene();
+        for name in ["secret", "missing"] {
+            let error = Folder::open(&scratch.path().join(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_changed_file_has_another_identity() {
+        let (scratch, folder) = scene();
+        let before = folder.file("/sub/file").unwrap().id;
+        assert_eq!(folder.file("/link").unwrap().id, before);
+        std::fs::write(scratch.path().join("in/sub/file"), "other").unwrap();
+        assert_ne!(folder.file("/sub/file").unwrap().id.etag(), before.etag());
+    }
+}

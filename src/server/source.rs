@@ -1,0 +1,54 @@
+//! Where the bytes of a file come from: made from a seed, or stored in a folder.
+//!
+//! Must not know requests or how bytes travel.
+
+use super::content;
+use super::folder::Stored;
+use crate::base::Span;
+use std::io;
+use std::sync::Arc;
+
+/// Bytes read of a stored file at a time where they are only looked at.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The bytes of one file.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// The content of this seed.
+    Made { seed: u64 },
+    /// What is in this open file.
+    Stored(Arc<Stored>),
+}
+
+impl Source {
+    /// Fills `out` with the bytes from `offset` on.
+    pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Made { seed } => {
+                content::fill(*seed, offset, out);
+                Ok(())
+            }
+            Self::Stored(stored) => stored.read(offset, out),
+        }
+    }
+
+    /// Hands the bytes of `span` to `each`, in order and in pieces.
+    pub(super) fn walk(&self, span: Span, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        let stored = match self {
+            Self::Made { seed } => {
+                content::walk(*seed, span, each);
+                return Ok(());
+            }
+            Self::Stored(stored) => stored,
+        };
+        let mut piece = vec![0; READ_BYTES];
+        let mut at = span.start();
+        while at < span.end() {
+            let bytes = usize::try_from(span.end() - at).unwrap_or(READ_BYTES).min(READ_BYTES);
+            stored.read(at, &mut piece[..bytes])?;
+            each(&piece[..bytes]);
+            at += bytes as u64;
+        }
+        Ok(())
+    }
+}
