@@ -44,11 +44,13 @@
 //! | 4 | [`engine`] | one transfer: where plan and I/O meet |
 //! | 5 | [`job`] | naming files; many files later |
 //! | 6 | [`ui`] | the progress bar and plain lines |
+//! | 6 | [`mod@bench`] | sweeps of settings, comparison with peers, results to publish |
 //! | 7 | [`cli`] | the command line |
 //! | side | [`server`] | the built-in range server, an oracle that shares no code with the client |
 //! | side | [`sim`] | the plan in virtual time: links, servers, faults, the best fixed setting |
 
 pub mod base;
+pub mod bench;
 pub mod cli;
 pub mod digest;
 pub mod disk;

@@ -65,7 +65,8 @@ const HOUSE: &[Row] = &[
     row("job", &["base", "manifest", "engine"], &[]),
     // Its own codec, its own hash and sockets: an oracle that shares nothing with the client.
     row("server", &["base"], &["rustls", "rcgen", "sha2", "rustix"]),
-    row("bench", &["base", "engine", "job", "server"], &[]),
+    // serde and serde_json read the trace and write the summary.
+    row("bench", &["base", "engine", "job", "server"], &["hdrhistogram", "serde", "serde_json"]),
     row("ui", &["base", "engine::progress", "job"], &["indicatif"]),
     row("cli", &["base", "engine", "job", "server", "bench", "ui"], &["clap", "signal_hook"]),
     row("main", &["base", "cli"], &[]),

@@ -2,7 +2,12 @@
 //! Owns the grammar and its help. Has no effects and no idea of what a download is; it reads the
 //! environment only through clap, for the `RINGHAUL_*` variables.
 
+mod bench;
+
+pub(super) use bench::{BenchArgs, BenchServerArgs, SiteArgs};
+
 use super::exit_codes;
+use super::serve::options::{self, ServeArgs};
 use crate::base::limits;
 use crate::base::size::{format_bytes, parse_bytes, parse_duration};
 use crate::base::{Error, ErrorKind, Result};
@@ -39,6 +44,15 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Say what this machine grants, then prove it with two downloads from a built-in server.
     Doctor(DoctorArgs),
+    /// Serve a folder, or made-up bytes, over HTTP or HTTPS: the other end of a measurement.
+    Serve(Box<ServeArgs>),
+    /// Measure request sizes and connection counts, or other tools, against each other.
+    ///
+    /// No RINGHAUL_* variable is read: the command line says it all.
+    Bench(BenchArgs),
+    /// The other end of a bench without a URL.
+    #[command(hide = true)]
+    BenchServer(BenchServerArgs),
 }
 
 /// `ringhaul [OPTIONS] URL`.
@@ -266,6 +280,11 @@ pub(super) fn parse(
     }
     settle_volume(download, &matches)?;
     settle_digests(download, &matches)?;
+    if let Some(Command::Serve(serve)) = &mut args.command {
+        let matches = matches.subcommand_matches("serve").expect("it was asked for");
+        options::settle(serve, source_of(matches, "size") == ValueSource::CommandLine)
+            .map_err(|text| command().error(ClapKind::ArgumentConflict, text))?;
+    }
     Ok(args)
 }
 
@@ -278,7 +297,9 @@ pub(super) fn command() -> clap::Command {
         let arg = arg.hide_env(true);
         if unset { arg.env(Resettable::Reset) } else { arg }
     };
-    Args::command().mut_args(tidy).mut_subcommand("doctor", |doctor| doctor.mut_args(tidy))
+    let command = Args::command().mut_args(tidy);
+    let command = command.mut_subcommand("doctor", |doctor| doctor.mut_args(tidy));
+    command.mut_subcommand("serve", |serve| serve.mut_args(tidy))
 }
 
 /// How much to say: nothing or more.

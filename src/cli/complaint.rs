@@ -56,8 +56,9 @@ fn environment_name(error: &clap::Error) -> Option<String> {
     let mut command = args::command();
     command.build();
     let subcommands = command.get_subcommands().flat_map(|sub| sub.get_arguments());
-    let mut known = command.get_arguments().chain(subcommands);
-    let name = known.find(|arg| arg.to_string() == option)?.get_env()?;
+    let known = command.get_arguments().chain(subcommands);
+    // Options of one name are there with and without a variable.
+    let name = known.filter(|arg| arg.to_string() == option).find_map(|arg| arg.get_env())?;
     let is_origin = std::env::var_os(name).is_some_and(|set| set.to_string_lossy() == value);
     is_origin.then(|| name.to_string_lossy().into_owned())
 }

@@ -2,6 +2,7 @@
 //! Each job has a file of its own. Knows the engine's face but neither sockets nor disk.
 
 mod args;
+mod bench;
 mod complaint;
 mod doctor;
 mod download;
@@ -9,6 +10,7 @@ mod exit_codes;
 mod expected;
 mod print;
 mod resolve;
+mod serve;
 mod signals;
 
 use crate::base::Error;
@@ -38,6 +40,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
     };
     match &args.command {
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
+        Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
+        Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
+        Some(args::Command::BenchServer(server_args)) => bench::site::run(server_args),
         None => download::run(&args.download),
     }
 }

@@ -7,6 +7,7 @@
 
 mod ask;
 mod attempt;
+pub mod child;
 mod claim;
 mod crew;
 mod discover;

@@ -11,6 +11,7 @@
 #![allow(unsafe_code, reason = "the one address of unsafe code, see the house rules")]
 
 pub mod buffers;
+pub mod child;
 pub mod clock;
 pub mod file;
 pub mod probe;

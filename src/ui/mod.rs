@@ -129,13 +129,14 @@ fn write_line(line: &str) {
     let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
-fn can_redraw() -> bool {
+/// Whether standard error is a terminal that can redraw a line.
+pub fn can_redraw() -> bool {
     let terminal_named = std::env::var_os("TERM").is_some_and(|t| !t.is_empty() && t != "dumb");
     terminal_named && std::io::stderr().is_terminal()
 }
 
 /// Any non-empty NO_COLOR forbids colour (no-color.org).
-fn colours_allowed() -> bool {
+pub fn colours_allowed() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 

@@ -1,0 +1,51 @@
+//! The date of a run, in UTC, from the seconds the clock counts.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `2026-01-02 03:04 UTC`.
+pub(in crate::bench) fn date_and_time(now: SystemTime) -> String {
+    let [year, month, day, hour, minute] = parts(now);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// `2026-01-02-0304`, which sorts.
+pub(super) fn stamp(now: SystemTime) -> String {
+    let [year, month, day, hour, minute] = parts(now);
+    format!("{year:04}-{month:02}-{day:02}-{hour:02}{minute:02}")
+}
+
+/// Year, month, day, hour, minute. Days to dates as by Howard Hinnant (days_from_civil, 2013):
+/// years begin in March, so that the leap day is their last.
+fn parts(now: SystemTime) -> [u64; 5] {
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    [year, month, day, rest / 3600, rest / 60 % 60]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn known_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_340, "2000-02-28 23:59 UTC"),
+            (951_827_640, "2000-02-29 12:34 UTC"),
+            (1_709_251_199, "2024-02-29 23:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(date_and_time(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(stamp(UNIX_EPOCH), "1970-01-01-0000");
+    }
+}

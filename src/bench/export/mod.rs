@@ -1,0 +1,198 @@
+//! The folder of results: `DIR/YYYY-MM-DD-HHMM-name/`, rewritten after every run.
+//!
+//! * `README.md`: what was measured, on what machine, with which command; the plots
+//! * `summary.md`: the tables and the verdict
+//! * `raw.csv`: every run, one line each, in the order they were made
+//! * `summary.json`: the schema below
+//! * `*.svg`: the plots
+//!
+//! `summary.json` is one object. `schema` is 1; a field that changes its meaning changes it.
+//! `conditions` and `rows` are [`Conditions`](super::Conditions) and a list of
+//! [`Row`](super::Row), field by field: sizes in bytes, rates in bytes per second, times in seconds
+//! unless the name says `ms`. Of a figure with several values there are `count`, `median`, `min`,
+//! `max`, `spread` (interquartile range as a part of the median) and `interval` (`low`, `high`,
+//! `confidence`; null below three runs). Of latencies there are `count`, `p50`, `p90`, `p99`, and
+//! `max`. `verdict` has `kind` (`nothing`, `unclaimed`, `winner`, `tie`) and `names`, the best one
+//! first. `notes` are lines for people.
+
+pub(super) mod calendar;
+mod csv;
+
+use super::plot;
+use super::results::{Conditions, Results, Row};
+use super::statistics::Verdict;
+use super::table;
+use crate::base::size::format_bytes;
+use crate::base::{Error, ErrorKind, Result};
+use serde::Serialize;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// An open folder of results.
+pub(super) struct Export {
+    folder: PathBuf,
+}
+
+/// `summary.json`.
+#[derive(Serialize)]
+struct Summary<'a> {
+    schema: u32,
+    conditions: &'a Conditions,
+    verdict: VerdictNames<'a>,
+    rows: &'a [Row],
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct VerdictNames<'a> {
+    kind: &'static str,
+    names: Vec<&'a str>,
+}
+
+impl Export {
+    /// Makes the folder below `out`, before anything is measured.
+    ///
+    /// # Errors
+    /// `TargetUnusable` if it cannot be made or written to.
+    pub(super) fn create(out: &Path, name: &str) -> Result<Self> {
+        let name: String = name.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+        let stamp = calendar::stamp(SystemTime::now());
+        fs::create_dir_all(out).map_err(|cause| failed(out, cause))?;
+        let folder = (1..100)
+            .map(|number| match number {
+                1 => out.join(format!("{stamp}-{name}")),
+                more => out.join(format!("{stamp}-{name}-{more}")),
+            })
+            .find(|folder| !folder.exists())
+            .unwrap_or_else(|| out.join(format!("{stamp}-{name}")));
+        fs::create_dir(&folder).map_err(|cause| failed(&folder, cause))?;
+        Ok(Self { folder })
+    }
+
+    /// Where the results go.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Replaces all files. Each one is whole at any time.
+    pub(super) fn write(&self, results: &Results) -> Result<()> {
+        let plots = plot::all(results);
+        let mut files = vec![
+            ("README.md", readme(results, &plots)),
+            ("summary.md", summary(results)),
+            ("summary.json", json(results)),
+            ("raw.csv", csv::csv(&results.records)),
+        ];
+        files.extend(plots.into_iter().map(|plot| (plot.file, plot.svg)));
+        for (name, text) in files {
+            let (path, new) = (self.folder.join(name), self.folder.join(format!(".{name}.new")));
+            let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+            written.map_err(|cause| failed(&path, cause))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+fn failed(path: &Path, cause: io::Error) -> Error {
+    let what = format!("cannot write the results to '{}'", path.display());
+    Error::new(ErrorKind::TargetUnusable, what)
+        .caused_by(cause)
+        .advise("choose a folder you may write to with --out")
+}
+
+fn json(results: &Results) -> String {
+    let (kind, places) = match &results.verdict {
+        Verdict::Nothing => ("nothing", Vec::new()),
+        Verdict::Unclaimed(place) => ("unclaimed", vec![*place]),
+        Verdict::Winner(place) => ("winner", vec![*place]),
+        Verdict::Tie(places) => ("tie", places.clone()),
+    };
+    let names = places.iter().map(|&place| results.rows[place].name.as_str()).collect();
+    let summary = Summary {
+        schema: 1,
+        conditions: &results.conditions,
+        verdict: VerdictNames { kind, names },
+        rows: &results.rows,
+        notes: &results.notes,
+    };
+    serde_json::to_string_pretty(&summary).expect("plain data has a JSON form") + "\n"
+}
+
+fn summary(results: &Results) -> String {
+    let mut text = format!("# {}\n\n", results.verdict_line());
+    let grid = table::markdown_grid(results);
+    if !grid.is_empty() {
+        text += "Median goodput in MB/s, request size (down) by connections (across):\n\n";
+        text += &format!("{grid}\n");
+    }
+    text += "Medians; MB are 10^6 bytes. `first byte` is the time from request to first byte.\n\n";
+    text += &table::markdown(results);
+    let notes = table::notes(results);
+    if !notes.is_empty() {
+        text += "\nNotes:\n\n";
+    }
+    for note in notes {
+        text += &format!("- {note}\n");
+    }
+    text
+}
+
+fn readme(results: &Results, plots: &[plot::Plot]) -> String {
+    let conditions = &results.conditions;
+    let machine = &conditions.machine;
+    let commit = machine.commit.as_deref().map_or(String::new(), |c| format!(", commit {c}"));
+    let server = if conditions.own_server {
+        ", in a process of its own on the same machine, whose processors it shares"
+    } else {
+        ""
+    };
+    let mut text = format!(
+        "# {}, {}\n\n    {}\n\n\
+         | | |\n|---|---|\n\
+         | server | {}{server} |\n\
+         | file | {} |\n\
+         | runs | {} of each, in rounds shuffled with seed {} |\n\
+         | ringhaul | {}{commit} |\n\
+         | kernel | {} |\n\
+         | processor | {}, {} usable |\n\
+         | interface | {}, MTU {}, {} |\n\
+         | file system | {} |\n",
+        conditions.date,
+        conditions.url,
+        conditions.command,
+        conditions.url,
+        format_bytes(conditions.bytes),
+        conditions.runs,
+        conditions.seed,
+        machine.ringhaul,
+        machine.kernel,
+        machine.cpu,
+        machine.cores,
+        machine.interface,
+        machine.mtu,
+        machine.congestion_control,
+        machine.file_system,
+    );
+    if !conditions.peers.is_empty() {
+        text += &format!("| peers | {} |\n", conditions.peers.join("; "));
+    }
+    text += "\nEvery run is a process of its own that ends with the whole file under its name; \
+             goodput is the file's size by the time from its start to its end. Each file was \
+             compared byte for byte. One download before the first run is not counted.\n\n";
+    text += &format!("**{}**\n\n", results.verdict_line());
+    text += "Tables are in [summary.md](summary.md), every run in [raw.csv](raw.csv), all figures \
+             in [summary.json](summary.json).\n";
+    for plot in plots {
+        text += &format!("\n![{}]({})\n", plot.title, plot.file);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

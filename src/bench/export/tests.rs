@@ -1,0 +1,114 @@
+//! The folder as others read it: names, golden lines, and what fails before the first run.
+
+use super::super::results::tests::results;
+use super::*;
+
+#[test]
+fn a_folder_has_everything_and_is_rewritten_whole() {
+    let scratch = tempfile::tempdir().unwrap();
+    let export = Export::create(scratch.path(), "a b/c").unwrap();
+    let name = export.folder().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name.ends_with("-a-b-c") && name.starts_with("20"), "{name}");
+    let mut results = results();
+    export.write(&results).unwrap();
+    results.notes.push("later".to_owned());
+    export.write(&results).unwrap();
+    let mut names: Vec<String> = fs::read_dir(export.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "README.md",
+            "goodput.svg",
+            "heatmap.svg",
+            "latency.svg",
+            "raw.csv",
+            "summary.json",
+            "summary.md",
+            "timeline.svg"
+        ]
+    );
+    let text = fs::read_to_string(export.folder().join("summary.md")).unwrap();
+    assert!(text.contains("- later\n"), "{text}");
+    let second = Export::create(scratch.path(), "a b/c").unwrap();
+    assert_ne!(second.folder(), export.folder());
+}
+
+#[test]
+fn readme_names_the_conditions_and_shows_the_plots() {
+    let results = results();
+    let text = readme(&results, &plot::all(&results));
+    for words in [
+        "# 2026-01-02 03:04 UTC, the built-in server\n\n    ringhaul bench\n",
+        "| ringhaul | 0.1.0, commit abcdef |",
+        "| interface | loopback, MTU 65536, cubic |",
+        "| file system | ext4 on /dev/vda |",
+        "| peers | curl 7.88.1 |",
+        "**tie: auto is ahead",
+        "](heatmap.svg)",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
+#[test]
+fn the_summary_keeps_its_schema() {
+    let value: serde_json::Value = serde_json::from_str(&json(&results())).unwrap();
+    let keys =
+        |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&value), ["conditions", "notes", "rows", "schema", "verdict"]);
+    assert_eq!(value["schema"], 1);
+    assert_eq!(value["verdict"]["kind"], "tie");
+    assert_eq!(value["verdict"]["names"][1], "16M x 4");
+    let mut rows = keys(&value["rows"][0]);
+    rows.sort();
+    assert_eq!(
+        rows,
+        [
+            "chunk_bytes",
+            "connections",
+            "context_switches_per_gib",
+            "cpu_seconds_per_gib",
+            "failures",
+            "first_byte_ms",
+            "goodput",
+            "left_out",
+            "name",
+            "out_of_order",
+            "peak_memory_bytes",
+            "pushed_back",
+            "retransmits",
+            "runs",
+            "span_ms",
+            "verdict",
+            "wall_seconds"
+        ]
+    );
+    assert!(value["rows"][0]["goodput"]["interval"]["confidence"].as_f64().unwrap() > 0.93);
+    assert_eq!(value["conditions"]["machine"]["cores"], 2);
+}
+
+#[test]
+fn every_run_is_a_line_of_as_many_fields() {
+    let results = results();
+    let text = csv::csv(&results.records);
+    assert_eq!(text.matches(",1M x 1,").count(), 1, "given up after the first round");
+    let line = text.lines().find(|line| line.contains("16M x 4")).unwrap();
+    assert_eq!(
+        line,
+        "2.030,1,16M x 4,ringhaul,16777216,4,1073741824,2.030100,0.507525,0.507525,100,11,\
+         41943040,2.007,2.007,2.007,2.007,10.047,10.047,10.047,10.047,2,1,1,2,,path: full"
+    );
+    assert!(text.contains(",\"exit \"\"code\"\", 5\",path: full\n"), "{text}");
+    assert_eq!(text.lines().count(), 1 + results.records.len());
+}
+
+#[test]
+fn an_unwritable_folder_fails_at_once() {
+    let Err(error) = Export::create(Path::new("/proc/nowhere"), "x") else { panic!("in /proc") };
+    assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+    assert!(error.to_string().contains("--out"), "{error}");
+}

@@ -1,0 +1,273 @@
+//! The results: each entry's runs summed up, the verdict over all of them, and the conditions they
+//! were measured under. Their JSON form is `summary.json`; `export` documents it.
+
+use super::entry::Entry;
+use super::machine::Machine;
+use super::peer::Peer;
+use super::record::{Percentiles, Record, SpanTimes, Traced};
+use super::statistics::{self, Summary, Verdict};
+use super::sweep::Measured;
+use super::{Settings, Source};
+use serde::Serialize;
+
+/// Everything a bench came to.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// What was measured where.
+    pub conditions: Conditions,
+    /// One row per entry, in the order of the grid.
+    pub rows: Vec<Row>,
+    /// Who has the most goodput; its numbers are places in `rows`.
+    pub verdict: Verdict,
+    /// What was decided while it ran, and what a reader has to know.
+    pub notes: Vec<String>,
+    /// Every run, in the order they were made.
+    pub records: Vec<Record>,
+}
+
+/// What was measured, where and with what.
+#[derive(Debug, Clone, Serialize)]
+pub struct Conditions {
+    /// When it began, UTC.
+    pub date: String,
+    /// The command line, without secrets.
+    pub command: String,
+    /// The URL, without secrets.
+    pub url: String,
+    /// The server is ringhaul's own, on the same machine.
+    pub own_server: bool,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Runs asked for of each entry.
+    pub runs: u32,
+    /// Seed of the order of runs and of the intervals.
+    pub seed: u64,
+    /// The machine.
+    pub machine: Machine,
+    /// The other tools and their versions.
+    pub peers: Vec<String>,
+}
+
+/// One entry, summed up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// Bytes of one request; absent where the tool chooses.
+    pub chunk_bytes: Option<u64>,
+    /// Connections; absent where the tool chooses.
+    pub connections: Option<u32>,
+    /// Runs that gave the right file.
+    pub runs: usize,
+    /// What went wrong in the others.
+    pub failures: Vec<String>,
+    /// Why it was not measured in every round.
+    pub left_out: Option<String>,
+    /// Bytes per second.
+    pub goodput: Option<Summary>,
+    /// Seconds from the start of the program to its end.
+    pub wall_seconds: Option<Summary>,
+    /// Processor seconds per GiB, user and system.
+    pub cpu_seconds_per_gib: Option<Summary>,
+    /// Context switches per GiB, both kinds.
+    pub context_switches_per_gib: Option<Summary>,
+    /// Most resident memory of any run.
+    pub peak_memory_bytes: Option<u64>,
+    /// From request to first byte, all runs.
+    pub first_byte_ms: Option<Percentiles>,
+    /// From request to last byte of a span, all runs.
+    pub span_ms: Option<Percentiles>,
+    /// Segments that this machine sent again, all runs.
+    pub retransmits: Option<u64>,
+    /// Segments that came out of order, all runs: the sender's losses as seen from here.
+    pub out_of_order: Option<u64>,
+    /// Answers 429 and 503, all runs.
+    pub pushed_back: u32,
+    /// What limited its last run, in the engine's words.
+    pub verdict: Option<String>,
+    /// What was measured.
+    #[serde(skip)]
+    pub entry: Entry,
+    /// The spans of its fastest run.
+    #[serde(skip)]
+    pub spans: Vec<SpanTimes>,
+}
+
+impl Results {
+    /// Sums up.
+    pub(super) fn new(
+        conditions: Conditions,
+        measured: &[Measured],
+        notes: &[String],
+        seed: u64,
+    ) -> Self {
+        let mut rows: Vec<Row> = measured.iter().map(|row| Row::new(row, seed)).collect();
+        let beside_tools = rows.iter().any(|row| matches!(row.entry, Entry::Peer(..)));
+        for row in rows.iter_mut().filter(|row| beside_tools && row.entry == Entry::Auto) {
+            // Among tools it is one of them.
+            row.name = "ringhaul".to_owned();
+        }
+        let goodputs: Vec<Vec<f64>> = measured.iter().map(Measured::goodputs).collect();
+        let mut records: Vec<Record> =
+            measured.iter().flat_map(|row| &row.records).cloned().collect();
+        records.sort_by_key(|record| record.at);
+        let verdict = statistics::verdict(&goodputs, seed);
+        Self { conditions, rows, verdict, notes: notes.to_vec(), records }
+    }
+
+    /// The row that is ahead, whether or not it is the winner.
+    pub fn leader(&self) -> Option<&Row> {
+        match &self.verdict {
+            Verdict::Nothing => None,
+            Verdict::Unclaimed(place) | Verdict::Winner(place) => self.rows.get(*place),
+            Verdict::Tie(places) => self.rows.get(*places.first()?),
+        }
+    }
+
+    /// The verdict in one line.
+    pub fn verdict_line(&self) -> String {
+        let name = |place: &usize| self.rows[*place].name.clone();
+        match &self.verdict {
+            Verdict::Nothing => "no run gave a file".to_owned(),
+            Verdict::Unclaimed(place) => format!(
+                "ahead: {}; with fewer than three runs there is no interval, and no winner",
+                name(place)
+            ),
+            Verdict::Winner(place) => {
+                let interval = self.rows[*place].goodput.and_then(|goodput| goodput.interval);
+                let percent = interval.map_or(0.0, |interval| interval.confidence * 100.0);
+                format!(
+                    "winner: {}; its lead over each other is more than chance, at {percent:.0} % \
+                     confidence",
+                    name(place)
+                )
+            }
+            Verdict::Tie(places) => {
+                let others: Vec<String> = places.iter().skip(1).map(name).collect();
+                let first = places.first().map(name).unwrap_or_default();
+                format!("tie: {first} is ahead, but not apart from {}", others.join(", "))
+            }
+        }
+    }
+}
+
+impl Conditions {
+    pub(super) fn observe(settings: &Settings, url: &str, own_server: bool, bytes: u64) -> Self {
+        let machine = Machine::observe(&settings.folder, url);
+        let installed = settings.against.iter().filter(|peer| peer.find().is_some());
+        Self {
+            date: machine.date.clone(),
+            command: settings.command.clone(),
+            url: match &settings.source {
+                Source::Url(_) => url.to_owned(),
+                // The port is a matter of chance.
+                Source::Own { .. } => "the built-in server".to_owned(),
+            },
+            own_server,
+            bytes,
+            runs: settings.runs,
+            seed: settings.seed,
+            machine,
+            peers: installed.map(|peer: &Peer| peer.version()).collect(),
+        }
+    }
+}
+
+impl Row {
+    fn new(measured: &Measured, seed: u64) -> Self {
+        let records = &measured.records;
+        let summed = |value: fn(&Record) -> Option<f64>| {
+            let values: Vec<f64> = records.iter().filter_map(value).collect();
+            statistics::summarize(&values, seed)
+        };
+        let traced: Vec<&Traced> = records.iter().filter_map(|r| r.traced.as_ref()).collect();
+        let total = |count: fn(&Traced) -> u64| {
+            (!traced.is_empty()).then(|| traced.iter().map(|run| count(run)).sum())
+        };
+        let verdict = traced.last().map(|run| run.verdict.clone()).filter(|v| !v.is_empty());
+        Self {
+            name: measured.entry.to_string(),
+            chunk_bytes: measured.entry.chunk_bytes(),
+            connections: measured.entry.connections(),
+            runs: measured.goodputs().len(),
+            failures: records.iter().filter_map(|record| record.failure.clone()).collect(),
+            left_out: measured.left_out.clone(),
+            goodput: summed(Record::goodput),
+            wall_seconds: summed(|record| {
+                record.failure.is_none().then_some(record.usage.wall.as_secs_f64())
+            }),
+            cpu_seconds_per_gib: summed(Record::cpu_seconds_per_gib),
+            context_switches_per_gib: summed(Record::switches_per_gib),
+            peak_memory_bytes: records.iter().filter_map(|r| r.usage.peak_memory_bytes).max(),
+            first_byte_ms: Percentiles::of(&measured.detail.first_byte),
+            span_ms: Percentiles::of(&measured.detail.span),
+            retransmits: total(|run| run.retransmits),
+            out_of_order: total(|run| run.out_of_order),
+            pushed_back: traced.iter().map(|run| run.pushed_back).sum(),
+            verdict,
+            entry: measured.entry,
+            spans: measured.detail.spans.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::record::tests::{TRACE, record};
+    use super::*;
+
+    /// A small grid as it would be measured on a machine that does not change.
+    pub(in crate::bench) fn results() -> Results {
+        let cell =
+            |chunk_mib: u64, connections| Entry::Cell { chunk_bytes: chunk_mib << 20, connections };
+        let entries = [
+            (Entry::Auto, 2.0),
+            (Entry::Single { bytes: 1 << 30 }, 8.0),
+            (cell(1, 1), 9.0),
+            (cell(1, 4), 2.5),
+            (cell(16, 1), 8.1),
+            (cell(16, 4), 2.01),
+        ];
+        let mut measured: Vec<Measured> = Vec::new();
+        for (entry, seconds) in entries {
+            let mut row = Measured::new(entry);
+            for round in 1..=5u32 {
+                let noise = 1.0 + f64::from(round % 3) * 0.01;
+                let mut record = record(entry, round, seconds * noise);
+                let (traced, detail) = Traced::read(TRACE);
+                record.traced = Some(traced);
+                row.add(record, detail);
+            }
+            measured.push(row);
+        }
+        measured[2].records.truncate(1);
+        measured[2].left_out = Some("4.5 times slower than the best".to_owned());
+        measured[4].records[1].failure = Some("exit \"code\", 5".to_owned());
+        let conditions = Conditions {
+            date: "2026-01-02 03:04 UTC".to_owned(),
+            command: "ringhaul bench".to_owned(),
+            url: "the built-in server".to_owned(),
+            own_server: true,
+            bytes: 1 << 30,
+            runs: 5,
+            seed: 1,
+            machine: Machine::example(),
+            peers: vec!["curl 7.88.1".to_owned()],
+        };
+        Results::new(conditions, &measured, &["1M x 1 is left out".to_owned()], 1)
+    }
+
+    #[test]
+    fn rows_sum_up_and_the_verdict_is_honest() {
+        let results = results();
+        assert_eq!(results.verdict, Verdict::Tie(vec![0, 5]));
+        assert_eq!(results.verdict_line(), "tie: auto is ahead, but not apart from 16M x 4");
+        assert_eq!(results.leader().unwrap().name, "auto");
+        let row = &results.rows[4];
+        assert_eq!((row.runs, row.failures.len(), row.pushed_back), (4, 1, 5));
+        assert_eq!(row.first_byte_ms.unwrap().count, 5);
+        assert_eq!(row.verdict.as_deref(), Some("path: full"));
+        assert_eq!(results.records.len(), 26);
+        assert!(results.records.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    }
+}

@@ -1,0 +1,273 @@
+//! One run: a program is started, accounted for, and its file compared byte for byte.
+//!
+//! Owns the scratch folder. The programs see neither the user's settings nor a proxy: they start
+//! with an environment of their own.
+
+use super::entry::Entry;
+use super::peer::Errand;
+use super::record::{Detail, Record, Traced};
+use super::site::Site;
+use super::sweep::Measure;
+use crate::base::limits::BLOCK_BYTES;
+use crate::base::{Error, ErrorKind, Result};
+use crate::engine::child;
+use crate::engine::shutdown::StopHandle;
+use crate::server::content;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Characters of a program's last words that are kept.
+const LAST_WORDS_MAX: usize = 300;
+/// How often a rest looks whether it is to end.
+const REST_TICK: Duration = Duration::from_millis(50);
+
+/// Where every run takes place.
+pub(super) struct Runner {
+    pub(super) scratch: Scratch,
+    /// ringhaul itself.
+    pub(super) program: PathBuf,
+    pub(super) url: String,
+    /// The built-in server, if it is to be another one for each run.
+    pub(super) renewed: Option<Site>,
+    pub(super) bytes: u64,
+    pub(super) content: Content,
+    pub(super) ca_cert: Option<PathBuf>,
+    pub(super) insecure: bool,
+    pub(super) threads: Option<u32>,
+    pub(super) stop: StopHandle,
+    pub(super) started: Instant,
+}
+
+/// What the file has to be.
+pub(super) enum Content {
+    /// The built-in server's.
+    Seed(u64),
+    /// The same as this file, which came first.
+    Reference(PathBuf),
+}
+
+impl Measure for Runner {
+    fn measure(
+        &mut self,
+        entry: Entry,
+        round: u32,
+        time_max: Duration,
+    ) -> Result<(Record, Detail)> {
+        self.clear();
+        if let Some(site) = &mut self.renewed {
+            site.renew()?;
+            self.url.clone_from(&site.url);
+        }
+        let at = self.started.elapsed();
+        let mut command = self.command(entry)?;
+        let stop = self.stop.clone();
+        let go_on = |time| !stop.is_stopped() && time < time_max;
+        let ended = child::run(&mut command, go_on).map_err(|cause| {
+            Error::new(ErrorKind::ResourceLimit, format!("cannot run {entry}")).caused_by(cause)
+        })?;
+        self.must_go_on()?;
+        let failure = match (ended.status.success(), ended.is_stopped) {
+            (true, _) => self.compare(entry)?,
+            (false, true) => Some(format!("stopped after {:.0} s", ended.usage.wall.as_secs_f64())),
+            (false, false) => Some(self.last_words(ended.status)),
+        };
+        let trace = fs::read_to_string(self.scratch.path("trace")).ok();
+        let traced = trace.filter(|text| !text.is_empty()).map(|text| Traced::read(&text));
+        let (traced, detail) = traced.unzip();
+        self.clear();
+        let (bytes, usage) = (self.bytes, ended.usage);
+        let record = Record { entry, round, at, bytes, usage, failure, traced };
+        Ok((record, detail.unwrap_or_default()))
+    }
+
+    fn rest(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.stop.is_stopped() {
+            std::thread::sleep(REST_TICK);
+        }
+    }
+}
+
+impl Runner {
+    fn command(&self, entry: Entry) -> Result<Command> {
+        let target = self.scratch.path("out");
+        let mut arguments: Vec<OsString> = Vec::new();
+        let program = match (entry, entry.options()) {
+            (Entry::Peer(peer, connections), _) => {
+                let (ca_cert, insecure) = (self.ca_cert.as_deref(), self.insecure);
+                let errand = Errand {
+                    url: &self.url,
+                    bytes: self.bytes,
+                    target: &target,
+                    ca_cert,
+                    insecure,
+                };
+                arguments = peer.arguments(errand, connections);
+                peer.find().ok_or_else(|| {
+                    let what = format!("{} is no longer installed", peer.name());
+                    Error::new(ErrorKind::Usage, what)
+                })?
+            }
+            (_, options) => {
+                arguments.extend(options.unwrap_or_default());
+                arguments.extend(self.own_arguments(&target));
+                self.program.clone()
+            }
+        };
+        let said = File::create(self.scratch.path("said"))
+            .map_err(|cause| scratch_error("cannot write into", &self.scratch.folder, cause))?;
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().env("LC_ALL", "C").env("HOME", &self.scratch.folder);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        if let Some(path) = &self.ca_cert {
+            command.env("SSL_CERT_FILE", path);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        Ok(command)
+    }
+
+    fn own_arguments(&self, target: &Path) -> Vec<OsString> {
+        let trace = self.scratch.path("trace");
+        let mut words: Vec<OsString> =
+            vec!["--quiet".into(), "--trace".into(), trace.into(), "-o".into(), target.into()];
+        if let Some(threads) = self.threads {
+            words.extend(["--threads".into(), threads.to_string().into()]);
+        }
+        if let Some(path) = &self.ca_cert {
+            words.extend(["--ca-cert".into(), path.into()]);
+        }
+        words.extend(self.insecure.then(|| "--insecure".into()));
+        words.push(self.url.clone().into());
+        words
+    }
+
+    /// What is wrong with the file: nothing, its length, or it is not there. Wrong bytes end all.
+    fn compare(&self, entry: Entry) -> Result<Option<String>> {
+        let path = self.scratch.path("out");
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some("it ended well, but there is no file".to_owned()));
+            }
+            Err(cause) => return Err(scratch_error("cannot read", &path, cause)),
+        };
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        if length != self.bytes {
+            return Ok(Some(format!("its file has {length} bytes instead of {}", self.bytes)));
+        }
+        let wrong = self.first_difference(&mut file);
+        match wrong.map_err(|cause| scratch_error("cannot read", &path, cause))? {
+            None => Ok(None),
+            Some(_) if self.stop.is_stopped() => Err(interrupted()),
+            Some(offset) => {
+                let what = format!("{entry}: the file is wrong from byte {offset} on");
+                Err(Error::new(ErrorKind::ChecksumMismatch, what)
+                    .advise("if the file does not change on the server, please report it"))
+            }
+        }
+    }
+
+    /// Where the file departs from what it has to be.
+    fn first_difference(&self, file: &mut File) -> io::Result<Option<u64>> {
+        let mut reference = match &self.content {
+            Content::Seed(_) => None,
+            Content::Reference(path) => Some(File::open(path)?),
+        };
+        let (mut block, mut other) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
+        let mut offset = 0;
+        while offset < self.bytes {
+            let left = usize::try_from(self.bytes - offset).unwrap_or(usize::MAX);
+            let count = left.min(BLOCK_BYTES);
+            file.read_exact(&mut block[..count])?;
+            match (&self.content, &mut reference) {
+                (Content::Seed(seed), _) => content::fill(*seed, offset, &mut other[..count]),
+                (Content::Reference(_), Some(file)) => file.read_exact(&mut other[..count])?,
+                (Content::Reference(_), None) => unreachable!("opened above"),
+            }
+            if block[..count] != other[..count] || self.stop.is_stopped() {
+                let same = block.iter().zip(&other).take_while(|(a, b)| a == b).count();
+                return Ok(Some(offset + same as u64));
+            }
+            offset += count as u64;
+        }
+        Ok(None)
+    }
+
+    /// Nothing of one run is there for the next: the time to remove a file is nobody's.
+    fn clear(&self) {
+        let Ok(entries) = fs::read_dir(&self.scratch.folder) else { return };
+        for entry in entries.flatten() {
+            // Part files and journals of every tool begin with the name of its target.
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b"out") || name == "trace" {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn last_words(&self, status: ExitStatus) -> String {
+        let said = fs::read(self.scratch.path("said")).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let last: String = last.unwrap_or_default().chars().take(LAST_WORDS_MAX).collect();
+        let url = self.url.as_str();
+        match (last.as_str(), status.code()) {
+            ("", Some(code)) => format!("exit code {code}"),
+            ("", None) => "ended by a signal".to_owned(),
+            // The URL may carry a token; the report says it once, without.
+            (words, _) => words.replace(url, "URL"),
+        }
+    }
+
+    fn must_go_on(&self) -> Result<()> {
+        if self.stop.is_stopped() { Err(interrupted()) } else { Ok(()) }
+    }
+}
+
+/// The end that was asked for.
+pub(super) fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "the bench was stopped")
+        .advise("what was measured so far stands in the folder given with --out")
+}
+
+/// A folder of our own, removed with all that is in it.
+pub(super) struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// Below `folder`, which is where the target's file system is.
+    pub(super) fn create(folder: &Path) -> Result<Self> {
+        let absolute = folder.canonicalize();
+        let absolute =
+            absolute.map_err(|cause| scratch_error("cannot use the folder", folder, cause))?;
+        let own = absolute.join(format!(".ringhaul-bench-{}", std::process::id()));
+        fs::create_dir(&own).map_err(|cause| scratch_error("cannot write into", folder, cause))?;
+        Ok(Self { folder: own })
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Best effort on the way out.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn scratch_error(what: &str, path: &Path, cause: io::Error) -> Error {
+    let kind = match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
+        _ => ErrorKind::TargetUnusable,
+    };
+    Error::new(kind, format!("{what} '{}'", path.display()))
+        .caused_by(cause)
+        .advise("choose another folder with --dir")
+}

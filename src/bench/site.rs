@@ -1,0 +1,75 @@
+//! The other end of a bench without a URL: the built-in server as a process of its own, so that its
+//! work is not taken for the client's. It ends when this process does, however that happens.
+
+use crate::base::{Error, ErrorKind, Result};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running server; dropping it stops it.
+pub(super) struct Site {
+    command: Command,
+    child: Child,
+    /// Where the file is.
+    pub(super) url: String,
+}
+
+impl Site {
+    /// Starts `program` with `arguments`, and waits for the line in which it says its URL; its
+    /// certificate is where it was to be written by then. It stops when its standard input ends.
+    pub(super) fn start(
+        program: &Path,
+        arguments: &[OsString],
+        certificate: Option<&Path>,
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        if let Some(path) = certificate {
+            command.arg("--cert-out").arg(path);
+        }
+        // Ctrl-C ends the bench, which then ends its server.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let (child, url) = start(&mut command)?;
+        Ok(Self { command, child, url })
+    }
+
+    /// Stops it and starts another one, which remembers nothing.
+    pub(super) fn renew(&mut self) -> Result<()> {
+        self.stop();
+        (self.child, self.url) = start(&mut self.command)?;
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        drop(self.child.stdin.take());
+        // It has ended already, or ends now.
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The process, and the line it said.
+fn start(command: &mut Command) -> Result<(Child, String)> {
+    let failed = |what: &str| Error::new(ErrorKind::ResourceLimit, what.to_owned());
+    let mut child = command
+        .spawn()
+        .map_err(|cause| failed("cannot start the built-in server").caused_by(cause))?;
+    let output = child.stdout.take().expect("its output is a pipe");
+    let mut url = String::new();
+    let read = BufReader::new(output).read_line(&mut url);
+    if read.is_err() || url.trim().is_empty() {
+        drop(child.stdin.take());
+        // It has ended already, or ends now.
+        let _ = child.wait();
+        return Err(failed("the built-in server ended at once")
+            .advise("what it said stands above this line"));
+    }
+    Ok((child, url.trim().to_owned()))
+}

@@ -1,0 +1,306 @@
+//! The order of runs and what is left out of later rounds. Knows how to measure an entry only
+//! through a trait, so that it can be tried without a network.
+//!
+//! Each round measures every entry once, in an order of its own. An entry is
+//! * alive: measured in every round;
+//! * hopeless: after the first round more than [`HOPELESS_FACTOR`] times slower than the best;
+//! * pushed back: it has more connections than one to which the server said 429 or 503;
+//! * failing: its first run gave no file.
+
+use super::dice::Dice;
+use super::entry::Entry;
+use super::record::{Detail, Record};
+use crate::base::Result;
+use std::time::Duration;
+
+/// What is that much slower than the best after one round is not measured again.
+pub(super) const HOPELESS_FACTOR: f64 = 3.0;
+/// A run may take so many times as long as the best one before it.
+const TIME_FACTOR: u32 = 20;
+/// Other tools are measured however slow they are; but one that hangs ends.
+const TIME_FACTOR_OF_TOOLS: u32 = 100;
+/// But at least so long: start-up and a cold server are no verdict.
+const TIME_MIN: Duration = Duration::from_secs(20);
+/// And never longer, whether or not there is a best one.
+const TIME_MAX: Duration = Duration::from_secs(3600);
+/// The server gets so much rest after it has pushed back, so that the next entry does not pay.
+const REST: Duration = Duration::from_secs(1);
+
+/// How an entry is measured.
+pub(super) trait Measure {
+    /// One run; an `Err` ends the sweep. A run longer than `time_max` is stopped and a failure.
+    fn measure(&mut self, entry: Entry, round: u32, time_max: Duration)
+    -> Result<(Record, Detail)>;
+
+    /// Leaves the server alone for a while.
+    fn rest(&mut self, time: Duration);
+}
+
+/// An entry with all of its runs.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// What was measured.
+    pub entry: Entry,
+    /// Its runs, in order.
+    pub records: Vec<Record>,
+    /// The latencies of all of them, the spans of the fastest.
+    pub detail: Detail,
+    /// Why it was not measured in every round.
+    pub left_out: Option<String>,
+}
+
+impl Measured {
+    pub(super) fn new(entry: Entry) -> Self {
+        Self { entry, records: Vec::new(), detail: Detail::default(), left_out: None }
+    }
+
+    /// Adds a run.
+    pub(super) fn add(&mut self, record: Record, detail: Detail) {
+        let best = self.goodputs().into_iter().fold(0.0, f64::max);
+        let is_fastest = record.goodput().is_some_and(|rate| rate > best);
+        self.detail.add(detail, is_fastest);
+        self.records.push(record);
+    }
+
+    /// Measured, or never to be.
+    fn is_tried(&self) -> bool {
+        !self.records.is_empty() || self.left_out.is_some()
+    }
+
+    /// The goodput of the runs that gave a file.
+    pub fn goodputs(&self) -> Vec<f64> {
+        self.records.iter().filter_map(Record::goodput).collect()
+    }
+}
+
+/// What a sweep is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Sweep {
+    pub(super) rows: Vec<Measured>,
+    runs: u32,
+    dice: Dice,
+    /// Whether slow entries are given up; peers are measured however slow they are.
+    gives_up: bool,
+}
+
+impl Sweep {
+    pub(super) fn new(entries: Vec<Entry>, runs: u32, seed: u64, gives_up: bool) -> Self {
+        let rows = entries.into_iter().map(Measured::new).collect();
+        Self { rows, runs, dice: Dice::new(seed), gives_up }
+    }
+
+    /// Measures; `tell` hears of each row's new run, and of rows that are left out, when the rows
+    /// are up to date.
+    pub(super) fn run(
+        &mut self,
+        measure: &mut impl Measure,
+        mut tell: impl FnMut(&[Measured], Heard<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for round in 1..=self.runs {
+            let mut order: Vec<usize> = (0..self.rows.len()).collect();
+            self.dice.shuffle(&mut order);
+            for index in order {
+                if self.rows[index].left_out.is_some() {
+                    continue;
+                }
+                let (entry, time_max) = (self.rows[index].entry, self.time_max());
+                tell(&self.rows, Heard::Begins { entry, round })?;
+                let (record, detail) = measure.measure(entry, round, time_max)?;
+                let pushed_back = record.traced.as_ref().is_some_and(|t| t.pushed_back > 0);
+                self.rows[index].add(record, detail);
+                let mut notes = self.look_at(index, pushed_back);
+                if round == 1 && self.rows.iter().all(Measured::is_tried) {
+                    notes.extend(self.give_up());
+                }
+                tell(&self.rows, Heard::Ended { index })?;
+                for note in notes {
+                    tell(&self.rows, Heard::Note(&note))?;
+                }
+                if pushed_back {
+                    measure.rest(REST);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Far more than the best run so far.
+    fn time_max(&self) -> Duration {
+        let records = self.rows.iter().flat_map(|row| &row.records);
+        let good = records.filter(|record| record.failure.is_none());
+        let Some(best) = good.map(|record| record.usage.wall).min() else { return TIME_MAX };
+        let factor = if self.gives_up { TIME_FACTOR } else { TIME_FACTOR_OF_TOOLS };
+        (best * factor).clamp(TIME_MIN, TIME_MAX)
+    }
+
+    /// What follows from the latest run of a row.
+    fn look_at(&mut self, index: usize, pushed_back: bool) -> Vec<String> {
+        let row = &mut self.rows[index];
+        let entry = row.entry;
+        let mut notes = Vec::new();
+        let all_failed = row.records.iter().all(|record| record.failure.is_some());
+        if all_failed && self.gives_up && !entry.is_reference() {
+            row.left_out = Some("its first run failed".to_owned());
+            notes.push(format!("{entry} is left out from now on: its first run failed"));
+        }
+        let limit = entry.connections().filter(|_| pushed_back);
+        if let Some(limit) = limit.filter(|_| self.gives_up) {
+            let reason = format!("the server pushed back at {limit} connections");
+            let more = self.rows.iter_mut().filter(|row| row.left_out.is_none());
+            let more = more.filter(|row| row.entry.connections().is_some_and(|n| n > limit));
+            let mut left_out: u32 = 0;
+            for row in more {
+                row.left_out = Some(reason.clone());
+                left_out += 1;
+            }
+            if left_out > 0 {
+                notes.push(format!("{reason}: {left_out} cells with more are left out"));
+            }
+        }
+        notes
+    }
+
+    /// After the first round: what is clearly hopeless.
+    fn give_up(&mut self) -> Vec<String> {
+        let rates = self.rows.iter().flat_map(Measured::goodputs);
+        let best = rates.fold(0.0, f64::max);
+        if !self.gives_up || self.runs == 1 {
+            return Vec::new();
+        }
+        let alive = self.rows.iter_mut().filter(|row| row.left_out.is_none());
+        let mut notes = Vec::new();
+        for row in alive.filter(|row| !row.entry.is_reference()) {
+            let Some(rate) = row.goodputs().first().copied() else { continue };
+            if rate * HOPELESS_FACTOR < best {
+                let times = best / rate;
+                let reason = format!("{times:.1} times slower than the best in the first round");
+                notes.push(format!("{} is left out from now on: {reason}", row.entry));
+                row.left_out = Some(reason);
+            }
+        }
+        notes
+    }
+}
+
+/// What a sweep tells while it runs.
+#[derive(Debug)]
+pub(super) enum Heard<'a> {
+    /// A run begins.
+    Begins { entry: Entry, round: u32 },
+    /// The row has a new run.
+    Ended { index: usize },
+    /// Something was decided.
+    Note(&'a str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Traced;
+    use super::super::record::tests::{TRACE, record};
+    use super::*;
+    use crate::base::{Error, ErrorKind};
+
+    /// Entries take as long as their connections say; some servers push back.
+    #[derive(Default)]
+    struct Pretence {
+        order: Vec<(u32, Entry)>,
+        refused_beyond: Option<u32>,
+        rests: u32,
+        time_max: Duration,
+    }
+
+    impl Measure for Pretence {
+        fn measure(
+            &mut self,
+            entry: Entry,
+            round: u32,
+            time_max: Duration,
+        ) -> Result<(Record, Detail)> {
+            self.order.push((round, entry));
+            self.time_max = time_max;
+            let connections = entry.connections().unwrap_or(8);
+            if connections == 99 {
+                return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+            }
+            let mut record = record(entry, round, 8.0 / f64::from(connections));
+            if self.refused_beyond.is_some_and(|limit| connections > limit) {
+                record.traced = Some(Traced::read(TRACE).0);
+            }
+            Ok((record, Detail::default()))
+        }
+
+        fn rest(&mut self, _: Duration) {
+            self.rests += 1;
+        }
+    }
+
+    fn cells(connections: &[u32]) -> Vec<Entry> {
+        let cells = connections.iter().map(|&n| Entry::Cell { chunk_bytes: 4096, connections: n });
+        [Entry::Auto, Entry::Single { bytes: 1 << 20 }].into_iter().chain(cells).collect()
+    }
+
+    fn sweep(entries: &[u32], runs: u32, seed: u64, world: &mut Pretence) -> (Sweep, Vec<String>) {
+        let mut sweep = Sweep::new(cells(entries), runs, seed, true);
+        let mut notes = Vec::new();
+        let told = |_: &[Measured], heard: Heard<'_>| {
+            if let Heard::Note(note) = heard {
+                notes.push(note.to_owned());
+            }
+            Ok(())
+        };
+        sweep.run(world, told).unwrap();
+        (sweep, notes)
+    }
+
+    #[test]
+    fn rounds_are_whole_shuffled_and_repeatable() {
+        let order = |seed| {
+            let mut world = Pretence::default();
+            sweep(&[4, 5, 6, 7, 8], 3, seed, &mut world);
+            world.order
+        };
+        let (first, again, other) = (order(1), order(1), order(2));
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        assert_eq!(first.len(), 3 * 7);
+        for round in 1..=3u32 {
+            let of_round: Vec<_> = first.iter().filter(|(r, _)| *r == round).collect();
+            assert_eq!(of_round.len(), 7, "every entry once in round {round}");
+        }
+        let entries = |part: &[(u32, Entry)]| part.iter().map(|(_, e)| *e).collect::<Vec<_>>();
+        assert_ne!(entries(&first[..7]), entries(&first[7..14]), "each round has its own order");
+    }
+
+    #[test]
+    fn the_hopeless_are_measured_once_and_the_references_always() {
+        let mut world = Pretence::default();
+        let (sweep, notes) = sweep(&[2, 4, 8], 4, 1, &mut world);
+        let runs: Vec<usize> = sweep.rows.iter().map(|row| row.records.len()).collect();
+        assert_eq!(runs, [4, 4, 1, 4, 4], "auto, single stream, 2, 4 and 8 connections");
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].contains("4K x 2") && notes[0].contains("4.0 times slower"), "{notes:?}");
+        assert_eq!(world.time_max, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn push_back_ends_larger_counts_and_earns_a_rest() {
+        let mut world = Pretence { refused_beyond: Some(6), ..Pretence::default() };
+        let (sweep, notes) = sweep(&[4, 7, 9, 12], 5, 3, &mut world);
+        let left: Vec<bool> = sweep.rows.iter().map(|row| row.left_out.is_some()).collect();
+        assert_eq!(left, [false, false, false, false, true, true]);
+        assert!(
+            notes.iter().any(|note| note.contains("pushed back at 7 connections")),
+            "{notes:?}"
+        );
+        assert!(world.rests >= 5);
+    }
+
+    #[test]
+    fn an_error_ends_the_sweep_and_keeps_what_there_is() {
+        let mut sweep = Sweep::new(cells(&[4, 99]), 9, 1, true);
+        let error = sweep.run(&mut Pretence::default(), |_, _| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        let kept: usize = sweep.rows.iter().map(|row| row.records.len()).sum();
+        assert!(kept < 4);
+    }
+}

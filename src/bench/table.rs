@@ -1,0 +1,295 @@
+//! Results as text: an aligned table and a heat map for a terminal, the same as Markdown. Knows no
+//! terminal; the caller says whether colour is welcome.
+
+use super::entry::{Entry, short_size};
+use super::record::Percentiles;
+use super::results::{Results, Row};
+use crate::base::size::MIB;
+
+/// Whether text may be coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// Characters only.
+    Plain,
+    /// Background colours of the 256 that terminals share.
+    Colour,
+}
+
+/// Viridis among the 256 colours of terminals, dark to bright; told apart in grey, too.
+const SHADES: [u8; 9] = [54, 60, 61, 31, 30, 36, 72, 113, 184];
+/// From this shade on, black is read better than white.
+const FIRST_BRIGHT_SHADE: usize = 5;
+
+const HEADINGS: [&str; 10] = [
+    "setting",
+    "MB/s",
+    "interval",
+    "of best",
+    "time s",
+    "CPU s/GiB",
+    "switches/GiB",
+    "peak MiB",
+    "first byte ms, p50 p99",
+    "runs",
+];
+
+/// For a terminal: the heat map, if there is a grid, then the table, then the verdict and notes.
+pub fn table(results: &Results, paint: Paint) -> String {
+    let mut text = String::new();
+    let map = HeatMap::of(results);
+    if map.is_worth_showing() {
+        text += "goodput in MB/s, request size (down) by connections (across)\n";
+        text += &map.terminal(paint);
+        text.push('\n');
+    }
+    text += &aligned(&lines(results));
+    text.push('\n');
+    text += &results.verdict_line();
+    text.push('\n');
+    for note in notes(results) {
+        text += &format!("note: {note}\n");
+    }
+    text
+}
+
+/// What a reader of the table has to know besides.
+pub fn notes(results: &Results) -> Vec<String> {
+    let mut notes = results.notes.clone();
+    let pushed_back: Vec<String> = results
+        .rows
+        .iter()
+        .filter(|row| row.pushed_back > 0)
+        .map(|row| format!("{} ({} times)", row.name, row.pushed_back))
+        .collect();
+    if !pushed_back.is_empty() {
+        notes.push(format!("the server answered 429 or 503 to {}", pushed_back.join(", ")));
+    }
+    for row in results.rows.iter().filter(|row| !row.failures.is_empty()) {
+        let (count, last) = (row.failures.len(), row.failures.last().cloned().unwrap_or_default());
+        notes.push(format!("{}: failed runs: {count}, the last one: {last}", row.name));
+    }
+    let confidence = results.rows.iter().filter_map(|row| row.goodput?.interval);
+    let confidence = confidence.map(|interval| interval.confidence).fold(0.0, f64::max);
+    if confidence > 0.0 {
+        let percent = confidence * 100.0;
+        notes
+            .push(format!("intervals are of the median, at {percent:.0} % confidence (bootstrap)"));
+    }
+    notes
+}
+
+/// The table as Markdown.
+pub(super) fn markdown(results: &Results) -> String {
+    let lines = lines(results);
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        text += &format!("| {} |\n", line.join(" | "));
+        if number == 0 {
+            text += &format!("|---|{}\n", "--:|".repeat(line.len() - 1));
+        }
+    }
+    text
+}
+
+/// The grid as Markdown; empty without one.
+pub(super) fn markdown_grid(results: &Results) -> String {
+    let map = HeatMap::of(results);
+    if !map.is_worth_showing() {
+        return String::new();
+    }
+    let counts: Vec<String> = map.connections.iter().map(u32::to_string).collect();
+    let mut text = format!("| request size | {} |\n", counts.join(" | "));
+    text += &format!("|---|{}\n", "--:|".repeat(counts.len()));
+    for &chunk in &map.chunks {
+        let cells = map.connections.iter().map(|&n| megabytes(map.rate(chunk, n)));
+        text += &format!("| {} | {} |\n", short_size(chunk), cells.collect::<Vec<_>>().join(" | "));
+    }
+    text
+}
+
+/// The median goodput of every cell of the grid.
+pub(super) struct HeatMap {
+    pub(super) chunks: Vec<u64>,
+    pub(super) connections: Vec<u32>,
+    cells: Vec<(u64, u32, f64)>,
+}
+
+impl HeatMap {
+    pub(super) fn of(results: &Results) -> Self {
+        let cells = results.rows.iter().filter_map(|row| match row.entry {
+            Entry::Cell { chunk_bytes, connections } => {
+                Some((chunk_bytes, connections, row.goodput?.median))
+            }
+            _ => None,
+        });
+        let cells: Vec<(u64, u32, f64)> = cells.collect();
+        let mut chunks: Vec<u64> = cells.iter().map(|cell| cell.0).collect();
+        let mut connections: Vec<u32> = cells.iter().map(|cell| cell.1).collect();
+        chunks.sort_unstable();
+        chunks.dedup();
+        connections.sort_unstable();
+        connections.dedup();
+        Self { chunks, connections, cells }
+    }
+
+    /// One cell is no map.
+    pub(super) fn is_worth_showing(&self) -> bool {
+        self.cells.len() > 1
+    }
+
+    /// Bytes per second of a cell; `None` where it was not measured or failed.
+    pub(super) fn rate(&self, chunk: u64, connections: u32) -> Option<f64> {
+        let mut cells = self.cells.iter();
+        cells.find(|cell| cell.0 == chunk && cell.1 == connections).map(|cell| cell.2)
+    }
+
+    pub(super) fn best(&self) -> f64 {
+        self.cells.iter().map(|cell| cell.2).fold(0.0, f64::max)
+    }
+
+    fn terminal(&self, paint: Paint) -> String {
+        let best = self.best();
+        let width = self.cells.iter().map(|cell| megabytes(Some(cell.2)).len()).max().unwrap_or(0);
+        let mut text = format!("{:>6} ", "");
+        for count in &self.connections {
+            text += &format!(" {count:>width$} ");
+        }
+        text.push('\n');
+        for &chunk in &self.chunks {
+            text += &format!("{:>6} ", short_size(chunk));
+            for &count in &self.connections {
+                let rate = self.rate(chunk, count);
+                let cell = format!(" {:>width$} ", megabytes(rate));
+                text += &match rate {
+                    Some(rate) if paint == Paint::Colour => painted(&cell, rate / best),
+                    Some(_) | None => cell,
+                };
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// `123.4`, or a dash for what there is not.
+pub(super) fn megabytes(rate: Option<f64>) -> String {
+    number(rate.map(|rate| rate / 1e6))
+}
+
+/// On the shade of a part from 0 to 1.
+fn painted(text: &str, part: f64) -> String {
+    let last = SHADES.len() - 1;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to places")]
+    let place = (part * last as f64).round().clamp(0.0, last as f64) as usize;
+    let ink = if place < FIRST_BRIGHT_SHADE { 231 } else { 16 };
+    format!("\x1b[48;5;{}m\x1b[38;5;{ink}m{text}\x1b[0m", SHADES[place])
+}
+
+/// Headings, then one line per row.
+fn lines(results: &Results) -> Vec<Vec<String>> {
+    let best = results.rows.iter().filter_map(|row| Some(row.goodput?.median)).fold(0.0, f64::max);
+    let headings = HEADINGS.iter().map(|&heading| heading.to_owned()).collect();
+    std::iter::once(headings).chain(results.rows.iter().map(|row| line(row, best))).collect()
+}
+
+fn line(row: &Row, best: f64) -> Vec<String> {
+    let rate = row.goodput.map(|goodput| goodput.median);
+    let interval = row.goodput.and_then(|goodput| goodput.interval);
+    let ends =
+        interval.map(|i| format!("{} to {}", megabytes(Some(i.low)), megabytes(Some(i.high))));
+    let of_best = rate.map(|rate| rate / best);
+    let latency = |p: Percentiles| format!("{} {}", number(Some(p.p50)), number(Some(p.p99)));
+    let memory = row.peak_memory_bytes.map(|bytes| bytes as f64 / MIB as f64);
+    vec![
+        row.name.clone(),
+        megabytes(rate),
+        ends.unwrap_or_else(dash),
+        of_best.map_or_else(dash, |part| format!("{part:.2}")),
+        row.wall_seconds.map_or_else(dash, |wall| format!("{:.2}", wall.median)),
+        row.cpu_seconds_per_gib.map_or_else(dash, |cpu| format!("{:.2}", cpu.median)),
+        row.context_switches_per_gib.map_or_else(dash, |count| format!("{:.0}", count.median)),
+        number(memory),
+        row.first_byte_ms.map_or_else(dash, latency),
+        row.runs.to_string(),
+    ]
+}
+
+/// Three digits are enough of what varies by percents.
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => dash(),
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// Names to the left, numbers to the right.
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for line in lines {
+        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::tests::results;
+    use super::*;
+
+    #[test]
+    fn the_terminal_sees_map_table_verdict_and_notes() {
+        let text = table(&results(), Paint::Plain);
+        let expected = "\
+goodput in MB/s, request size (down) by connections (across)
+          1    4 
+    1M  118  425 
+   16M  131  529 
+
+setting        MB/s    interval  of best  time s  CPU s/GiB  switches/GiB  peak MiB  \
+first byte ms, p50 p99  runs
+";
+        assert!(text.starts_with(expected), "{text}");
+        for words in [
+            "\nauto            532  526 to 537     1.00    2.02       1.01           111      40.0",
+            "\n1M x 1          118           -     0.22    9.09       4.54           111      40.0",
+            "\ntie: auto is ahead, but not apart from 16M x 4\n",
+            "\nnote: 1M x 1 is left out\n",
+            "\nnote: 16M x 1: failed runs: 1, the last one: exit \"code\", 5\n",
+            "\nnote: the server answered 429 or 503 to auto (5 times), ",
+            "\nnote: intervals are of the median, at 94 % confidence (bootstrap)\n",
+        ] {
+            assert!(text.contains(words), "{words}\n{text}");
+        }
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn colour_is_put_on_cells_and_taken_off_again() {
+        let text = table(&results(), Paint::Colour);
+        assert!(text.contains("\x1b[48;5;184m\x1b[38;5;16m 529 \x1b[0m"), "{text:?}");
+        assert_eq!(text.matches("\x1b[0m").count(), 4);
+    }
+
+    #[test]
+    fn markdown_has_as_many_columns_as_headings() {
+        let text = markdown(&results());
+        let bars: Vec<usize> = text.lines().map(|line| line.matches('|').count()).collect();
+        assert!(bars.iter().all(|&count| count == HEADINGS.len() + 1), "{text}");
+        assert!(markdown_grid(&results()).contains("| 16M | 131 | 529 |"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The words of `ringhaul bench`. They have no environment variables: what is published with a
+//! figure is its command line, and nothing else may move it.
+
+use super::{chunk_size, timeout, up_to};
+use crate::base::limits;
+use crate::base::size::parse_bytes;
+use crate::base::{Error, ErrorKind, Result};
+use crate::bench::Peer;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `ringhaul bench [OPTIONS] [URL]`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct BenchArgs {
+    /// What to download again and again; default: a file of the built-in server.
+    #[arg(value_name = "URL")]
+    pub(in crate::cli) url: Option<String>,
+
+    /// Request sizes of the grid.
+    #[arg(long, value_name = "SIZE,..", value_delimiter = ',', value_parser = chunk_size)]
+    #[arg(default_value = "1M,4M,16M,64M", help_heading = "Measurement")]
+    pub(in crate::cli) chunks: Vec<u64>,
+
+    /// Connection counts of the grid; default: 1,2,4,8,16, and 4 with --against.
+    #[arg(long, short, value_name = "N,..", value_delimiter = ',', help_heading = "Measurement")]
+    #[arg(value_parser = up_to(1, limits::CONNECTIONS_MAX))]
+    pub(in crate::cli) connections: Option<Vec<u32>>,
+
+    /// Threads of ringhaul, 1 to 64; default: from cores and scheme.
+    #[arg(long, value_name = "N", value_parser = up_to(1, limits::THREADS_MAX))]
+    #[arg(help_heading = "Measurement")]
+    pub(in crate::cli) threads: Option<u32>,
+
+    /// Runs of each entry, 1 to 1000; fewer than 3 claim no interval and no winner.
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Measurement")]
+    #[arg(value_parser = up_to(1, limits::BENCH_RUNS_MAX))]
+    pub(in crate::cli) runs: u32,
+
+    /// Seed of the order of runs; default: another one each time, printed.
+    #[arg(long, value_name = "N", help_heading = "Measurement")]
+    pub(in crate::cli) seed: Option<u64>,
+
+    /// Instead of the grid, these tools beside ringhaul: curl, aria2c, axel, wget2, rclone.
+    #[arg(long, value_name = "TOOL,..", value_delimiter = ',', help_heading = "Measurement")]
+    pub(in crate::cli) against: Vec<Peer>,
+
+    /// Write the files below the existing folder DIR, and remove them.
+    #[arg(long, short, value_name = "DIR", default_value = ".", help_heading = "Measurement")]
+    pub(in crate::cli) dir: PathBuf,
+
+    /// Write tables, figures and plots into a new folder below DIR, after every run.
+    #[arg(long, short, value_name = "DIR", help_heading = "Results")]
+    pub(in crate::cli) out: Option<PathBuf>,
+
+    /// Last part of that folder's name.
+    #[arg(long, value_name = "NAME", default_value = "bench", help_heading = "Results")]
+    pub(in crate::cli) name: String,
+
+    /// Trust the certificates in this PEM file beside the built-in roots.
+    #[arg(long, value_name = "FILE", help_heading = "Trust")]
+    pub(in crate::cli) ca_cert: Option<PathBuf>,
+
+    /// Accept any certificate.
+    #[arg(long, short = 'k', help_heading = "Trust")]
+    pub(in crate::cli) insecure: bool,
+
+    /// What the built-in server is told.
+    #[command(flatten)]
+    pub(in crate::cli) site: SiteArgs,
+}
+
+/// The built-in server's part of a bench.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Built-in server")]
+pub(in crate::cli) struct SiteArgs {
+    /// Bytes of its file, 4K to 1T; default: 1G.
+    #[arg(long, value_name = "SIZE", value_parser = chunk_size)]
+    pub(in crate::cli) size: Option<u64>,
+
+    /// HTTPS instead of HTTP.
+    #[arg(long)]
+    pub(in crate::cli) tls: bool,
+
+    /// Bytes per second of all connections together.
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    pub(in crate::cli) rate: Option<u64>,
+
+    /// Bytes per second of each connection.
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    pub(in crate::cli) rate_per_connection: Option<u64>,
+
+    /// Wait before the first byte of each answer.
+    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    pub(in crate::cli) first_byte: Option<Duration>,
+
+    /// Every so-manieth connection is slow; needs --slow-rate.
+    #[arg(long, value_name = "K", requires = "slow_rate")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) slow_every: Option<u64>,
+
+    /// Bytes per second of a slow connection; needs --slow-every.
+    #[arg(long, value_name = "SIZE", requires = "slow_every", value_parser = rate)]
+    pub(in crate::cli) slow_rate: Option<u64>,
+
+    /// Answer 503 to more than N requests at a time.
+    #[arg(long, value_name = "N", value_parser = up_to(1, limits::CONNECTIONS_MAX))]
+    pub(in crate::cli) refuse_beyond: Option<u32>,
+}
+
+/// `ringhaul bench-server`: the other end of a bench, started by it.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct BenchServerArgs {
+    /// Where to write the certificate.
+    #[arg(long)]
+    pub(in crate::cli) cert_out: Option<PathBuf>,
+    /// What to serve, and how.
+    #[command(flatten)]
+    pub(in crate::cli) site: SiteArgs,
+}
+
+fn rate(text: &str) -> Result<u64> {
+    match parse_bytes(text)? {
+        0 => Err(Error::new(ErrorKind::Usage, "a rate cannot be zero")),
+        rate => Ok(rate),
+    }
+}

@@ -1,0 +1,188 @@
+//! `ringhaul bench` end to end on the tiniest grids: what it prints, what it leaves, how it fails.
+
+mod command;
+
+use command::{Ended, Scene};
+use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, When};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A grid that takes a fraction of a second.
+const TINY: [&str; 7] = [
+    "bench",
+    "--size=1M",
+    "--chunks=64K,256K",
+    "--connections=1,2",
+    "--seed=1",
+    "--out=r",
+    "--runs",
+];
+
+fn with(more: &[&'static str]) -> Vec<&'static str> {
+    TINY.iter().copied().chain(more.iter().copied()).collect()
+}
+
+/// The one folder of results below `r`.
+fn results(scene: &Scene) -> PathBuf {
+    let mut folders = fs::read_dir(scene.path().join("r")).expect("results");
+    folders.next().expect("a folder").expect("its entry").path()
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn fails(ended: &Ended, code: i32, words: &str) {
+    let line = ended.error_line(code);
+    assert!(line.contains(words), "{words}\n{line}");
+}
+
+#[test]
+fn a_sweep_prints_its_table_and_leaves_its_folder() {
+    let scene = Scene::new();
+    let ended = scene.run(&with(&["3"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for words in ["goodput in MB/s", "\nauto ", "\nsingle stream ", "\n256K x 2 ", "75 % confid"] {
+        assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
+    }
+    assert!(ended.stderr.contains("order and intervals by seed 1\n"), "{ended:?}");
+    assert_eq!(scene.names(), ["r"], "nothing else stays");
+    let folder = results(&scene);
+    let csv = read(&folder, "raw.csv");
+    let runs = csv.lines().count() - 1;
+    // A cell may be given up after the first round.
+    assert!((6 + 4..=18).contains(&runs), "{csv}");
+    assert!(csv.lines().skip(1).all(|line| line.split(',').nth(21) != Some("0")), "spans\n{csv}");
+    for name in ["heatmap.svg", "goodput.svg", "latency.svg", "timeline.svg", "summary.json"] {
+        assert!(read(&folder, name).len() > 500, "{name}");
+    }
+    let readme = read(&folder, "README.md");
+    assert!(readme.contains("    ringhaul bench --size=1M --chunks=64K,256K"), "{readme}");
+}
+
+#[test]
+fn one_run_claims_nothing_and_https_is_trusted() {
+    let scene = Scene::new();
+    let ended = scene.run(&with(&["1", "--tls"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.contains("no winner") && !ended.stdout.contains("confidence"),
+        "{ended:?}"
+    );
+    assert!(read(&results(&scene), "summary.json").contains("\"interval\": null"));
+}
+
+#[test]
+fn a_server_that_pushes_back_is_asked_for_less() {
+    let scene = Scene::new();
+    let ended = scene.run(&[
+        "bench",
+        "--size=1M",
+        "--chunks=64K",
+        "--connections=8,9",
+        "--runs=1",
+        "--refuse-beyond=6",
+        "--rate-per-connection=8M",
+        "--seed=3",
+    ]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let said = "note: the server pushed back at ";
+    assert!(ended.stdout.contains(said) && ended.stderr.contains(said), "{ended:?}");
+    assert!(ended.stdout.contains("note: the server answered 429 or 503 to "), "{ended:?}");
+}
+
+#[test]
+fn peers_run_beside_ringhaul_and_missing_ones_are_named() {
+    let scene = Scene::new();
+    // A path with one of the tools only.
+    let tools = scene.path().join("tools");
+    fs::create_dir(&tools).expect("a folder");
+    let curl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("curl"))
+        .find(|file| file.is_file())
+        .expect("curl is installed");
+    std::os::unix::fs::symlink(curl, tools.join("curl")).expect("a link");
+    let program = env!("CARGO_BIN_EXE_ringhaul");
+    let arguments = ["bench", "--size=1M", "--runs=1", "--against=curl,axel"];
+    let output = Command::new(program)
+        .args(arguments)
+        .env("PATH", &tools)
+        .current_dir(scene.path())
+        .output()
+        .expect("the binary runs");
+    let ended = Ended::of(output);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("note: axel is not installed and left out"), "{ended:?}");
+    for words in ["\nringhaul ", "\nringhaul -c 4 ", "\ncurl "] {
+        assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("\naxel") && !ended.stdout.contains("failed"), "{ended:?}");
+}
+
+#[test]
+fn mistakes_are_one_line_each() {
+    let run = |arguments: &[&str]| Scene::new().run(arguments);
+    fails(&run(&["bench", "--against=wget"]), 2, "choose from curl, aria2c, axel, wget2, rclone");
+    fails(&run(&["bench", "--runs=0"]), 2, "1..=1000");
+    fails(&run(&["bench", "--tls", "http://127.0.0.1:9/x"]), 2, "built-in server");
+    fails(&run(&["bench", "--size=64K", "--chunks=1M"]), 2, "too small for the grid: 1M x 1");
+    fails(&run(&["bench", "--dir=missing"]), 14, "mkdir -p 'missing'");
+    fails(&run(&["bench", "--out=/proc/x"]), 14, "--out");
+    fails(&run(&["bench", "--size=1T"]), 15, "the first download");
+}
+
+#[test]
+fn a_url_needs_ranges_unless_tools_are_compared() {
+    let routes = vec![Route { path: "/missing".to_owned(), what: Served::Missing }];
+    let script = vec![Rule::new(When::All, Fault::NoRangeSupport)];
+    let config = Config { script, routes, ..Config::new(5, 100_000) };
+    let server = Server::start(config).expect("a server");
+    let url = server.url("/f?token=secret");
+    let ended = Scene::new().run(&["bench", &url]);
+    fails(&ended, 2, "the server offers no ranges");
+    let ended = Scene::new().run(&["bench", &server.url("/missing")]);
+    fails(&ended, 8, "missing: the server answered 404");
+    let scene = Scene::new();
+    let ended = scene.run(&["bench", "--runs=1", "--against=curl", "--out=r", &url]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let folder = results(&scene);
+    for name in ["README.md", "raw.csv", "summary.json", "summary.md"] {
+        assert!(!read(&folder, name).contains("secret"), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_changes_is_not_measured() {
+    let replaced = Fault::Replaced { seed: 6, size_bytes: 100_000 };
+    let script = vec![Rule::new(When::FromRequest(2), replaced)];
+    let config = Config { script, ..Config::new(5, 100_000) };
+    let server = Server::start(config).expect("a server");
+    let scene = Scene::new();
+    let ended = scene.run(&["bench", "--runs=1", "--against=curl", &server.url("/f")]);
+    fails(&ended, 13, "the file is wrong from byte 0 on");
+    assert_eq!(scene.names(), [""; 0]);
+}
+
+#[test]
+fn a_stopped_bench_keeps_what_it_has() {
+    let scene = Scene::new();
+    let mut arguments = with(&["1000"]);
+    arguments.push("--rate=20M");
+    let mut child = scene.command(&arguments).spawn().expect("the binary runs");
+    let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.starts_with("round 2, ") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).expect("a line"), 0, "it ended early");
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("an end").code(), Some(143), "{rest}");
+    assert!(rest.contains("the bench was stopped"), "{rest}");
+    assert_eq!(scene.names(), ["r"], "the scratch folder is gone");
+    assert!(read(&results(&scene), "raw.csv").lines().count() > 6);
+}
