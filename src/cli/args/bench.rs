@@ -93,7 +93,7 @@ pub(in crate::cli) struct SiteArgs {
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     pub(in crate::cli) first_byte: Option<Duration>,
 
-    /// Every so-manieth connection is slow; needs --slow-rate.
+    /// Each k-th connection is slow; needs --slow-rate.
     #[arg(long, value_name = "K", requires = "slow_rate")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) slow_every: Option<u64>,
