@@ -12,7 +12,6 @@ use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Block;
 use crate::io::file::{self, Allocation, BlockFile, DirectAlign};
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -197,12 +196,6 @@ impl Output {
         journal::remove(&self.place);
     }
 
-    /// A handle for reading back what was written.
-    pub fn open_for_read_back(&self) -> Result<File> {
-        file::open_for_read_back(&self.place.part, self.is_direct())
-            .map_err(|e| disk_error(e, "cannot read back", &self.place.part))
-    }
-
     /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then
     /// the journal has served its purpose. If someone has taken the name meanwhile, the part file
     /// stays. An error as well after any failed sync, as nobody knows what reached the disk then.
@@ -332,7 +325,7 @@ mod tests {
         let reserved = Reserved::new(&target, false).unwrap();
         let output = reserved.allocate(Some(5000), DirectPolicy::Never).unwrap();
         write(&output, &[1; 5000], 0);
-        File::options().write(true).open(output.part_path()).unwrap().set_len(10).unwrap();
+        std::fs::File::options().write(true).open(output.part_path()).unwrap().set_len(10).unwrap();
         let error = output.commit(5000).unwrap_err();
         assert!(error.to_string().contains("f.part was truncated"), "{error}");
         assert!(!target.exists());
@@ -344,7 +337,7 @@ mod tests {
         let target = folder.path().join("f");
         let reserved = Reserved::new(&target, false).unwrap();
         let output = reserved.allocate(Some(50_000), DirectPolicy::Never).unwrap();
-        let part = File::options().write(true).open(output.part_path()).unwrap();
+        let part = std::fs::File::options().write(true).open(output.part_path()).unwrap();
         if !file::file_system(&part).lasting {
             return;
         }

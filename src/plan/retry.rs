@@ -82,11 +82,6 @@ impl Backoff {
         let terms = Terms { retry_wait: self.retry_wait, has_elsewhere: false, share };
         if self.failures > self.retries { None } else { wait_after(kind, self.failures, terms) }
     }
-
-    /// There was progress: the budget is full again, and waits start small.
-    pub fn reset(&mut self) {
-        self.failures = 0;
-    }
 }
 
 /// What a wait is made of beside kind and number of the failure.
@@ -224,14 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_is_the_number_of_retries_and_progress_refills_it() {
+    fn the_budget_is_the_number_of_retries() {
         let mut none = Backoff::new(0, RETRY_WAIT_MIN, 0);
         assert_eq!(none.next(ErrorKind::Connect), None);
         let mut one = Backoff::new(1, RETRY_WAIT_MIN, 0);
         assert!(one.next(ErrorKind::Connect).is_some());
         assert_eq!(one.next(ErrorKind::Connect), None);
-        one.reset();
-        assert!(one.next(ErrorKind::Connect).is_some_and(|wait| wait <= RETRY_WAIT_MIN));
     }
 
     #[test]
