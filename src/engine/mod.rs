@@ -1,9 +1,9 @@
 //! Rank 4: one transfer from URL to file. The only place that sees plan and I/O together.
 //!
 //! The caller's thread watches and reports progress; the transfer runs on threads of its own, one
-//! per shard: `transfer` leads, `discover` asks first, `worker` and `stream` receive, `intake` is
-//! their inner loop, `keep` and `here` are what outlives an attempt, `job` is what all of them
-//! share.
+//! per shard: `transfer` leads from one `attempt` to the next, `discover` asks first, `worker` and
+//! `stream` receive, `intake` is their inner loop, `keep` and `here` are what outlives an attempt,
+//! `job` is what all of them share.
 
 mod ask;
 mod attempt;
