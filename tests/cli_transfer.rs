@@ -55,6 +55,25 @@ fn the_url_names_the_file() {
 }
 
 #[test]
+fn dev_null_checks_every_byte_and_keeps_none() {
+    let (scene, server) = (Scene::new(), start(config()));
+    let url = server.url("/f");
+    let ended = scene.run(&["-c", "3", "--chunk-size", "256K", "-o", "/dev/null", &url]);
+    assert!(ended.success().stderr.contains("3 connections"), "{ended:?}");
+    assert!(ended.stderr.contains(", discarded"), "{ended:?}");
+    assert_eq!(scene.names(), [""; 0]);
+    assert!(std::fs::metadata("/dev/null").is_ok_and(|meta| !meta.is_file()));
+    let short = always(Fault::CloseAfter { bytes: 1000, close_notify: false });
+    let ended = scene.run(&["-r", "0", "-o", "/dev/null", &short.url("/f")]);
+    assert!(ended.error_line(11).contains("ended"), "{ended:?}");
+    let ended = scene.run(&["--checksum", &digest(), "-o", "/dev/null", &url]);
+    assert!(ended.one_error_line(2).contains("name a file"), "{ended:?}");
+    let stream = always(Fault::NoRangeSupport);
+    let ended = scene.run(&["-o", "/dev/null", &stream.url("/f")]);
+    assert!(ended.success().stderr.contains("one stream"), "{ended:?}");
+}
+
+#[test]
 fn output_and_dir_choose_the_place() {
     let (scene, server) = (Scene::new(), start(config()));
     std::fs::create_dir(scene.path().join("sub")).expect("a folder");

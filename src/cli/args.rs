@@ -63,6 +63,7 @@ pub(super) struct DownloadArgs {
     pub(super) url: Option<String>,
 
     /// Save as FILE, relative to --dir, or into the folder FILE; default: the name in the URL.
+    /// /dev/null: check every byte and keep none.
     #[arg(short, long, value_name = "FILE", env = "RINGHAUL_OUTPUT", help_heading = "Output")]
     pub(super) output: Option<PathBuf>,
 

@@ -7,6 +7,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::progress::{Event, Level, Report};
 use crate::ui::Ui;
+use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
@@ -47,7 +48,11 @@ fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Fa
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
-    Ok((download.output(&target).options(options), ui))
+    let download = match target == Path::new(resolve::NOWHERE) {
+        true => download.discard(),
+        false => download.output(&target),
+    };
+    Ok((download.options(options), ui))
 }
 
 fn insecure_warning() -> Event {

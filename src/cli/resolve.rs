@@ -71,6 +71,9 @@ pub(super) fn verbosity(args: &DownloadArgs) -> Verbosity {
     }
 }
 
+/// The file whose name means that the bytes are not kept.
+pub(super) const NOWHERE: &str = "/dev/null";
+
 /// The file to write: `--output` seen from `--dir`, or the name in the URL. The folder must exist.
 pub(super) fn target(args: &DownloadArgs, url: &Url) -> Result<PathBuf> {
     if let Some(dir) = &args.dir {

@@ -4,6 +4,9 @@
 //! allocated (size known, space reserved, direct or buffered decided; anew for each attempt) ->
 //! committed (synced, renamed, folder synced, journal gone) or dropped (the part file is removed,
 //! unless it was said to keep it, or a journal speaks of it).
+//!
+//! An output may also be nowhere: it takes every block and keeps none, for measuring what is in
+//! front of the disk. There is no part file, no name and no journal then.
 
 use super::journal::{self, Found};
 use super::place::{Place, disk_error};
@@ -32,14 +35,22 @@ pub enum DirectPolicy {
     Never,
 }
 
-/// The target's name, and the part file that is ours alone.
+/// What bytes that are kept nowhere are said to be written to.
+const NOWHERE: &str = "/dev/null";
+
+/// The target's name, and the part file that is ours alone; or nowhere.
 #[derive(Debug)]
 pub struct Reserved {
-    place: Arc<Place>,
+    place: Option<Arc<Place>>,
+}
+
+/// What takes blocks: a part file, or nowhere.
+pub struct Output {
+    kept: Option<Kept>,
 }
 
 /// A part file that takes blocks.
-pub struct Output {
+struct Kept {
     file: BlockFile,
     place: Arc<Place>,
     buffered_reason: Option<String>,
@@ -50,37 +61,119 @@ impl Reserved {
     /// file that another process is writing. A part file nobody writes is taken over as it is:
     /// [`find`](Self::find) what can be used of it, or [`discard`](Self::discard) it.
     pub fn new(target: &Path, replace: bool) -> Result<Self> {
-        Place::take(target, replace).map(|place| Self { place: Arc::new(place) })
+        Place::take(target, replace).map(|place| Self { place: Some(Arc::new(place)) })
+    }
+
+    /// An output that keeps nothing.
+    pub fn nowhere() -> Self {
+        Self { place: None }
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_nowhere(&self) -> bool {
+        self.place.is_none()
     }
 
     /// Reads the journal of an earlier run, if there is one. What cannot be read is an error, and
     /// nothing is deleted. After [`Found::Useless`] it is for the caller to discard it.
     pub fn find(&self) -> Result<Found> {
-        journal::find(&self.place)
+        self.place.as_ref().map_or(Ok(Found::Nothing), |place| journal::find(place))
     }
 
     /// Bytes that a later run can go on from, as far as is known: the journal that stands vouches
     /// for them.
     pub fn kept_bytes(&self) -> u64 {
-        self.place.recorded_bytes()
+        self.place.as_ref().map_or(0, |place| place.recorded_bytes())
     }
 
     /// Starts over: removes the journal, durably, and empties the part file then. Any journal that
     /// was started before writes no more. A file under the journal's name that is none of ours is
     /// an error.
     pub fn discard(&self) -> Result<()> {
-        journal::discard(&self.place)
+        self.place.as_ref().map_or(Ok(()), journal::discard)
     }
 
     /// Takes the file to its size, if it is known, and decides how blocks are written. The bytes
     /// that are there stay.
     pub fn allocate(&self, total: Option<u64>, policy: DirectPolicy) -> Result<Output> {
-        let failed = |e, what: &str| disk_error(e, what, &self.place.part);
+        let kept = self.place.as_ref().map(|place| Kept::allocate(place, total, policy));
+        Ok(Output { kept: kept.transpose()? })
+    }
+}
+
+impl Output {
+    /// Writes a block at its offset; answers when the kernel has taken all of it.
+    pub async fn write(&self, block: Block, offset: u64) -> Result<()> {
+        let Some(Kept { file, place, .. }) = &self.kept else { return Ok(()) };
+        let written = file.write(block, offset).await;
+        written.map_err(|e| disk_error(e, "cannot write", &place.part))
+    }
+
+    /// Whether as many writes are on their way as are made at a time.
+    pub fn is_saturated(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.file.is_saturated())
+    }
+
+    /// Whether blocks bypass the page cache.
+    pub fn is_direct(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.file.is_direct())
+    }
+
+    /// Whether blocks are thrown away.
+    pub fn is_nowhere(&self) -> bool {
+        self.kept.is_none()
+    }
+
+    /// Why blocks go through the page cache, if they do by decision.
+    pub fn buffered_reason(&self) -> Option<&str> {
+        self.kept.as_ref()?.buffered_reason.as_deref()
+    }
+
+    /// The part file's name.
+    pub fn part_path(&self) -> &Path {
+        self.kept.as_ref().map_or(Path::new(NOWHERE), |kept| &kept.place.part)
+    }
+
+    /// The part file stays when this value is dropped.
+    pub fn keep_part(&self) {
+        if let Some(kept) = &self.kept {
+            kept.place.keep_part();
+        }
+    }
+
+    /// The part file stays, and nothing of it counts any more: a later run starts over.
+    pub fn disown(&self) {
+        let Some(Kept { place, .. }) = &self.kept else { return };
+        let mut journals_ended = place.journals_ended();
+        *journals_ended += 1;
+        self.keep_part();
+        journal::remove(place);
+    }
+
+    /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then
+    /// the journal has served its purpose. If someone has taken the name meanwhile, the part file
+    /// stays. An error as well after any failed sync, as nobody knows what reached the disk then.
+    pub fn commit(&self, bytes: u64) -> Result<PathBuf> {
+        self.kept.as_ref().map_or(Ok(NOWHERE.into()), |kept| kept.commit(bytes))
+    }
+
+    /// Where the part file is.
+    ///
+    /// # Panics
+    /// If the output is nowhere: no journal is kept of that.
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.kept.as_ref().expect("journals are of files").place
+    }
+}
+
+impl Kept {
+    fn allocate(place: &Arc<Place>, total: Option<u64>, policy: DirectPolicy) -> Result<Self> {
+        let failed = |e, what: &str| disk_error(e, what, &place.part);
         if let Some(total) = total {
-            self.reserve_space(total)
+            reserve_space(place, total)
                 .map_err(|e| failed(e, &format!("cannot reserve {} for", format_bytes(total))))?;
         }
-        let (direct, buffered_reason) = match self.open_direct(total, policy) {
+        let (direct, buffered_reason) = match open_direct(place, total, policy) {
             Ok(direct) => (Some(direct), None),
             Err(reason) if policy == DirectPolicy::Always => {
                 return Err(Error::new(
@@ -92,114 +185,12 @@ impl Reserved {
             Err(reason) => (None, Some(reason)),
         };
         // The same open file: its lock lasts as long as any of the two.
-        let file = self.place.file.try_clone().map_err(|e| failed(e, "cannot open"))?;
+        let file = place.file.try_clone().map_err(|e| failed(e, "cannot open"))?;
         let file = BlockFile::new(file.into(), direct);
-        Ok(Output { file, place: self.place.clone(), buffered_reason })
+        Ok(Self { file, place: place.clone(), buffered_reason })
     }
 
-    /// ext4 takes all free space before it says that it is not enough, and the machine's other
-    /// programs with it: so look first. What an earlier run reserved needs no room again.
-    fn reserve_space(&self, total: u64) -> io::Result<()> {
-        let file = &self.place.file;
-        self.place.set_reserved_bytes(0);
-        if file.metadata()?.len() > total {
-            file.set_len(total)?;
-        }
-        let missing = total.saturating_sub(self.place.bytes_on_disk()?);
-        if let Some(free) = file::free_bytes(file).ok().filter(|free| *free < missing) {
-            let what = format!("{} are free there", format_bytes(free));
-            return Err(io::Error::new(io::ErrorKind::StorageFull, what));
-        }
-        let allocation = file::preallocate(file, total)?;
-        let is_lasting = allocation == Allocation::Reserved && file::file_system(file).lasting;
-        // Some say that they have reserved what they have not.
-        let is_there = is_lasting && self.place.bytes_on_disk()? >= total;
-        self.place.set_reserved_bytes(if is_there { total } else { 0 });
-        Ok(())
-    }
-
-    /// The same file opened with O_DIRECT, or why not.
-    fn open_direct(&self, total: Option<u64>, policy: DirectPolicy) -> Result<OwnedFd, String> {
-        if policy == DirectPolicy::Never {
-            return Err("not wanted".into());
-        }
-        let Some(total) = total else {
-            return Err("the size is not known beforehand".into());
-        };
-        let (file, part) = (&self.place.file, &self.place.part);
-        let file_system = file::file_system(file);
-        if policy == DirectPolicy::Auto {
-            if total < DIRECT_BYTES_MIN {
-                return Err(format!("the file is below {}", format_bytes(DIRECT_BYTES_MIN)));
-            }
-            if !file_system.direct_pays {
-                return Err(format!("{} gains nothing from it", file_system.name));
-            }
-        }
-        let align = file::direct_align(file);
-        match align {
-            DirectAlign::Refused => return Err(format!("{} refuses it", file_system.name)),
-            DirectAlign::Bytes { memory, offset } if memory.max(offset) > 4096 => {
-                return Err(format!("{} wants {offset}-byte alignment", file_system.name));
-            }
-            DirectAlign::Bytes { .. } | DirectAlign::Unknown => {}
-        }
-        let direct =
-            file::open_direct(part, file).map_err(|e| format!("{}: {e}", file_system.name))?;
-        // Where the kernel names no alignment only a write can tell. It leaves a written block in
-        // reserved space, which costs the first real write its fast path: not done without need.
-        if align == DirectAlign::Unknown && total >= SPAN_ALIGN_BYTES {
-            file::try_direct_write(&direct, file)
-                .map_err(|e| format!("{}: {e}", file_system.name))?;
-        }
-        Ok(direct)
-    }
-}
-
-impl Output {
-    /// Writes a block at its offset; answers when the kernel has taken all of it.
-    pub async fn write(&self, block: Block, offset: u64) -> Result<()> {
-        let written = self.file.write(block, offset).await;
-        written.map_err(|e| disk_error(e, "cannot write", &self.place.part))
-    }
-
-    /// Whether as many writes are on their way as are made at a time.
-    pub fn is_saturated(&self) -> bool {
-        self.file.is_saturated()
-    }
-
-    /// Whether blocks bypass the page cache.
-    pub fn is_direct(&self) -> bool {
-        self.file.is_direct()
-    }
-
-    /// Why blocks go through the page cache, if they do by decision.
-    pub fn buffered_reason(&self) -> Option<&str> {
-        self.buffered_reason.as_deref()
-    }
-
-    /// The part file's name.
-    pub fn part_path(&self) -> &Path {
-        &self.place.part
-    }
-
-    /// The part file stays when this value is dropped.
-    pub fn keep_part(&self) {
-        self.place.keep_part();
-    }
-
-    /// The part file stays, and nothing of it counts any more: a later run starts over.
-    pub fn disown(&self) {
-        let mut journals_ended = self.place.journals_ended();
-        *journals_ended += 1;
-        self.keep_part();
-        journal::remove(&self.place);
-    }
-
-    /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then
-    /// the journal has served its purpose. If someone has taken the name meanwhile, the part file
-    /// stays. An error as well after any failed sync, as nobody knows what reached the disk then.
-    pub fn commit(&self, bytes: u64) -> Result<PathBuf> {
+    fn commit(&self, bytes: u64) -> Result<PathBuf> {
         let Place { target, part, .. } = &*self.place;
         let mut journals_ended = self.place.journals_ended();
         self.place.check_part(bytes)?;
@@ -212,7 +203,7 @@ impl Output {
             file::rename_no_replace(part, target)
         };
         // In any case: there is none any more, and its name may be another's; or it is complete.
-        self.keep_part();
+        self.place.keep_part();
         renamed.map_err(|e| {
             let error = if e.kind() == io::ErrorKind::AlreadyExists {
                 let what = format!("{} appeared during the download", target.display());
@@ -231,10 +222,62 @@ impl Output {
         })?;
         Ok(target.clone())
     }
+}
 
-    pub(super) fn place(&self) -> &Arc<Place> {
-        &self.place
+/// ext4 takes all free space before it says that it is not enough, and the machine's other
+/// programs with it: so look first. What an earlier run reserved needs no room again.
+fn reserve_space(place: &Place, total: u64) -> io::Result<()> {
+    let file = &place.file;
+    place.set_reserved_bytes(0);
+    if file.metadata()?.len() > total {
+        file.set_len(total)?;
     }
+    let missing = total.saturating_sub(place.bytes_on_disk()?);
+    if let Some(free) = file::free_bytes(file).ok().filter(|free| *free < missing) {
+        let what = format!("{} are free there", format_bytes(free));
+        return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+    }
+    let allocation = file::preallocate(file, total)?;
+    let is_lasting = allocation == Allocation::Reserved && file::file_system(file).lasting;
+    // Some say that they have reserved what they have not.
+    let is_there = is_lasting && place.bytes_on_disk()? >= total;
+    place.set_reserved_bytes(if is_there { total } else { 0 });
+    Ok(())
+}
+
+/// The same file opened with O_DIRECT, or why not.
+fn open_direct(place: &Place, total: Option<u64>, policy: DirectPolicy) -> Result<OwnedFd, String> {
+    if policy == DirectPolicy::Never {
+        return Err("not wanted".into());
+    }
+    let Some(total) = total else {
+        return Err("the size is not known beforehand".into());
+    };
+    let (file, part) = (&place.file, &place.part);
+    let file_system = file::file_system(file);
+    if policy == DirectPolicy::Auto {
+        if total < DIRECT_BYTES_MIN {
+            return Err(format!("the file is below {}", format_bytes(DIRECT_BYTES_MIN)));
+        }
+        if !file_system.direct_pays {
+            return Err(format!("{} gains nothing from it", file_system.name));
+        }
+    }
+    let align = file::direct_align(file);
+    match align {
+        DirectAlign::Refused => return Err(format!("{} refuses it", file_system.name)),
+        DirectAlign::Bytes { memory, offset } if memory.max(offset) > 4096 => {
+            return Err(format!("{} wants {offset}-byte alignment", file_system.name));
+        }
+        DirectAlign::Bytes { .. } | DirectAlign::Unknown => {}
+    }
+    let direct = file::open_direct(part, file).map_err(|e| format!("{}: {e}", file_system.name))?;
+    // Where the kernel names no alignment only a write can tell. It leaves a written block in
+    // reserved space, which costs the first real write its fast path: not done without need.
+    if align == DirectAlign::Unknown && total >= SPAN_ALIGN_BYTES {
+        file::try_direct_write(&direct, file).map_err(|e| format!("{}: {e}", file_system.name))?;
+    }
+    Ok(direct)
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ impl Attempt<'_> {
         }
         let output = self.allocate(total)?;
         let shard = Shard::new(1, !wanted.algorithms.is_empty())?;
-        shard.register(self.job, total.unwrap_or(u64::MAX));
+        shard.register(self.job, &output, total.unwrap_or(u64::MAX));
         let registered = shard.is_registered();
         let (job, url, algorithms) = (self.job.clone(), self.url, &wanted.algorithms[..]);
         let stream = Stream { job, shard, output: output.clone(), url, algorithms, here, digest };
@@ -370,6 +370,7 @@ impl Attempt<'_> {
             connects: self.job.counts.established(),
             threads: ending.threads,
             cpu: process_cpu_time().saturating_sub(self.cpu_before),
+            discarded: ending.output.is_nowhere(),
             direct: ending.output.is_direct(),
             registered: ending.registered,
             ranges: ending.is_ranged,

@@ -52,11 +52,17 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Who hears of progress.
 type ProgressListener = Box<dyn Fn(&Progress) + Send + Sync>;
 
+/// Where the bytes go.
+enum Target {
+    File(PathBuf),
+    Nowhere,
+}
+
 /// One download, to be configured and then run.
 #[must_use = "a download does nothing before run()"]
 pub struct Download {
     url: Url,
-    output: Option<PathBuf>,
+    output: Option<Target>,
     options: Options,
     stop: StopHandle,
     on_progress: Option<ProgressListener>,
@@ -84,9 +90,16 @@ impl Download {
         &self.url
     }
 
-    /// The file to write. Required; its folder must exist.
+    /// The file to write. Required, unless [`Download::discard`] is called; its folder must exist.
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
-        self.output = Some(path.into());
+        self.output = Some(Target::File(path.into()));
+        self
+    }
+
+    /// Receives and checks every byte, but keeps none: for measuring what is in front of the disk.
+    /// Nothing can be resumed or verified against a digest of the whole file then.
+    pub fn discard(mut self) -> Self {
+        self.output = Some(Target::Nowhere);
         self
     }
 
@@ -119,13 +132,19 @@ impl Download {
     ///
     /// # Errors
     /// Every [`ErrorKind`]; nothing stands under the final name then that was not there before.
-    pub fn run(self) -> Result<Report> {
+    pub fn run(mut self) -> Result<Report> {
         self.options.validate()?;
         let target = self.output.ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no output file is named").advise("call output()")
         })?;
         check_headers(&self.url, &self.options)?;
-        let reserved = Reserved::new(&target, self.options.force)?;
+        let reserved = match target {
+            Target::File(path) => Reserved::new(&path, self.options.force)?,
+            Target::Nowhere => {
+                self.options.keep_nothing()?;
+                Reserved::nowhere()
+            }
+        };
         let job = Job::new(self.options, self.stop, self.on_event);
         let (ended, end) = mpsc::channel::<()>();
         let (url, own_job) = (self.url, job.clone());

@@ -166,6 +166,19 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Without a file there is nothing to go on from later, and nothing to read back for a digest,
+    /// which wants the bytes in order.
+    pub(super) fn keep_nothing(&mut self) -> Result<()> {
+        if self.checksum.is_some() || !self.digests.is_empty() {
+            let what = "bytes that are kept nowhere have no digest";
+            return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
+        }
+        (self.verify, self.resume, self.journal) = (false, false, false);
+        Ok(())
+    }
+}
+
 fn in_range(name: &str, value: u64, min: u64, max: u64) -> Result<()> {
     if (min..=max).contains(&value) {
         return Ok(());

@@ -104,6 +104,8 @@ pub struct Report {
     pub threads: u32,
     /// User and system time of this process during the transfer.
     pub cpu: Duration,
+    /// Nothing was kept.
+    pub discarded: bool,
     /// Blocks bypassed the page cache.
     pub direct: bool,
     /// The arena was registered with the kernel.

@@ -62,8 +62,9 @@ impl Shard {
     }
 
     /// Registers the arena with this thread's ring where it is wanted and pays.
-    pub(super) fn register(&self, job: &Job, total: u64) {
-        if !job.options.register_buffers || total < REGISTER_BYTES_MIN {
+    pub(super) fn register(&self, job: &Job, output: &Output, total: u64) {
+        let pays = total >= REGISTER_BYTES_MIN && !output.is_nowhere();
+        if !job.options.register_buffers || !pays {
             return;
         }
         if let Err(e) = uring::register(&self.pool, BLOCKS_REGISTERED) {

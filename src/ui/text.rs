@@ -99,8 +99,14 @@ pub(super) fn closing_line(report: &Report) -> String {
     if let Some(cpu) = report.cpu_seconds_per_gib() {
         line.push_str(&format!(", {cpu:.2} CPU s/GiB"));
     }
-    line.push_str(if report.direct { ", direct" } else { ", buffered" });
-    line.push_str(if report.registered { ", registered" } else { ", not registered" });
+    line.push_str(match report.direct {
+        _ if report.discarded => ", discarded",
+        true => ", direct",
+        false => ", buffered",
+    });
+    if !report.discarded {
+        line.push_str(if report.registered { ", registered" } else { ", not registered" });
+    }
     if let Some(verified) = &report.verified {
         let (digest, against) = (printable(&verified.digest), printable(&verified.against));
         line.push_str(&format!(", verified {digest} ({against})"));
@@ -177,6 +183,7 @@ mod tests {
             connects: 4,
             threads: 1,
             cpu: Duration::from_millis(420),
+            discarded: false,
             direct: true,
             registered: true,
             ranges: true,
@@ -219,6 +226,8 @@ mod tests {
             "out/x.iso: 2.00 GiB in 2.00 s, 1.00 GiB/s, 4 connections, 0.21 CPU s/GiB, direct, \
              registered"
         );
+        let discarded = Report { discarded: true, ..report() };
+        assert!(closing_line(&discarded).ends_with("0.21 CPU s/GiB, discarded"));
         let verified = Verified {
             digest: "sha256:ab".into(),
             against: "given with --checksum".into(),
