@@ -90,8 +90,8 @@ pub enum Source {
     Url(String),
     /// The built-in one.
     Own {
-        /// Arguments that make [`Settings::program`] serve a seeded file, print its URL as the
-        /// first line, and end with its standard input.
+        /// Arguments that make [`Settings::program`] serve a seeded file at every path, print the
+        /// URL of the root as the first line, and end with its standard input.
         arguments: Vec<OsString>,
         /// The seed of its content.
         content_seed: u64,

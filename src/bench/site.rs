@@ -17,15 +17,16 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Starts `program` with `arguments`, and waits for the line in which it says its URL; its
-    /// certificate is where it was to be written by then. It stops when its standard input ends.
+    /// Starts `program` with `arguments`, and waits for the line in which it says where it serves;
+    /// its certificate is where it was to be written by then. It stops when its standard input
+    /// ends, and no environment variable moves it.
     pub(super) fn start(
         program: &Path,
         arguments: &[OsString],
         certificate: Option<&Path>,
     ) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(arguments);
+        command.args(arguments).env_clear();
         if let Some(path) = certificate {
             command.arg("--cert-out").arg(path);
         }
@@ -55,7 +56,7 @@ impl Drop for Site {
     }
 }
 
-/// The process, and the line it said.
+/// The process, and the URL of its file.
 fn start(command: &mut Command) -> Result<(Child, String)> {
     let failed = |what: &str| Error::new(ErrorKind::ResourceLimit, what.to_owned());
     let mut child = command
@@ -71,5 +72,6 @@ fn start(command: &mut Command) -> Result<(Child, String)> {
         return Err(failed("the built-in server ended at once")
             .advise("what it said stands above this line"));
     }
-    Ok((child, url.trim().to_owned()))
+    // The file is at every path, and some tools want a name.
+    Ok((child, format!("{}bench.bin", url.trim())))
 }

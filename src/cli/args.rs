@@ -3,8 +3,9 @@
 //! environment only through clap, for the `RINGHAUL_*` variables.
 
 mod bench;
+pub(super) mod shape;
 
-pub(super) use bench::{BenchArgs, BenchServerArgs, SiteArgs};
+pub(super) use bench::{BenchArgs, SiteArgs};
 
 use super::exit_codes;
 use super::serve::options::{self, ServeArgs};
@@ -50,9 +51,6 @@ pub(super) enum Command {
     ///
     /// No RINGHAUL_* variable is read: the command line says it all.
     Bench(BenchArgs),
-    /// The other end of a bench without a URL.
-    #[command(hide = true)]
-    BenchServer(BenchServerArgs),
 }
 
 /// `ringhaul [OPTIONS] URL`.
@@ -300,7 +298,10 @@ pub(super) fn command() -> clap::Command {
     };
     let command = Args::command().mut_args(tidy);
     let command = command.mut_subcommand("doctor", |doctor| doctor.mut_args(tidy));
-    command.mut_subcommand("serve", |serve| serve.mut_args(tidy))
+    let command = command.mut_subcommand("serve", |serve| serve.mut_args(tidy));
+    // What is published with a figure is its command line, and nothing else may move it.
+    let deaf = |arg: clap::Arg| arg.env(Resettable::Reset);
+    command.mut_subcommand("bench", |bench| bench.mut_args(deaf))
 }
 
 /// How much to say: nothing or more.
@@ -403,7 +404,7 @@ fn retry_wait(text: &str) -> Result<Duration> {
     within(text, limits::RETRY_WAIT_ASKED_MIN, limits::RETRY_WAIT_ASKED_MAX)
 }
 
-fn within(text: &str, min: Duration, max: Duration) -> Result<Duration> {
+pub(super) fn within(text: &str, min: Duration, max: Duration) -> Result<Duration> {
     let time = parse_duration(text)?;
     if (min..=max).contains(&time) {
         return Ok(time);

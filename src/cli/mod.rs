@@ -42,7 +42,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
         Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
-        Some(args::Command::BenchServer(server_args)) => bench::site::run(server_args),
         None => download::run(&args.download),
     }
 }

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Serves until a signal arrives, which is its normal end.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let watch = Watch::start()?;
+    if args.until_eof {
+        watch.hang_up_with_input()?;
+    }
     server::raise_descriptor_limit();
     let config = config(args);
     let what = described(&config);

@@ -8,6 +8,7 @@ use crate::engine::shutdown::StopHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -83,6 +84,23 @@ impl Watch {
         // Who waits looks at the signal itself, so a poisoned lock makes no difference.
         drop(self.shared.bell.wait_timeout_while(stop, time, quiet));
         self.received().is_some()
+    }
+
+    /// From now on the end of standard input counts as SIGHUP: whoever held its other end is gone.
+    pub(super) fn hang_up_with_input(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let reader = std::thread::Builder::new().name("input".to_owned());
+        let started = reader.spawn(move || {
+            // An error is an end, too.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            let number = usize::try_from(SIGHUP).expect("signal numbers are positive");
+            shared.received.store(number, Ordering::SeqCst);
+            shared.stop_now();
+        });
+        // Nobody waits for it: it ends with the input or with the process.
+        started.map(drop).map_err(|cause| {
+            Error::new(ErrorKind::ResourceLimit, "cannot start a thread").caused_by(cause)
+        })
     }
 
     /// The exit code of the signal that arrived: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.

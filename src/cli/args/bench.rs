@@ -1,13 +1,11 @@
 //! The words of `ringhaul bench`. They have no environment variables: what is published with a
 //! figure is its command line, and nothing else may move it.
 
-use super::{chunk_size, timeout, up_to};
+use super::shape::ShapeArgs;
+use super::{chunk_size, up_to};
 use crate::base::limits;
-use crate::base::size::parse_bytes;
-use crate::base::{Error, ErrorKind, Result};
 use crate::bench::Peer;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// `ringhaul bench [OPTIONS] [URL]`.
 #[derive(Debug, clap::Args)]
@@ -70,7 +68,7 @@ pub(in crate::cli) struct BenchArgs {
 }
 
 /// The built-in server's part of a bench.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Built-in server")]
 pub(in crate::cli) struct SiteArgs {
     /// Bytes of its file, 4K to 1T; default: 1G.
@@ -81,46 +79,7 @@ pub(in crate::cli) struct SiteArgs {
     #[arg(long)]
     pub(in crate::cli) tls: bool,
 
-    /// Bytes per second of all connections together.
-    #[arg(long, value_name = "SIZE", value_parser = rate)]
-    pub(in crate::cli) rate: Option<u64>,
-
-    /// Bytes per second of each connection.
-    #[arg(long, value_name = "SIZE", value_parser = rate)]
-    pub(in crate::cli) rate_per_connection: Option<u64>,
-
-    /// Wait before the first byte of each answer.
-    #[arg(long, value_name = "DURATION", value_parser = timeout)]
-    pub(in crate::cli) first_byte: Option<Duration>,
-
-    /// Each k-th connection is slow; needs --slow-rate.
-    #[arg(long, value_name = "K", requires = "slow_rate")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    pub(in crate::cli) slow_every: Option<u64>,
-
-    /// Bytes per second of a slow connection; needs --slow-every.
-    #[arg(long, value_name = "SIZE", requires = "slow_every", value_parser = rate)]
-    pub(in crate::cli) slow_rate: Option<u64>,
-
-    /// Answer 503 to more than N requests at a time.
-    #[arg(long, value_name = "N", value_parser = up_to(1, limits::CONNECTIONS_MAX))]
-    pub(in crate::cli) refuse_beyond: Option<u32>,
-}
-
-/// `ringhaul bench-server`: the other end of a bench, started by it.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct BenchServerArgs {
-    /// Where to write the certificate.
-    #[arg(long)]
-    pub(in crate::cli) cert_out: Option<PathBuf>,
-    /// What to serve, and how.
+    /// The path that it plays.
     #[command(flatten)]
-    pub(in crate::cli) site: SiteArgs,
-}
-
-fn rate(text: &str) -> Result<u64> {
-    match parse_bytes(text)? {
-        0 => Err(Error::new(ErrorKind::Usage, "a rate cannot be zero")),
-        rate => Ok(rate),
-    }
+    pub(in crate::cli) shape: ShapeArgs,
 }

@@ -2,7 +2,7 @@
 //! What is measured and concluded is the bench's own.
 
 mod screen;
-pub(super) mod site;
+mod site;
 
 use super::Failure;
 use super::args::BenchArgs;
@@ -62,12 +62,7 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
             return Err(Error::new(ErrorKind::Usage, what).advise("leave out one of both"));
         }
         Some(url) => Source::Url(url.clone()),
-        None => Source::Own {
-            arguments: args.site.arguments(),
-            content_seed: site::SEED,
-            tls: args.site.tls,
-            remembers: args.site.is_shaped(),
-        },
+        None => args.site.source(),
     };
     let mut against = Vec::new();
     for &peer in &args.against {
