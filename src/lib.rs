@@ -2,8 +2,9 @@
 //!
 //! An io_uring engine streams ranges of a file over several connections straight into
 //! registered buffers and from there to fixed offsets of the output, past the page cache where
-//! that pays. Every byte is checked against what the server promised before it counts, and nothing
-//! stands at the final name unless it is whole.
+//! that pays; where the kernel refuses io_uring, epoll does its work. Every byte is checked against
+//! what the server promised before it counts, and nothing stands at the final name unless it is
+//! whole.
 //!
 //! # Example
 //!
@@ -39,7 +40,7 @@
 //! |---|---|---|
 //! | 0 | [`base`] | words everybody shares: spans, errors, sizes, URLs, limits |
 //! | 1 | [`plan`], [`http`], [`tls`], [`digest`], [`manifest`] | decisions and codecs without I/O |
-//! | 2 | [`io`] | the kernel: arena, sockets, files, one ring per shard; all `unsafe` |
+//! | 2 | [`io`] | the kernel: arena, sockets, files, one ring (or epoll) per shard; all `unsafe` |
 //! | 3 | [`net`], [`disk`] | getting connected; the part file, its journal, its digest |
 //! | 4 | [`engine`] | one transfer: where plan and I/O meet |
 //! | 5 | [`job`] | naming files; many files later |
@@ -69,6 +70,6 @@ pub mod ui;
 pub use base::error::{Error, ErrorKind, Result, Side};
 pub use digest::Checksum;
 pub use engine::Download;
-pub use engine::options::{DirectMode, OnChange, Options};
+pub use engine::options::{DirectMode, Engine, OnChange, Options};
 pub use engine::progress::{Event, Level, Phase, Progress, Report};
 pub use engine::shutdown::StopHandle;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use support::child::{Answer, Child};
+use support::child::{Answer, Child, INSISTS};
 use support::{SEED, Site, assert_content, find_program, names_in, scratch, skipped};
 use tempfile::TempDir;
 
@@ -127,7 +127,11 @@ fn without_locked_memory_it_works_or_says_why_not() {
         return;
     }
     let ground = Ground::new(Config::new(SEED, SIZE));
-    match ground.run("ulimit -l 0 && exec \"$@\"", 4) {
+    let wrapper = "ulimit -l 0 && exec \"$@\"";
+    let answer = ground.run(wrapper, 4);
+    assert_eq!(answer, Some(Answer::Done { registered: false }));
+    ground.expect_file(SIZE);
+    match ground.run(&format!("export {INSISTS}=1 && {wrapper}"), 4) {
         Some(Answer::Done { registered: false }) => ground.expect_file(SIZE),
         Some(Answer::Failed { kind, text }) => {
             assert_eq!(kind, "ResourceLimit", "{text}");
@@ -189,7 +193,7 @@ fn too_few_descriptors_are_said_to_be_too_few() {
 
 /// A seccomp filter, as containers have one, refuses the system call; any user may put one on.
 #[test]
-fn without_io_uring_it_says_what_is_missing() {
+fn without_io_uring_it_works_or_says_what_is_missing() {
     let Some(python) = find_program("python3") else {
         skipped("no python3 to put a seccomp filter on");
         return;
@@ -200,9 +204,14 @@ fn without_io_uring_it_says_what_is_missing() {
         let script = fs::read_to_string(filter).expect("the script is beside the test");
         let wrapper = format!("exec '{}' -c \"$SCRIPT\" {errno} \"$@\"", python.display());
         // As who we are: python may be in a private folder.
-        let answer = ground.run_as(&wrapper, 4, |command| {
-            command.env("SCRIPT", script);
-        });
+        let run = |wrapper: &str| {
+            ground.run_as(wrapper, 4, |command| {
+                command.env("SCRIPT", &script);
+            })
+        };
+        assert_eq!(run(&wrapper), Some(Answer::Done { registered: false }));
+        ground.expect_file(MIB);
+        let answer = run(&format!("export {INSISTS}=1 && {wrapper}"));
         let Some(Answer::Failed { kind, text }) = answer else { panic!("{answer:?}") };
         assert_eq!(kind, "EngineUnavailable", "{text}");
         assert!(text.contains(advice), "{text}");

@@ -9,6 +9,7 @@ mod schedule;
 
 use rig::process::Process;
 use ringhaul::base::size::{KIB, MIB};
+use ringhaul::engine::options::Engine;
 use ringhaul::server::{Config, Refusal, Shape};
 use schedule::{Random, Schedule, run_all};
 use std::time::Duration;
@@ -18,6 +19,20 @@ fn over_loopback() {
     let process = Process::alone();
     run_all(200, 16, |seed| {
         Schedule::new(seed, |_, _| {}).run(|options| {
+            options.connections = Some(3);
+            options.chunk_bytes = Some(256 * KIB);
+        })
+    });
+    process.assert_as_before();
+}
+
+/// The same schedules, without a ring.
+#[test]
+fn over_loopback_on_epoll() {
+    let process = Process::alone();
+    run_all(60, 16, |seed| {
+        Schedule::new(seed, |_, _| {}).run(|options| {
+            options.engine = Engine::Epoll;
             options.connections = Some(3);
             options.chunk_bytes = Some(256 * KIB);
         })

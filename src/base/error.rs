@@ -49,7 +49,8 @@ pub enum ErrorKind {
     DiskFull,
     /// Reading or writing the output failed.
     DiskIo,
-    /// The kernel or a sandbox does not grant what the engine needs.
+    /// The kernel or a sandbox does not grant what the engine needs, and no other engine may be
+    /// taken in its place.
     EngineUnavailable,
     /// Too few file descriptors or too little memory.
     ResourceLimit,

@@ -22,6 +22,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
             Direct::On => DirectMode::On,
             Direct::Off => DirectMode::Off,
         },
+        engine: args.engine.into(),
         register_buffers: !args.no_register,
         force: args.force,
         headers: headers(args)?,

@@ -284,7 +284,7 @@ fn open_direct(place: &Place, total: Option<u64>, policy: DirectPolicy) -> Resul
 mod tests {
     use super::*;
     use crate::io::buffers::Pool;
-    use crate::io::uring::Ring;
+    use crate::io::driver::{Driver, DriverKind};
 
     fn scratch() -> tempfile::TempDir {
         tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
@@ -292,8 +292,7 @@ mod tests {
 
     fn write(output: &Output, bytes: &[u8], offset: u64) {
         let pool = Pool::new(1).unwrap();
-        let ring = Ring::new().unwrap();
-        ring.run(async {
+        Driver::new(DriverKind::IoUring).unwrap().run(async {
             let mut lease = pool.lease().await;
             lease.append(bytes);
             output.write(lease.freeze(), offset).await.unwrap();

@@ -10,7 +10,7 @@ use super::here::{Here, identity, written};
 use super::job::Job;
 use super::keep::Keep;
 use super::locate::FirstTimes;
-use super::options::DirectMode;
+use super::options::{DirectMode, Engine};
 use super::progress::{Level, Phase, Report, Verified};
 use super::ranged::{FirstSpan, Ranged};
 use super::renew::Whereabouts;
@@ -349,8 +349,14 @@ impl Attempt<'_> {
     fn begin_trace(&self, source: &Source, bytes: u64) {
         if let Some(trace) = &self.trace {
             let (url, addresses) = (source.url().to_string(), source.addresses());
-            trace.write(&Line::Begin { url: &url, bytes, addresses });
+            let engine = self.engine().to_string();
+            trace.write(&Line::Begin { url: &url, bytes, addresses, engine: &engine });
         }
+    }
+
+    /// What moves the bytes.
+    fn engine(&self) -> Engine {
+        if self.job.is_on_epoll() { Engine::Epoll } else { Engine::IoUring }
     }
 
     fn report(
@@ -368,6 +374,7 @@ impl Attempt<'_> {
             elapsed: self.job.now(),
             connections: self.job.counts.open_max(),
             connects: self.job.counts.established(),
+            engine: self.engine(),
             threads: ending.threads,
             cpu: process_cpu_time().saturating_sub(self.cpu_before),
             discarded: ending.output.is_nowhere(),

@@ -3,9 +3,10 @@
 //! Connection `id` works on shard `id % threads`. The first crew works on the transfer's own thread
 //! and leads: it runs the plan's tick and has workers started wherever they belong.
 
+use super::drive;
 use super::race::{First, race};
 use super::ranged::Ranged;
-use super::shard::{self, Shard};
+use super::shard::Shard;
 use super::worker::{First as FirstAnswer, Worker};
 use crate::base::limits::CONNECTIONS_MAX;
 use crate::base::{Error, ErrorKind, Result};
@@ -93,12 +94,12 @@ impl Crews {
 type Lead = (FirstAnswer, Vec<mpsc::Sender<u32>>);
 
 impl Crew {
-    /// Works on a thread and a ring of its own.
+    /// Works on a thread and a driver of its own.
     fn start(self) -> Result<CrewThread> {
         let (sender, ended) = oneshot::channel();
         let work = move || {
             let job = self.ranged.job.clone();
-            let work = || shard::ring().and_then(|ring| ring.run(self.work(None)));
+            let work = || drive::driver(&job).and_then(|driver| driver.run(self.work(None)));
             let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 Err(Error::new(ErrorKind::Internal, "a shard's thread panicked"))
             });

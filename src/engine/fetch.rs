@@ -2,10 +2,10 @@
 //! connections, redirects and retries as a download. Must not know what the file is for.
 
 use super::ask::Opening;
+use super::drive;
 use super::job::Job;
 use super::locate::{Located, Refused, locate, retrying};
 use super::options::Options;
-use super::shard;
 use super::shutdown::StopHandle;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
@@ -49,8 +49,8 @@ impl Small<'_> {
     }
 
     fn run(&self, job: &Job) -> Result<Vec<u8>> {
-        let ring = shard::ring()?;
-        ring.run(job.guard(async {
+        let driver = drive::driver(job)?;
+        driver.run(job.guard(async {
             let fetching = retrying(job, async || self.attempt(job).await);
             let Some(time) = job.options.max_time else { return fetching.await };
             let fetched = tokio::time::timeout(time, fetching).await;

@@ -31,6 +31,8 @@ pub(super) struct Job {
     /// Bytes on the disk that are not what was written there.
     corrupt: Mutex<Option<Span>>,
     on_event: Option<EventListener>,
+    /// A thread of the transfer goes through epoll.
+    is_on_epoll: AtomicBool,
     /// Bytes of the file that are here.
     here_bytes: AtomicU64,
     /// Those of them that an earlier run has left.
@@ -108,6 +110,7 @@ impl Job {
             failure: Mutex::new(None),
             corrupt: Mutex::new(None),
             on_event,
+            is_on_epoll: AtomicBool::new(false),
             here_bytes: AtomicU64::new(0),
             resumed_bytes: AtomicU64::new(0),
             retries: AtomicU32::new(0),
@@ -173,6 +176,16 @@ impl Job {
             First::Left(result) => result,
             First::Right(_) => Err(Error::new(ErrorKind::Interrupted, "stopped before the end")),
         }
+    }
+
+    /// A thread of the transfer goes through epoll.
+    pub(super) fn set_on_epoll(&self) {
+        self.is_on_epoll.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one does.
+    pub(super) fn is_on_epoll(&self) -> bool {
+        self.is_on_epoll.load(Ordering::Relaxed)
     }
 
     /// Counts body bytes that arrived.
@@ -277,7 +290,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::uring::Ring;
+    use crate::io::driver::{Driver, DriverKind};
     use std::future::pending;
 
     fn job() -> (Arc<Job>, StopHandle) {
@@ -285,12 +298,16 @@ mod tests {
         (Job::new(Options::default(), stop.clone(), None), stop)
     }
 
+    fn work_for_ever(job: &Job) -> Result<()> {
+        Driver::new(DriverKind::Epoll).unwrap().run(job.guard(pending()))
+    }
+
     #[test]
     fn the_first_failure_ends_the_work_and_is_the_reason() {
         let (job, _stop) = job();
         job.fail(Error::new(ErrorKind::DiskFull, "first"));
         job.fail(Error::new(ErrorKind::Connect, "second"));
-        let result = Ring::new().unwrap().run(job.guard(pending::<Result<()>>()));
+        let result = work_for_ever(&job);
         assert!(result.is_err());
         assert_eq!(job.take_failure().unwrap().kind(), ErrorKind::DiskFull);
     }
@@ -299,7 +316,7 @@ mod tests {
     fn a_stop_from_another_thread_ends_the_work() {
         let (job, stop) = job();
         let stopper = std::thread::spawn(move || stop.stop());
-        let result = Ring::new().unwrap().run(job.guard(pending::<Result<()>>()));
+        let result = work_for_ever(&job);
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
         stopper.join().unwrap();
     }

@@ -11,6 +11,7 @@ pub mod child;
 mod claim;
 mod crew;
 mod discover;
+mod drive;
 mod expected;
 pub mod fetch;
 mod gate;

@@ -3,6 +3,7 @@
 use crate::base::limits;
 use crate::base::{Error, ErrorKind, Result};
 pub use crate::digest::{Algorithm, Checksum};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,28 @@ pub enum DirectMode {
     On,
     /// Never.
     Off,
+}
+
+/// What moves the bytes of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// io_uring, or epoll where the kernel refuses it.
+    #[default]
+    Auto,
+    /// io_uring, or no download: [`ErrorKind::EngineUnavailable`] where it is refused.
+    IoUring,
+    /// epoll, and threads that write. Nothing is registered with the kernel then.
+    Epoll,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Engine::Auto => "auto",
+            Engine::IoUring => "io_uring",
+            Engine::Epoll => "epoll",
+        })
+    }
 }
 
 /// What happens when the file on the server is no longer the one that was begun.
@@ -36,6 +59,8 @@ pub struct Options {
     pub connections: Option<u32>,
     /// Most connections while their number is automatic, 1..=256.
     pub max_connections: u32,
+    /// What moves the bytes.
+    pub engine: Engine,
     /// Shards: threads with a ring of their own, 1..=64; `None` chooses from cores and scheme.
     pub threads: Option<u32>,
     /// Bytes of one request, 4 KiB..=1 TiB, rounded up to 4 KiB; `None` for what the measured
@@ -92,6 +117,7 @@ impl Default for Options {
         Self {
             connections: None,
             max_connections: limits::CONNECTIONS_AUTO_MAX,
+            engine: Engine::Auto,
             threads: None,
             chunk_bytes: None,
             request_ahead: true,

@@ -1,6 +1,7 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
+pub use super::options::Engine;
 use crate::base::size::GIB;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -100,6 +101,9 @@ pub struct Report {
     pub connections: u32,
     /// Connections established in all, replacements included.
     pub connects: u32,
+    /// What moved the bytes: [`Engine::Epoll`] if any shard went through it, else
+    /// [`Engine::IoUring`].
+    pub engine: Engine,
     /// Shards that worked.
     pub threads: u32,
     /// User and system time of this process during the transfer.

@@ -12,9 +12,8 @@ use crate::digest::crc::crc32c;
 use crate::disk::journal::Book;
 use crate::disk::output::Output;
 use crate::io::buffers::{Block, Lease, Pool};
-use crate::io::uring::{self, Ring};
+use crate::io::driver;
 use std::cell::Cell;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -67,7 +66,7 @@ impl Shard {
         if !job.options.register_buffers || !pays {
             return;
         }
-        if let Err(e) = uring::register(&self.pool, BLOCKS_REGISTERED) {
+        if let Err(e) = driver::register(&self.pool, BLOCKS_REGISTERED) {
             job.tell(Level::Detail, None, format!("blocks are not registered: {e}"));
         }
     }
@@ -117,7 +116,7 @@ impl Shard {
         }
         let write = Write::new(self, job);
         let to = to.clone();
-        uring::spawn(async move {
+        driver::spawn(async move {
             let result = to.output.write(block, offset).await;
             let written = result.is_ok().then_some(Written { span, crc32c });
             match gate {
@@ -211,49 +210,4 @@ pub(super) struct Leaving {
 /// Bytes of all shards that may wait for the hash.
 pub(super) fn hash_budget_bytes(threads: u32) -> u64 {
     u64::from(threads) * u64::from(BLOCKS_FOR_HASH) * BLOCK_BYTES as u64
-}
-
-/// A ring for this thread; the error says what forbids it and what to do.
-pub(super) fn ring() -> Result<Ring> {
-    Ring::new().map_err(ring_error)
-}
-
-fn ring_error(error: io::Error) -> Error {
-    let (kind, advice) = match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => (
-            ErrorKind::EngineUnavailable,
-            "allow io_uring: sysctl kernel.io_uring_disabled=0, or a seccomp profile that permits \
-             it in a container",
-        ),
-        Some(libc::ENOSYS | libc::EINVAL) => {
-            (ErrorKind::EngineUnavailable, "use Linux 5.19 or newer, or a host with io_uring")
-        }
-        Some(libc::EMFILE | libc::ENFILE) => {
-            (ErrorKind::ResourceLimit, "raise 'ulimit -n'; a download needs about 20 descriptors")
-        }
-        Some(libc::ENOMEM) => {
-            (ErrorKind::ResourceLimit, "raise 'ulimit -l' (locked memory) or free memory")
-        }
-        _ => (ErrorKind::EngineUnavailable, "run 'ringhaul doctor' to see what is missing"),
-    };
-    Error::new(kind, "the kernel does not give us an io_uring").caused_by(error).advise(advice)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_ring_says_why() {
-        for (errno, kind, word) in [
-            (libc::EPERM, ErrorKind::EngineUnavailable, "seccomp"),
-            (libc::ENOSYS, ErrorKind::EngineUnavailable, "Linux 5.19"),
-            (libc::EMFILE, ErrorKind::ResourceLimit, "ulimit -n"),
-            (libc::ENOMEM, ErrorKind::ResourceLimit, "ulimit -l"),
-        ] {
-            let error = ring_error(io::Error::from_raw_os_error(errno));
-            assert_eq!(error.kind(), kind);
-            assert!(error.to_string().contains(word), "{error}");
-        }
-    }
 }

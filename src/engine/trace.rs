@@ -2,7 +2,7 @@
 //!
 //! Times are seconds since the transfer began, sizes bytes. Lines:
 //!
-//! * `begin`: `url`, `bytes` (of the file), `addresses`
+//! * `begin`: `url`, `bytes` (of the file), `addresses`, `engine` (`io_uring` or `epoll`)
 //! * `span`: `connection`, `address`, `start` and `end` as received, `bytes` of them that were new,
 //!   `ahead` (requested before the span before it had ended), `hedge` (fetched beside another
 //!   connection), `requested`, `first_byte`, `last_byte` and `written` (the last block is in the
@@ -36,7 +36,7 @@ pub(super) struct Trace {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Line<'a> {
-    Begin { url: &'a str, bytes: u64, addresses: u32 },
+    Begin { url: &'a str, bytes: u64, addresses: u32, engine: &'a str },
     Span(&'a SpanLine),
     Decision { at: f64, what: &'a str, text: &'a str },
     End { at: f64, bytes: u64, outcome: &'a str, limiter: &'a str },

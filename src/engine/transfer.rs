@@ -7,11 +7,11 @@
 //! others join it for a ranged download.
 
 use super::attempt::{Attempt, Ended};
+use super::drive;
 use super::here::Here;
 use super::job::Job;
 use super::options::OnChange;
 use super::progress::{Level, Report};
-use super::shard;
 use super::trace::{Line, Trace, seconds};
 use crate::base::limits::ATTEMPTS_MAX;
 use crate::base::size::format_bytes;
@@ -25,10 +25,10 @@ use std::time::Duration;
 /// Runs the transfer on this thread, to the end; all its other threads have ended then.
 pub(super) fn run(job: Arc<Job>, url: &Url, reserved: Reserved) -> Result<Report> {
     let cpu_before = process_cpu_time();
-    let ring = shard::ring()?;
+    let driver = drive::driver(&job)?;
     let trace = job.options.trace.as_deref().map(Trace::create).transpose()?;
     let transfer = Transfer { job, url, reserved, cpu_before, trace };
-    let result = ring.run(transfer.run());
+    let result = driver.run(transfer.run());
     transfer.end_trace(&result);
     result
 }

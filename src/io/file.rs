@@ -2,7 +2,7 @@
 //! the few path operations the output needs, each one system call.
 
 use super::buffers::Block;
-use super::uring::ops;
+use super::driver;
 use crate::base::Span;
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, OFlags, RenameFlags, StatxFlags};
@@ -97,7 +97,7 @@ async fn write_all(
     offset: u64,
 ) -> io::Result<()> {
     while from < to {
-        match ops::write(fd, block.clone(), from, to, offset + from as u64).await {
+        match driver::write(fd, block.clone(), from, to, offset + from as u64).await {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => from += written,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -314,14 +314,14 @@ mod tests {
     use super::*;
     use crate::base::limits::BLOCK_BYTES;
     use crate::io::buffers::Pool;
-    use crate::io::uring::{self, Ring};
+    use crate::io::driver::{Driver, DriverKind};
 
     fn scratch() -> tempfile::TempDir {
         // Beside the build output: the system's temporary folder may be a memory file system.
         tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
     }
 
-    fn write_and_read(direct: bool, registered: bool) {
+    fn write_and_read(kind: DriverKind, direct: bool, registered: bool) {
         let folder = scratch();
         let path = folder.path().join("f");
         let file = File::create(&path).unwrap();
@@ -335,10 +335,10 @@ mod tests {
         let out = BlockFile::new(file.into(), second);
         let expected: Vec<u8> = (0..=250).cycle().take(len).collect();
         let pool = Pool::new(2).unwrap();
-        let ring = Ring::new().unwrap();
-        ring.run(async {
+        Driver::new(kind).unwrap().run(async {
             if registered {
-                uring::register(&pool, 2).unwrap();
+                driver::register(&pool, 2).unwrap();
+                assert_eq!(pool.is_registered(), kind == DriverKind::IoUring);
             }
             for (offset, part) in
                 [(0, &expected[..BLOCK_BYTES]), (BLOCK_BYTES, &expected[BLOCK_BYTES..])]
@@ -357,7 +357,9 @@ mod tests {
     fn blocks_land_at_their_offsets() {
         for direct in [false, true] {
             for registered in [false, true] {
-                write_and_read(direct, registered);
+                for kind in DriverKind::BOTH {
+                    write_and_read(kind, direct, registered);
+                }
             }
         }
     }
@@ -384,12 +386,11 @@ mod tests {
         std::fs::write(&path, vec![5; 10_000]).unwrap();
         let file = open_for_read_back(&path, true).unwrap();
         let pool = Pool::new(1).unwrap();
-        let ring = Ring::new().unwrap();
-        let mut lease = ring.run(pool.lease());
+        let mut lease = pool.try_lease().unwrap();
         read_span(&file, Span::new(8192, 10_000), lease.spare_mut()).unwrap();
         lease.advance(1808);
         assert!(lease.freeze().as_ref().iter().all(|b| *b == 5));
-        let mut lease = ring.run(pool.lease());
+        let mut lease = pool.try_lease().unwrap();
         assert!(read_span(&file, Span::new(8192, 12_000), lease.spare_mut()).is_err());
     }
 

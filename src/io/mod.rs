@@ -1,8 +1,8 @@
 //! Rank 2: the kernel. All `unsafe` of the crate lives below here. Knows no HTTP and no plan.
 //!
 //! A worker sees three things: a [`buffers::Lease`] is the right to fill one block, a
-//! [`socket::Socket`] fills it, a [`file::BlockFile`] writes it at an offset. Behind them
-//! `uring/` drives one ring per shard.
+//! [`socket::Socket`] fills it, a [`file::BlockFile`] writes it at an offset. Behind them a
+//! [`driver::Driver`] moves the bytes, one per shard: `uring/`, or `epoll/` where there is no ring.
 //!
 //! Rule of ownership: whatever memory the kernel may touch belongs to the operation until its
 //! completion is there. Dropping an operation's future leaves that memory with the driver;
@@ -13,8 +13,11 @@
 pub mod buffers;
 pub mod child;
 pub mod clock;
+pub mod driver;
+pub mod epoll;
 pub mod file;
 pub mod probe;
 pub mod socket;
+pub mod target;
 pub mod uring;
 pub mod whole;

@@ -4,8 +4,9 @@
 //! written to.
 
 use super::buffers::Pool;
+use super::driver::{self, Driver, DriverKind};
 use super::file::{self, Allocation, DirectAlign};
-use super::uring::{self, Ring, opcodes};
+use super::uring::opcodes;
 use crate::base::size::{GIB, MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result};
 use rustix::process::{Resource, getrlimit};
@@ -62,17 +63,14 @@ impl Finding {
 
 /// Looks at the machine, and at `folder` as a place to download to.
 pub fn findings(folder: &Path) -> Vec<Finding> {
-    vec![
-        kernel(),
-        cores(),
-        ring(),
-        opcodes_found(),
-        registration(),
-        huge_pages(),
-        descriptors(),
-        space(folder),
-        direct_writes(folder),
-    ]
+    let ring = ring();
+    let has_ring = ring.state == FindingState::Good;
+    let mut found = vec![kernel(), cores(), engine(has_ring), ring];
+    if has_ring {
+        found.extend([opcodes_found(), registration()]);
+    }
+    found.extend([huge_pages(), descriptors(), space(folder), direct_writes(folder)]);
+    found
 }
 
 /// Bytes an ordinary user may still write below `folder`.
@@ -82,6 +80,14 @@ pub fn free_bytes(folder: &Path) -> Result<u64> {
         Error::new(ErrorKind::TargetUnusable, what).caused_by(e)
     })?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Waits until what was written to the file system of `folder`, by whomever, is on its disk
+/// (syncfs). A refusal is no more than a wait that was not granted.
+pub fn settle(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = rustix::fs::syncfs(folder);
+    }
 }
 
 fn kernel() -> Finding {
@@ -99,11 +105,30 @@ fn cores() -> Finding {
     found.bad(FindingState::Degraded, cause, "give the machine or container more cores")
 }
 
+/// What a download uses unless it is told otherwise.
+fn engine(has_ring: bool) -> Finding {
+    if has_ring {
+        return Finding::good("engine", "io_uring, as the kernel gives a ring");
+    }
+    match Driver::new(DriverKind::Epoll) {
+        Ok(_) => Finding::good("engine", "epoll, as the kernel refuses a ring").bad(
+            FindingState::Degraded,
+            "each receive and write is a system call of its own: about a fifth more CPU time",
+            "see io_uring",
+        ),
+        Err(e) => Finding::good("engine", format!("none: neither io_uring nor epoll ({e})")).bad(
+            FindingState::Missing,
+            "the kernel or a limit forbids both",
+            "see io_uring and file descriptors",
+        ),
+    }
+}
+
 fn ring() -> Finding {
-    match Ring::new() {
+    match Driver::new(DriverKind::IoUring) {
         Ok(_) => Finding::good("io_uring", "available"),
         Err(e) => Finding::good("io_uring", format!("refused: {e}")).bad(
-            FindingState::Missing,
+            FindingState::Degraded,
             "kernel, sysctl or the container's seccomp profile forbids it",
             "Linux 5.19 or newer; sysctl kernel.io_uring_disabled=0; in a container a seccomp \
              profile that permits io_uring_setup, io_uring_enter and io_uring_register",
@@ -118,12 +143,12 @@ fn opcodes_found() -> Finding {
         Ok(missing) => Finding::good(name, format!("without {}", missing.join(", "))).bad(
             FindingState::Missing,
             "the kernel is too old",
-            "use Linux 5.19 or newer",
+            "use Linux 5.19 or newer, or --engine epoll",
         ),
         Err(e) => Finding::good(name, format!("unknown: {e}")).bad(
-            FindingState::Missing,
-            "there is no ring to ask",
-            "see io_uring",
+            FindingState::Degraded,
+            "the ring cannot be asked",
+            "run 'ringhaul doctor' again",
         ),
     }
 }
@@ -132,8 +157,9 @@ fn registration() -> Finding {
     let name = "registered buffers";
     let limit = getrlimit(Resource::Memlock);
     let limit = limit.maximum.map_or("unlimited".into(), format_bytes);
-    let tried = Pool::new(TRIED_BLOCKS)
-        .and_then(|pool| Ring::new()?.run(async { uring::register(&pool, TRIED_BLOCKS) }));
+    let tried = Pool::new(TRIED_BLOCKS).and_then(|pool| {
+        Driver::new(DriverKind::IoUring)?.run(async { driver::register(&pool, TRIED_BLOCKS) })
+    });
     match tried {
         Ok(()) => Finding::good(name, format!("granted (memlock limit {limit})")),
         Err(e) => Finding::good(name, format!("refused: {e} (memlock limit {limit})")).bad(
@@ -272,8 +298,17 @@ mod tests {
             assert_eq!(finding.cause.is_empty(), is_good, "{finding:?}");
             assert_eq!(finding.remedy.is_empty(), is_good, "{finding:?}");
         }
-        assert!(found.iter().any(|f| f.name == "io_uring" && f.state == FindingState::Good));
+        for name in ["engine", "io_uring"] {
+            assert!(found.iter().any(|f| f.name == name && f.state == FindingState::Good));
+        }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn without_a_ring_the_engine_is_epoll() {
+        let engine = engine(false);
+        assert_eq!(engine.state, FindingState::Degraded);
+        assert!(engine.value.starts_with("epoll"), "{engine:?}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A TCP socket as a worker sees it: connect, send, fill a target; stalls are found and ended.
 //!
-//! Connecting goes through readiness instead of the ring, because racing addresses (RFC 8305)
-//! means dropping attempts, and only readiness futures may simply be dropped.
+//! Connecting goes through readiness with every driver, because racing addresses (RFC 8305) means
+//! dropping attempts, and only readiness futures may simply be dropped.
 
-use super::uring::ops::{self, Receive, Target};
+use super::driver::{Channel, Receive};
+use super::target::Target;
 use rustix::net::Shutdown;
 use std::cell::Cell;
 use std::future::Future;
@@ -33,7 +34,7 @@ const TCP_INFO_BYTES: libc::socklen_t = size_of::<libc::tcp_info>() as libc::soc
 
 /// A connected socket. Dropping it shuts it down, which ends whatever the kernel still does on it.
 pub struct Socket {
-    fd: Arc<OwnedFd>,
+    channel: Channel,
     peer: SocketAddr,
     stall_limit: Duration,
     stalled: Cell<bool>,
@@ -46,11 +47,8 @@ impl Socket {
     pub async fn connect(peer: SocketAddr, stall_limit: Duration) -> io::Result<Self> {
         let stream = tokio::net::TcpStream::connect(peer).await?;
         stream.set_nodelay(true)?;
-        let stream = stream.into_std()?;
-        // The ring answers EAGAIN on a non-blocking socket instead of waiting in the kernel.
-        stream.set_nonblocking(false)?;
         Ok(Self {
-            fd: Arc::new(OwnedFd::from(stream)),
+            channel: Channel::new(stream.into_std()?)?,
             peer,
             stall_limit,
             stalled: Cell::new(false),
@@ -67,7 +65,7 @@ impl Socket {
     pub async fn send(&self, mut bytes: Vec<u8>) -> io::Result<()> {
         let mut sent = 0;
         while sent < bytes.len() {
-            let (result, returned) = self.watch(ops::send(&self.fd, bytes, sent)).await;
+            let (result, returned) = self.watch(self.channel.send(bytes, sent)).await;
             bytes = returned;
             sent += self.explain(result)?;
             if sent == 0 {
@@ -109,13 +107,13 @@ impl Socket {
         low_water: usize,
     ) -> (io::Result<usize>, T) {
         self.set_low_water(low_water);
-        let (result, target) = self.watch(ops::receive(&self.fd, target, len, mode)).await;
+        let (result, target) = self.watch(self.channel.receive(target, len, mode)).await;
         (self.explain(result), target)
     }
 
     /// A handle for others, also on other threads.
     pub fn handle(&self) -> SocketHandle {
-        SocketHandle { fd: self.fd.clone() }
+        SocketHandle { fd: self.channel.fd().clone() }
     }
 
     fn shutdown(&self) {
@@ -160,7 +158,7 @@ impl Socket {
         // SAFETY: the option takes one int, which outlives the call. A failure only costs wakeups.
         unsafe {
             libc::setsockopt(
-                self.fd.as_raw_fd(),
+                self.channel.fd().as_raw_fd(),
                 libc::SOL_SOCKET,
                 libc::SO_RCVLOWAT,
                 std::ptr::from_ref(&value).cast(),
@@ -244,82 +242,161 @@ impl SocketHandle {
 mod tests {
     use super::*;
     use crate::io::buffers::Pool;
-    use crate::io::uring::{Ring, ops::Staging};
+    use crate::io::driver::{self, Driver, DriverKind};
+    use crate::io::target::Staging;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
     const LIMIT: Duration = Duration::from_secs(20);
 
-    fn pair(ring: &Ring, limit: Duration) -> (Socket, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let socket = ring.run(Socket::connect(address, limit)).unwrap();
-        (socket, listener.accept().unwrap().0)
+    /// Runs `test` with a connection of each driver.
+    fn with_each(limit: Duration, test: impl Fn(&Driver, Socket, TcpStream)) {
+        for kind in DriverKind::BOTH {
+            let driver = Driver::new(kind).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let socket = driver.run(Socket::connect(address, limit)).unwrap();
+            test(&driver, socket, listener.accept().unwrap().0);
+        }
+    }
+
+    /// Receives until `bytes` are there, and checks that all of them are `value`.
+    async fn expect_bytes(socket: &Socket, bytes: usize, value: u8) {
+        let pool = Pool::new(1).unwrap();
+        let mut lease = pool.lease().await;
+        while lease.filled() < bytes {
+            let missing = bytes - lease.filled();
+            let (result, returned) = socket.receive_all(lease, missing, 0).await;
+            lease = returned;
+            let received = result.unwrap();
+            assert_ne!(received, 0, "ended after {} bytes", lease.filled());
+            lease.advance(received);
+        }
+        assert!(lease.freeze().as_ref().iter().all(|b| *b == value));
     }
 
     #[test]
     fn bytes_go_both_ways() {
-        let ring = Ring::new().unwrap();
-        let (socket, mut peer) = pair(&ring, LIMIT);
-        peer.write_all(&vec![9; 300_000]).unwrap();
-        ring.run(async {
-            socket.send(b"hello".to_vec()).await.unwrap();
-            let pool = Pool::new(1).unwrap();
-            let mut lease = pool.lease().await;
-            while lease.filled() < 300_000 {
-                let missing = 300_000 - lease.filled();
-                let (result, returned) = socket.receive_all(lease, missing, 0).await;
-                lease = returned;
-                lease.advance(result.unwrap());
-            }
-            assert!(lease.freeze().as_ref().iter().all(|b| *b == 9));
+        with_each(LIMIT, |driver, socket, mut peer| {
+            peer.write_all(&vec![9; 300_000]).unwrap();
+            driver.run(async {
+                socket.send(b"hello".to_vec()).await.unwrap();
+                expect_bytes(&socket, 300_000, 9).await;
+            });
+            let mut hello = [0; 5];
+            peer.read_exact(&mut hello).unwrap();
+            assert_eq!(&hello, b"hello");
         });
-        let mut hello = [0; 5];
-        peer.read_exact(&mut hello).unwrap();
-        assert_eq!(&hello, b"hello");
+    }
+
+    /// Marks of wakeups that are set above what comes would sleep until the limit.
+    #[test]
+    fn pieces_of_any_size_arrive() {
+        with_each(LIMIT, |driver, socket, mut peer| {
+            let sender = std::thread::spawn(move || {
+                for piece in [1, 70_000, 13, 400_000, 4096, 250_000, 7] {
+                    peer.write_all(&vec![3; piece]).unwrap();
+                }
+                peer
+            });
+            driver.run(async {
+                expect_bytes(&socket, 70_001, 3).await;
+                expect_bytes(&socket, 654_109, 3).await;
+                expect_bytes(&socket, 7, 3).await;
+            });
+            sender.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn more_than_the_kernel_takes_at_once_is_sent() {
+        const BYTES: usize = 16 << 20;
+        with_each(LIMIT, |driver, socket, mut peer| {
+            let reader = std::thread::spawn(move || {
+                let mut received = vec![0; BYTES];
+                peer.read_exact(&mut received).unwrap();
+                received
+            });
+            driver.run(socket.send(vec![7; BYTES])).unwrap();
+            assert!(reader.join().unwrap().iter().all(|b| *b == 7));
+        });
     }
 
     #[test]
     fn a_silent_peer_times_out_and_partial_bytes_are_kept() {
-        let ring = Ring::new().unwrap();
-        let (socket, mut peer) = pair(&ring, Duration::from_millis(80));
-        peer.write_all(b"abc").unwrap();
-        ring.run(async {
-            let staging = Staging::new(100);
-            let (result, staging) = socket.receive_all(staging, 100, 0).await;
-            assert_eq!(result.unwrap(), 3, "what came before the silence");
-            let (result, _) = socket.receive_all(staging, 97, 0).await;
-            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        with_each(Duration::from_millis(80), |driver, socket, mut peer| {
+            peer.write_all(b"abc").unwrap();
+            driver.run(async {
+                let staging = Staging::new(100);
+                let (result, staging) = socket.receive_all(staging, 100, 0).await;
+                assert_eq!(result.unwrap(), 3, "what came before the silence");
+                let (result, _) = socket.receive_all(staging, 97, 0).await;
+                assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            });
+        });
+    }
+
+    #[test]
+    fn a_reset_behind_bytes_is_told_after_them() {
+        with_each(LIMIT, |driver, socket, mut peer| {
+            peer.write_all(b"abc").unwrap();
+            rustix::net::sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
+            drop(peer);
+            driver.run(async {
+                let staging = Staging::new(100);
+                // On a ring, MSG_WAITALL loses the error behind bytes; where the end of the stream
+                // is the end of the body, and so the error matters, it is not asked for.
+                let (result, staging) = match driver.kind() {
+                    DriverKind::IoUring => socket.receive_some(staging, 100).await,
+                    DriverKind::Epoll => socket.receive_all(staging, 100, 1000).await,
+                };
+                assert_eq!(result.unwrap(), 3, "what came before the reset");
+                let (result, _) = socket.receive_some(staging, 97).await;
+                assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+            });
+        });
+    }
+
+    #[test]
+    fn a_shutdown_from_elsewhere_ends_a_receive() {
+        with_each(LIMIT, |driver, socket, _peer| {
+            let handle = socket.handle();
+            driver.run(async {
+                driver::spawn(async move { handle.shutdown() });
+                let (result, _) = socket.receive_all(Staging::new(100), 100, 0).await;
+                assert_eq!(result.unwrap(), 0);
+            });
         });
     }
 
     #[test]
     fn dropping_future_and_socket_frees_the_operation() {
-        let ring = Ring::new().unwrap();
-        let pool = Pool::new(1).unwrap();
-        let (socket, _peer) = pair(&ring, LIMIT);
-        // `run` returns only once nothing is in flight, so it would hang if drop did not cancel.
-        ring.run(async {
-            let lease = pool.lease().await;
-            let receive = socket.receive_all(lease, 100, 0);
-            let waited = tokio::time::timeout(Duration::from_millis(5), receive).await;
-            assert!(waited.is_err());
-            assert_eq!(ops::in_flight(), 1, "the kernel still owns the block");
-            assert_eq!(pool.free_blocks(), 0);
-            drop(socket);
+        with_each(LIMIT, |driver, socket, _peer| {
+            let pool = Pool::new(1).unwrap();
+            // `run` returns only once nothing is in flight, so it would hang if drop did not
+            // cancel.
+            driver.run(async {
+                let lease = pool.lease().await;
+                let receive = socket.receive_all(lease, 100, 0);
+                let waited = tokio::time::timeout(Duration::from_millis(5), receive).await;
+                assert!(waited.is_err());
+                let is_kernels = driver.kind() == DriverKind::IoUring;
+                assert_eq!(driver::in_flight(), usize::from(is_kernels), "who owns the block");
+                assert_eq!(pool.free_blocks() == 0, is_kernels);
+                drop(socket);
+            });
+            assert_eq!(pool.free_blocks(), 1);
         });
-        assert_eq!(ops::in_flight(), 0);
-        assert_eq!(pool.free_blocks(), 1);
     }
 
     #[test]
     fn the_end_of_the_stream_is_zero() {
-        let ring = Ring::new().unwrap();
-        let (socket, peer) = pair(&ring, LIMIT);
-        drop(peer);
-        ring.run(async {
-            let (result, _) = socket.receive_some(Staging::new(8), 8).await;
-            assert_eq!(result.unwrap(), 0);
+        with_each(LIMIT, |driver, socket, peer| {
+            drop(peer);
+            driver.run(async {
+                let (result, _) = socket.receive_some(Staging::new(8), 8).await;
+                assert_eq!(result.unwrap(), 0);
+            });
         });
     }
 }

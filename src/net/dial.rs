@@ -128,10 +128,14 @@ impl Dialer {
 mod tests {
     use super::*;
     use crate::base::Url;
-    use crate::io::uring::Ring;
+    use crate::io::driver::{Driver, DriverKind};
     use std::net::TcpListener;
 
     const LIMIT: Duration = Duration::from_secs(5);
+
+    fn driver() -> Driver {
+        Driver::new(DriverKind::IoUring).unwrap()
+    }
 
     fn dialer(addresses: Vec<SocketAddr>) -> Dialer {
         Dialer::new(Url::parse("http://host/").unwrap().origin(), addresses)
@@ -151,10 +155,10 @@ mod tests {
             (1..=3).map(|i| TcpListener::bind((format!("127.0.0.{i}"), 0)).unwrap()).collect();
         let dialer = dialer(listeners.iter().map(|l| l.local_addr().unwrap()).collect());
         assert_eq!(dialer.addresses(), 3);
-        let ring = Ring::new().unwrap();
+        let driver = driver();
         for first in 0..3u32 {
             let order = [first, (first + 1) % 3];
-            let (socket, index) = ring.run(dialer.dial(&order, LIMIT)).unwrap();
+            let (socket, index) = driver.run(dialer.dial(&order, LIMIT)).unwrap();
             assert_eq!(index, first);
             assert_eq!(socket.peer(), listeners[first as usize].local_addr().unwrap());
         }
@@ -165,9 +169,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         let dialer = dialer(vec![refused(), good]);
-        let ring = Ring::new().unwrap();
+        let driver = driver();
         for _ in 0..4 {
-            let (socket, index) = ring.run(dialer.dial(&[0, 1], LIMIT)).unwrap();
+            let (socket, index) = driver.run(dialer.dial(&[0, 1], LIMIT)).unwrap();
             assert_eq!((socket.peer(), index), (good, 1));
         }
         assert_eq!(dialer.sorted(&[0, 1]), [1, 0], "the refused one comes last");
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn all_refused_is_one_error_that_names_the_address() {
         let bad = refused();
-        let error = Ring::new().unwrap().run(dialer(vec![bad]).dial(&[0], LIMIT)).err().unwrap();
+        let error = driver().run(dialer(vec![bad]).dial(&[0], LIMIT)).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(error.to_string().contains(&bad.to_string()), "{error}");
     }
@@ -192,7 +196,7 @@ mod tests {
             .collect();
         let good = TcpListener::bind("127.0.0.1:0").unwrap();
         let dialer = dialer(vec![silent, good.local_addr().unwrap()]);
-        let (socket, _) = Ring::new().unwrap().run(dialer.dial(&[0, 1], LIMIT)).unwrap();
+        let (socket, _) = driver().run(dialer.dial(&[0, 1], LIMIT)).unwrap();
         assert_eq!(socket.peer(), good.local_addr().unwrap());
         drop(fill);
     }

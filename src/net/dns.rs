@@ -59,7 +59,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
     use crate::base::Url;
-    use crate::io::uring::Ring;
+    use crate::io::driver::{Driver, DriverKind};
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|t| t.parse().unwrap()).collect()
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn literals_and_names() {
-        let ring = Ring::new().unwrap();
-        let find = |url: &str| ring.run(resolve(&Url::parse(url).unwrap().origin()));
+        let driver = Driver::new(DriverKind::Epoll).unwrap();
+        let find = |url: &str| driver.run(resolve(&Url::parse(url).unwrap().origin()));
         assert_eq!(find("http://[::1]:81/").unwrap(), addresses(&["[::1]:81"]));
         assert!(find("http://localhost:82/").unwrap().iter().all(|a| a.ip().is_loopback()));
         let error = find("http://no-such-host.invalid/").unwrap_err();

@@ -6,7 +6,7 @@
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Lease;
 use crate::io::socket::{Socket, SocketHandle};
-use crate::io::uring::ops::Staging;
+use crate::io::target::Staging;
 use crate::tls::{Session, SessionInfo, TlsConfig};
 use std::io;
 use std::net::SocketAddr;

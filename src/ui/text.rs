@@ -2,7 +2,7 @@
 //! terminal, and neither colours nor cursor movements.
 
 use crate::base::size::{format_bytes, format_duration, format_rate};
-use crate::engine::progress::{Event, Level, Phase, Progress, Report};
+use crate::engine::progress::{Engine, Event, Level, Phase, Progress, Report};
 use std::time::Duration;
 
 /// Peers, URLs and file names bring characters that would move the cursor or reorder the line.
@@ -107,6 +107,9 @@ pub(super) fn closing_line(report: &Report) -> String {
     if !report.discarded {
         line.push_str(if report.registered { ", registered" } else { ", not registered" });
     }
+    if report.engine == Engine::Epoll {
+        line.push_str(", epoll");
+    }
     if let Some(verified) = &report.verified {
         let (digest, against) = (printable(&verified.digest), printable(&verified.against));
         line.push_str(&format!(", verified {digest} ({against})"));
@@ -181,6 +184,7 @@ mod tests {
             elapsed: Duration::from_secs(2),
             connections: 4,
             connects: 4,
+            engine: Engine::IoUring,
             threads: 1,
             cpu: Duration::from_millis(420),
             discarded: false,
@@ -238,6 +242,7 @@ mod tests {
             connections: 1,
             ranges: false,
             retries: 1,
+            engine: Engine::Epoll,
             direct: false,
             registered: false,
             verified: Some(verified),
@@ -246,7 +251,8 @@ mod tests {
         assert_eq!(
             closing_line(&poor),
             "out/x.iso: 7 B in 2.00 s, 3 B/s, 1 connection (one stream: the server offers no \
-             ranges), 1 retry, buffered, not registered, verified sha256:ab (given with --checksum)"
+             ranges), 1 retry, buffered, not registered, epoll, verified sha256:ab (given with \
+             --checksum)"
         );
     }
 

@@ -4,7 +4,7 @@
 use super::support::{SEED, Site};
 use super::traced::{Traced, fetch_traced};
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::Options;
+use ringhaul::engine::options::{Engine, Options};
 use ringhaul::server::{Config, Fault, Rule, Shape, SlowConnections, When};
 use std::thread;
 use std::time::Duration;
@@ -18,10 +18,11 @@ fn paced(size_bytes: u64, script: Vec<Rule>) -> Config {
     Config { shape, script, ..Config::new(SEED, size_bytes) }
 }
 
-fn fetch(config: Config, connections: Option<u32>) -> Traced {
+fn fetch(config: Config, connections: Option<u32>, engine: Engine) -> Traced {
     let size_bytes = config.size_bytes;
     let site = Site::start(config);
-    let options = Options { connections, stall_timeout: STALL_TIMEOUT, ..site.options() };
+    let stall_timeout = STALL_TIMEOUT;
+    let options = Options { connections, engine, stall_timeout, ..site.options() };
     fetch_traced(&site, options, size_bytes)
 }
 
@@ -31,11 +32,13 @@ fn a_connection_that_stalls_for_ever_costs_a_fraction_of_the_limit() {
     thread::scope(|scope| {
         for fault in faults {
             for size_bytes in [3 * MIB + 1, 24 * MIB] {
-                for connections in [None, Some(4)] {
+                for (connections, engine) in
+                    [(None, Engine::Auto), (Some(4), Engine::Auto), (Some(4), Engine::Epoll)]
+                {
                     let rule = Rule::new(When::Connection(2), fault.clone());
                     scope.spawn(move || {
-                        let what = format!("{rule:?} {size_bytes} {connections:?}");
-                        let traced = fetch(paced(size_bytes, vec![rule]), connections);
+                        let what = format!("{rule:?} {size_bytes} {connections:?} {engine}");
+                        let traced = fetch(paced(size_bytes, vec![rule]), connections, engine);
                         let elapsed = traced.report().elapsed;
                         assert!(elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
                     });
@@ -53,7 +56,7 @@ fn one_slow_connection_of_eight() {
             scope.spawn(move || {
                 let mut config = paced(40 * MIB, Vec::new());
                 config.shape.slow_connections = slow_connections;
-                let traced = fetch(config, Some(8));
+                let traced = fetch(config, Some(8), Engine::Auto);
                 (traced.report().elapsed.as_secs_f64(), traced)
             })
         };
@@ -70,17 +73,23 @@ fn what_is_fetched_twice_counts_once() {
     let size_bytes = 32 * MIB;
     // The last spans are asked for when little else is left to do.
     let late = When::RangeStartFrom(size_bytes - 512 * KIB);
-    for fault in [Fault::Rate(64 * KIB), Fault::StallAfter(70 * KIB)] {
+    let (crawl, stall) = (Fault::Rate(64 * KIB), Fault::StallAfter(70 * KIB));
+    for (fault, engine) in
+        [(crawl.clone(), Engine::Auto), (crawl, Engine::Epoll), (stall, Engine::Auto)]
+    {
         let rule = Rule::once(late.clone(), fault);
-        let what = format!("{rule:?}");
+        let what = format!("{rule:?} {engine}");
+        let is_crawl = matches!(rule.what, Fault::Rate(_));
         let site = Site::start(paced(size_bytes, vec![rule]));
         let (connections, chunk_bytes) = (Some(4), Some(512 * KIB));
         let stall_timeout = STALL_TIMEOUT;
-        let options = Options { connections, chunk_bytes, stall_timeout, ..site.options() };
+        let options = Options { connections, chunk_bytes, engine, stall_timeout, ..site.options() };
         let traced = fetch_traced(&site, options, size_bytes);
         let hedges = traced.trace.about("hedge").len();
         let lines = traced.trace.spans.iter().filter(|span| span.hedge).count();
-        assert!(hedges > 0 && lines > 0, "{what}: {:#?}", traced.trace);
+        // On a busy machine silence may have lasted long enough for a new connection instead.
+        let is_replaced = !is_crawl && !traced.trace.about("replace").is_empty();
+        assert!(hedges > 0 && lines > 0 || is_replaced, "{what}: {:#?}", traced.trace);
         assert!(traced.report().elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
         assert_eq!(traced.run.progress.last().map(|last| last.bytes_done), Some(size_bytes));
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 #[derive(Deserialize, Debug)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 enum Line {
-    Begin { url: String, bytes: u64, addresses: u32 },
+    Begin { url: String, bytes: u64, addresses: u32, engine: String },
     Span(SpanLine),
     Decision { at: f64, what: String, text: String },
     End { at: f64, bytes: u64, outcome: String, limiter: String },
@@ -64,6 +64,7 @@ pub(crate) struct Decision {
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) addresses: u32,
+    pub(crate) engine: String,
     pub(crate) spans: Vec<SpanLine>,
     pub(crate) decisions: Vec<Decision>,
     /// Seconds until the file stood under its name.
@@ -91,6 +92,7 @@ pub(crate) fn fetch_traced(site: &Site, options: Options, size_bytes: u64) -> Tr
     let run = site.fetch("/f", Options { trace: Some(path.clone()), ..options });
     let report = run.expect_file(SEED, size_bytes);
     let trace = Trace::read(&path, size_bytes);
+    assert_eq!(trace.engine, report.engine.to_string());
     assert_eq!(Some(&trace.limiter), report.limiter.as_ref(), "the verdict is in the trace");
     Traced { run, trace }
 }
@@ -103,7 +105,7 @@ impl Trace {
         let read =
             |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let mut lines: Vec<Line> = text.lines().map(read).collect();
-        let Line::Begin { url, bytes, addresses } = lines.remove(0) else {
+        let Line::Begin { url, bytes, addresses, engine } = lines.remove(0) else {
             panic!("the first line is no beginning: {text}");
         };
         assert!(url.starts_with("http") && addresses > 0, "{url} {addresses}");
@@ -113,7 +115,7 @@ impl Trace {
         };
         assert_eq!((bytes, &*outcome), (size_bytes, "ok"));
         let (spans, decisions) = (Vec::new(), Vec::new());
-        let mut trace = Self { addresses, spans, decisions, ended_at, limiter };
+        let mut trace = Self { addresses, engine, spans, decisions, ended_at, limiter };
         for line in lines {
             match line {
                 Line::Span(span) => trace.spans.push(span),

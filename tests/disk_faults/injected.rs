@@ -3,27 +3,8 @@
 use crate::command::Ended;
 use crate::ground::{CHUNK_BYTES, Ground, SIZE, assert_words, ended, fast, slow, wrapped};
 use crate::rig::{NAME, SEED, assert_content, sha256_of};
-use crate::support::{find_program, skipped};
+use crate::support::strace;
 use ringhaul::server::Server;
-use std::process::Command;
-
-/// To be told what is to fail, and then the command. `None`, said loudly, where it cannot be had.
-pub(crate) fn strace() -> Option<Command> {
-    let Some(program) = find_program("strace") else {
-        let strict = std::env::var("RINGHAUL_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        assert!(!strict, "strace is required and not installed");
-        skipped("strace is not installed, so no system call fails");
-        return None;
-    };
-    let works = Command::new(&program).args(["-f", "-q", "-o", "/dev/null", "true"]).status();
-    if !works.is_ok_and(|status| status.success()) {
-        skipped("strace may not trace here, so no system call fails");
-        return None;
-    }
-    let mut strace = Command::new(program);
-    strace.args(["-f", "-q", "-e", "signal=none", "-o", "/dev/null"]);
-    Some(strace)
-}
 
 /// What fails: a system call, which error, and the how manyth of its thread; for the part file's
 /// alone or for all.

@@ -5,7 +5,7 @@
 
 use super::within_limit;
 use ringhaul::engine::Download;
-use ringhaul::engine::options::Options;
+use ringhaul::engine::options::{Engine, Options};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -15,6 +15,8 @@ const TARGET: &str = "RINGHAUL_TEST_CHILD_TARGET";
 const CONNECTIONS: &str = "RINGHAUL_TEST_CHILD_CONNECTIONS";
 /// Where it writes its trace, if it is to have one.
 const TRACE: &str = "RINGHAUL_TEST_CHILD_TRACE";
+/// Set to have it insist on io_uring.
+pub(crate) const INSISTS: &str = "RINGHAUL_TEST_CHILD_INSISTS";
 /// Begins the line with the child's answer.
 const ANSWER: &str = "the child says: ";
 
@@ -79,8 +81,10 @@ pub(crate) fn work() {
     let connections: u32 = connections.parse().expect("the connection count is a number");
     // Certificates are tested elsewhere; the file with ours may be closed to the child's user.
     let trace = std::env::var_os(TRACE).map(PathBuf::from);
-    let options =
-        Options { connections: Some(connections), insecure: true, trace, ..Options::default() };
+    let insists = std::env::var_os(INSISTS).is_some();
+    let engine = if insists { Engine::IoUring } else { Engine::Auto };
+    let (connections, insecure) = (Some(connections), true);
+    let options = Options { connections, engine, insecure, trace, ..Options::default() };
     let download = Download::new(&url).expect("a URL").output(target).options(options);
     let answer = match within_limit(move || download.run()) {
         Ok(report) if report.registered => "done registered".to_owned(),

@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -220,6 +221,24 @@ pub(crate) fn skipped(what: &str) {
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     // Who closed standard error does not want to know.
     let _ = writeln!(std::io::stderr(), "SKIPPED ({count} in this run): {what}");
+}
+
+/// To be told what is to fail, and then the command. `None`, said loudly, where it cannot be had.
+pub(crate) fn strace() -> Option<Command> {
+    let Some(program) = find_program("strace") else {
+        let strict = std::env::var("RINGHAUL_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
+        assert!(!strict, "strace is required and not installed");
+        skipped("strace is not installed, so no system call fails");
+        return None;
+    };
+    let works = Command::new(&program).args(["-f", "-q", "-o", "/dev/null", "true"]).status();
+    if !works.is_ok_and(|status| status.success()) {
+        skipped("strace may not trace here, so no system call fails");
+        return None;
+    }
+    let mut strace = Command::new(program);
+    strace.args(["-f", "-q", "-e", "signal=none", "-o", "/dev/null"]);
+    Some(strace)
 }
 
 /// Whether this process may pin memory without limit (CAP_IPC_LOCK): registration then succeeds.

@@ -9,7 +9,7 @@ use crate::base::limits::BLOCK_BYTES;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
-use crate::engine::options::{Checksum, Options};
+use crate::engine::options::{Checksum, Engine, Options};
 use crate::engine::probe;
 use crate::engine::progress::Report;
 use crate::server::{Config, Server, content};
@@ -125,7 +125,11 @@ impl fmt::Display for Figures {
             write!(f, ", {cpu:.2} CPU s/GiB with the server's")?;
         }
         f.write_str(if report.direct { ", direct" } else { ", buffered" })?;
-        f.write_str(if report.registered { ", registered" } else { ", not registered" })
+        f.write_str(if report.registered { ", registered" } else { ", not registered" })?;
+        if report.engine == Engine::Epoll {
+            f.write_str(", epoll")?;
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::args;
 use super::*;
 use crate::base::size::MIB;
+use crate::engine::options::Engine;
 
 fn parsed(arguments: &[&str]) -> DownloadArgs {
     let arguments = ["ringhaul"].iter().chain(arguments).map(Into::into);
@@ -35,6 +36,7 @@ fn every_option_arrives() {
         "--chunk-size=1M",
         "-r0",
         "--direct=off",
+        "--engine=epoll",
         "--no-register",
         "--force",
         "-HX-One: 1",
@@ -60,6 +62,7 @@ fn every_option_arrives() {
     ]);
     assert_eq!((options.connections, options.threads, options.retries), (Some(9), Some(3), 0));
     assert_eq!((options.chunk_bytes, options.direct), (Some(1 << 20), DirectMode::Off));
+    assert_eq!(options.engine, Engine::Epoll);
     assert!(!options.register_buffers && options.force && options.insecure);
     assert!(options.allow_downgrade && options.checksum.is_some());
     let fields = [("X-One", "1"), ("X-Two", "a:b"), ("User-Agent", "me/1")];

@@ -7,7 +7,7 @@ use crate::base::{Span, SpanSet};
 use crate::digest::crc::crc32c;
 use crate::disk::output::{DirectPolicy, Reserved};
 use crate::io::buffers::Pool;
-use crate::io::uring::Ring;
+use crate::io::driver::{Driver, DriverKind};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl Transfer {
         let span = block_span(block);
         let bytes = content(span);
         let pool = Pool::new(1).unwrap();
-        Ring::new().unwrap().run(async {
+        Driver::new(DriverKind::IoUring).unwrap().run(async {
             let mut lease = pool.lease().await;
             lease.append(&bytes);
             self.output.write(lease.freeze(), span.start()).await.unwrap();

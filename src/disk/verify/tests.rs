@@ -6,7 +6,7 @@ use super::*;
 use crate::digest::crc::crc32c;
 use crate::disk::output::{DirectPolicy, Reserved};
 use crate::io::buffers::Pool;
-use crate::io::uring::Ring;
+use crate::io::driver::{Driver, DriverKind};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::sync::mpsc;
@@ -78,7 +78,7 @@ impl Rig {
 
     /// Spans of a block at most arrive in this order.
     fn deliver(&self, verifier: &Verifier, spans: &[Span]) {
-        Ring::new().unwrap().run(async {
+        Driver::new(DriverKind::IoUring).unwrap().run(async {
             for &span in spans {
                 let mut lease = self.pool.lease().await;
                 assert_eq!(lease.append(self.bytes(span)) as u64, span.len());

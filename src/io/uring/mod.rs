@@ -30,6 +30,7 @@ pub struct Ring {
 impl Ring {
     /// Sets the ring up; the error is the kernel's.
     pub fn new() -> io::Result<Self> {
+        check_permission()?;
         let mut builder = tokio_uring::builder();
         builder.entries(RING_ENTRIES);
         Ok(Self { runtime: tokio_uring::Runtime::new(&builder)? })
@@ -46,10 +47,19 @@ impl Ring {
     }
 }
 
-/// Starts `future` beside the caller on this shard.
-pub fn spawn<F: Future<Output = ()> + 'static>(future: F) {
-    // The handle is not needed: completion is counted by whoever spawns.
-    drop(tokio_uring::spawn(future));
+/// An error if nobody gets a ring here. tokio-uring loses the descriptors of its runtime where a
+/// ring is refused, so it is not asked in vain.
+fn check_permission() -> io::Result<()> {
+    let (entries, no_parameters) = (0, std::ptr::null::<libc::c_void>());
+    // SAFETY: the kernel looks at the permission first and then refuses the null pointer, or no
+    // entries at all; no memory is read or written, and no ring comes of it.
+    let result = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, no_parameters) };
+    debug_assert!(result < 0, "a ring without parameters");
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Registers the first `blocks` blocks of the pool, the ones that are used most, with the ring of

@@ -3,7 +3,9 @@
 //! Each operation owns the memory and the descriptor it names, and a ticket that counts it as in
 //! flight until the kernel has answered, even if its future is dropped before.
 
-use super::super::buffers::{Block, Lease};
+use super::super::buffers::Block;
+use super::super::driver::Receive;
+use super::super::target::Target;
 use io_uring::{cqueue, opcode, squeue, types};
 use std::cell::Cell;
 use std::io;
@@ -32,103 +34,6 @@ pub async fn drained() {
 /// Operations of this thread the kernel has not answered.
 pub fn in_flight() -> usize {
     IN_FLIGHT.get()
-}
-
-/// How a receive ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Receive {
-    /// With whatever has arrived.
-    Some,
-    /// When all asked bytes are there (MSG_WAITALL), or at the end of the stream.
-    All,
-}
-
-/// Memory a receive may fill: `len` bytes from `start`, stable until the value is dropped.
-///
-/// # Safety
-/// The memory must be writable, owned by `self`, and must not move when `self` does.
-pub unsafe trait Target: Unpin + 'static {
-    /// First byte to fill.
-    fn start(&mut self) -> *mut u8;
-    /// Bytes that may be filled.
-    fn room(&self) -> usize;
-}
-
-// SAFETY: the spare part of a leased block is exclusive and the arena outlives the lease.
-unsafe impl Target for Lease {
-    fn start(&mut self) -> *mut u8 {
-        self.spare_mut().as_mut_ptr()
-    }
-
-    fn room(&self) -> usize {
-        self.spare()
-    }
-}
-
-/// Ordinary memory with a filled window, for heads and ciphertext.
-pub struct Staging {
-    memory: Box<[u8]>,
-    head: usize,
-    tail: usize,
-}
-
-impl Staging {
-    /// An empty buffer of `bytes`.
-    pub fn new(bytes: usize) -> Self {
-        Self { memory: vec![0; bytes].into_boxed_slice(), head: 0, tail: 0 }
-    }
-
-    /// What has arrived and is not used up.
-    pub fn filled_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.head..self.tail]
-    }
-
-    /// Bytes that have arrived and are not used up.
-    pub fn len(&self) -> usize {
-        self.tail - self.head
-    }
-
-    /// Nothing is left to use.
-    pub fn is_empty(&self) -> bool {
-        self.head == self.tail
-    }
-
-    /// Uses up the first `bytes`.
-    pub fn consume(&mut self, bytes: usize) {
-        assert!(bytes <= self.len(), "more used than arrived");
-        self.head += bytes;
-        if self.head == self.tail {
-            (self.head, self.tail) = (0, 0);
-        }
-    }
-
-    /// Moves the rest to the front: when more is read, that is at most one partial TLS record.
-    pub fn compact(&mut self) {
-        self.memory.copy_within(self.head..self.tail, 0);
-        (self.head, self.tail) = (0, self.tail - self.head);
-    }
-
-    /// Counts `bytes` behind the window as arrived.
-    pub fn advance(&mut self, bytes: usize) {
-        assert!(bytes <= self.memory.len() - self.tail, "more arrived than fits");
-        self.tail += bytes;
-    }
-
-    /// Bytes that fit behind the window.
-    pub fn room(&self) -> usize {
-        self.memory.len() - self.tail
-    }
-}
-
-// SAFETY: the boxed slice does not move with the value; the part behind `tail` is unused.
-unsafe impl Target for Staging {
-    fn start(&mut self) -> *mut u8 {
-        self.memory[self.tail..].as_mut_ptr()
-    }
-
-    fn room(&self) -> usize {
-        Staging::room(self)
-    }
 }
 
 /// RECV of up to `len` bytes into the target's room.

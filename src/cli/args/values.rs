@@ -1,0 +1,118 @@
+//! What stands behind an option: choices, numbers within bounds, sizes and times.
+
+use crate::base::limits;
+use crate::base::size::{format_bytes, parse_bytes, parse_duration};
+use crate::base::{Error, ErrorKind, Result};
+use crate::engine::options::Engine;
+use clap::ValueEnum;
+use std::time::Duration;
+
+/// A number the user fixes, or leaves to measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Automatic<T> {
+    /// Measured.
+    Auto,
+    /// So much.
+    Fixed(T),
+}
+
+impl<T> Automatic<T> {
+    /// The fixed number, if there is one.
+    pub(in crate::cli) fn fixed(self) -> Option<T> {
+        match self {
+            Automatic::Auto => None,
+            Automatic::Fixed(value) => Some(value),
+        }
+    }
+}
+
+/// When blocks bypass the page cache; `DirectMode` of the engine says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Direct {
+    Auto,
+    On,
+    Off,
+}
+
+/// What moves the bytes; `Engine` of the engine says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Driver {
+    Auto,
+    #[value(name = "io_uring", alias = "io-uring")]
+    IoUring,
+    Epoll,
+}
+
+impl From<Driver> for Engine {
+    fn from(word: Driver) -> Self {
+        match word {
+            Driver::Auto => Engine::Auto,
+            Driver::IoUring => Engine::IoUring,
+            Driver::Epoll => Engine::Epoll,
+        }
+    }
+}
+
+/// What a changed file leads to; `OnChange` of the engine says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Change {
+    Restart,
+    Fail,
+}
+
+pub(super) fn up_to(min: u32, max: u32) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(i64::from(min)..=i64::from(max))
+}
+
+pub(super) fn connections(text: &str) -> Result<Automatic<u32>> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(Automatic::Auto);
+    }
+    let max = limits::CONNECTIONS_MAX;
+    let count = text.parse().ok().filter(|count| (1..=max).contains(count));
+    count.map(Automatic::Fixed).ok_or_else(|| {
+        // What was written there may be a URL with secrets, and is not repeated.
+        Error::new(ErrorKind::Usage, format!("neither 'auto' nor a number within 1 to {max}"))
+    })
+}
+
+pub(super) fn chunk_size_or_auto(text: &str) -> Result<Automatic<u64>> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(Automatic::Auto);
+    }
+    chunk_size(text).map(Automatic::Fixed)
+}
+
+pub(super) fn chunk_size(text: &str) -> Result<u64> {
+    let bytes = parse_bytes(text)?;
+    let (min, max) = (limits::CHUNK_BYTES_MIN, limits::CHUNK_BYTES_MAX);
+    if (min..=max).contains(&bytes) {
+        return Ok(bytes);
+    }
+    let bounds = format!("{} to {}", format_bytes(min), format_bytes(max));
+    Err(Error::new(ErrorKind::Usage, format!("'{text}' is not within {bounds}")))
+}
+
+pub(super) fn journal_interval(text: &str) -> Result<Duration> {
+    within(text, limits::BARRIER_INTERVAL_MIN, limits::BARRIER_INTERVAL_MAX)
+}
+
+pub(super) fn retry_wait(text: &str) -> Result<Duration> {
+    within(text, limits::RETRY_WAIT_ASKED_MIN, limits::RETRY_WAIT_ASKED_MAX)
+}
+
+pub(in crate::cli) fn within(text: &str, min: Duration, max: Duration) -> Result<Duration> {
+    let time = parse_duration(text)?;
+    if (min..=max).contains(&time) {
+        return Ok(time);
+    }
+    Err(Error::new(ErrorKind::Usage, format!("'{text}' is not within {min:?} to {max:?}")))
+}
+
+pub(super) fn timeout(text: &str) -> Result<Duration> {
+    let time = parse_duration(text)?;
+    if time.is_zero() {
+        return Err(Error::new(ErrorKind::Usage, "a time limit cannot be zero"));
+    }
+    Ok(time)
+}
