@@ -1,19 +1,25 @@
-//! What the planning core costs per event, with 10,000 open spans on a file of one pebibyte.
+//! What the planning core costs per event, with 10,000 open spans in its ledger, on a file of one
+//! pebibyte; and what it costs to take up a file that an earlier run has left with 10,000 gaps.
 //!
-//! One turn is a span's life: progress, a delivery, the end, the next span; the numbers are for the
-//! turn of four events. `-- --test` runs each
-//! once.
+//! Events per second. One turn is a span's life in four events: progress, a delivery, the end, the
+//! next span. All connections share the plan's lock, so events per second bound requests per
+//! second; they must not fall with the number of spans.
+//!
+//! `cargo bench --bench plan`; `-- gaps` for a part of it.
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ringhaul::base::ErrorKind;
-use ringhaul::base::Span;
 use ringhaul::base::size::MIB;
+use ringhaul::base::span::{Span, SpanSet};
 use ringhaul::plan::{ConnectionId, Fanout, Next, Pressure, RequestSize, Settings, Transfer};
 use std::hint::black_box;
 use std::time::Duration;
 
 const FILE_BYTES: u64 = 1 << 50;
 const OPEN_SPANS: u32 = 10_000;
+const EVENTS_PER_TURN: u64 = 4;
+/// A span's life without a report of progress.
+const EVENTS_PER_GAP: u64 = 3;
 
 /// Who holds what.
 struct Crew {
@@ -41,10 +47,7 @@ impl Crew {
     }
 
     fn fetch(&mut self, id: ConnectionId) -> Span {
-        match self.transfer.next(self.now, id) {
-            Next::Fetch(fetch) => fetch.span,
-            other => panic!("there is always more of this file, not {other:?}"),
-        }
+        fetch(&mut self.transfer, self.now, id)
     }
 
     /// One span's life on one connection.
@@ -61,34 +64,41 @@ impl Crew {
     }
 }
 
+/// The connection's next span.
+fn fetch(transfer: &mut Transfer, now: Duration, id: ConnectionId) -> Span {
+    match transfer.next(now, id) {
+        Next::Fetch(fetch) => fetch.span,
+        other => panic!("there is always more of this file, not {other:?}"),
+    }
+}
+
 fn settings(fanout: Fanout) -> Settings {
     let request = RequestSize::Fixed(MIB);
     Settings { request, fanout, retries: u32::MAX, ..Settings::default() }
 }
 
-fn many_leases(criterion: &mut Criterion) {
-    let mut crew = Crew::new(OPEN_SPANS, settings(Fanout::Fixed(OPEN_SPANS)));
-    criterion.bench_function("turn of 4 events, 10000 leases", |bench| {
-        bench.iter(|| crew.turn());
-    });
-}
-
-fn many_holes(criterion: &mut Criterion) {
-    let mut crew = Crew::new(OPEN_SPANS, settings(Fanout::Fixed(OPEN_SPANS)));
+fn turns(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("turn of 4 events");
+    group.throughput(Throughput::Elements(EVENTS_PER_TURN));
+    let crew = || Crew::new(OPEN_SPANS, settings(Fanout::Fixed(OPEN_SPANS)));
+    let mut leases = crew();
+    group.bench_function("10000 leases", |bench| bench.iter(|| leases.turn()));
+    let mut holes = crew();
     // All but sixteen lose their connections: as many holes, sixteen leases.
     for id in (16..OPEN_SPANS).map(ConnectionId) {
         let kind = ErrorKind::TimedOut;
-        crew.transfer.on_failed(crew.now, id, kind, None, false);
+        holes.transfer.on_failed(holes.now, id, kind, None, false);
     }
-    crew.spans.truncate(16);
-    criterion.bench_function("turn of 4 events, 10000 holes", |bench| {
-        bench.iter(|| crew.turn());
-    });
+    holes.spans.truncate(16);
+    group.bench_function("10000 holes", |bench| bench.iter(|| holes.turn()));
+    group.finish();
 }
 
 fn adaptive(criterion: &mut Criterion) {
     let automatic = Settings { fanout: Fanout::Fixed(8), ..Settings::default() };
-    criterion.bench_function("1000 turns and 63 ticks, automatic sizes", |bench| {
+    let mut group = criterion.benchmark_group("automatic sizes");
+    group.throughput(Throughput::Elements(1000 * EVENTS_PER_TURN));
+    group.bench_function("1000 turns and 63 ticks", |bench| {
         bench.iter_batched_ref(
             || Crew::new(8, automatic),
             |crew| {
@@ -102,7 +112,42 @@ fn adaptive(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
+    group.finish();
 }
 
-criterion_group!(benches, many_leases, many_holes, adaptive);
+/// A file of which an earlier run has left every second mebibyte.
+fn gaps(criterion: &mut Criterion) {
+    let spans = u64::from(OPEN_SPANS);
+    let mut written = SpanSet::new();
+    for number in 0..spans {
+        written.insert(Span::with_len((2 * number + 1) * MIB, MIB));
+    }
+    let resume = || Transfer::resume(2 * spans * MIB, settings(Fanout::Fixed(1)), &written);
+    let mut group = criterion.benchmark_group("10000 gaps");
+    group.throughput(Throughput::Elements(spans)).sample_size(50);
+    group.bench_function("taken up", |bench| bench.iter_with_large_drop(resume));
+    group.throughput(Throughput::Elements(spans * EVENTS_PER_GAP));
+    group.bench_function("filled", |bench| {
+        bench.iter_batched_ref(resume, fill, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// One connection fetches all that is missing.
+fn fill(transfer: &mut Transfer) {
+    let (now, id) = (Duration::ZERO, ConnectionId(0));
+    while !transfer.is_complete() {
+        let span = fetch(transfer, now, id);
+        transfer.on_written(now, id, span);
+        transfer.on_finished(now, id);
+    }
+}
+
+fn config() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(4))
+}
+
+criterion_group!(name = benches; config = config(); targets = turns, adaptive, gaps);
 criterion_main!(benches);
