@@ -2,7 +2,7 @@
 
 use super::args::DownloadArgs;
 use super::signals::Watch;
-use super::{Failure, expected, print, resolve};
+use super::{Failure, expected, print, profile, resolve};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::progress::{Event, Level, Report};
@@ -39,6 +39,7 @@ fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Fa
     let url = args.url.as_deref().expect("clap requires a URL where there is no subcommand");
     let download = Download::new(url)?;
     let mut options = resolve::options(args)?;
+    let said = profile::apply(&mut options, args, download.url())?;
     let target = resolve::target(args, download.url())?;
     if let Some(place) = &args.checksum_file {
         let stop = download.stop_handle();
@@ -48,6 +49,9 @@ fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Fa
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
+    if let Some(text) = said {
+        ui.on_event(&Event { level: Level::Detail, connection: None, text });
+    }
     let download = match target == Path::new(resolve::NOWHERE) {
         true => download.discard(),
         false => download.output(&target),

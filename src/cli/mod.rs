@@ -9,6 +9,7 @@ mod download;
 mod exit_codes;
 mod expected;
 mod print;
+mod profile;
 mod resolve;
 mod serve;
 mod signals;
