@@ -3,11 +3,11 @@
 mod command;
 
 use command::{Ended, Scene};
-use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, When};
+use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, Shape, When};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStderr, Command};
 
 /// A grid that takes a fraction of a second.
 const TINY: [&str; 7] = [
@@ -145,7 +145,7 @@ fn peers_run_beside_ringhaul_and_missing_ones_are_named() {
         .expect("curl is installed");
     std::os::unix::fs::symlink(curl, tools.join("curl")).expect("a link");
     let program = env!("CARGO_BIN_EXE_ringhaul");
-    let arguments = ["bench", "--size=1M", "--runs=1", "--against=curl,axel"];
+    let arguments = ["bench", "--size=1M", "--runs=1", "--against=curl,axel,curl"];
     let output = Command::new(program)
         .args(arguments)
         .env("PATH", &tools)
@@ -155,16 +155,21 @@ fn peers_run_beside_ringhaul_and_missing_ones_are_named() {
     let ended = Ended::of(output);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("note: axel is not installed and left out"), "{ended:?}");
-    for words in ["\nringhaul ", "\nringhaul -c 4 ", "\ncurl "] {
+    for words in ["\nringhaul ", "\nringhaul -c 4 ", "\ncurl ", "\nringhaul -c 4 / curl "] {
         assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
     }
+    assert_eq!(ended.stdout.matches("\ncurl ").count(), 1, "named twice, run once: {ended:?}");
     assert!(!ended.stdout.contains("\naxel") && !ended.stdout.contains("failed"), "{ended:?}");
 }
 
 #[test]
 fn mistakes_are_one_line_each() {
     let run = |arguments: &[&str]| Scene::new().run(arguments);
-    fails(&run(&["bench", "--against=wget"]), 2, "choose from curl, aria2c, axel, wget2, rclone");
+    fails(
+        &run(&["bench", "--against=wget"]),
+        2,
+        "choose from curl, curl-null, aria2c, axel, wget2, rclone",
+    );
     fails(&run(&["bench", "--runs=0"]), 2, "1..=1000");
     fails(&run(&["bench", "--tls", "http://127.0.0.1:9/x"]), 2, "built-in server");
     fails(&run(&["bench", "--size=64K", "--chunks=1M"]), 2, "too small for the grid: 1M x 1");
@@ -195,19 +200,24 @@ fn a_url_needs_ranges_unless_tools_are_compared() {
 
 #[test]
 fn a_file_that_changes_is_not_measured() {
-    let replaced = Fault::Replaced { seed: 6, size_bytes: 100_000 };
-    let script = vec![Rule::new(When::FromRequest(2), replaced)];
-    let config = Config { script, ..Config::new(5, 100_000) };
-    let server = Server::start(config).expect("a server");
-    let scene = Scene::new();
-    let ended = scene.run(&["bench", "--runs=1", "--against=curl", &server.url("/f")]);
-    fails(&ended, 13, "the file is wrong from byte 0 on");
-    assert_eq!(scene.names(), [""; 0]);
+    for (size_bytes, words) in [
+        (100_000, "the file is wrong from byte 0 on"),
+        (90_000, "its file has 90000 bytes instead of 100000"),
+    ] {
+        let replaced = Fault::Replaced { seed: 6, size_bytes };
+        let script = vec![Rule::new(When::FromRequest(2), replaced)];
+        let config = Config { script, ..Config::new(5, 100_000) };
+        let server = Server::start(config).expect("a server");
+        let scene = Scene::new();
+        let grid = ["bench", "--runs=1", "--chunks=64K", "--connections=1", "--out=r"];
+        let ended = scene.run(&[&grid[..], &[&server.url("/f")]].concat());
+        fails(&ended, 13, words);
+        assert_eq!(fs::read_dir(scene.path().join("r")).expect("it was made").count(), 0);
+    }
 }
 
-#[test]
-fn a_stopped_bench_keeps_what_it_has() {
-    let scene = Scene::new();
+/// A bench without end, in its second round.
+fn in_round_two(scene: &Scene) -> (Child, BufReader<ChildStderr>) {
     let mut arguments = with(&["1000"]);
     arguments.push("--rate=20M");
     let mut child = scene.command(&arguments).spawn().expect("the binary runs");
@@ -217,6 +227,28 @@ fn a_stopped_bench_keeps_what_it_has() {
         line.clear();
         assert_ne!(said.read_line(&mut line).expect("a line"), 0, "it ended early");
     }
+    (child, said)
+}
+
+#[test]
+fn results_that_can_no_longer_be_written_are_printed() {
+    let scene = Scene::new();
+    let (child, mut said) = in_round_two(&scene);
+    fs::rename(scene.path().join("r"), scene.path().join("moved")).expect("a folder");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    let ended = Ended::of(child.wait_with_output().expect("an end"));
+    assert_eq!(ended.code, Some(14), "{rest}");
+    let last = rest.lines().last().unwrap_or_default();
+    assert!(last.starts_with("ringhaul: error: cannot write the results to 'r/"), "{rest}");
+    let note = "note: the bench ended early: cannot write the results";
+    assert!(ended.stdout.contains("\nauto ") && ended.stdout.contains(note), "{ended:?}");
+}
+
+#[test]
+fn a_stopped_bench_keeps_what_it_has() {
+    let scene = Scene::new();
+    let (mut child, mut said) = in_round_two(&scene);
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
     let mut rest = String::new();
@@ -225,4 +257,117 @@ fn a_stopped_bench_keeps_what_it_has() {
     assert!(rest.contains("the bench was stopped"), "{rest}");
     assert_eq!(scene.names(), ["r"], "the scratch folder is gone");
     assert!(read(&results(&scene), "raw.csv").lines().count() > 6);
+}
+
+/// The rows of the table are what `raw.csv` has to say of them.
+fn column<'a>(csv: &'a str, heading: &str) -> Vec<&'a str> {
+    let mut lines = csv.lines();
+    let place = lines.next().expect("headings").split(',').position(|name| name == heading);
+    let place = place.unwrap_or_else(|| panic!("{heading}\n{csv}"));
+    lines.map(|line| line.split(',').nth(place).expect("a field")).collect()
+}
+
+#[test]
+fn bytes_go_where_they_are_sent() {
+    let run = |sink: &'static str| {
+        let scene = Scene::new();
+        let ended = scene.run(&with(&["1", "--sink", sink]));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(scene.names(), ["r"]);
+        let folder = results(&scene);
+        assert!(column(&read(&folder, "raw.csv"), "failure").iter().all(|f| f.is_empty()));
+        (ended.stdout, read(&folder, "README.md"))
+    };
+    let (table, readme) = run("null");
+    assert!(table.contains("note: nothing was written and compared"), "{table}");
+    assert!(readme.contains("sink null"), "{readme}");
+    let (table, readme) = run("memory");
+    assert!(!table.contains("nothing was written"), "{table}");
+    assert!(readme.contains("| file system | tmpfs "), "{readme}");
+    for sink in ["buffered", "direct"] {
+        let (_, readme) = run(sink);
+        assert!(readme.contains(&format!("sink {sink}")), "{readme}");
+    }
+    fails(&Scene::new().run(&["bench", "--sink=tape"]), 2, "null, memory, buffered, direct");
+}
+
+/// 1 MiB at 8 MiB/s per connection: the more of them the better, and too short for auto to see it.
+fn capped() -> Server {
+    let shape = Shape { connection_bytes_per_second: Some(8 << 20), ..Shape::default() };
+    Server::start(Config { shape, ..Config::new(5, 1 << 20) }).expect("a server")
+}
+
+#[test]
+fn the_winner_is_kept_and_later_downloads_use_it() {
+    let (scene, server) = (Scene::new(), capped());
+    let url = server.url("/f?token=secret").replace("http://", "http://me:secret@");
+    let origin = server.url("");
+    let environment = [("XDG_CONFIG_HOME", scene.path().to_str().expect("plain"))];
+    let run = |arguments: &[&str]| scene.run_with(arguments, &environment);
+
+    let ended = run(&["-v", "--profile", "-oa", &url]);
+    assert!(ended.success().stderr.contains(&format!("no profile of {origin} in ")), "{ended:?}");
+
+    let bench = ["bench", "--chunks=64K", "--connections=8", "--seed=1", "--profile"];
+    let ended = run(&[&bench[..], &["--runs=1", &url]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("no profile is saved"), "{ended:?}");
+    let ended = run(&[&bench[..], &["--runs=3", &url]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let (saved, setting) = (format!("profile of {origin} saved"), "8 connections, requests of 64K");
+    assert!(ended.stderr.contains(&saved) && ended.stderr.contains(setting), "{ended:?}");
+    let text = read(&scene.path().join("ringhaul"), "profiles.json");
+    assert!(text.contains(&format!("\"{origin}\": {{")) && !text.contains("secret"), "{text}");
+
+    let used = format!("profile of {origin}: {setting} (saved ");
+    let ended = run(&["-v", "--profile", "-ob", &url]);
+    assert!(ended.success().stderr.contains(&used), "{ended:?}");
+    assert!(ended.stderr.contains(", 8 connections, "), "the closing line: {ended:?}");
+    let ended = run(&["-v", "--profile", "-c2", "-oc", &url]);
+    assert!(ended.success().stderr.contains("; but -c as given"), "{ended:?}");
+    assert!(ended.stderr.contains(", 2 connections, "), "{ended:?}");
+    let ended = run(&["-v", "-od", &url]);
+    assert!(!ended.success().stderr.contains("profile"), "{ended:?}");
+
+    let file = scene.path().join("ringhaul/profiles.json");
+    let named = ("RINGHAUL_PROFILE", file.to_str().expect("plain"));
+    let ended = scene.run_with(&["-v", "-oe", &url], &[named]);
+    assert!(ended.success().stderr.contains(&used), "{ended:?}");
+}
+
+#[test]
+fn a_profile_that_cannot_be_kept_is_said_before_anything_is_measured() {
+    let scene = Scene::new();
+    // Nobody listens there: whoever measures first fails otherwise.
+    let url = "http://127.0.0.1:9/x";
+    let bench = |arguments: &[&str]| scene.run(&[&["bench"], arguments].concat());
+    let new = r#"{"schema": 2, "origins": {}}"#;
+    for (name, text, words) in [("damaged", "{", "no JSON"), ("new", new, "a newer ringhaul")] {
+        fs::write(scene.path().join(name), text).expect("a file");
+        let option = format!("--profile={name}");
+        fails(&bench(&[&option, url]), 2, words);
+        assert!(scene.run(&[&option, url]).one_error_line(2).contains(words));
+        assert_eq!(read(scene.path(), name), text);
+    }
+    fails(&bench(&["--profile=/proc/x", url]), 14, "cannot write the profiles to '/proc/x'");
+    fails(&bench(&["--profile=no/x", url]), 14, "cannot write the profiles to 'no/x'");
+    fails(&bench(&["--profile"]), 2, "nothing to save of the built-in server");
+    fails(&bench(&["--profile", "--against=curl", url]), 2, "leave out --against");
+    let ended = scene.run(&["--profile=no", url]);
+    assert!(ended.one_error_line(2).contains("cannot read the profiles in 'no'"), "{ended:?}");
+    assert_eq!(scene.names(), ["damaged", "new"]);
+}
+
+#[test]
+fn engines_have_rows_of_their_own() {
+    let scene = Scene::new();
+    let ended = scene.run(&with(&["1", "--engine=io_uring,epoll"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let csv = read(&results(&scene), "raw.csv");
+    let settings = column(&csv, "setting");
+    for row in ["auto", "\"auto, epoll\"", "ringhaul -c 2", "\"ringhaul -c 2, epoll\""] {
+        // Names with commas are quoted, and the fields behind them have moved.
+        assert!(csv.contains(&format!(",1,{row},ringhaul,")), "{row}\n{settings:?}");
+    }
+    fails(&Scene::new().run(&["bench", "--engine=steam"]), 2, "io_uring, epoll");
 }

@@ -19,5 +19,7 @@ mod memory;
 mod rig;
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
+#[path = "disk_faults/sweep.rs"]
+mod sweep;
 #[path = "disk_faults/under_us.rs"]
 mod under_us;

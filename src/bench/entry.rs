@@ -1,8 +1,10 @@
 //! What is measured: a setting of ringhaul, or another tool. Owns the grid and its names.
 
 use super::peer::Peer;
+use super::statistics::INTERVAL_RUNS_MIN;
 use crate::base::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use crate::base::size::{KIB, MIB};
+use crate::engine::options::Engine;
 use std::ffi::OsString;
 use std::fmt;
 
@@ -25,6 +27,13 @@ pub enum Entry {
     },
     /// So many connections, the rest left to ringhaul.
     Connections(u32),
+    /// Another engine than the one of all other rows.
+    On {
+        /// Which one.
+        engine: Engine,
+        /// Connections at once, where they are fixed.
+        connections: Option<u32>,
+    },
     /// Another tool, told to use so many connections if it can.
     Peer(Peer, u32),
 }
@@ -37,6 +46,7 @@ impl Entry {
             Entry::Single { bytes } => (Some(bytes), Some(1)),
             Entry::Cell { chunk_bytes, connections } => (Some(chunk_bytes), Some(connections)),
             Entry::Connections(connections) => (None, Some(connections)),
+            Entry::On { connections, .. } => (None, connections),
             Entry::Peer(..) => return None,
         };
         let mut options = Vec::new();
@@ -54,7 +64,7 @@ impl Entry {
         match self {
             Entry::Single { bytes } => Some(bytes),
             Entry::Cell { chunk_bytes, .. } => Some(chunk_bytes),
-            Entry::Auto | Entry::Connections(_) | Entry::Peer(..) => None,
+            Entry::Auto | Entry::Connections(_) | Entry::On { .. } | Entry::Peer(..) => None,
         }
     }
 
@@ -62,6 +72,7 @@ impl Entry {
     pub fn connections(self) -> Option<u32> {
         match self {
             Entry::Auto => None,
+            Entry::On { connections, .. } => connections,
             Entry::Single { .. } => Some(1),
             Entry::Cell { connections, .. }
             | Entry::Connections(connections)
@@ -69,9 +80,32 @@ impl Entry {
         }
     }
 
-    /// Auto and the baseline are measured to the end, however slow.
+    /// The engine, where it is not the one of all other rows.
+    pub(super) fn engine(self) -> Option<Engine> {
+        match self {
+            Entry::On { engine, .. } => Some(engine),
+            Entry::Auto
+            | Entry::Single { .. }
+            | Entry::Cell { .. }
+            | Entry::Connections(_)
+            | Entry::Peer(..) => None,
+        }
+    }
+
+    /// Whether the others are held against it.
     pub(super) fn is_reference(self) -> bool {
         matches!(self, Entry::Auto | Entry::Single { .. })
+    }
+
+    /// Rounds after which it may be given up; `None` for never. The baseline gets an interval.
+    pub(super) fn rounds_min(self) -> Option<u32> {
+        match self {
+            Entry::Auto => None,
+            Entry::Single { .. } => Some(INTERVAL_RUNS_MIN),
+            Entry::Cell { .. } | Entry::Connections(_) | Entry::On { .. } | Entry::Peer(..) => {
+                Some(1)
+            }
+        }
     }
 }
 
@@ -85,6 +119,10 @@ impl fmt::Display for Entry {
                 format!("{} x {connections}", short_size(chunk_bytes))
             }
             Entry::Connections(connections) => format!("ringhaul -c {connections}"),
+            Entry::On { engine, connections: None } => format!("auto, {engine}"),
+            Entry::On { engine, connections: Some(connections) } => {
+                format!("ringhaul -c {connections}, {engine}")
+            }
             Entry::Peer(peer, connections) => peer.label(connections),
         };
         f.pad(&text)

@@ -108,7 +108,7 @@ fn interface(url: &str) -> String {
 }
 
 /// The mount with the longest path that leads to `folder`.
-fn file_system(folder: &Path) -> String {
+pub(super) fn file_system(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let found = mounts.lines().filter_map(|line| {

@@ -1,52 +1,60 @@
 //! Rank 6: settings of ringhaul, and other tools, measured against each other.
 //!
-//! [`run`] does it: `runner` makes one run and compares its file, `sweep` orders the runs and
+//! [`run`] does it: `warm_up` looks at the other end, `lineup` says who is measured, `runner` makes
+//! one run and compares its file, `sweep` orders the runs and
 //! leaves out the hopeless, `record` holds what a run came to, `statistics` says what may be
-//! concluded, `table`, `export` and `plot` show it. Every run is a process of its own, measured by
-//! the kernel's accounting of it; the built-in server is another.
+//! concluded, `table`, `export` and `plot` show it, `profile` keeps the best setting for downloads.
+//! Every run is a process of its own, measured by the kernel's accounting of it; the built-in
+//! server is another.
 
+mod comparison;
 mod dice;
 mod entry;
 mod export;
+mod lineup;
 mod machine;
 mod peer;
 mod plot;
+mod profile;
 mod record;
 mod results;
 mod runner;
+mod sink;
 mod site;
 pub mod statistics;
 mod sweep;
 mod table;
+mod warm_up;
 
+pub use comparison::Comparison;
 pub use entry::{Entry, short_size};
 pub use peer::{PEERS, Peer};
+pub use profile::{Finding, Profile, Profiles};
 pub use record::{Detail, Percentiles, Record, SpanOutcome, SpanTimes, Traced};
 pub use results::{Conditions, Results, Row};
+pub use sink::{SINKS, Sink};
 pub use sweep::Measured;
 pub use table::{Paint, notes, table};
 
-use crate::base::size::{MIB, format_bytes};
-use crate::base::{Error, ErrorKind, Result, Url};
-use crate::engine::options::Options;
+use crate::base::{Result, Url};
+use crate::engine::options::Engine;
 use crate::engine::progress::Progress;
 use crate::engine::shutdown::StopHandle;
-use crate::engine::{Download, probe};
 use export::Export;
-use runner::{Content, Runner, Scratch, interrupted};
+use lineup::lineup;
+use runner::{Runner, Scratch};
 use site::Site;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Instant;
+use std::path::PathBuf;
 use sweep::{Heard, Sweep};
+use warm_up::warm_up;
 
-/// What stays free beside the files: part of a nearly full disk belongs to others.
-const SPARE_BYTES: u64 = 16 * MIB;
 /// What a reader of a comparison has to know.
 const SYNC_NOTE: &str = "ringhaul ends when its file is on the disk, and keeps a journal; the \
                          other tools leave it in the page cache";
+/// What a reader of a run without files has to know.
+const NULL_NOTE: &str = "nothing was written and compared: a run counts if every byte came and \
+                         the program ended well";
 /// The built-in server's certificate, in the scratch folder.
 const CERTIFICATE: &str = "authority.pem";
 
@@ -61,6 +69,9 @@ pub struct Settings {
     pub chunks: Vec<u64>,
     /// Connection counts of the grid; with peers, those they are told to use.
     pub connections: Vec<u32>,
+    /// What moves the bytes: the first one in all of ringhaul's rows, each other one in rows of its
+    /// own; none leaves it to ringhaul.
+    pub engines: Vec<Engine>,
     /// Shards of every ringhaul run; `None` leaves it to ringhaul.
     pub threads: Option<u32>,
     /// Runs of each entry, at least 1.
@@ -69,6 +80,8 @@ pub struct Settings {
     pub seed: u64,
     /// Where the files are written; its file system is part of what is measured.
     pub folder: PathBuf,
+    /// How they are written, or that they are not.
+    pub sink: Sink,
     /// Tools to compare with; none means a sweep.
     pub against: Vec<Peer>,
     /// Where to write the results.
@@ -123,6 +136,8 @@ pub enum News<'a> {
     Ended(&'a Record),
     /// One line that a reader must see.
     Note(&'a str),
+    /// It ends early, with an error that follows; this is what it has.
+    Cut(&'a Results),
 }
 
 /// Measures. Results are written to the folder after every run, so that an interrupted bench keeps
@@ -130,8 +145,9 @@ pub enum News<'a> {
 ///
 /// # Errors
 /// `Usage` for a URL without ranges or a file too small for the grid; `TargetUnusable` and
-/// `DiskFull` for the folders; `ChecksumMismatch` if a run gave wrong bytes; `Interrupted` when
-/// stopped; and what the first download fails with.
+/// `DiskFull` for the folders; `ChecksumMismatch` if a run gave wrong bytes; `Connect` if the
+/// server is gone; `Interrupted` when stopped; and what the first download fails with. What was
+/// measured until then is told as [`News::Cut`].
 pub fn run(
     settings: &Settings,
     stop: &StopHandle,
@@ -139,7 +155,7 @@ pub fn run(
 ) -> Result<Results> {
     let export = settings.out.as_deref().map(|out| Export::create(out, &settings.name));
     let mut export = export.transpose()?;
-    let scratch = Scratch::create(&settings.folder)?;
+    let scratch = Scratch::create(&settings.sink.folder(&settings.folder)?)?;
     let (site, url) = match &settings.source {
         Source::Url(url) => (None, url.clone()),
         Source::Own { arguments, tls, .. } => {
@@ -150,7 +166,7 @@ pub fn run(
         }
     };
     let mut runner = warm_up(settings, scratch, &url, stop, tell)?;
-    let entries = entries(settings, runner.bytes, tell)?;
+    let entries = lineup(settings, runner.bytes, tell)?;
     let shown = Url::parse(&url)?.to_string();
     let conditions = Conditions::observe(settings, &shown, site.is_some(), runner.bytes);
     let remembers = matches!(settings.source, Source::Own { remembers: true, .. });
@@ -175,11 +191,14 @@ fn measure(
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Results> {
     let mut notes: Vec<String> = Vec::new();
-    if !settings.against.is_empty() {
+    if !settings.against.is_empty() && settings.sink != Sink::Null {
         notes.push(SYNC_NOTE.to_owned());
     }
+    if settings.sink == Sink::Null {
+        notes.push(NULL_NOTE.to_owned());
+    }
     let runs = usize::try_from(settings.runs).unwrap_or(usize::MAX);
-    sweep.run(&mut runner, |rows, heard| {
+    let ended = sweep.run(&mut runner, |rows, heard| {
         match heard {
             Heard::Begins { entry, round } => {
                 let done = rows.iter().map(|row| row.records.len()).sum();
@@ -201,147 +220,18 @@ fn measure(
             }
         }
         Ok(())
-    })?;
+    });
+    if let Err(error) = &ended {
+        notes.push(format!("the bench ended early: {}", error.context()));
+    }
     let results = Results::new(conditions, &sweep.rows, &notes, settings.seed);
-    if let Some(export) = export {
-        export.write(&results)?;
+    if results.records.is_empty() {
+        return ended.map(|()| results);
+    }
+    let written = export.as_ref().map_or(Ok(()), |export| export.write(&results));
+    if let Err(error) = ended.and(written) {
+        tell(News::Cut(&results));
+        return Err(error);
     }
     Ok(results)
-}
-
-/// The first download: it warms the server, says how large the file is, and of a URL it stays as
-/// what every later file is compared with. It is not measured.
-fn warm_up(
-    settings: &Settings,
-    scratch: Scratch,
-    url: &str,
-    stop: &StopHandle,
-    tell: &mut dyn FnMut(News<'_>),
-) -> Result<Runner> {
-    let reference = scratch.path("reference");
-    let certificate = match &settings.source {
-        Source::Own { tls, .. } => tls.then(|| scratch.path(CERTIFICATE)),
-        Source::Url(_) => None,
-    };
-    let ca_cert = certificate.or_else(|| settings.ca_cert.clone());
-    let ca_cert = ca_cert.map(std::path::absolute).transpose().map_err(|cause| {
-        Error::new(ErrorKind::Usage, "the path of the certificate is no path").caused_by(cause)
-    })?;
-    let options = Options {
-        ca_certs: ca_cert.iter().cloned().collect(),
-        insecure: settings.insecure,
-        ..Options::default()
-    };
-    let report = fetch(url, &reference, options, stop, tell)?;
-    if !report.ranges && settings.against.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "the server offers no ranges of this file")
-            .advise(
-                "nothing can be swept; another server or file, or --against to compare tools",
-            ));
-    }
-    let content = match &settings.source {
-        Source::Url(_) => Content::Reference(reference),
-        Source::Own { content_seed, .. } => {
-            // Its content is known; the space is not needed twice. Gone already is as good.
-            let _ = std::fs::remove_file(&reference);
-            Content::Seed(*content_seed)
-        }
-    };
-    must_have_room(&settings.folder, report.bytes)?;
-    Ok(Runner {
-        scratch,
-        program: settings.program.clone(),
-        url: url.to_owned(),
-        renewed: None,
-        bytes: report.bytes,
-        content,
-        ca_cert,
-        insecure: settings.insecure,
-        threads: settings.threads,
-        stop: stop.clone(),
-        started: Instant::now(),
-    })
-}
-
-/// What the first download said.
-struct Fetched {
-    bytes: u64,
-    ranges: bool,
-}
-
-fn fetch(
-    url: &str,
-    target: &Path,
-    options: Options,
-    stop: &StopHandle,
-    tell: &mut dyn FnMut(News<'_>),
-) -> Result<Fetched> {
-    let download = Download::new(url)?;
-    let own_stop = download.stop_handle();
-    let asked = stop.clone();
-    let (sender, receiver) = mpsc::channel::<Progress>();
-    let download = download.output(target).options(options).on_progress(move |progress| {
-        if asked.is_stopped() {
-            own_stop.stop();
-        }
-        // Nobody listens once the download has ended.
-        let _ = sender.send(progress.clone());
-    });
-    let result = thread::scope(|scope| {
-        let running = scope.spawn(|| download.run());
-        for progress in receiver {
-            tell(News::WarmUp(&progress));
-        }
-        running.join().unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "the thread of the first download panicked"))
-        })
-    });
-    match result {
-        Ok(report) => Ok(Fetched { bytes: report.bytes, ranges: report.ranges }),
-        Err(error) if error.kind() == ErrorKind::Interrupted => Err(interrupted()),
-        Err(error) => Err(error.within("the first download")),
-    }
-}
-
-/// Room for one more file of the size. Parts of it need names of their own beside it.
-fn must_have_room(folder: &Path, bytes: u64) -> Result<()> {
-    let (free, wanted) = (probe::free_bytes(folder)?, bytes.saturating_add(SPARE_BYTES));
-    if free >= wanted {
-        return Ok(());
-    }
-    let (free, wanted) = (format_bytes(free), format_bytes(wanted));
-    let what = format!("'{}' has {free} free, each run needs {wanted}", folder.display());
-    Err(Error::new(ErrorKind::DiskFull, what).advise("choose another --dir or a smaller file"))
-}
-
-/// What is measured: the grid, or ringhaul and the peers that are installed.
-fn entries(settings: &Settings, bytes: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<Vec<Entry>> {
-    if settings.against.is_empty() {
-        let (entries, too_large) = entry::grid(&settings.chunks, &settings.connections, bytes);
-        let names = too_large.iter().map(Entry::to_string).collect::<Vec<_>>().join(", ");
-        let size = format_bytes(bytes);
-        if entries.is_empty() {
-            let what = format!("a file of {size} is too small for the grid: {names}");
-            return Err(Error::new(ErrorKind::Usage, what)
-                .advise("take a larger file, or smaller --chunks and fewer --connections"));
-        }
-        if !too_large.is_empty() {
-            let what = "too small a file to give every connection a request";
-            tell(News::Note(&format!("left out, {size} is {what}: {names}")));
-        }
-        return Ok(entries);
-    }
-    let counts = settings.connections.iter().copied();
-    let mut entries = vec![Entry::Auto];
-    entries.extend(counts.map(Entry::Connections));
-    for &peer in &settings.against {
-        if peer.find().is_none() {
-            tell(News::Note(&format!("{} is not installed and left out", peer.name())));
-            continue;
-        }
-        // One stream is one stream.
-        let counts = if peer == Peer::Curl { &[1][..] } else { &settings.connections };
-        entries.extend(counts.iter().map(|&count| Entry::Peer(peer, count)));
-    }
-    Ok(entries)
 }

@@ -12,6 +12,8 @@ use std::str::FromStr;
 pub enum Peer {
     /// curl: one connection, one stream.
     Curl,
+    /// curl that keeps nothing: what receiving alone costs.
+    CurlNull,
     /// aria2c: split over connections.
     Aria2c,
     /// axel: split over connections.
@@ -23,7 +25,8 @@ pub enum Peer {
 }
 
 /// All of them.
-pub const PEERS: [Peer; 5] = [Peer::Curl, Peer::Aria2c, Peer::Axel, Peer::Wget2, Peer::Rclone];
+pub const PEERS: [Peer; 6] =
+    [Peer::Curl, Peer::CurlNull, Peer::Aria2c, Peer::Axel, Peer::Wget2, Peer::Rclone];
 
 /// Most connections aria2c opens to one server.
 const ARIA2C_CONNECTIONS_MAX: u32 = 16;
@@ -46,10 +49,11 @@ pub(super) struct Errand<'a> {
 }
 
 impl Peer {
-    /// The name of its program.
+    /// Its word on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Peer::Curl => "curl",
+            Peer::CurlNull => "curl-null",
             Peer::Aria2c => "aria2c",
             Peer::Axel => "axel",
             Peer::Wget2 => "wget2",
@@ -57,16 +61,31 @@ impl Peer {
         }
     }
 
+    /// The name of its program.
+    pub fn program(self) -> &'static str {
+        if self == Peer::CurlNull { Peer::Curl.name() } else { self.name() }
+    }
+
+    /// Whether it leaves a file to compare.
+    pub(super) fn keeps(self) -> bool {
+        self != Peer::CurlNull
+    }
+
+    /// Whether it is one stream, however many connections are asked for.
+    pub(super) fn is_one_stream(self) -> bool {
+        matches!(self, Peer::Curl | Peer::CurlNull)
+    }
+
     /// Where its program is; `None` if it is not installed.
     pub fn find(self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|dir| dir.join(self.name())).find(|file| file.is_file())
+        std::env::split_paths(&path).map(|dir| dir.join(self.program())).find(|file| file.is_file())
     }
 
     /// The first line it says of its version, or its name.
     pub fn version(self) -> String {
         let flag = if self == Peer::Rclone { "version" } else { "--version" };
-        let output = Command::new(self.name()).arg(flag).stdin(Stdio::null()).output();
+        let output = Command::new(self.program()).arg(flag).stdin(Stdio::null()).output();
         let text = output.map(|output| output.stdout).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         let first = text.lines().next().unwrap_or_default();
@@ -80,6 +99,7 @@ impl Peer {
         let name = self.name();
         match self {
             Peer::Curl => name.to_owned(),
+            Peer::CurlNull => "curl -o /dev/null".to_owned(),
             Peer::Aria2c => {
                 let count = connections.min(ARIA2C_CONNECTIONS_MAX);
                 format!("{name} -x{count} -s{count}")
@@ -99,6 +119,7 @@ impl Peer {
         let target = errand.target.as_os_str();
         let fixed = match self {
             Peer::Curl => strs("-q -sSfL -o"),
+            Peer::CurlNull => strs("-q -sSfL -o /dev/null"),
             Peer::Aria2c => {
                 let count = connections.min(ARIA2C_CONNECTIONS_MAX);
                 // Writing into holes is its fastest way; it allocates nothing before it has data.
@@ -124,7 +145,7 @@ impl Peer {
                 let name = errand.target.file_name().unwrap_or_default();
                 add(&["-d".as_ref(), folder.as_os_str(), "-o".as_ref(), name]);
             }
-            Peer::Rclone => {}
+            Peer::CurlNull | Peer::Rclone => {}
         }
         let trust = self.trust(errand);
         add(&trust.iter().map(OsString::as_os_str).collect::<Vec<_>>());
@@ -141,7 +162,7 @@ impl Peer {
     /// The words for an authority, or for no check at all.
     fn trust(self, errand: Errand<'_>) -> Vec<OsString> {
         let (file, none) = match self {
-            Peer::Curl => (Some("--cacert"), "-k"),
+            Peer::Curl | Peer::CurlNull => (Some("--cacert"), "-k"),
             Peer::Aria2c => (Some("--ca-certificate"), "--check-certificate=false"),
             // It asks OpenSSL, which reads SSL_CERT_FILE.
             Peer::Axel => (None, "-k"),

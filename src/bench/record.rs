@@ -283,7 +283,7 @@ pub(super) mod tests {
 
     /// Lines as the engine writes them.
     pub(in crate::bench) const TRACE: &str = concat!(
-        r#"{"event":"begin","url":"http://h/f","bytes":30,"addresses":1}"#,
+        r#"{"event":"begin","url":"http://h/f","bytes":30,"addresses":1,"engine":"epoll"}"#,
         "\n",
         r#"{"event":"span","connection":0,"address":"127.0.0.1:1","start":0,"end":10,"#,
         r#""bytes":10,"ahead":false,"hedge":false,"requested":0.001,"first_byte":0.003,"#,

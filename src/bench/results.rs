@@ -1,6 +1,7 @@
 //! The results: each entry's runs summed up, the verdict over all of them, and the conditions they
 //! were measured under. Their JSON form is `summary.json`; `export` documents it.
 
+use super::comparison::{Comparison, comparisons};
 use super::entry::Entry;
 use super::machine::Machine;
 use super::peer::Peer;
@@ -17,6 +18,8 @@ pub struct Results {
     pub conditions: Conditions,
     /// One row per entry, in the order of the grid.
     pub rows: Vec<Row>,
+    /// ringhaul's rows beside those of other tools.
+    pub comparisons: Vec<Comparison>,
     /// Who has the most goodput; its numbers are places in `rows`.
     pub verdict: Verdict,
     /// What was decided while it ran, and what a reader has to know.
@@ -38,6 +41,8 @@ pub struct Conditions {
     pub own_server: bool,
     /// Bytes of the file.
     pub bytes: u64,
+    /// Where the bytes went.
+    pub sink: String,
     /// Runs asked for of each entry.
     pub runs: u32,
     /// Seed of the order of runs and of the intervals.
@@ -107,12 +112,13 @@ impl Results {
             // Among tools it is one of them.
             row.name = "ringhaul".to_owned();
         }
+        let comparisons = comparisons(measured, |place: usize| rows[place].name.clone(), seed);
         let goodputs: Vec<Vec<f64>> = measured.iter().map(Measured::goodputs).collect();
         let mut records: Vec<Record> =
             measured.iter().flat_map(|row| &row.records).cloned().collect();
         records.sort_by_key(|record| record.at);
         let verdict = statistics::verdict(&goodputs, seed);
-        Self { conditions, rows, verdict, notes: notes.to_vec(), records }
+        Self { conditions, rows, comparisons, verdict, notes: notes.to_vec(), records }
     }
 
     /// The row that is ahead, whether or not it is the winner.
@@ -153,8 +159,11 @@ impl Results {
 
 impl Conditions {
     pub(super) fn observe(settings: &Settings, url: &str, own_server: bool, bytes: u64) -> Self {
-        let machine = Machine::observe(&settings.folder, url);
-        let installed = settings.against.iter().filter(|peer| peer.find().is_some());
+        let place = settings.sink.folder(&settings.folder).unwrap_or_default();
+        let machine = Machine::observe(&place, url);
+        // It is curl, which is named once.
+        let installed = settings.against.iter().filter(|peer| **peer != Peer::CurlNull);
+        let installed = installed.filter(|peer| peer.find().is_some());
         Self {
             date: machine.date.clone(),
             command: settings.command.clone(),
@@ -165,6 +174,7 @@ impl Conditions {
             },
             own_server,
             bytes,
+            sink: settings.sink.to_string(),
             runs: settings.runs,
             seed: settings.seed,
             machine,
@@ -249,6 +259,7 @@ pub(super) mod tests {
             url: "the built-in server".to_owned(),
             own_server: true,
             bytes: 1 << 30,
+            sink: "auto".to_owned(),
             runs: 5,
             seed: 1,
             machine: Machine::example(),

@@ -6,12 +6,15 @@
 use super::entry::Entry;
 use super::peer::Errand;
 use super::record::{Detail, Record, Traced};
+use super::sink::Sink;
 use super::site::Site;
 use super::sweep::Measure;
+use super::warm_up::must_have_room;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::child;
+use crate::engine::options::Engine;
 use crate::engine::shutdown::StopHandle;
+use crate::engine::{child, probe};
 use crate::server::content;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -22,12 +25,20 @@ use std::time::{Duration, Instant};
 
 /// Characters of a program's last words that are kept.
 const LAST_WORDS_MAX: usize = 300;
+/// Before what ringhaul says of itself.
+const OWN_PREFIX: &str = "ringhaul: error: ";
+/// So many runs of ringhaul in a row that reach nobody, each with its retries, are the end: a
+/// restart of the server lasts no longer.
+const UNREACHABLE_RUNS_MAX: u32 = 2;
 /// How often a rest looks whether it is to end.
 const REST_TICK: Duration = Duration::from_millis(50);
 
 /// Where every run takes place.
 pub(super) struct Runner {
     pub(super) scratch: Scratch,
+    pub(super) sink: Sink,
+    /// Waits between two runs until the disk is at rest.
+    pub(super) settles: bool,
     /// ringhaul itself.
     pub(super) program: PathBuf,
     pub(super) url: String,
@@ -38,8 +49,11 @@ pub(super) struct Runner {
     pub(super) ca_cert: Option<PathBuf>,
     pub(super) insecure: bool,
     pub(super) threads: Option<u32>,
+    pub(super) engine: Option<Engine>,
     pub(super) stop: StopHandle,
     pub(super) started: Instant,
+    /// The latest runs of ringhaul, as far as they reached no server.
+    pub(super) unreachable_runs: u32,
 }
 
 /// What the file has to be.
@@ -48,6 +62,8 @@ pub(super) enum Content {
     Seed(u64),
     /// The same as this file, which came first.
     Reference(PathBuf),
+    /// Nobody can tell: there is no file.
+    Unknown,
 }
 
 impl Measure for Runner {
@@ -79,6 +95,7 @@ impl Measure for Runner {
         let traced = trace.filter(|text| !text.is_empty()).map(|text| Traced::read(&text));
         let (traced, detail) = traced.unzip();
         self.clear();
+        self.must_make_sense(entry, failure.as_deref(), ended.status.code())?;
         let (bytes, usage) = (self.bytes, ended.usage);
         let record = Record { entry, round, at, bytes, usage, failure, traced };
         Ok((record, detail.unwrap_or_default()))
@@ -94,7 +111,7 @@ impl Measure for Runner {
 
 impl Runner {
     fn command(&self, entry: Entry) -> Result<Command> {
-        let target = self.scratch.path("out");
+        let target = self.sink.target(self.scratch.path("out"));
         let mut arguments: Vec<OsString> = Vec::new();
         let program = match (entry, entry.options()) {
             (Entry::Peer(peer, connections), _) => {
@@ -114,7 +131,7 @@ impl Runner {
             }
             (_, options) => {
                 arguments.extend(options.unwrap_or_default());
-                arguments.extend(self.own_arguments(&target));
+                arguments.extend(self.own_arguments(entry, &target));
                 self.program.clone()
             }
         };
@@ -130,10 +147,14 @@ impl Runner {
         Ok(command)
     }
 
-    fn own_arguments(&self, target: &Path) -> Vec<OsString> {
+    fn own_arguments(&self, entry: Entry, target: &Path) -> Vec<OsString> {
         let trace = self.scratch.path("trace");
         let mut words: Vec<OsString> =
             vec!["--quiet".into(), "--trace".into(), trace.into(), "-o".into(), target.into()];
+        words.extend(self.sink.options());
+        if let Some(engine) = entry.engine().or(self.engine) {
+            words.extend(["--engine".into(), engine.to_string().into()]);
+        }
         if let Some(threads) = self.threads {
             words.extend(["--threads".into(), threads.to_string().into()]);
         }
@@ -147,6 +168,10 @@ impl Runner {
 
     /// What is wrong with the file: nothing, its length, or it is not there. Wrong bytes end all.
     fn compare(&self, entry: Entry) -> Result<Option<String>> {
+        let keeps = !matches!(entry, Entry::Peer(peer, _) if !peer.keeps());
+        if self.sink == Sink::Null || !keeps {
+            return Ok(None);
+        }
         let path = self.scratch.path("out");
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -157,16 +182,19 @@ impl Runner {
         };
         let length = file.metadata().map_or(0, |meta| meta.len());
         if length != self.bytes {
-            return Ok(Some(format!("its file has {length} bytes instead of {}", self.bytes)));
+            let what = format!("its file has {length} bytes instead of {}", self.bytes);
+            if matches!(entry, Entry::Peer(..)) {
+                return Ok(Some(what));
+            }
+            // ringhaul says it is whole, so this is what the server has by now.
+            return Err(wrong_file(format!("{entry}: {what}")));
         }
         let wrong = self.first_difference(&mut file);
         match wrong.map_err(|cause| scratch_error("cannot read", &path, cause))? {
             None => Ok(None),
             Some(_) if self.stop.is_stopped() => Err(interrupted()),
             Some(offset) => {
-                let what = format!("{entry}: the file is wrong from byte {offset} on");
-                Err(Error::new(ErrorKind::ChecksumMismatch, what)
-                    .advise("if the file does not change on the server, please report it"))
+                Err(wrong_file(format!("{entry}: the file is wrong from byte {offset} on")))
             }
         }
     }
@@ -174,7 +202,7 @@ impl Runner {
     /// Where the file departs from what it has to be.
     fn first_difference(&self, file: &mut File) -> io::Result<Option<u64>> {
         let mut reference = match &self.content {
-            Content::Seed(_) => None,
+            Content::Seed(_) | Content::Unknown => None,
             Content::Reference(path) => Some(File::open(path)?),
         };
         let (mut block, mut other) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
@@ -186,7 +214,7 @@ impl Runner {
             match (&self.content, &mut reference) {
                 (Content::Seed(seed), _) => content::fill(*seed, offset, &mut other[..count]),
                 (Content::Reference(_), Some(file)) => file.read_exact(&mut other[..count])?,
-                (Content::Reference(_), None) => unreachable!("opened above"),
+                (Content::Reference(_) | Content::Unknown, _) => unreachable!("opened above"),
             }
             if block[..count] != other[..count] || self.stop.is_stopped() {
                 let same = block.iter().zip(&other).take_while(|(a, b)| a == b).count();
@@ -197,8 +225,16 @@ impl Runner {
         Ok(None)
     }
 
-    /// Nothing of one run is there for the next: the time to remove a file is nobody's.
+    /// Nothing of one run is there for the next: the time to remove a file is nobody's, and neither
+    /// is that for what a tool has left for the kernel to write.
     fn clear(&self) {
+        self.remove_files();
+        if self.settles {
+            probe::settle(&self.scratch.folder);
+        }
+    }
+
+    fn remove_files(&self) {
         let Ok(entries) = fs::read_dir(&self.scratch.folder) else { return };
         for entry in entries.flatten() {
             // Part files and journals of every tool begin with the name of its target.
@@ -219,8 +255,45 @@ impl Runner {
             ("", Some(code)) => format!("exit code {code}"),
             ("", None) => "ended by a signal".to_owned(),
             // The URL may carry a token; the report says it once, without.
-            (words, _) => words.replace(url, "URL"),
+            (words, _) => words.trim_start_matches(OWN_PREFIX).replace(url, "URL"),
         }
+    }
+
+    /// Whether there is any use in more runs: not on a full disk, and not without a server.
+    fn must_make_sense(
+        &mut self,
+        entry: Entry,
+        failure: Option<&str>,
+        code: Option<i32>,
+    ) -> Result<()> {
+        let is_ours = !matches!(entry, Entry::Peer(..));
+        let code = code.filter(|_| is_ours);
+        let Some(failure) = failure else {
+            self.unreachable_runs = if is_ours { 0 } else { self.unreachable_runs };
+            return Ok(());
+        };
+        // What the program said of a full disk stood on that disk.
+        if self.sink != Sink::Null {
+            let folder = self.scratch.folder.parent().expect("it was made in a folder");
+            let room = must_have_room(folder, self.bytes);
+            room.map_err(|error| error.within(format!("{entry} failed, and there is no room")))?;
+        }
+        let is_one = |kind: ErrorKind| code == Some(kind.exit_code().into());
+        if is_one(ErrorKind::DiskFull) {
+            return Err(Error::new(ErrorKind::DiskFull, format!("{entry}: {failure}"))
+                .advise("choose another --dir or a smaller file"));
+        }
+        if is_one(ErrorKind::Connect) || is_one(ErrorKind::Resolve) {
+            self.unreachable_runs += 1;
+        }
+        if self.unreachable_runs >= UNREACHABLE_RUNS_MAX {
+            let runs = self.unreachable_runs;
+            let what = format!("the server is gone: the last {runs} runs could not reach it");
+            return Err(
+                Error::new(ErrorKind::Connect, what).advise("start the server and the bench again")
+            );
+        }
+        Ok(())
     }
 
     fn must_go_on(&self) -> Result<()> {
@@ -228,10 +301,15 @@ impl Runner {
     }
 }
 
+fn wrong_file(what: String) -> Error {
+    Error::new(ErrorKind::ChecksumMismatch, what)
+        .advise("if the file does not change on the server, please report it")
+}
+
 /// The end that was asked for.
 pub(super) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "the bench was stopped")
-        .advise("what was measured so far stands in the folder given with --out")
+        .advise("what was measured so far stands above, and in the folder given with --out")
 }
 
 /// A folder of our own, removed with all that is in it.
@@ -242,7 +320,7 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Below `folder`, which is where the target's file system is.
     pub(super) fn create(folder: &Path) -> Result<Self> {
-        let absolute = folder.canonicalize();
+        let absolute = std::path::absolute(folder);
         let absolute =
             absolute.map_err(|cause| scratch_error("cannot use the folder", folder, cause))?;
         let own = absolute.join(format!(".ringhaul-bench-{}", std::process::id()));
@@ -270,4 +348,48 @@ fn scratch_error(what: &str, path: &Path, cause: io::Error) -> Error {
     Error::new(kind, format!("{what} '{}'", path.display()))
         .caused_by(cause)
         .advise("choose another folder with --dir")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runner(folder: &Path) -> Runner {
+        Runner {
+            scratch: Scratch::create(folder).unwrap(),
+            sink: Sink::Auto,
+            settles: false,
+            program: PathBuf::from("ringhaul"),
+            url: "http://h/".to_owned(),
+            renewed: None,
+            bytes: 1,
+            content: Content::Seed(1),
+            ca_cert: None,
+            insecure: false,
+            threads: None,
+            engine: None,
+            stop: StopHandle::new(),
+            started: Instant::now(),
+            unreachable_runs: 0,
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_gone_and_a_full_disk_end_it_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut runner = runner(folder.path());
+        let tool = Entry::Peer(super::super::Peer::Curl, 1);
+        let mut ends = |entry, failure, code| {
+            runner.must_make_sense(entry, failure, code).err().map(|error| error.kind())
+        };
+        let (gone, full) = (Some(4), Some(15));
+        assert_eq!(ends(Entry::Auto, Some("x"), gone), None);
+        assert_eq!(ends(Entry::Auto, None, Some(0)), None, "it is back");
+        assert_eq!(ends(Entry::Auto, Some("x"), gone), None);
+        assert_eq!(ends(tool, Some("x"), gone), None, "of a tool it is any other code");
+        assert_eq!(ends(tool, Some("x"), full), None);
+        assert_eq!(ends(Entry::Auto, Some("x"), Some(8)), None);
+        assert_eq!(ends(Entry::Auto, Some("x"), Some(3)), Some(ErrorKind::Connect));
+        assert_eq!(ends(Entry::Auto, Some("x"), full), Some(ErrorKind::DiskFull));
+    }
 }

@@ -10,7 +10,7 @@ const RESAMPLES: usize = 4000;
 /// How sure an interval is where there are runs enough.
 const CONFIDENCE: f64 = 0.95;
 /// Runs below which no interval is claimed.
-const INTERVAL_RUNS_MIN: usize = 3;
+pub(super) const INTERVAL_RUNS_MIN: u32 = 3;
 /// Medians closer than this part of the better one are a tie, however well they are measured:
 /// nobody should choose by it.
 const TIE_PART: f64 = 0.01;
@@ -87,7 +87,7 @@ pub fn verdict(entries: &[Vec<f64>], seed: u64) -> Verdict {
         medians.map(|(index, values)| (index, quantile(&sorted(values), 0.5))).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     let Some(&(leader, best)) = ranked.first() else { return Verdict::Nothing };
-    if entries[leader].len() < INTERVAL_RUNS_MIN {
+    if entries[leader].len() < INTERVAL_RUNS_MIN as usize {
         return Verdict::Unclaimed(leader);
     }
     let mut level = vec![leader];
@@ -106,7 +106,7 @@ pub fn verdict(entries: &[Vec<f64>], seed: u64) -> Verdict {
 /// only if all lie on one side, which happens once in 2^(count - 1).
 fn confidence(count: usize) -> Option<f64> {
     let misses = 0.5f64.powi(i32::try_from(count).unwrap_or(i32::MAX).saturating_sub(1));
-    (count >= INTERVAL_RUNS_MIN).then(|| CONFIDENCE.min(1.0 - misses))
+    (count >= INTERVAL_RUNS_MIN as usize).then(|| CONFIDENCE.min(1.0 - misses))
 }
 
 /// The percentile bootstrap: what is left of many draws without the tails.

@@ -1,9 +1,11 @@
 //! Results as text: an aligned table and a heat map for a terminal, the same as Markdown. Knows no
 //! terminal; the caller says whether colour is welcome.
 
+use super::comparison::Comparison;
 use super::entry::{Entry, short_size};
 use super::record::Percentiles;
 use super::results::{Results, Row};
+use super::statistics::Summary;
 use crate::base::size::MIB;
 
 /// Whether text may be coloured.
@@ -33,6 +35,8 @@ const HEADINGS: [&str; 10] = [
     "runs",
 ];
 
+const COMPARISON_HEADINGS: [&str; 5] = ["ratio", "wall", "interval", "CPU", "interval"];
+
 /// For a terminal: the heat map, if there is a grid, then the table, then the verdict and notes.
 pub fn table(results: &Results, paint: Paint) -> String {
     let mut text = String::new();
@@ -44,6 +48,10 @@ pub fn table(results: &Results, paint: Paint) -> String {
     }
     text += &aligned(&lines(results));
     text.push('\n');
+    if !results.comparisons.is_empty() {
+        text += &aligned(&comparison_lines(results));
+        text.push('\n');
+    }
     text += &results.verdict_line();
     text.push('\n');
     for note in notes(results) {
@@ -80,7 +88,18 @@ pub fn notes(results: &Results) -> Vec<String> {
 
 /// The table as Markdown.
 pub(super) fn markdown(results: &Results) -> String {
-    let lines = lines(results);
+    markdown_lines(&lines(results))
+}
+
+/// ringhaul beside the other tools as Markdown; empty without one.
+pub(super) fn markdown_comparisons(results: &Results) -> String {
+    match results.comparisons.is_empty() {
+        true => String::new(),
+        false => markdown_lines(&comparison_lines(results)),
+    }
+}
+
+fn markdown_lines(lines: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         text += &format!("| {} |\n", line.join(" | "));
@@ -212,6 +231,21 @@ fn line(row: &Row, best: f64) -> Vec<String> {
         row.first_byte_ms.map_or_else(dash, latency),
         row.runs.to_string(),
     ]
+}
+
+/// Headings, then one line per pair of rows.
+fn comparison_lines(results: &Results) -> Vec<Vec<String>> {
+    let headings = COMPARISON_HEADINGS.iter().map(|&heading| heading.to_owned()).collect();
+    let ratio = |ratio: &Summary| format!("{:.3}", ratio.median);
+    let ends = |ratio: &Summary| match ratio.interval {
+        Some(interval) => format!("{:.3} to {:.3}", interval.low, interval.high),
+        None => dash(),
+    };
+    let line = |pair: &Comparison| {
+        let name = format!("{} / {}", pair.ours, pair.theirs);
+        vec![name, ratio(&pair.wall), ends(&pair.wall), ratio(&pair.cpu), ends(&pair.cpu)]
+    };
+    std::iter::once(headings).chain(results.comparisons.iter().map(line)).collect()
 }
 
 /// Three digits are enough of what varies by percents.

@@ -1,9 +1,9 @@
 //! No room: at the start, in the middle, for the journal alone, or not for one file of this size.
 
 use crate::ground::{Ground, SIZE, assert_words, ended, fast, slow, start, wrapped};
-use crate::injected::strace;
 use crate::memory::Memory;
 use crate::rig::{NAME, SEED};
+use crate::support::strace;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, When};
 use std::process::Command;

@@ -24,9 +24,11 @@ fn fields(record: &Record) -> Vec<String> {
     let (usage, traced) = (&record.usage, record.traced.as_ref());
     let tool = match record.entry {
         Entry::Peer(peer, _) => peer.name(),
-        Entry::Auto | Entry::Single { .. } | Entry::Cell { .. } | Entry::Connections(_) => {
-            "ringhaul"
-        }
+        Entry::Auto
+        | Entry::Single { .. }
+        | Entry::Cell { .. }
+        | Entry::Connections(_)
+        | Entry::On { .. } => "ringhaul",
     };
     let mut fields = vec![
         format!("{:.3}", record.at.as_secs_f64()),

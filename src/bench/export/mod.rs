@@ -13,11 +13,13 @@
 //! `max`, `spread` (interquartile range as a part of the median) and `interval` (`low`, `high`,
 //! `confidence`; null below three runs). Of latencies there are `count`, `p50`, `p90`, `p99`, and
 //! `max`. `verdict` has `kind` (`nothing`, `unclaimed`, `winner`, `tie`) and `names`, the best one
-//! first. `notes` are lines for people.
+//! first. `comparisons` are [`Comparison`]s, one of ringhaul's rows by one of another tool: `ours`,
+//! `theirs`, and the ratios of `wall` and `cpu` within the rounds. `notes` are lines for people.
 
 pub(super) mod calendar;
 mod csv;
 
+use super::comparison::Comparison;
 use super::plot;
 use super::results::{Conditions, Results, Row};
 use super::statistics::Verdict;
@@ -42,6 +44,7 @@ struct Summary<'a> {
     conditions: &'a Conditions,
     verdict: VerdictNames<'a>,
     rows: &'a [Row],
+    comparisons: &'a [Comparison],
     notes: &'a [String],
 }
 
@@ -55,7 +58,7 @@ impl Export {
     /// Makes the folder below `out`, before anything is measured.
     ///
     /// # Errors
-    /// `TargetUnusable` if it cannot be made or written to.
+    /// `TargetUnusable` or `DiskFull` if it cannot be made or written to.
     pub(super) fn create(out: &Path, name: &str) -> Result<Self> {
         let name: String = name.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
         let stamp = calendar::stamp(SystemTime::now());
@@ -89,9 +92,20 @@ impl Export {
         for (name, text) in files {
             let (path, new) = (self.folder.join(name), self.folder.join(format!(".{name}.new")));
             let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
-            written.map_err(|cause| failed(&path, cause))?;
+            written.map_err(|cause| {
+                // The one before still stands.
+                let _ = fs::remove_file(&new);
+                failed(&path, cause)
+            })?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        // Succeeds only if nothing was measured.
+        let _ = fs::remove_dir(&self.folder);
     }
 }
 
@@ -100,10 +114,14 @@ fn is_plain(c: char) -> bool {
 }
 
 fn failed(path: &Path, cause: io::Error) -> Error {
+    let (kind, advice) = match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::DiskFull, "free space or choose another folder with --out")
+        }
+        _ => (ErrorKind::TargetUnusable, "choose a folder you may write to with --out"),
+    };
     let what = format!("cannot write the results to '{}'", path.display());
-    Error::new(ErrorKind::TargetUnusable, what)
-        .caused_by(cause)
-        .advise("choose a folder you may write to with --out")
+    Error::new(kind, what).caused_by(cause).advise(advice)
 }
 
 fn json(results: &Results) -> String {
@@ -119,6 +137,7 @@ fn json(results: &Results) -> String {
         conditions: &results.conditions,
         verdict: VerdictNames { kind, names },
         rows: &results.rows,
+        comparisons: &results.comparisons,
         notes: &results.notes,
     };
     serde_json::to_string_pretty(&summary).expect("plain data has a JSON form") + "\n"
@@ -133,6 +152,11 @@ fn summary(results: &Results) -> String {
     }
     text += "Medians; MB are 10^6 bytes. `first byte` is the time from request to first byte.\n\n";
     text += &table::markdown(results);
+    let beside = table::markdown_comparisons(results);
+    if !beside.is_empty() {
+        text += "\nringhaul by each other tool, the medians of the rounds' ratios:\n\n";
+        text += &beside;
+    }
     let notes = table::notes(results);
     if !notes.is_empty() {
         text += "\nNotes:\n\n";
@@ -156,7 +180,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         "# {}, {}\n\n    {}\n\n\
          | | |\n|---|---|\n\
          | server | {}{server} |\n\
-         | file | {} |\n\
+         | file | {}, sink {} |\n\
          | runs | {} of each, in rounds shuffled with seed {} |\n\
          | ringhaul | {}{commit} |\n\
          | kernel | {} |\n\
@@ -168,6 +192,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         conditions.command,
         conditions.url,
         format_bytes(conditions.bytes),
+        conditions.sink,
         conditions.runs,
         conditions.seed,
         machine.ringhaul,
@@ -183,8 +208,9 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         text += &format!("| peers | {} |\n", conditions.peers.join("; "));
     }
     text += "\nEvery run is a process of its own that ends with the whole file under its name; \
-             goodput is the file's size by the time from its start to its end. Each file was \
-             compared byte for byte. One download before the first run is not counted.\n\n";
+             goodput is the file's size by the time from its start to its end. Each file that was \
+             kept was compared byte for byte. One download before the first run is not \
+             counted.\n\n";
     text += &format!("**{}**\n\n", results.verdict_line());
     text += "Tables are in [summary.md](summary.md), every run in [raw.csv](raw.csv), all figures \
              in [summary.json](summary.json).\n";

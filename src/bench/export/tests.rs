@@ -59,7 +59,7 @@ fn the_summary_keeps_its_schema() {
     let value: serde_json::Value = serde_json::from_str(&json(&results())).unwrap();
     let keys =
         |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&value), ["conditions", "notes", "rows", "schema", "verdict"]);
+    assert_eq!(keys(&value), ["comparisons", "conditions", "notes", "rows", "schema", "verdict"]);
     assert_eq!(value["schema"], 1);
     assert_eq!(value["verdict"]["kind"], "tie");
     assert_eq!(value["verdict"]["names"][1], "16M x 4");

@@ -2,9 +2,9 @@
 //! figure is its command line, and nothing else may move it.
 
 use super::shape::ShapeArgs;
-use super::{chunk_size, up_to};
+use super::values::{Driver, chunk_size, up_to};
 use crate::base::limits;
-use crate::bench::Peer;
+use crate::bench::{Peer, Sink};
 use std::path::PathBuf;
 
 /// `ringhaul bench [OPTIONS] [URL]`.
@@ -24,6 +24,12 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(value_parser = up_to(1, limits::CONNECTIONS_MAX))]
     pub(in crate::cli) connections: Option<Vec<u32>>,
 
+    /// What moves ringhaul's bytes; of several the first one in all of its rows, each other one in
+    /// rows of its own.
+    #[arg(long, value_name = "ENGINE,..", value_delimiter = ',', help_heading = "Measurement")]
+    #[arg(value_enum)]
+    pub(in crate::cli) engine: Vec<Driver>,
+
     /// Threads of ringhaul, 1 to 64; default: from cores and scheme.
     #[arg(long, value_name = "N", value_parser = up_to(1, limits::THREADS_MAX))]
     #[arg(help_heading = "Measurement")]
@@ -38,13 +44,20 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(long, value_name = "N", help_heading = "Measurement")]
     pub(in crate::cli) seed: Option<u64>,
 
-    /// Instead of the grid, these tools beside ringhaul: curl, aria2c, axel, wget2, rclone.
+    /// Instead of the grid, these tools beside ringhaul: curl, curl-null (which keeps nothing),
+    /// aria2c, axel, wget2, rclone.
     #[arg(long, value_name = "TOOL,..", value_delimiter = ',', help_heading = "Measurement")]
     pub(in crate::cli) against: Vec<Peer>,
 
     /// Write the files below the existing folder DIR, and remove them.
     #[arg(long, short, value_name = "DIR", default_value = ".", help_heading = "Measurement")]
     pub(in crate::cli) dir: PathBuf,
+
+    /// Where the bytes go: a file written as ringhaul chooses, nowhere, memory, or a file through
+    /// the page cache or past it.
+    #[arg(long, value_name = "auto|null|memory|buffered|direct", default_value = "auto")]
+    #[arg(help_heading = "Measurement")]
+    pub(in crate::cli) sink: Sink,
 
     /// Write tables, figures and plots into a new folder below DIR, after every run.
     #[arg(long, short, value_name = "DIR", help_heading = "Results")]
@@ -53,6 +66,11 @@ pub(in crate::cli) struct BenchArgs {
     /// Last part of that folder's name.
     #[arg(long, value_name = "NAME", default_value = "bench", help_heading = "Results")]
     pub(in crate::cli) name: String,
+
+    /// Save what came out best for the origin of URL, for 'ringhaul --profile URL'; auto needs no
+    /// saving. Default FILE: ~/.config/ringhaul/profiles.json.
+    #[arg(long, value_name = "FILE", require_equals = true, help_heading = "Results")]
+    pub(in crate::cli) profile: Option<Option<PathBuf>>,
 
     /// Trust the certificates in this PEM file beside the built-in roots.
     #[arg(long, value_name = "FILE", help_heading = "Trust")]

@@ -1,18 +1,21 @@
 //! `ringhaul bench`: settings from words, progress on standard error, the table on standard output.
 //! What is measured and concluded is the bench's own.
 
+mod keeping;
 mod screen;
 mod site;
 
 use super::Failure;
-use super::args::BenchArgs;
+use super::args::{BenchArgs, Driver};
 use super::download::failure;
 use super::resolve::must_be_folder;
 use super::signals::Watch;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::bench::{self, Paint, Settings, Source};
+use crate::bench::{self, Paint, Results, Settings, Source};
+use crate::engine::options::Engine;
 use crate::engine::shutdown::StopHandle;
 use crate::ui::colours_allowed;
+use keeping::Keeping;
 use screen::Screen;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -29,17 +32,26 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let stop = StopHandle::new();
     watch.guard(stop.clone());
     let settings = settings(args)?;
+    let keeping = Keeping::new(args)?;
     let mut screen = Screen::new();
     screen.say(&format!("order and intervals by seed {}", settings.seed));
     let results = bench::run(&settings, &stop, &mut |news| screen.show(&news));
     screen.clear();
     let results = results.map_err(|error| failure(error, &watch))?;
-    let text = bench::table(&results, paint());
+    print(&results)?;
+    if let Some(keeping) = keeping {
+        screen.say(&keeping.keep(&results, args.threads)?);
+    }
+    Ok(())
+}
+
+/// The table, on standard output.
+fn print(results: &Results) -> Result<()> {
+    let text = bench::table(results, paint());
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|cause| {
         Error::new(ErrorKind::DiskIo, "cannot write to standard output").caused_by(cause)
-    })?;
-    Ok(())
+    })
 }
 
 fn paint() -> Paint {
@@ -76,10 +88,12 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
         source,
         chunks: distinct(&args.chunks),
         connections: distinct(args.connections.as_deref().unwrap_or(default)),
+        engines: engines(&args.engine),
         threads: args.threads,
         runs: args.runs,
         seed: args.seed.unwrap_or_else(fresh_seed),
         folder: args.dir.clone(),
+        sink: args.sink,
         against,
         out: args.out.clone(),
         name: args.name.clone(),
@@ -87,6 +101,17 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
         ca_cert: args.ca_cert.clone(),
         insecure: args.insecure,
     })
+}
+
+/// Each engine once, in the order given.
+fn engines(words: &[Driver]) -> Vec<Engine> {
+    let mut engines: Vec<Engine> = Vec::new();
+    for engine in words.iter().map(|&word| Engine::from(word)) {
+        if !engines.contains(&engine) {
+            engines.push(engine);
+        }
+    }
+    engines
 }
 
 fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {

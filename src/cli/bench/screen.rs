@@ -1,6 +1,7 @@
 //! The face of a running bench on standard error: one line that is redrawn on a terminal, a line
 //! per run elsewhere. Writing to it never fails a bench.
 
+use super::print;
 use crate::base::size::format_duration;
 use crate::bench::{News, Record};
 use crate::ui::{can_redraw, printable};
@@ -43,6 +44,11 @@ impl Screen {
                 }
             }
             News::Note(note) => self.say(&format!("note: {note}")),
+            News::Cut(results) => {
+                self.clear();
+                // The error that follows is the one to report.
+                let _ = print(results);
+            }
         }
     }
 

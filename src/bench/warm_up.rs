@@ -1,0 +1,141 @@
+//! The download before the first run: it warms the server and says how large the file is. What it
+//! cannot do, no run can.
+
+use super::runner::{Content, Runner, Scratch, interrupted};
+use super::sink::Sink;
+use super::{CERTIFICATE, News, Settings, Source};
+use crate::base::size::{MIB, format_bytes};
+use crate::base::{Error, ErrorKind, Result};
+use crate::engine::options::Options;
+use crate::engine::progress::Progress;
+use crate::engine::shutdown::StopHandle;
+use crate::engine::{Download, probe};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+/// What stays free beside the files: part of a nearly full disk belongs to others.
+const SPARE_BYTES: u64 = 16 * MIB;
+/// What goes wrong before anything is measured, goes wrong there.
+const FIRST: &str = "the first download";
+
+/// The first download: it warms the server, says how large the file is, and of a URL it stays as
+/// what every later file is compared with. It is not measured.
+pub(super) fn warm_up(
+    settings: &Settings,
+    scratch: Scratch,
+    url: &str,
+    stop: &StopHandle,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Runner> {
+    let reference = scratch.path("reference");
+    let certificate = match &settings.source {
+        Source::Own { tls, .. } => tls.then(|| scratch.path(CERTIFICATE)),
+        Source::Url(_) => None,
+    };
+    let ca_cert = certificate.or_else(|| settings.ca_cert.clone());
+    let ca_cert = ca_cert.map(std::path::absolute).transpose().map_err(|cause| {
+        Error::new(ErrorKind::Usage, "the path of the certificate is no path").caused_by(cause)
+    })?;
+    let options = Options {
+        ca_certs: ca_cert.iter().cloned().collect(),
+        insecure: settings.insecure,
+        ..Options::default()
+    };
+    let target = (settings.sink != Sink::Null).then_some(reference.as_path());
+    let report = fetch(url, target, options, stop, tell)?;
+    if !report.ranges && settings.against.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "the server offers no ranges of this file")
+            .advise(
+                "nothing can be swept; another server or file, or --against to compare tools",
+            ));
+    }
+    let content = match &settings.source {
+        _ if settings.sink == Sink::Null => Content::Unknown,
+        Source::Url(_) => Content::Reference(reference),
+        Source::Own { content_seed, .. } => {
+            // Its content is known; the space is not needed twice. Gone already is as good.
+            let _ = std::fs::remove_file(&reference);
+            Content::Seed(*content_seed)
+        }
+    };
+    if settings.sink != Sink::Null {
+        must_have_room(&scratch.path(""), report.bytes)?;
+    }
+    Ok(Runner {
+        scratch,
+        sink: settings.sink,
+        settles: !settings.against.is_empty() && settings.sink.is_on_disk(),
+        program: settings.program.clone(),
+        url: url.to_owned(),
+        renewed: None,
+        bytes: report.bytes,
+        content,
+        ca_cert,
+        insecure: settings.insecure,
+        threads: settings.threads,
+        engine: settings.engines.first().copied(),
+        stop: stop.clone(),
+        started: Instant::now(),
+        unreachable_runs: 0,
+    })
+}
+
+/// What the first download said.
+struct Fetched {
+    bytes: u64,
+    ranges: bool,
+}
+
+fn fetch(
+    url: &str,
+    target: Option<&Path>,
+    options: Options,
+    stop: &StopHandle,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Fetched> {
+    let download = Download::new(url)?;
+    let own_stop = download.stop_handle();
+    let asked = stop.clone();
+    let (sender, receiver) = mpsc::channel::<Progress>();
+    let download = match target {
+        Some(path) => download.output(path),
+        None => download.discard(),
+    };
+    let download = download.options(options).on_progress(move |progress| {
+        if asked.is_stopped() {
+            own_stop.stop();
+        }
+        // Nobody listens once the download has ended.
+        let _ = sender.send(progress.clone());
+    });
+    let result = thread::scope(|scope| {
+        let running = scope.spawn(|| download.run());
+        for progress in receiver {
+            tell(News::WarmUp(&progress));
+        }
+        running.join().unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "the thread of the first download panicked"))
+        })
+    });
+    match result {
+        Ok(report) => Ok(Fetched { bytes: report.bytes, ranges: report.ranges }),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(interrupted()),
+        Err(error) if error.kind() == ErrorKind::DiskFull => {
+            Err(error.within(FIRST).advise("choose another --dir or a smaller file"))
+        }
+        Err(error) => Err(error.within(FIRST)),
+    }
+}
+
+/// Room for one more file of the size. Parts of it need names of their own beside it.
+pub(super) fn must_have_room(folder: &Path, bytes: u64) -> Result<()> {
+    let (free, wanted) = (probe::free_bytes(folder)?, bytes.saturating_add(SPARE_BYTES));
+    if free >= wanted {
+        return Ok(());
+    }
+    let (free, wanted) = (format_bytes(free), format_bytes(wanted));
+    let what = format!("'{}' has {free} free, each run needs {wanted}", folder.display());
+    Err(Error::new(ErrorKind::DiskFull, what).advise("choose another --dir or a smaller file"))
+}
