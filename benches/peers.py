@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""ringhaul beside curl, aria2c and sha256sum: wall time, CPU time and memory, interleaved.
+"""The speed table: ringhaul beside other tools, and what its own parts cost, with the targets.
 
-Starts nginx on loopback with a file on a memory file system, lets every tool fetch it to the disk
-in shuffled rounds, and prints the ratios of the speed table with their targets, then the medians
-behind them. Builds nothing. Needs nginx, curl, aria2c, openssl, cmp and sha256sum.
+Starts nginx on loopback with a file on a memory file system. The groups http, https and small are
+`ringhaul bench --against`, whose folders --results keeps; the others are runs of this script, for
+which bench has no words, in shuffled rounds to the disk. Prints the ratios with their targets, then
+the medians behind those of this script. Builds nothing. Needs nginx, curl, aria2c, openssl, cmp and
+sha256sum.
 
-    cargo build --release && benches/peers.py --out peers.csv
+    cargo build --release && benches/peers.py --results bench-results --out peers.csv
 """
 
 import argparse
@@ -14,6 +16,7 @@ import collections
 import contextlib
 import csv
 import hashlib
+import json
 import os
 import random
 import resource
@@ -40,24 +43,31 @@ PEAK_READ_SECONDS = 0.02
 SERVER_START_SECONDS_MAX = 10
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Groups, what is compared, measure, tool, peers (the slowest counts; several together are added up),
-# target.
+# Groups that `ringhaul bench` measures: what of the site, and what else it is told.
+Bench = collections.namedtuple("Bench", "scheme path options")
+BENCHES = {
+    "http": Bench("http", "big", ["--against=curl,curl-null,aria2c,axel,wget2,rclone"]),
+    "https": Bench("https", "big", ["--against=curl,curl-null,aria2c,wget2,rclone"]),
+    "small": Bench("http", "small", ["--against=curl"]),
+}
+# Groups, what is compared, measure, tool, peers, target. Of the bench's groups tool and peer are
+# its rows; of the others they are cases (the slowest peer counts; several together are added up).
 Row = collections.namedtuple("Row", "group title measure tool peers target")
 TABLE = (
     Row("http", "HTTP, 4 connections: client CPU against `curl -o`",
-        "cpu", "ringhaul http", ["curl http"], 0.22),
+        "cpu", "ringhaul -c 4", ["curl"], 0.22),
     Row("http", "HTTP: wall against `curl -o`",
-        "wall", "ringhaul http", ["curl http"], 0.55),
+        "wall", "ringhaul -c 4", ["curl"], 0.55),
     Row("http", "HTTP: wall against `curl -o /dev/null`",
-        "wall", "ringhaul http", ["curl http null"], 1.45),
+        "wall", "ringhaul -c 4", ["curl -o /dev/null"], 1.45),
     Row("http", "HTTP: client CPU against `aria2c -x4 -s4 --file-allocation=none`",
-        "cpu", "ringhaul http", ["aria2c http"], 0.18),
+        "cpu", "ringhaul -c 4", ["aria2c -x4 -s4"], 0.18),
     Row("https", "HTTPS: client CPU against `curl -o`",
-        "cpu", "ringhaul https", ["curl https"], 0.30),
+        "cpu", "ringhaul -c 4", ["curl"], 0.30),
     Row("https", "HTTPS: wall against `curl -o`",
-        "wall", "ringhaul https", ["curl https"], 0.70),
+        "wall", "ringhaul -c 4", ["curl"], 0.70),
     Row("small", "1 KiB file: wall against `curl -o`",
-        "wall", "ringhaul small", ["curl small"], 1.5),
+        "wall", "ringhaul", ["curl"], 1.5),
     Row("price", "journal on against `--no-journal`: client CPU",
         "cpu", "ringhaul http", ["ringhaul bare"], 1.03),
     Row("price", "a barrier every 100 ms against `--no-journal`: wall",
@@ -90,14 +100,15 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with contextlib.ExitStack() as stack:
-            runs = session(options, stack)
+            runs, benches = session(options, stack)
     except (Failure, OSError) as error:
         print(f"peers.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print_table(options, runs)
-    print_medians(runs)
+    print_table(options, runs, benches)
+    if runs:
+        print_medians(runs)
     return 0
 
 
@@ -106,8 +117,6 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ringhaul", default=os.path.join(ROOT, "target/release/ringhaul"),
                         metavar="PATH", help="(default: target/release/ringhaul)")
-    parser.add_argument("--ringhaul-args", default="", metavar="ARGS",
-                        help="more arguments for every ringhaul run, as one shell-quoted string")
     parser.add_argument("--size", default=2 * GIB, type=size, metavar="SIZE",
                         help="bytes of the large file, with K, M or G (default 2G)")
     parser.add_argument("--runs", default=5, type=count, metavar="N",
@@ -119,7 +128,9 @@ def parse_arguments():
     parser.add_argument("--only", default=",".join(GROUPS), type=groups, metavar="GROUP,..",
                         help=f"some of {', '.join(GROUPS)}")
     parser.add_argument("--seed", type=int, help="seed of the order of runs (default: random)")
-    parser.add_argument("--out", metavar="FILE", help="write every measured run as CSV")
+    parser.add_argument("--out", metavar="FILE", help="write this script's measured runs as CSV")
+    parser.add_argument("--results", metavar="DIR",
+                        help="keep the folders that `ringhaul bench` writes below DIR")
     options = parser.parse_args()
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 32)
@@ -147,7 +158,7 @@ def groups(text):
 
 
 def session(options, stack):
-    """Sets the stage, measures, and answers all measured runs."""
+    """Sets the stage, measures, and answers all measured runs and what the benches came to."""
     ringhaul = shutil.which(options.ringhaul)
     if ringhaul is None:
         raise Failure(f"no ringhaul at {options.ringhaul}; build it with cargo build --release")
@@ -161,20 +172,39 @@ def session(options, stack):
     # One download at a time, and the file that sha256sum reads.
     require_space(disk, 2 * options.size)
     site = build_site(stack, memory, options.size)
-    ringhaul_argv = [os.path.abspath(ringhaul)] + shlex.split(options.ringhaul_args)
-    large, small = make_cases(options.only, ringhaul_argv, site, disk)
+    ringhaul = os.path.abspath(ringhaul)
+    large = make_cases(options.only, [ringhaul], site, disk)
     if any("sha256" in case.name for case in large):
         # It is read where the downloads would have put it, from the page cache.
         shutil.copyfile(site.big, os.path.join(disk, "reference"))
     os.sync()
-    print_setting(options, ringhaul_argv, disk)
+    print_setting(options, ringhaul, disk)
     environment = {"PATH": os.environ["PATH"], "HOME": memory, "LC_ALL": "C"}
     stage = Stage(environment, os.path.join(memory, "stderr"))
-    order = random.Random(options.seed)
-    runs = stage.rounds(large, options.runs, order) + stage.rounds(small, SMALL_RUNS, order)
-    if options.out:
+    runs = stage.rounds(large, options.runs, random.Random(options.seed))
+    if options.out and runs:
         write_csv(options.out, runs)
-    return runs
+    results = options.results or os.path.join(memory, "results")
+    benches = {group: bench(group, options, ringhaul, site, disk, results)
+               for group in BENCHES if group in options.only}
+    return runs, benches
+
+
+def bench(group, options, ringhaul, site, disk, results):
+    """One `ringhaul bench --against`; answers its summary.json."""
+    what = BENCHES[group]
+    url = f"{getattr(site, what.scheme)}/{what.path}"
+    runs = SMALL_RUNS if what.path == "small" else options.runs
+    before = set(os.listdir(results)) if os.path.isdir(results) else set()
+    argv = [ringhaul, "bench", *what.options, f"--runs={runs}", f"--seed={options.seed}",
+            f"--dir={disk}", f"--out={results}", f"--name=against-{group}", f"--ca-cert={site.ca}",
+            url]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False, stdout=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise Failure(f"{shlex.join(argv)} ended with status {done.returncode}")
+    made = (set(os.listdir(results)) - before).pop()
+    with open(os.path.join(results, made, "summary.json"), encoding="utf-8") as file:
+        return json.load(file)
 
 
 def require(tools):
@@ -334,7 +364,7 @@ def stop(server):
 
 
 def make_cases(only, ringhaul, site, disk):
-    """The cases of the large rounds and those of the small ones, as far as `only` needs them."""
+    """The cases of this script's own rounds, as far as `only` needs them."""
     bytes_big = os.path.getsize(site.big)
 
     def case(name, argv, output="out", served=site.big):
@@ -342,24 +372,10 @@ def make_cases(only, ringhaul, site, disk):
         filled = [word.replace("{out}", path or "") for word in argv]
         return Case(name, filled, path, served, os.path.getsize(served))
 
-    aria2c = ["aria2c", "--no-conf", "-q", "-x4", "-s4", "--file-allocation=none", "-d", disk,
-              "-o", "out"]
     haul = [*ringhaul, "-c", "4", "-q", "-o", "{out}"]
-    curl = ["curl", "-sS", "-o", "{out}"]
     reference = os.path.join(disk, "reference")
-    http, https, small = f"{site.http}/big", f"{site.https}/big", f"{site.http}/small"
+    http, https = f"{site.http}/big", f"{site.https}/big"
     cases = {
-        "http": [
-            case("ringhaul http", [*haul, http]),
-            case("curl http", [*curl, http]),
-            case("curl http null", ["curl", "-sS", "-o", "/dev/null", http], output=None),
-            case("aria2c http", [*aria2c, http]),
-        ],
-        "https": [
-            case("ringhaul https", [*haul, "--ca-cert", site.ca, https]),
-            case("curl https", [*curl, "--cacert", site.ca, https]),
-            case("aria2c https", [*aria2c, f"--ca-certificate={site.ca}", https]),
-        ],
         "checksum": [
             case("ringhaul http", [*haul, http]),
             case("ringhaul checksum", [*haul, "--checksum", f"sha256:{site.digest}", http]),
@@ -382,9 +398,7 @@ def make_cases(only, ringhaul, site, disk):
     chosen = [case for group in GROUPS if group in only for case in cases.get(group, [])]
     large = list({case.name: case for case in chosen}.values())
     assert all(case.payload_bytes == bytes_big for case in large)
-    tiny = [case("ringhaul small", [*haul, small], served=site.small),
-            case("curl small", [*curl, small], served=site.small)]
-    return large, tiny if "small" in only else []
+    return large
 
 
 class Stage:
@@ -404,9 +418,8 @@ class Stage:
                 run = self.measure(case, turn)
                 if turn > 0:
                     runs.append(run)
-                if cases[0].payload_bytes > SMALL_BYTES:
-                    print(f"round {turn}: {case.name}: {run.wall:.3f} s wall, "
-                          f"{run.user + run.sys:.3f} s CPU", file=sys.stderr)
+                print(f"round {turn}: {case.name}: {run.wall:.3f} s wall, "
+                      f"{run.user + run.sys:.3f} s CPU", file=sys.stderr)
         return runs
 
     def measure(self, case, turn):
@@ -488,7 +501,7 @@ class Watch(threading.Thread):
 
 
 def print_setting(options, ringhaul, disk):
-    print(f"- {first_line([ringhaul[0], '--version'])}; {first_line(['curl', '--version'])}; "
+    print(f"- {first_line([ringhaul, '--version'])}; {first_line(['curl', '--version'])}; "
           f"{first_line(['aria2c', '--version'])}; {first_line(['nginx', '-v'])}")
     print(f"- Linux {os.uname().release}, {processor()}, {os.cpu_count()} cores; output on "
           f"{file_system(disk)}, served from {file_system(options.memory_dir)}")
@@ -497,10 +510,7 @@ def print_setting(options, ringhaul, disk):
           f"{SMALL_RUNS} for the 1 KiB file")
     print("- after each run its output is deleted and `sync` waited for, outside of the time "
           "taken; writeback that a buffered tool leaves to the kernel is in nobody's time")
-    print("- `sha256sum` reads from the page cache; peak memory of the 1 KiB runs is an upper "
-          f"bound ({own_peak_kib() / KIB:.0f} MiB are this script's own)")
-    if options.ringhaul_args:
-        print(f"- ringhaul runs with `{options.ringhaul_args}`")
+    print("- `sha256sum` reads from the page cache")
     print(flush=True)
 
 
@@ -527,21 +537,30 @@ def own_peak_kib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def print_table(options, runs):
+def print_table(options, runs, benches):
     print("| | measured | (min .. max) | must | met |\n|---|---|---|---|---|")
     for row in TABLE:
         if row.group in options.only:
-            ratio, ratios = ratio_of(runs, row)
+            ratio, ratios = bench_ratio(benches[row.group], row) if row.group in benches \
+                else ratio_of(runs, row)
             met = "yes" if ratio <= row.target else "**no**"
             print(f"| {row.title} | {ratio:.3f} | {min(ratios):.3f} .. {max(ratios):.3f} "
                   f"| <= {row.target:.2f} | {met} |")
     if "memory" in options.only:
-        large = [run for run in runs if run.payload_bytes > SMALL_BYTES]
-        peaks = [run.peak_kib / KIB for run in large if run.case.startswith("ringhaul ")]
+        peaks = [run.peak_kib / KIB for run in runs if run.case.startswith("ringhaul ")]
         met = "yes" if max(peaks) <= MEMORY_MIB_MAX else "**no**"
         print(f"| peak resident memory of all large ringhaul runs, MiB | {max(peaks):.1f} "
               f"| {min(peaks):.1f} .. {max(peaks):.1f} | <= {MEMORY_MIB_MAX} | {met} |")
     print()
+
+
+def bench_ratio(summary, row):
+    """The median of the rounds' ratios, and the least and largest of them."""
+    found = [pair[row.measure] for pair in summary["comparisons"]
+             if pair["ours"] == row.tool and pair["theirs"] in row.peers]
+    if not found:
+        raise Failure(f"{row.title}: no round in which both gave their file")
+    return found[0]["median"], [found[0]["min"], found[0]["max"]]
 
 
 def ratio_of(runs, row):
@@ -569,9 +588,7 @@ def print_medians(runs):
         walls = values(runs, name, "wall")
         wall, cpu = statistics.median(walls), statistics.median(values(runs, name, "cpu"))
         payload = of_case[0].payload_bytes
-        large = payload > SMALL_BYTES
-        rate = f"{payload / MIB / wall:.0f}" if large else "-"
-        per_gib = f"{cpu * GIB / payload:.3f}" if large else "-"
+        rate, per_gib = f"{payload / MIB / wall:.0f}", f"{cpu * GIB / payload:.3f}"
         peak = statistics.median(run.peak_kib for run in of_case) / KIB
         print(f"| {name} | {wall:.4f} | {min(walls):.4f} .. {max(walls):.4f} | {rate} "
               f"| {cpu:.4f} | {per_gib} | {peak:.1f} |")
