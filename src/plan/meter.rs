@@ -30,6 +30,8 @@ pub(super) struct Meter {
     moved_at: Duration,
     tau: Option<Tau>,
     goodput: Option<f64>,
+    /// The goodput is that of a span too short to be sure of.
+    is_guess: bool,
     /// Bytes, and the time they flowed in, that are no rate yet.
     pending: (u64, Duration),
     last_tick: Tick,
@@ -88,12 +90,14 @@ impl Meter {
     }
 
     /// The present span has come to its end. One that was too short for a tick to measure makes a
-    /// first rate all the same: the next request ahead is timed by it.
+    /// first rate all the same: the next request ahead is timed by it. It is a guess until a tick
+    /// has measured: what had waited in the socket comes at any rate.
     pub(super) fn on_end(&mut self, now: Duration, start: u64) {
         let flowed = self.flowing_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         if self.goodput.is_none() && !flowed.is_zero() {
             let bytes = self.position.saturating_sub(start);
             self.goodput = Some(bytes as f64 / flowed.as_secs_f64());
+            self.is_guess = true;
         }
         self.on_idle();
     }
@@ -115,7 +119,7 @@ impl Meter {
         let (pending, flowed) = self.pending;
         if flowed >= SAMPLE_MIN {
             let rate = pending as f64 / flowed.as_secs_f64();
-            self.goodput = Some(match self.goodput {
+            self.goodput = Some(match self.goodput.filter(|_| !self.is_guess) {
                 Some(goodput) => {
                     let is_rising = rate > goodput;
                     let memory = if is_rising { GOODPUT_MEMORY_RISING } else { GOODPUT_MEMORY };
@@ -123,6 +127,7 @@ impl Meter {
                 }
                 None => rate,
             });
+            self.is_guess = false;
             self.pending = (0, Duration::ZERO);
         }
         self.last_tick = Tick { at: now, received_bytes: self.received_bytes };
@@ -265,6 +270,20 @@ mod tests {
         meter.on_end(ms(30), 0);
         assert_eq!(meter.goodput(), Some(1e6));
         assert!(!meter.is_busy());
+    }
+
+    #[test]
+    fn a_guess_gives_way_to_the_first_measurement() {
+        let mut meter = begun(50);
+        // A mebibyte that had waited in the socket.
+        meter.on_progress(ms(51), 1 << 20);
+        meter.on_end(ms(51), 0);
+        assert!(meter.goodput().expect("a guess") > 1e9);
+        meter.tick(ms(60));
+        meter.on_first_byte(ms(100), 1 << 20);
+        flow(&mut meter, 100, 100, 60_000);
+        let goodput = meter.goodput().expect("bytes flowed");
+        assert!((30e6..=80e6).contains(&goodput), "{goodput}");
     }
 
     #[test]

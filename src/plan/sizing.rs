@@ -125,7 +125,9 @@ impl Sizing {
         let guided = view.unassigned_bytes as f64 / (2.0 * all) * goodput;
         let grown = view.previous_bytes.map_or(f64::MAX, |previous| 2.0 * previous as f64);
         let floor = if view.is_pipelined { lead } else { 0.0 }.max(AUTO_BYTES_MIN as f64);
-        bytes(low.min(high).min(guided).min(grown).max(floor)).min(self.span_bytes_max)
+        // Whatever a rate promises: a first one is a guess, and a lead by it was half the file.
+        let most = grown.max(AUTO_BYTES_MIN as f64).min(self.span_bytes_max as f64);
+        bytes(low.min(high).min(guided).max(floor).min(most))
     }
 
     /// Whole blocks where they are small beside the span, so that writes are full ones.
@@ -244,6 +246,8 @@ mod tests {
         let first = View { goodput: None, previous_bytes: None, ..view() };
         assert_eq!(auto(first), START_BYTES_MAX);
         assert_eq!(auto(View { previous_bytes: Some(MIB), ..view() }), 2 * MIB);
+        let hasty = View { goodput: Some(1.5e9), goodput_all: 1.5e9, ..view() };
+        assert_eq!(auto(View { previous_bytes: Some(MIB), ..hasty }), 2 * MIB);
     }
 
     #[test]
