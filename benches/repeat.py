@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SWEEPS = 3
 # The paths: what makes the choice matter on each of them is in its options.
 PATHS = {
-    "plain": ["--size=1G"],
+    "plain": ["--size=512M"],
     "capped": ["--size=128M", "--rate-per-connection=25M", "--rate=200M"],
     "first-byte": ["--size=128M", "--first-byte=50ms", "--rate-per-connection=60M"],
     "one-slow": ["--size=96M", "--rate-per-connection=25M", "--slow-every=4", "--slow-rate=1M"],
@@ -66,7 +66,7 @@ def parse_arguments():
     parser.add_argument("--ringhaul", default=os.path.join(ROOT, "target/release/ringhaul"),
                         metavar="PATH", help="(default: target/release/ringhaul)")
     parser.add_argument("--runs", default=5, type=int, metavar="N", help="of each cell (5)")
-    parser.add_argument("--long", default=21, type=int, metavar="N", help="runs of the best (21)")
+    parser.add_argument("--long", default=15, type=int, metavar="N", help="runs of the best (15)")
     parser.add_argument("--dir", default=ROOT, metavar="DIR", help="where files are written")
     parser.add_argument("--results", metavar="DIR",
                         help="keep the folder of each path's first sweep below DIR")
