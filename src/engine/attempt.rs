@@ -275,6 +275,9 @@ impl Attempt<'_> {
     ) -> Result<Report> {
         let received_at = self.job.now();
         let book = keep.as_deref().and_then(Keep::book).cloned();
+        if let Some(keep) = &mut keep {
+            keep.received();
+        }
         let joined = joined_crc32c(book.as_deref());
         let verified = self.job.guard(self.verify(&ending, wanted, joined)).await;
         let (verified, digests) = verified.inspect_err(|error| {

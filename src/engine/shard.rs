@@ -114,15 +114,16 @@ impl Shard {
             }
             (None, _) => {}
         }
+        if to.output.is_nowhere() {
+            // The block goes home at once, so that nothing waits for a disk that is not there.
+            drop(block);
+            return to.arrived(Some(Written { span, crc32c }), gate);
+        }
         let write = Write::new(self, job);
         let to = to.clone();
         driver::spawn(async move {
             let result = to.output.write(block, offset).await;
-            let written = result.is_ok().then_some(Written { span, crc32c });
-            match gate {
-                Some(gate) => gate.arrived(written, &to),
-                None => written.into_iter().for_each(|written| to.report(written)),
-            }
+            to.arrived(result.is_ok().then_some(Written { span, crc32c }), gate);
             // The last write of a span ends its line in the trace.
             drop(trace);
             write.end(result);
@@ -179,6 +180,14 @@ pub(super) struct Sink {
 }
 
 impl Sink {
+    /// A block has been written, or not. Behind a gate it has to wait before it counts.
+    fn arrived(&self, written: Option<Written>, gate: Option<Rc<Gate>>) {
+        match gate {
+            Some(gate) => gate.arrived(written, self),
+            None => written.into_iter().for_each(|written| self.report(written)),
+        }
+    }
+
     /// The bytes are in the file, and they count.
     pub(super) fn report(&self, written: Written) {
         if let Some(hashing) = &self.hashing {
