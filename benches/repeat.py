@@ -29,7 +29,6 @@ PATHS = {
     "jitter-loss": ["--size=96M", "--rate-per-connection=25M", "--first-byte=10ms",
                     "--jitter=40ms", "--lose-connections=8"],
     "refusal": ["--size=128M", "--rate-per-connection=40M", "--refuse-beyond=6"],
-    "throttle": ["--size=96M", "--rate=200M", "--throttle-after=32M", "--throttle-rate=50M"],
 }
 GRID = ["--chunks=1M,4M,16M", "--connections=1,2,4,8"]
 

@@ -74,9 +74,9 @@ impl Keep {
         }
     }
 
-    /// Everything has come, and may have to be verified still. If no barrier was near until now, none
-    /// is made: it would read all of the file back while the digest does, for what was quick to
-    /// fetch.
+    /// Everything has come, and may have to be verified still. If no barrier was near until now,
+    /// none is made: it would read all of the file back while the digest does, for what was quick
+    /// to fetch.
     pub(super) fn received(&mut self) {
         if self.book.as_ref().is_some_and(|book| !book.wants_sums()) {
             self.journal = None;

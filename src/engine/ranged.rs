@@ -27,10 +27,6 @@ use tokio::sync::Notify;
 /// Largest span while the file is hashed in order: so many connections times this is what runs
 /// ahead of the hash.
 const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
-/// The start of a transfer is so large a part of the time until its first barrier; until then it
-/// has to look so many times as long as that to be a long one.
-const START_SHARE: u32 = 4;
-const START_MARGIN: f64 = 2.0;
 /// Hedging may fetch one part in so many of the file twice.
 const HEDGE_SHARE: u64 = 50;
 
@@ -310,18 +306,14 @@ impl Ranged {
     }
 
     /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
-    /// the CRCs that the barrier needs; before that barrier they are not needed. By its start, where
-    /// the windows still open, it has to look twice as long: a wrong guess cost a download of one
-    /// second 10 % of its CPU time. What comes later than needed is read back.
+    /// the CRCs that the barrier needs; before that barrier they are not needed.
     fn look_for_barrier(&self, remaining_bytes: u64) {
         let Some(book) = self.sink.book.as_ref().filter(|book| !book.wants_sums()) else { return };
         let elapsed = self.job.now();
         let rate = self.job.new_bytes() as f64 / elapsed.as_secs_f64();
         let left_s = remaining_bytes as f64 / rate.max(1.0);
         let interval = self.job.options.journal_interval;
-        let is_start = elapsed < interval / START_SHARE;
-        let margin = if is_start { START_MARGIN } else { 1.0 };
-        let is_long = elapsed.as_secs_f64() + left_s > margin * interval.as_secs_f64();
+        let is_long = elapsed.as_secs_f64() + left_s > interval.as_secs_f64();
         if is_long || remaining_bytes > BARRIER_BYTES {
             book.want_sums(true);
         }
