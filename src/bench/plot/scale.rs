@@ -74,7 +74,8 @@ pub(super) fn decades(min: f64, max: f64) -> Vec<f64> {
 
 /// A tick in as few characters as it needs.
 pub(super) fn tick_text(value: f64) -> String {
-    let text = format!("{value:.3}");
+    // Ticks have two digits; a download of a kilobyte is over within a millisecond.
+    let text = format!("{value:.6}");
     if !text.contains('.') {
         return text;
     }
@@ -94,6 +95,7 @@ mod tests {
         assert_eq!(decades(0.02, 3.0), [0.01, 0.1, 1.0, 10.0]);
         assert_eq!(decades(1.0, 1.0).len(), 2);
         assert_eq!((tick_text(0.5), tick_text(100.0)), ("0.5".to_owned(), "100".to_owned()));
+        assert_eq!((tick_text(0.000_25), tick_text(0.1 + 0.2)), ("0.00025".into(), "0.3".into()));
     }
 
     #[test]
