@@ -170,6 +170,17 @@ impl SpanSet {
         Some(Span { start, end })
     }
 
+    /// The bytes of `within` that are not in the set, in order.
+    pub fn gaps(&self, within: Span) -> Vec<Span> {
+        let mut gaps = Vec::new();
+        let mut rest = within;
+        while let Some(gap) = self.first_gap(rest) {
+            gaps.push(gap);
+            rest = Span { start: gap.end, end: rest.end };
+        }
+        gaps
+    }
+
     /// Bytes in the set.
     pub fn covered(&self) -> u64 {
         self.covered
@@ -259,6 +270,15 @@ mod tests {
                 prop_assert_eq!(answered, changed);
                 prop_assert_eq!(&bits(&set)[..], &model);
                 prop_assert_eq!(set.covered(), model.iter().filter(|b| **b).count() as u64);
+                let mut gaps = SpanSet::new();
+                for gap in set.gaps(span) {
+                    prop_assert_eq!(gaps.insert(gap), gap.len());
+                }
+                let missing = |i: &u64| span.contains(*i) && set.span_at(*i).is_none();
+                prop_assert_eq!(
+                    bits(&gaps),
+                    (0..u64::from(UNIVERSE)).map(|i| missing(&i)).collect::<Vec<bool>>()
+                );
                 let spans: Vec<Span> = set.iter().collect();
                 prop_assert!(spans.windows(2).all(|w| w[0].end < w[1].start));
             }

@@ -178,10 +178,10 @@ impl Attempt<'_> {
     ) -> Result<Report> {
         let threads_max = threads(self.job, ranges.source.url().scheme());
         let (budget_bytes, runs) = (hash_budget_bytes(threads_max), keep.runs());
-        let in_order = wanted.in_order(keep.book().is_some());
+        let in_order = wanted.in_order();
         let hashing = Hashing::start(self.job, &in_order, budget_bytes, &output, runs)?;
-        let book = keep.book().cloned();
-        let sink = Sink { output, hashing, book };
+        let (book, is_journaled) = (keep.book().clone(), keep.is_journaled());
+        let sink = Sink { output, hashing, book, is_journaled };
         let ending = self.fetch(ranges, sink, keep, threads_max).await?;
         self.finish(ending, wanted, Some(keep)).await
     }
@@ -274,11 +274,10 @@ impl Attempt<'_> {
         mut keep: Option<&mut Keep>,
     ) -> Result<Report> {
         let received_at = self.job.now();
-        let book = keep.as_deref().and_then(Keep::book).cloned();
+        let joined = keep.as_deref().and_then(|keep| joined_crc32c(keep.book()));
         if let Some(keep) = &mut keep {
             keep.received();
         }
-        let joined = joined_crc32c(book.as_deref());
         let verified = self.job.guard(self.verify(&ending, wanted, joined)).await;
         let (verified, digests) = verified.inspect_err(|error| {
             if error.kind() == ErrorKind::ChecksumMismatch {
@@ -398,10 +397,10 @@ impl Wanted {
         self.expected.as_ref().map(|expected| expected.checksum.to_string())
     }
 
-    /// What has to be hashed in file order; CRC-32C need not where the blocks' own are kept.
-    fn in_order(&self, has_book: bool) -> Vec<Algorithm> {
+    /// What has to be hashed in file order, where the book has the CRC-32C of the blocks.
+    fn in_order(&self) -> Vec<Algorithm> {
         let mut algorithms = self.algorithms.clone();
-        algorithms.retain(|algorithm| !has_book || *algorithm != Algorithm::Crc32c);
+        algorithms.retain(|algorithm| *algorithm != Algorithm::Crc32c);
         algorithms
     }
 }

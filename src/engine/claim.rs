@@ -5,13 +5,11 @@
 //! unless the bytes are shared with a second connection (hedged), which the claim says.
 
 use crate::base::Span;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Claimed position and end of one worker's span.
 pub(super) struct Claim {
     state: Mutex<State>,
-    shared: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -25,6 +23,8 @@ struct State {
     /// Bytes told that the plan did not have from another connection.
     new_bytes: u64,
     end: u64,
+    /// A second connection delivers these bytes too.
+    is_shared: bool,
 }
 
 impl Claim {
@@ -32,8 +32,9 @@ impl Claim {
     pub(super) fn new(span: Span) -> Self {
         let (start, end) = (span.start(), span.end());
         let (position, received_to, flushed_to, told_to) = (start, start, start, start);
-        let state = State { position, received_to, flushed_to, told_to, new_bytes: 0, end };
-        Self { state: Mutex::new(state), shared: AtomicBool::new(false) }
+        let (new_bytes, is_shared) = (0, false);
+        let state = State { position, received_to, flushed_to, told_to, new_bytes, end, is_shared };
+        Self { state: Mutex::new(state) }
     }
 
     /// Claims up to `bytes` more; answers how many were still there to claim.
@@ -61,6 +62,17 @@ impl Claim {
         self.lock().flushed_to = offset;
     }
 
+    /// The same, unless a second connection delivers these bytes too: then nothing has changed, and
+    /// the plan has to say first which of them are new. One step, so that whoever shares the claim
+    /// finds either the bytes told or their worker asking.
+    pub(super) fn flushed_alone(&self, offset: u64) -> bool {
+        let mut state = self.lock();
+        if !state.is_shared {
+            state.flushed_to = offset;
+        }
+        !state.is_shared
+    }
+
     /// What has gone to the disk and was not told to the plan; counts as told from here on.
     pub(super) fn take_untold(&self) -> Option<Span> {
         let mut state = self.lock();
@@ -81,12 +93,12 @@ impl Claim {
 
     /// From now on a second connection delivers these bytes too.
     pub(super) fn share(&self) {
-        self.shared.store(true, Ordering::Relaxed);
+        self.lock().is_shared = true;
     }
 
     /// Whether a second connection delivers these bytes too.
     pub(super) fn is_shared(&self) -> bool {
-        self.shared.load(Ordering::Relaxed)
+        self.lock().is_shared
     }
 
     /// Where the next claim starts.
@@ -137,5 +149,14 @@ mod tests {
         assert_eq!(claim.take(99), 5);
         assert_eq!(claim.take(1), 0);
         assert_eq!(claim.position(), 150);
+    }
+
+    #[test]
+    fn once_shared_nothing_is_flushed_unasked() {
+        let claim = Claim::new(Span::new(0, 100));
+        assert!(claim.flushed_alone(40));
+        claim.share();
+        assert!(!claim.flushed_alone(80));
+        assert_eq!(claim.take_untold(), Some(Span::new(0, 40)));
     }
 }

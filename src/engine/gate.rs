@@ -1,8 +1,9 @@
 //! Bytes of one answer that count only once the digest of that answer fits (RFC 9530 section 2):
 //! until then they go to the disk, but neither the plan nor hash nor journal hears of them.
 //!
-//! States: closed (blocks are hashed as they leave) -> open (the digest fits: what was written is
-//! reported, and what is still being written will be) or dropped (nothing is ever reported).
+//! States: closed (bytes are hashed as their blocks leave) -> open (the digest fits: what was
+//! written is reported, and what is still being written will be) or dropped (nothing is ever
+//! reported).
 
 use super::shard::{Sink, Written};
 use crate::base::{Error, ErrorKind, Result, Span};
@@ -41,12 +42,16 @@ impl Gate {
         }))
     }
 
-    /// The next block of the answer leaves for the disk.
-    pub(super) fn leaves(&self, block: &[u8]) {
-        self.writing.set(self.writing.get() + 1);
+    /// The next bytes of the answer.
+    pub(super) fn update(&self, bytes: &[u8]) {
         if let Some(hasher) = self.hasher.borrow_mut().as_mut() {
-            hasher.update(block);
+            hasher.update(bytes);
         }
+    }
+
+    /// A block leaves for the disk.
+    pub(super) fn leaves(&self) {
+        self.writing.set(self.writing.get() + 1);
     }
 
     /// A block that left has been written, or (`None`) has not.

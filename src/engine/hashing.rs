@@ -70,7 +70,7 @@ impl Hashing {
 }
 
 /// The file's CRC-32C from those of its parts, if they were kept and fit together.
-pub(super) fn joined_crc32c(book: Option<&Book>) -> Option<Digest> {
-    let crc = book?.crc32c()?;
+pub(super) fn joined_crc32c(book: &Book) -> Option<Digest> {
+    let crc = book.crc32c()?;
     Some(Digest { algorithm: Algorithm::Crc32c, bytes: crc.to_be_bytes().to_vec() })
 }

@@ -1,7 +1,9 @@
 //! Response bodies into blocks, blocks to the disk: the inner loop of every download.
 //!
 //! An intake fills blocks in file order from one offset on, possibly from several responses one
-//! after another. What has left it is the disk's; what has not can be asked for again.
+//! after another. What has left it is the disk's; what has not can be asked for again. Where others
+//! may have delivered the same bytes, only those that nobody has are written: a byte that counts is
+//! never written again.
 
 use super::ask::Opening;
 use super::claim::Claim;
@@ -12,7 +14,7 @@ use super::trace::SpanTrace;
 use crate::base::limits::{BLOCK_BYTES, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::http::Want;
-use crate::io::buffers::Lease;
+use crate::io::buffers::{Block, Lease};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,11 +43,20 @@ pub(super) struct Intake<'a> {
     /// Where the block being filled starts, or the next one will.
     block_start: u64,
     piece_bytes: u64,
-    /// Told when a block of a shared claim goes to the disk; answers how much of it is new.
-    deliver: Option<&'a dyn Fn() -> u64>,
+    /// Says which bytes of a block are new while the claim is shared.
+    delivery: Option<&'a dyn Delivery>,
     trace: Option<Rc<SpanTrace>>,
     /// Of the answer being received, if its bytes have to wait for its digest.
     gate: Option<Rc<Gate>>,
+    /// Bytes at the start of the block being filled that came before the gate was closed.
+    ungated: usize,
+}
+
+/// Decides which bytes are written where several bring the same ones.
+pub(super) trait Delivery {
+    /// A block with these bytes is about to leave: the parts of it that nobody has delivered, which
+    /// count as delivered from here on.
+    fn deliver(&self, block: Span, bytes: &[u8]) -> Vec<Span>;
 }
 
 impl<'a> Intake<'a> {
@@ -66,16 +77,16 @@ impl<'a> Intake<'a> {
             filling_since: None,
             block_start,
             piece_bytes: PIECE_BYTES_MIN,
-            deliver: None,
+            delivery: None,
             trace: None,
             gate: None,
+            ungated: 0,
         }
     }
 
-    /// While the claim is shared, `deliver` tells the plan what has been flushed and answers how
-    /// many of the last block's bytes were new; blocks without new ones are dropped.
-    pub(super) fn delivering(mut self, deliver: &'a dyn Fn() -> u64) -> Self {
-        self.deliver = Some(deliver);
+    /// While the claim is shared, only what `delivery` calls new is written.
+    pub(super) fn delivering(mut self, delivery: &'a dyn Delivery) -> Self {
+        self.delivery = Some(delivery);
         self
     }
 
@@ -85,22 +96,22 @@ impl<'a> Intake<'a> {
         self
     }
 
-    /// From here on bytes count only once the gate opens. Not within a block, nor where a second
-    /// connection delivers the same bytes.
+    /// From here on bytes count only once the gate opens. The claim is not shared, and will not be.
     pub(super) fn close_gate(&mut self, gate: Rc<Gate>) {
-        let is_fresh = self.lease.as_ref().is_none_or(|lease| lease.filled() == 0);
-        self.gate = (is_fresh && !self.claim.is_shared()).then_some(gate);
+        self.ungated = self.lease.as_ref().map_or(0, Lease::filled);
+        self.gate = Some(gate);
     }
 
     /// The answer `span` behind the gate has ended: its bytes count if its digest fits. If it is
     /// not whole, there is nothing to compare, and they count as they are.
     pub(super) async fn open_gate(&mut self, span: Span, is_whole: bool) -> Result<()> {
-        if self.gate.is_none() {
-            return Ok(());
-        }
-        self.flush();
         if let Some(gate) = self.gate.take_if(|_| is_whole) {
+            if let Some(lease) = &self.lease {
+                gate.update(&lease.as_ref()[self.ungated..]);
+            }
             if let Err(error) = gate.close(span, self.sink).await {
+                // What is left of the block belongs behind bytes that do not count.
+                self.lease = None;
                 self.job.lost(span.len());
                 return Err(error);
             }
@@ -143,37 +154,31 @@ impl<'a> Intake<'a> {
     /// Sends what is filled to the disk, whatever its length.
     pub(super) fn flush(&mut self) {
         self.filling_since = None;
-        if self.claim.is_shared() {
-            // Wrong bytes must not take the place of those the other connection has delivered.
-            self.give_up_gate();
+        let ungated = std::mem::take(&mut self.ungated);
+        let Some(lease) = self.lease.take().filter(|lease| lease.filled() > 0) else { return };
+        let span = Span::with_len(self.block_start, lease.filled() as u64);
+        self.block_start = span.end();
+        let block = lease.freeze();
+        if let Some(gate) = &self.gate {
+            gate.update(block.as_ref().get(ungated..).unwrap_or_default());
+            return self.write(block, span);
         }
-        if let Some(lease) = self.lease.take().filter(|lease| lease.filled() > 0) {
-            let span = Span::with_len(self.block_start, lease.filled() as u64);
-            self.block_start = span.end();
-            if self.is_wanted(span) {
-                let (trace, gate) = (self.trace.clone(), self.gate.clone());
-                let leaving = Leaving { block: lease.freeze(), offset: span.start(), trace, gate };
-                self.shard.write(self.job, self.sink, leaving);
-            }
+        if self.claim.flushed_alone(span.end()) {
+            return self.write(block, span);
+        }
+        let delivery = self.delivery.expect("who shares a claim says what is new");
+        let new = delivery.deliver(span, block.as_ref());
+        self.job.lost(span.len() - new.iter().map(|part| part.len()).sum::<u64>());
+        let index = |at: u64| usize::try_from(at - span.start()).expect("within one block");
+        for part in new {
+            self.write(block.part(index(part.start()), index(part.end())), part);
         }
     }
 
-    /// Whether the block, which now counts as flushed, has bytes that no other connection has
-    /// delivered.
-    fn is_wanted(&mut self, block: Span) -> bool {
-        if self.gate.is_some() {
-            return true;
-        }
-        let Some(deliver) = self.deliver.filter(|_| self.claim.is_shared()) else {
-            self.claim.flushed(block.end());
-            return true;
-        };
-        // What went before is told first, so that the answer is about this block.
-        deliver();
-        self.claim.flushed(block.end());
-        let new_bytes = deliver();
-        self.job.lost(block.len() - new_bytes);
-        new_bytes > 0
+    fn write(&self, block: Block, span: Span) {
+        let (trace, gate) = (self.trace.clone(), self.gate.clone());
+        let leaving = Leaving { block, offset: span.start(), trace, gate };
+        self.shard.write(self.job, self.sink, leaving);
     }
 
     /// After a failure: sends the aligned part of what is filled to the disk, so that the rest
@@ -342,10 +347,10 @@ impl<'a> Intake<'a> {
         let Some(lease) = self.lease.as_mut().filter(|_| is_slow) else { return };
         let end = self.block_start + lease.filled() as u64;
         let odd = usize::try_from(end % SPAN_ALIGN_BYTES).expect("less than a page");
-        if self.sink.book.is_none() || lease.filled() <= odd {
+        let kept = lease.filled().saturating_sub(odd);
+        if !self.sink.is_journaled || kept == 0 || kept < self.ungated {
             return;
         }
-        let kept = lease.filled() - odd;
         lease.truncate(kept);
         let rest = lease.spare_mut()[..odd].to_vec();
         self.flush();

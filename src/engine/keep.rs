@@ -17,14 +17,16 @@ pub(super) struct Keep {
     job: Arc<Job>,
     output: Arc<Output>,
     identity: Identity,
-    book: Option<Arc<Book>>,
+    book: Arc<Book>,
     is_journaled: bool,
     journal: Option<Journal>,
+    /// The bytes are not those of the file, by its digest.
+    is_disowned: bool,
 }
 
 impl Keep {
     /// Begins with `runs`. A journal is kept if it is wanted and a later run could prove that the
-    /// server's file is still the same; the book alone, if somebody wants the CRC of it.
+    /// server's file is still the same.
     pub(super) fn start(
         job: &Arc<Job>,
         output: &Arc<Output>,
@@ -38,47 +40,50 @@ impl Keep {
             let text = "no journal is kept: the server's answers have no strong validator";
             job.tell(Level::Detail, None, text);
         }
-        let is_needed = is_journaled || algorithms.contains(&Algorithm::Crc32c);
-        let book = is_needed.then(|| Arc::new(Book::new(identity.total, runs)));
-        if let Some(book) = &book {
-            book.want_sums(algorithms.contains(&Algorithm::Crc32c));
-        }
-        let (job, output, journal) = (job.clone(), output.clone(), None);
-        let mut keep = Self { job, output, identity, book, is_journaled, journal };
+        let book = Arc::new(Book::new(identity.total, runs));
+        book.want_sums(algorithms.contains(&Algorithm::Crc32c));
+        let (job, output) = (job.clone(), output.clone());
+        let (journal, is_disowned) = (None, false);
+        let mut keep = Self { job, output, identity, book, is_journaled, journal, is_disowned };
         keep.journal = keep.new_journal()?;
         Ok(keep)
     }
 
     fn new_journal(&self) -> Result<Option<Journal>> {
-        let Some(book) = self.book.as_ref().filter(|_| self.is_journaled) else { return Ok(None) };
+        if !self.is_journaled {
+            return Ok(None);
+        }
         let pace = Pace { interval: self.job.options.journal_interval, bytes: BARRIER_BYTES };
         let job = self.job.clone();
         let on_failed = move |error| job.fail(error);
-        Journal::start(&self.output, self.identity.clone(), book, pace, on_failed).map(Some)
+        Journal::start(&self.output, self.identity.clone(), &self.book, pace, on_failed).map(Some)
     }
 
     /// The book, for those who write.
-    pub(super) fn book(&self) -> Option<&Arc<Book>> {
-        self.book.as_ref()
+    pub(super) fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+
+    /// Whether a journal is kept.
+    pub(super) fn is_journaled(&self) -> bool {
+        self.is_journaled
     }
 
     /// What is written.
     pub(super) fn runs(&self) -> Vec<Run> {
-        self.book.as_ref().map(|book| book.runs()).unwrap_or_default()
+        self.book.runs()
     }
 
     /// Takes note that these bytes on the disk are not what was written.
     pub(super) fn forget(&self, span: Span) {
-        if let Some(book) = &self.book {
-            book.forget(span);
-        }
+        self.book.forget(span);
     }
 
     /// Everything has come, and may have to be verified still. If no barrier was near until now,
     /// none is made: it would read all of the file back while the digest does, for what was quick
     /// to fetch.
     pub(super) fn received(&mut self) {
-        if self.book.as_ref().is_some_and(|book| !book.wants_sums()) {
+        if !self.book.wants_sums() {
             self.journal = None;
         }
     }
@@ -91,7 +96,7 @@ impl Keep {
     /// All of the file is here, and it is not what it has to be. The part file stays for whoever
     /// wants to look at it; a later run does not go on from it.
     pub(super) fn disown(&mut self) {
-        (self.journal, self.book, self.is_journaled) = (None, None, false);
+        (self.journal, self.is_journaled, self.is_disowned) = (None, false, true);
         self.output.disown();
     }
 
@@ -102,7 +107,7 @@ impl Keep {
             let text = format!("what came since the last barrier is not recorded: {error}");
             self.job.tell(Level::Detail, None, text);
         }
-        let runs = self.runs();
+        let runs = if self.is_disowned { Vec::new() } else { self.book.runs() };
         Here::new(self.identity, runs)
     }
 

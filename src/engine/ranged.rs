@@ -128,6 +128,8 @@ impl Ranged {
             && let Some(claim) = self.claim_of(victim)
         {
             claim.share();
+            // What the victim flushed since the positions were read; from here on it asks first.
+            self.tell_untold(&mut plan, victim, &claim);
         }
         drop(plan);
         for (victim, outcome) in steals {
@@ -224,9 +226,38 @@ impl Ranged {
         self.plan().on_keep_alive(self.job.now(), id);
     }
 
-    /// Tells the plan what of the claim has gone to the disk; answers how much of that was new.
-    pub(super) fn deliver(&self, id: ConnectionId, claim: &Claim) -> u64 {
-        self.tell_untold(&mut self.plan(), id, claim)
+    /// Tells the plan what of the claim has gone to the disk.
+    pub(super) fn deliver(&self, id: ConnectionId, claim: &Claim) {
+        self.tell_untold(&mut self.plan(), id, claim);
+    }
+
+    /// The next block of a shared claim is about to leave: the parts of it that no other connection
+    /// has delivered, which count as delivered from here on.
+    pub(super) fn deliver_new(&self, id: ConnectionId, claim: &Claim, block: Span) -> Vec<Span> {
+        let mut plan = self.plan();
+        // The blocks before it, which left before the claim was shared.
+        self.tell_untold(&mut plan, id, claim);
+        let new = plan.undelivered(block);
+        claim.flushed(block.end());
+        self.tell_untold(&mut plan, id, claim);
+        new
+    }
+
+    /// The bytes of the answer `body` to what the claim stands for have to wait for its digest.
+    /// From here on nobody cuts or doubles any span, so that each answer comes from its first to
+    /// its last byte by one connection; `false` if that is too late for this one.
+    pub(super) fn guard(&self, claim: &Claim, body: Span) -> bool {
+        self.plan().on_guarded(self.job.now());
+        !claim.is_shared() && body.end() <= claim.rest().end()
+    }
+
+    /// The bytes of the connection's answer cannot be proved as it is; they are asked for again.
+    pub(super) fn unprovable(&self, id: ConnectionId) {
+        let mut plan = self.plan();
+        self.close(id);
+        plan.on_let_go(self.job.now(), id);
+        drop(plan);
+        self.bell.notify_waiters();
     }
 
     /// The connection's span has been delivered, all of it; answers the span ahead, if it has one.
@@ -308,7 +339,10 @@ impl Ranged {
     /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
     /// the CRCs that the barrier needs; before that barrier they are not needed.
     fn look_for_barrier(&self, remaining_bytes: u64) {
-        let Some(book) = self.sink.book.as_ref().filter(|book| !book.wants_sums()) else { return };
+        let book = &self.sink.book;
+        if !self.sink.is_journaled || book.wants_sums() {
+            return;
+        }
         let elapsed = self.job.now();
         let rate = self.job.new_bytes() as f64 / elapsed.as_secs_f64();
         let left_s = remaining_bytes as f64 / rate.max(1.0);
@@ -392,11 +426,10 @@ impl Ranged {
     }
 
     /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
-    fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) -> u64 {
-        let Some(span) = claim.take_untold() else { return 0 };
-        let new_bytes = plan.on_written(self.job.now(), id, span);
-        claim.count_new(new_bytes);
-        new_bytes
+    fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) {
+        if let Some(span) = claim.take_untold() {
+            claim.count_new(plan.on_written(self.job.now(), id, span));
+        }
     }
 
     fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {

@@ -105,10 +105,9 @@ impl Shard {
         let Leaving { block, offset, trace, gate } = leaving;
         let span = Span::with_len(offset, block.as_ref().len() as u64);
         // While the block is in the processor's cache.
-        let is_summed = to.book.as_ref().is_some_and(|book| book.wants_sums());
-        let crc32c = is_summed.then(|| crc32c(block.as_ref()));
+        let crc32c = to.book.wants_sums().then(|| crc32c(block.as_ref()));
         match (&gate, &to.hashing) {
-            (Some(gate), _) => gate.leaves(block.as_ref()),
+            (Some(gate), _) => gate.leaves(),
             (None, Some(hashing)) if self.pool.free_blocks() >= self.reserve => {
                 hashing.offer(offset, block.clone());
             }
@@ -119,6 +118,7 @@ impl Shard {
             drop(block);
             return to.arrived(Some(Written { span, crc32c }), gate);
         }
+        to.book.on_writing(span);
         let write = Write::new(self, job);
         let to = to.clone();
         driver::spawn(async move {
@@ -171,12 +171,15 @@ impl Drop for Write {
     }
 }
 
-/// Where blocks go: the file, the hash if one was asked for, the book if one is kept.
+/// Where blocks go: the file, the hash if one was asked for, and the book.
 #[derive(Clone)]
 pub(super) struct Sink {
     pub(super) output: Arc<Output>,
     pub(super) hashing: Option<Arc<Hashing>>,
-    pub(super) book: Option<Arc<Book>>,
+    /// What counts as written.
+    pub(super) book: Arc<Book>,
+    /// A journal is kept of the book.
+    pub(super) is_journaled: bool,
 }
 
 impl Sink {
@@ -193,9 +196,7 @@ impl Sink {
         if let Some(hashing) = &self.hashing {
             hashing.on_written(written.span);
         }
-        if let Some(book) = &self.book {
-            book.on_written(written.span, written.crc32c);
-        }
+        self.book.on_written(written.span, written.crc32c);
     }
 }
 

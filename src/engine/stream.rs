@@ -1,18 +1,19 @@
 //! A file fetched in one stream, because the server serves no ranges or does not tell the size.
 //! The same blocks, hash and file as a ranged download; only a failure starts over. What is here
-//! already is received again, as there is no other way, but not written again.
+//! already is received again, as there is no other way, and compared instead of written.
 
 use super::ask::Opening;
 use super::claim::Claim;
 use super::discover::{self, Discovered, Found};
 use super::hashing::Hashing;
 use super::here::{Here, identity, written};
-use super::intake::Intake;
+use super::intake::{Delivery, Intake};
 use super::job::Job;
 use super::progress::Level;
 use super::shard::{Shard, Sink, hash_budget_bytes};
-use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::digest::Algorithm;
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
+use crate::digest::{Algorithm, LeftOver};
+use crate::disk::journal::Book;
 use crate::disk::output::Output;
 use crate::http::{Exchange, Validator};
 use std::cell::RefCell;
@@ -47,6 +48,27 @@ pub(super) struct Received {
     pub(super) hashing: Option<Arc<Hashing>>,
 }
 
+/// What is here already of the file that comes once more.
+struct Kept<'a> {
+    job: &'a Job,
+    here: RefCell<SpanSet>,
+    left_over: RefCell<LeftOver>,
+}
+
+impl Delivery for Kept<'_> {
+    /// A server whose file begins otherwise than what is here has another file, whatever its
+    /// validator says.
+    fn deliver(&self, block: Span, bytes: &[u8]) -> Vec<Span> {
+        if let Err(run) = self.left_over.borrow_mut().update(bytes) {
+            let what = format!("the bytes {run} of the server's file are not those fetched before");
+            self.job.fail(Error::new(ErrorKind::Changed, what));
+        }
+        let new = self.here.borrow().gaps(block);
+        self.here.borrow_mut().insert(block);
+        new
+    }
+}
+
 impl Stream<'_> {
     /// Receives the file from the opening's body; a failed attempt is repeated from the start, as
     /// often as retries allow.
@@ -76,16 +98,16 @@ impl Stream<'_> {
         };
         let total = self.check(&whole)?;
         let hashing = self.hashing()?;
-        let sink = Sink { output: self.output.clone(), hashing, book: None };
-        let kept = written(&self.here.runs());
+        let book = Arc::new(Book::new(total.unwrap_or(u64::MAX), self.here.runs()));
+        book.want_sums(false);
+        let sink = Sink { output: self.output.clone(), hashing, book, is_journaled: false };
         let claim = Claim::new(Span::new(0, self.end_of_missing(total)));
-        if !kept.is_empty() {
-            // As with bytes that a second connection delivers: told is what is new.
+        if !self.here.is_empty() {
+            // As with bytes that a second connection delivers: written is what is new.
             claim.share();
         }
-        let kept = RefCell::new(kept);
-        let deliver = || claim.take_untold().map_or(0, |untold| kept.borrow_mut().insert(untold));
-        let mut intake = Intake::new(&self.job, &self.shard, &sink, &claim).delivering(&deliver);
+        let kept = self.kept();
+        let mut intake = Intake::new(&self.job, &self.shard, &sink, &claim).delivering(&kept);
         let mut opening = whole.opening;
         let result = intake.receive(&mut opening, 0).await;
         intake.flush();
@@ -131,6 +153,12 @@ impl Stream<'_> {
                 "the server served the file in one stream first, and answers otherwise now",
             )),
         }
+    }
+
+    fn kept(&self) -> Kept<'_> {
+        let here = RefCell::new(written(&self.here.runs()));
+        let left_over = RefCell::new(LeftOver::new(self.here.runs()));
+        Kept { job: &self.job, here, left_over }
     }
 
     fn hashing(&self) -> Result<Option<Arc<Hashing>>> {

@@ -9,7 +9,7 @@ mod traced;
 use super::ask::{Opening, Pending, answer, ask};
 use super::claim::Claim;
 use super::gate::Gate;
-use super::intake::Intake;
+use super::intake::{Delivery, Intake};
 use super::locate::{Refused, describe_answer, describe_connection};
 use super::progress::Level;
 use super::race::race;
@@ -72,6 +72,21 @@ enum Setback {
     Span(Error),
     /// The answer to a request sent ahead did not come as it should.
     Ahead(Error),
+    /// The answer has a digest of its own, but a part of its bytes is another connection's by now.
+    Unprovable,
+}
+
+/// What is new of a claim that a second connection brings too.
+struct Shared<'a> {
+    ranged: &'a Ranged,
+    id: ConnectionId,
+    claim: &'a Claim,
+}
+
+impl Delivery for Shared<'_> {
+    fn deliver(&self, block: Span, _bytes: &[u8]) -> Vec<Span> {
+        self.ranged.deliver_new(self.id, self.claim, block)
+    }
 }
 
 impl From<Error> for Setback {
@@ -160,9 +175,9 @@ impl Worker {
         let Task { fetch, is_hedge, response, .. } = task;
         let (ranged, shard, id) = (self.ranged.clone(), self.shard.clone(), self.id);
         let claim = ranged.open(id, fetch.span, is_hedge);
-        let deliver = || ranged.deliver(id, &claim);
+        let shared = Shared { ranged: &ranged, id, claim: &claim };
         let mut intake = Intake::new(&ranged.job, &shard, &ranged.sink, &claim)
-            .delivering(&deliver)
+            .delivering(&shared)
             .traced(trace.clone());
         let mut response = response;
         let result = loop {
@@ -223,6 +238,7 @@ impl Worker {
         }
         self.ahead = None;
         match setback {
+            Setback::Unprovable => self.ranged.unprovable(self.id),
             Setback::Ahead(error) if self.ranged.is_replaced(self.id) => {
                 self.ranged.failed(self.id, error, None, false);
             }
@@ -272,10 +288,12 @@ impl Worker {
         };
         self.note_first_byte(fetch.span, rest, &opening, trace);
         opening.exchange.expect_body(body.len());
-        if body == rest
-            && self.ranged.job.options.verify
+        if self.ranged.job.options.verify
             && let Some(gate) = Gate::of(opening.head())
         {
+            if !self.ranged.guard(claim, body) {
+                return Err(Setback::Unprovable);
+            }
             intake.close_gate(gate);
         }
         if fetch.lead_bytes > 0 && body.end() == rest.end() && self.ahead.is_none() {

@@ -37,10 +37,13 @@ pub struct Lease {
     filled: usize,
 }
 
-/// A filled block, read-only and shared between writer and hasher.
+/// A filled block or a part of one, read-only and shared between writer and hasher.
 #[derive(Clone)]
 pub struct Block {
     lease: Arc<Lease>,
+    /// The part of the filled bytes that this handle stands for.
+    from: usize,
+    to: usize,
 }
 
 impl Pool {
@@ -146,12 +149,20 @@ impl Lease {
 
     /// Ends filling; from here on the block is read-only.
     pub fn freeze(self) -> Block {
-        Block { lease: Arc::new(self) }
+        let to = self.filled;
+        Block { lease: Arc::new(self), from: 0, to }
     }
 
-    pub(super) fn start(&self) -> NonNull<u8> {
+    fn start(&self) -> NonNull<u8> {
         // SAFETY: the index is below the number of blocks, so the offset stays in the arena.
         unsafe { self.pool.arena.base.add(self.index as usize * BLOCK_BYTES) }
+    }
+}
+
+impl AsRef<[u8]> for Lease {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the lease is the only holder of its block; the filled bytes lie inside it.
+        unsafe { std::slice::from_raw_parts(self.start().as_ptr(), self.filled) }
     }
 }
 
@@ -163,8 +174,11 @@ impl Drop for Lease {
 }
 
 impl Block {
-    pub(super) fn start(&self) -> NonNull<u8> {
-        self.lease.start()
+    /// The bytes `from..to` of these, as a block of their own. The memory goes home with the last
+    /// part.
+    pub fn part(&self, from: usize, to: usize) -> Self {
+        assert!(from <= to && self.from + to <= self.to, "a part lies within its block");
+        Self { lease: self.lease.clone(), from: self.from + from, to: self.from + to }
     }
 
     /// Whether a fixed write may name this memory.
@@ -175,9 +189,7 @@ impl Block {
 
 impl AsRef<[u8]> for Block {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: a frozen block is never written to until its last holder drops it; the filled
-        // part lies inside the block.
-        unsafe { std::slice::from_raw_parts(self.start().as_ptr(), self.lease.filled) }
+        &self.lease.as_ref().as_ref()[self.from..self.to]
     }
 }
 
@@ -270,6 +282,12 @@ mod tests {
         lease.truncate(4);
         assert_eq!(lease.append(&vec![7; BLOCK_BYTES]), BLOCK_BYTES - 4);
         assert_eq!(lease.spare(), 0);
-        assert_eq!(&lease.freeze().as_ref()[..5], b"hell\x07");
+        let block = lease.freeze();
+        assert_eq!(&block.as_ref()[..5], b"hell\x07");
+        let part = block.part(1, 6).part(1, 4);
+        drop(block);
+        assert_eq!((part.as_ref(), pool.free_blocks()), (&b"ll\x07"[..], 0));
+        drop(part);
+        assert_eq!(pool.free_blocks(), 1);
     }
 }

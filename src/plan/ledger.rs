@@ -207,6 +207,11 @@ impl Ledger {
         Span::new(start, end)
     }
 
+    /// The bytes of `span` that are not delivered, in order.
+    pub(super) fn gaps(&self, span: Span) -> Vec<Span> {
+        self.written.gaps(span)
+    }
+
     pub(super) fn ahead(&self, connection: ConnectionId) -> Option<&Lease> {
         self.aheads.get(&connection)
     }

@@ -39,6 +39,8 @@ pub struct Transfer {
     pace: tick::Pace,
     /// Bytes that may still be fetched twice.
     hedge_bytes_left: u64,
+    /// Answers are proved whole, so that each comes whole by one connection: no cuts, no hedges.
+    is_guarded: bool,
     /// The server asked not to be asked before; and whether those that it serves are meant too.
     brake_until: Duration,
     is_brake_total: bool,
@@ -75,6 +77,7 @@ impl Transfer {
             noted_bytes: 0,
             pace: tick::Pace::default(),
             hedge_bytes_left: settings.hedge_bytes_max,
+            is_guarded: false,
             brake_until: Duration::ZERO,
             is_brake_total: false,
             jitter: Jitter::new(settings.jitter_seed),
@@ -282,6 +285,12 @@ impl Transfer {
         new_bytes
     }
 
+    /// The bytes of `span` that nobody has delivered, in order. Whoever writes these and no others
+    /// writes no byte twice, if [`Transfer::on_written`] follows before anybody else asks.
+    pub fn undelivered(&self, span: Span) -> Vec<Span> {
+        self.ledger.gaps(span)
+    }
+
     /// All of what the connection receives is delivered, up to the end it last agreed to. Answers
     /// with its span ahead, which it works on from now on; `None` if it has none, or not any more.
     pub fn on_finished(&mut self, now: Duration, connection: ConnectionId) -> Option<Span> {
@@ -301,6 +310,13 @@ impl Transfer {
             member.meter.on_span(now, span.start());
         }
         ahead
+    }
+
+    /// Answers carry a digest of their own, which proves all of an answer or nothing: from here on
+    /// no span is cut or fetched twice.
+    pub fn on_guarded(&mut self, now: Duration) {
+        self.advance(now);
+        self.is_guarded = true;
     }
 
     /// The source has moved, as a fresh redirect does it: connections from now on go to one of so

@@ -1,6 +1,10 @@
 //! What has been written, in memory: runs of bytes and their CRCs, put together with their
 //! neighbours as far as the journal wants them. Whether it is durable is the journal's business.
 //!
+//! Each byte is written once. What counts as written is hashed, recorded and told to the plan; if
+//! it were written again, all of these would speak of other bytes than the file has. So the book
+//! asserts before each write that none of its bytes counts.
+//!
 //! A CRC of every byte costs a tenth of the CPU time of a fast download, and most fast downloads
 //! end before a barrier needs it. So while it is not clear that this one will outlast the first
 //! barrier, blocks may come without; that barrier reads them back.
@@ -61,27 +65,41 @@ impl Book {
         self.wants_sums.load(Ordering::Relaxed)
     }
 
+    /// A write of these bytes begins.
+    ///
+    /// # Panics
+    /// If any of them counts as written already.
+    pub fn on_writing(&self, span: Span) {
+        assert!(self.lock().is_free(span), "{span} counts as written and is to be written again");
+    }
+
     /// These bytes have been written, all of them, and this is their CRC-32C, if it is known.
     ///
-    /// Bytes that are known already may come again (a hedge), the same ones. Where the new span
-    /// covers what is known, it takes its place; where it only overlaps it, the known stays and the
-    /// new is dropped: no CRC is known for its rest.
+    /// # Panics
+    /// If any of them counts as written already.
     pub fn on_written(&self, span: Span, crc32c: Option<u32>) {
         assert!(span.end() <= self.total, "written within the file");
+        if span.is_empty() {
+            return;
+        }
         let mut state = self.lock();
-        let is_new = !span.is_empty()
-            && match crc32c {
-                Some(crc32c) => state.insert(Run { span, crc32c }, self.run_bytes_max),
-                None => state.insert_unsummed(span),
-            };
-        if is_new && let Some(pacer) = &state.pacer {
+        assert!(state.is_free(span), "{span} counts as written and was written again");
+        match crc32c {
+            Some(crc32c) => state.insert(Run { span, crc32c }, self.run_bytes_max),
+            None => _ = state.unsummed.insert(span),
+        }
+        if let Some(pacer) = &state.pacer {
             pacer.on_change(span.len());
         }
     }
 
-    /// The CRC of bytes that came without one, read back.
+    /// The CRC of bytes that came without one, read back; nothing if they were forgotten meanwhile.
     pub(super) fn on_summed(&self, run: Run) {
-        self.lock().insert(run, self.run_bytes_max);
+        let mut state = self.lock();
+        if state.unsummed.covers(run.span) {
+            state.unsummed.remove(run.span);
+            state.insert(run, self.run_bytes_max);
+        }
     }
 
     /// Bytes of `span` are not what they should be. A run is forgotten whole, as the CRC of a part
@@ -162,20 +180,14 @@ impl Snapshot {
         if summed.is_empty() {
             return self.runs;
         }
-        let book = Book::new(self.total, self.runs);
-        summed.iter().for_each(|&run| book.on_summed(run));
-        book.runs()
+        Book::new(self.total, [&self.runs, summed].concat()).runs()
     }
 }
 
 impl State {
-    /// Whether any byte of it is new.
-    fn insert_unsummed(&mut self, span: Span) -> bool {
-        let known = self.overlapping(span);
-        let mut new = SpanSet::new();
-        new.insert(span);
-        known.iter().for_each(|run| _ = new.remove(run.span));
-        new.iter().map(|span| self.unsummed.insert(span)).sum::<u64>() > 0
+    /// Whether no byte of `span` is known.
+    fn is_free(&self, span: Span) -> bool {
+        self.overlapping(span).is_empty() && self.unsummed_within(span).is_empty()
     }
 
     /// The parts of `span` without a CRC.
@@ -184,16 +196,9 @@ impl State {
         parts.filter(|part| !part.is_empty()).collect()
     }
 
-    /// Whether it was taken.
-    fn insert(&mut self, run: Run, run_bytes_max: u64) -> bool {
-        let known = self.overlapping(run.span);
-        if known.iter().any(|known| known.span == run.span || !run.span.covers(known.span)) {
-            return false;
-        }
-        for known in known {
-            self.runs.remove(&known.span.start());
-        }
-        self.unsummed.remove(run.span);
+    /// Adds a run, none of whose bytes is known.
+    fn insert(&mut self, run: Run, run_bytes_max: u64) {
+        assert!(self.is_free(run.span), "runs are disjoint");
         let mut run = run;
         if let Some((_, &left)) = self.runs.range(..run.span.start()).next_back()
             && let Some(joined) = joined(left, run, run_bytes_max)
@@ -208,7 +213,6 @@ impl State {
         }
         // In the place of the left neighbour, if it was joined.
         self.runs.insert(run.span.start(), run);
-        true
     }
 
     fn overlapping(&self, span: Span) -> Vec<Run> {
@@ -261,6 +265,7 @@ mod tests {
     fn neighbours_become_one_run_up_to_a_bound() {
         let book = Book::new(3 * MIB, Vec::new());
         for start in [0, MIB / 2, MIB, 2 * MIB, MIB + MIB / 2] {
+            book.on_writing(Span::with_len(start, MIB / 2));
             write(&book, start, start + MIB / 2);
         }
         let spans: Vec<Span> = book.runs().iter().map(|run| run.span).collect();
@@ -286,6 +291,23 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "1048575..1048577 counts as written and is to be written again")]
+    fn what_counts_is_never_written_again() {
+        let book = Book::new(4 * MIB, Vec::new());
+        write(&book, 0, MIB);
+        book.on_writing(Span::new(MIB, 2 * MIB));
+        book.on_writing(Span::new(MIB - 1, MIB + 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "was written again")]
+    fn what_came_without_a_sum_is_not_written_again_either() {
+        let book = Book::new(MIB, Vec::new());
+        book.on_written(Span::new(0, 10), None);
+        book.on_written(Span::new(9, 20), Some(0));
+    }
+
+    #[test]
     fn an_empty_file_is_complete() {
         assert_eq!(Book::new(0, Vec::new()).crc32c(), Some(0));
     }
@@ -296,9 +318,8 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// Against a set, which is tested against a bitmap: what the book knows was written, its
-        /// CRCs are right, what was written without an overlap is known, and nothing known is lost
-        /// but by `forget`.
+        /// Against a set, which is tested against a bitmap: the book knows what was written, its
+        /// CRCs are right, and nothing known is lost but by `forget`.
         #[test]
         fn knows_only_what_was_written(
             ops in proptest::collection::vec((0..12u8, 0..120u64, 1..20u64), 1..60),
@@ -322,13 +343,12 @@ mod tests {
                     prop_assert!(book.snapshot().unsummed.is_empty());
                     prop_assert_eq!(book.written(), before);
                 } else {
-                    let crc32c = (op < 8).then(|| crc32c(&content(span)));
-                    book.on_written(span, crc32c);
-                    written.insert(span);
-                    let after = book.written();
-                    prop_assert!(before.iter().all(|known| after.covers(known)));
-                    let disjoint = before.first_gap(span) == Some(span);
-                    prop_assert!(!disjoint || after.covers(span));
+                    for new in before.gaps(span) {
+                        book.on_writing(new);
+                        book.on_written(new, (op < 8).then(|| crc32c(&content(new))));
+                        written.insert(new);
+                    }
+                    prop_assert_eq!(book.written(), written.clone());
                 }
                 let mut apart = SpanSet::new();
                 for span in book.snapshot().unsummed {

@@ -63,6 +63,7 @@ impl Worker {
             None => "cut".to_owned(),
             Some(_) if self.ranged.is_aborted(self.id) => "aborted".to_owned(),
             Some(Setback::Span(error) | Setback::Ahead(error)) => error.to_string(),
+            Some(Setback::Unprovable) => "asked again, to be proved by its digest".to_owned(),
         };
         let tcp = self.ranged.tcp_info(self.id).map(TcpLine::from);
         trace.note(|line| {

@@ -171,6 +171,9 @@ impl Transfer {
         if !self.crew.is_proven(connection) {
             return None;
         }
+        if self.is_guarded {
+            return None;
+        }
         if tries <= STEAL_TRIES_MAX
             && let Some(cut) = self.find_cut(connection)
         {

@@ -75,10 +75,20 @@ impl Transfer {
             };
             self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
         }
-        if !self.ledger.release_ahead(connection)
-            && let Some(lease) = self.ledger.lease(connection)
-        {
-            let failures = lease.failures();
+        if self.ledger.release_ahead(connection) {
+            self.crew.member(connection).on_gone();
+            self.sources.leave(connection);
+        } else {
+            self.on_let_go(now, connection);
+        }
+    }
+
+    /// The connection lets go of what it receives and has asked for, and is gone. Nothing has
+    /// failed: what is not delivered is free at once.
+    pub fn on_let_go(&mut self, now: Duration, connection: ConnectionId) {
+        self.advance(now);
+        if self.ledger.receiving(connection).is_some() {
+            let failures = self.ledger.lease(connection).map_or(0, Lease::failures);
             self.ledger.release(connection, failures, self.now);
         }
         self.crew.member(connection).on_gone();

@@ -66,6 +66,8 @@ struct Model {
     transfer: Transfer,
     settings: Settings,
     bytes: Vec<Byte>,
+    /// What a disk that takes no byte twice has taken, by its own account.
+    disk: SpanSet,
     workers: Vec<Worker>,
     now: Duration,
     is_failed: bool,
@@ -82,6 +84,7 @@ impl Model {
             transfer: Transfer::resume(total_bytes, settings, written),
             settings,
             bytes: (0..total_bytes).map(byte).collect(),
+            disk: written.clone(),
             workers: vec![Worker::default(); WORKERS],
             now: Duration::ZERO,
             is_failed: false,
@@ -327,6 +330,9 @@ impl Model {
     }
 
     fn write_span(&mut self, worker: usize, span: Span) {
+        for new in self.transfer.undelivered(span) {
+            assert_eq!(self.disk.insert(new), new.len(), "{new} is written a second time");
+        }
         let new_bytes = self.transfer.on_written(self.now, id(worker), span);
         let job = self.workers[worker].job.expect("who writes has a job");
         let owner = job.shadows.unwrap_or(id(worker));
@@ -426,6 +432,7 @@ impl Model {
         }
         let written = self.written();
         assert_eq!(self.transfer.written_bytes(), written as u64);
+        assert_eq!(self.disk.covered(), written as u64, "all that counts was written, once");
         assert_eq!(self.transfer.remaining_bytes(), self.total_bytes() - written as u64);
         let wanted = self.transfer.connections_wanted(self.now);
         let is_over = self.is_failed || self.transfer.is_complete();
