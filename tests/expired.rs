@@ -88,8 +88,7 @@ fn a_new_url_that_refuses_means_it() {
     let config = Config::new(SEED, SIZE);
     let refused = Fault::Status { code: 403, headers: Vec::new(), body: Vec::new() };
     for connections in [1, 3, 8] {
-        let script =
-            vec![expiring(4), Rule::new(When::PathPrefix("/signed/2".into()), refused.clone())];
+        let script = vec![expiring(4), Rule::new(When::Signature(2), refused.clone())];
         let rig = rig(Config { script, ..config.clone() }, connections);
         let rig = rig.with(|options| options.retries = 5);
         rig.fails(ErrorKind::Status(403), 8, &["403", "are kept"]);
@@ -131,8 +130,7 @@ fn the_original_url_may_be_busy_for_a_moment() {
 fn a_file_that_was_replaced_meanwhile_is_noticed() {
     let replaced = Fault::Replaced { seed: SEED + 1, size_bytes: SIZE };
     // From the second URL on there is another file.
-    let script =
-        vec![expiring(4), Rule::new(When::PathPrefix("/signed/2".into()), replaced.clone())];
+    let script = vec![expiring(4), Rule::new(When::Signature(2), replaced.clone())];
     for connections in [1, 3] {
         let config = || Config { script: script.clone(), ..Config::new(SEED, SIZE) };
         let rig = rig(config(), connections);

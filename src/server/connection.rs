@@ -13,6 +13,7 @@ use super::range::RangeAsked;
 use super::request::{Parsed, Request};
 use super::respond::{Answer, Body};
 use super::script::{Facts, Fault};
+use super::signing;
 use super::stats::RequestLog;
 use super::wire::Wire;
 use std::io;
@@ -131,6 +132,7 @@ fn answer(
         connection,
         request: entry.0,
         path: request.path(),
+        signature: signing::signature(&request.target),
         range_start: range.and_then(RangeAsked::start),
     };
     let mut effects = Effects::of(shared.script.for_request(&facts));
@@ -141,7 +143,7 @@ fn answer(
         effects.instead = Some(refusal.answer(SystemTime::now()));
     }
     if effects.instead.is_none() && shared.site.signs {
-        effects.instead = shared.signer.judge(request.path(), effects.signs_for_requests);
+        effects.instead = shared.signer.judge(&request.target, effects.signs_for_requests);
     }
     outlet.begin(entry, effects.bytes_per_second.or_else(|| shape.connection_rate(connection)));
     let waited = asked.arrived_at.elapsed();

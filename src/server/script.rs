@@ -46,6 +46,8 @@ pub enum When {
     FromConnection(u64),
     /// Requests whose path starts so.
     PathPrefix(String),
+    /// Requests with the nth signature of a [`Fault::ExpiringRedirect`].
+    Signature(usize),
     /// Requests for a range that starts at this offset or behind it.
     RangeStartFrom(u64),
 }
@@ -121,9 +123,9 @@ pub enum Fault {
     Fields(Vec<(String, String)>),
     /// Every digest that [`Config::digests`](super::Config::digests) has on this answer is wrong.
     WrongDigest,
-    /// A redirect to `/signed/N` and the path, where N counts from 1. Each of these URLs serves
-    /// what is at the path so many times and answers 403 ever after; asked once more, the path
-    /// itself leads to the next one.
+    /// A redirect to `/signed` and the path, with a signature in the query that is a number from 1
+    /// on. Each of these URLs serves what is at the path so many times and answers 403 ever after;
+    /// asked once more, the path itself leads to the next one.
     ExpiringRedirect {
         /// Requests that each URL is good for.
         requests: u32,
@@ -199,6 +201,7 @@ pub(super) struct Facts<'a> {
     pub(super) connection: u64,
     pub(super) request: u64,
     pub(super) path: &'a str,
+    pub(super) signature: Option<usize>,
     pub(super) range_start: Option<u64>,
 }
 
@@ -225,7 +228,7 @@ impl Script {
 
     /// The fault that hits a connection before its first byte.
     pub(super) fn at_accept(&self, connection: u64) -> Option<Fault> {
-        let facts = Facts { connection, request: 0, path: "", range_start: None };
+        let facts = Facts { connection, request: 0, path: "", signature: None, range_start: None };
         self.take(&facts, true).into_iter().next()
     }
 
@@ -263,6 +266,7 @@ impl When {
             When::FromRequest(n) => facts.request >= *n,
             When::Connection(n) => facts.connection == *n,
             When::FromConnection(n) => facts.connection >= *n,
+            When::Signature(n) => facts.signature == Some(*n),
             When::PathPrefix(prefix) => facts.path.starts_with(prefix.as_str()),
             When::RangeStartFrom(offset) => facts.range_start.is_some_and(|s| s >= *offset),
         }
@@ -274,7 +278,8 @@ mod tests {
     use super::*;
 
     fn hits(script: &Script, connection: u64, request: u64, path: &str, start: u64) -> usize {
-        let facts = Facts { connection, request, path, range_start: Some(start) };
+        let signature = usize::try_from(request).ok();
+        let facts = Facts { connection, request, path, signature, range_start: Some(start) };
         script.for_request(&facts).len()
     }
 
@@ -287,6 +292,7 @@ mod tests {
             (When::Connection(1), [1, 1, 0]),
             (When::FromConnection(2), [0, 0, 1]),
             (When::PathPrefix("/a".into()), [1, 0, 1]),
+            (When::Signature(2), [0, 1, 0]),
             (When::RangeStartFrom(100), [0, 1, 1]),
         ] {
             let script = Script::new(vec![Rule::new(when.clone(), Fault::Chunked)]).unwrap();

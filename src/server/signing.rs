@@ -1,4 +1,5 @@
-//! Signed URLs that expire: `/x` leads to `/signed/N/x`, which is good for so many requests.
+//! Signed URLs that expire: `/x` leads to `/signed/x?sig=sesame-N`, which is good for so many
+//! requests. The signature is in the query, as those of object stores are: all name one resource.
 //!
 //! Owns which signatures were given out and what is left of each. Must not know sockets or files.
 
@@ -6,7 +7,8 @@ use super::effects::Instead;
 use super::gate::lock;
 use std::sync::Mutex;
 
-const PREFIX: &str = "/signed/";
+const PREFIX: &str = "/signed";
+const QUERY: &str = "?sig=sesame-";
 
 /// The signatures of one server.
 #[derive(Default)]
@@ -16,19 +18,20 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// What a request for `path` gets in place of the file: 403 where its signature is used up, a
+    /// What a request for `target` gets in place of the file: 403 where its signature is used up, a
     /// redirect with a new one where `requests` says what that is to be good for, nothing
     /// otherwise.
-    pub(super) fn judge(&self, path: &str, requests: Option<u32>) -> Option<Instead> {
-        if let Some((number, _)) = signed(path) {
+    pub(super) fn judge(&self, target: &str, requests: Option<u32>) -> Option<Instead> {
+        if let Some(number) = signature(target) {
             return self.admit(number);
         }
+        let path = target.split('?').next().unwrap_or(target);
         let number = {
             let mut left = lock(&self.left);
             left.push(requests?);
             left.len()
         };
-        let location = format!("{PREFIX}{number}{path}?sig=sesame-{number}");
+        let location = format!("{PREFIX}{path}{QUERY}{number}");
         let headers = vec![("Location".to_owned(), location)];
         Some(Instead { status: 302, headers, body: b"signed\n".to_vec() })
     }
@@ -47,14 +50,14 @@ impl Signer {
 
 /// The path of the file that `path` leads to, signed or not.
 pub(super) fn file_path(path: &str) -> &str {
-    signed(path).map_or(path, |(_, file)| file)
+    path.strip_prefix(PREFIX).filter(|file| file.starts_with('/')).unwrap_or(path)
 }
 
-/// The number of the signature, and the path it was given for.
-fn signed(path: &str) -> Option<(usize, &str)> {
-    let rest = path.strip_prefix(PREFIX)?;
-    let (number, file) = rest.split_at(rest.find('/')?);
-    Some((number.parse().ok()?, file))
+/// The number of the signature that a request's target has.
+pub(super) fn signature(target: &str) -> Option<usize> {
+    let (path, number) = target.split_once(QUERY)?;
+    let number = number.parse().ok()?;
+    path.starts_with(PREFIX).then_some(number)
 }
 
 #[cfg(test)]
@@ -65,22 +68,26 @@ mod tests {
     fn a_signature_is_good_for_its_requests() {
         let signer = Signer::default();
         let status =
-            |path: &str, requests| signer.judge(path, requests).map(|instead| instead.status);
+            |target: &str, requests| signer.judge(target, requests).map(|instead| instead.status);
+        let signed = |number: u32| format!("/signed/x?sig=sesame-{number}");
         assert_eq!(status("/x", None), None);
-        assert_eq!(status("/signed/1/x", None), Some(403), "never given out");
-        assert_eq!(status("/x", Some(2)), Some(302));
+        assert_eq!(status(&signed(1), None), Some(403), "never given out");
+        assert_eq!(status("/x?q", Some(2)), Some(302));
         let second = signer.judge("/x", Some(1)).unwrap();
-        assert_eq!(second.headers[0].1, "/signed/2/x?sig=sesame-2");
-        let answers = [1, 1, 2, 1, 2].map(|n| status(&format!("/signed/{n}/x"), Some(9)));
+        assert_eq!(second.headers[0].1, signed(2));
+        let answers = [1, 1, 2, 1, 2].map(|number| status(&signed(number), Some(9)));
         assert_eq!(answers, [None, None, None, Some(403), Some(403)]);
-        assert_eq!(status("/signed/0/x", None), Some(403));
+        assert_eq!(status(&signed(0), None), Some(403));
     }
 
     #[test]
     fn the_file_behind_a_signature() {
-        assert_eq!(file_path("/signed/17/a/b"), "/a/b");
-        for plain in ["/signed/x/b", "/signed/17", "/a/signed/1/b", "/"] {
+        assert_eq!(file_path("/signed/a/b"), "/a/b");
+        for plain in ["/signed", "/signedly/x", "/a/signed/b", "/"] {
             assert_eq!(file_path(plain), plain);
+        }
+        for unsigned in ["/signed/x", "/signed/x?sig=sesame-", "/x?sig=sesame-1"] {
+            assert_eq!(signature(unsigned), None, "{unsigned}");
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Site {
     pub(super) etag: EntityTag,
     pub(super) last_modified: Option<String>,
     pub(super) routes: Vec<Route>,
-    /// Whether `/signed/N/x` is another name of `/x`.
+    /// Whether `/signed/x` is another name of `/x`.
     pub(super) signs: bool,
     pub(super) digests: Digests,
 }
