@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod limits;
+pub mod rng;
 pub mod size;
 pub mod span;
 pub mod url;

@@ -4,6 +4,7 @@
 
 use crate::base::ErrorKind;
 use crate::base::limits::RETRY_WAIT_MAX;
+use crate::base::rng::Rng;
 use std::time::Duration;
 
 /// However short the wait that was asked for: a server that refuses at once is no busy loop.
@@ -109,26 +110,21 @@ pub(super) fn wait_after(kind: ErrorKind, failures: u32, terms: Terms) -> Option
     Some(doublings.map_or(Duration::ZERO, |doublings| backoff(doublings, terms)))
 }
 
-/// The randomness of waits (splitmix64), so that clients and connections that failed together do
+/// The randomness of waits, so that clients and connections that failed together do
 /// not come back together.
 #[derive(Debug)]
 pub(super) struct Jitter {
-    state: u64,
+    rng: Rng,
 }
 
 impl Jitter {
     pub(super) fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self { rng: Rng::new(seed) }
     }
 
     /// The share of a wait that is waited: even in `[0.5, 1)`.
     pub(super) fn share(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        0.5 + (z >> 12) as f64 / (1u64 << 53) as f64
+        0.5 + self.rng.unit() / 2.0
     }
 }
 
