@@ -86,6 +86,33 @@ fn run_all(seeds: Range<u64>, at_once: usize, load: Load) {
     println!("{kills} kills, {resumed} resumed; at most {worst} bytes were fetched twice");
 }
 
+/// The first barriers come early: with the default interval of two seconds, too, a short and slow
+/// download has something to go on from.
+#[test]
+fn a_short_and_slow_download_survives_a_kill() {
+    let load = Load { size_bytes: 8 * MIB, bytes_per_second: 3 * MIB, chunks: [MIB; 4] };
+    let trial = Trial::new(1, load, "");
+    let url = trial.server.url("/file.bin");
+    let run = || trial.scene.command(&["-q", "-o", NAME, "-c", "4", &url]).spawn();
+    let mut child = run().expect("the binary runs");
+    let begin = Instant::now();
+    while trial.server.body_bytes() < load.size_bytes * 3 / 4 {
+        assert!(begin.elapsed() < HANG_LIMIT, "it hangs");
+        // sleep: the server does not ring.
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("the child can be killed");
+    child.wait().expect("a killed child ends");
+    trial.settle();
+    let sent_before = trial.server.body_bytes();
+    let ended = trial.wait(run().expect("the binary runs"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let again = trial.server.body_bytes() - sent_before;
+    assert!(again <= load.size_bytes * 3 / 4, "{again} bytes were fetched by the second run");
+    let bytes = fs::read(trial.target()).expect("the file can be read");
+    assert_eq!(content::verify(SEED, 0, &bytes), Ok(()));
+}
+
 /// What one seed came to.
 #[derive(Debug)]
 struct Sums {

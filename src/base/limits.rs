@@ -157,11 +157,28 @@ pub const JOURNAL_FRAGMENTS_MAX: u64 = 4 * CONNECTIONS_MAX as u64;
 pub const JOURNAL_TEXT_BYTES_MAX: usize = HEAD_BYTES_MAX;
 /// Bytes of a journal that is looked at; what is longer was not made by us.
 pub const JOURNAL_BYTES_MAX: u64 = 8 * MIB;
+/// Until the first barrier after a transfer has begun; the next ones come after twice as long each,
+/// up to the interval. A short or slow download survives a crash, too.
+pub const BARRIER_FIRST: Duration = Duration::from_millis(250);
+/// Most bytes that a barrier before its full interval takes care of: what is faster loses less time
+/// than the barrier costs, which reads back what has no CRC yet.
+pub const BARRIER_EARLY_BYTES: u64 = 32 * MIB;
+/// Samples of the twin test, and bytes of each: one MiB in all. A file of which a third is another
+/// one's passes in 4 of 1,000 cases; one with a few other bytes mostly passes, so a digest is
+/// better.
+pub const TWIN_SAMPLES: u64 = 16;
+/// See [`TWIN_SAMPLES`].
+pub const TWIN_SAMPLE_BYTES: u64 = 64 * KIB;
+/// Files below this are not worth a word that nothing of them can be kept.
+pub const UNKEPT_NOTE_BYTES_MIN: u64 = MIB;
+/// When a transfer is stopped: time for what has arrived to be taken from the sockets.
+pub const WIND_DOWN_MAX: Duration = Duration::from_secs(2);
 /// A barrier is followed by a pause of so many times its own length, so that slow disks spend
 /// their time on data.
 pub const BARRIER_PAUSE_FACTOR: u32 = 10;
 
 const _: () = assert!(JOURNAL_RUN_BYTES_MIN.is_multiple_of(SPAN_ALIGN_BYTES));
+const _: () = assert!(TWIN_SAMPLE_BYTES.is_multiple_of(SPAN_ALIGN_BYTES));
 
 // http: digest fields.
 

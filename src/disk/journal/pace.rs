@@ -4,15 +4,16 @@
 //! or counting; failed or stopped for good. Owns the bell between those who write, those who want a
 //! barrier, and the journal's thread. Must not know what a barrier does.
 
-use crate::base::limits::BARRIER_PAUSE_FACTOR;
+use crate::base::limits::{BARRIER_EARLY_BYTES, BARRIER_FIRST, BARRIER_PAUSE_FACTOR};
 use crate::base::{Error, ErrorKind, Result};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often barriers are made: as soon as one of the two is reached.
+/// How often barriers are made: as soon as one of the two is reached. The first ones come earlier,
+/// [`BARRIER_FIRST`] after the start and then after twice as long each, where little is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Since the last one began.
+    /// Since the last one began, at most.
     pub interval: Duration,
     /// Written since the last one began.
     pub bytes: u64,
@@ -33,6 +34,8 @@ struct State {
     changed: bool,
     new_bytes: u64,
     began: Instant,
+    /// Until the next one, if no more is written than an early one may take care of.
+    gap: Duration,
     /// No barrier before, but on demand.
     pause_until: Instant,
     /// Barriers asked for, and those of them that were answered, oldest first.
@@ -58,6 +61,7 @@ impl Pacer {
             changed,
             new_bytes: 0,
             began: now,
+            gap: BARRIER_FIRST.min(pace.interval),
             pause_until: now,
             asked: 0,
             answered: 0,
@@ -109,6 +113,7 @@ impl Pacer {
                     state.changed = false;
                     state.new_bytes = 0;
                     state.began = now;
+                    state.gap = (2 * state.gap).min(self.pace.interval);
                     return Some(state.asked);
                 }
                 Due::At(moment) => {
@@ -151,7 +156,9 @@ impl Pacer {
             return Due::Later;
         }
         let is_full = state.new_bytes >= self.pace.bytes;
-        let wanted = if is_full { now } else { state.began + self.pace.interval };
+        let is_early = state.new_bytes <= BARRIER_EARLY_BYTES;
+        let gap = if is_early { state.gap } else { self.pace.interval };
+        let wanted = if is_full { now } else { state.began + gap };
         let moment = wanted.max(state.pause_until);
         if state.asked > state.answered || moment <= now { Due::Now } else { Due::At(moment) }
     }
@@ -179,6 +186,7 @@ mod tests {
     fn by_time_by_bytes_and_on_demand() {
         let start = Instant::now();
         let pacer = Pacer::new(PACE, start, 0, false);
+        pacer.lock().gap = PACE.interval;
         assert_eq!(due(&pacer, start + PACE.interval), Due::Later, "nothing is new");
         pacer.on_change(999);
         assert_eq!(due(&pacer, start), Due::At(start + PACE.interval));
@@ -188,6 +196,34 @@ mod tests {
         pacer.lock().new_bytes = 0;
         pacer.lock().asked = 1;
         assert_eq!(due(&pacer, start), Due::Now);
+    }
+
+    #[test]
+    fn the_first_ones_come_early_unless_much_is_written() {
+        let pace = Pace { bytes: u64::MAX, ..PACE };
+        let start = Instant::now();
+        let pacer = Pacer::new(pace, start, 0, false);
+        let mut gaps = Vec::new();
+        for _ in 0..5 {
+            pacer.on_change(1);
+            let began = pacer.lock().began;
+            let Due::At(at) = due(&pacer, began) else { panic!("not yet due") };
+            gaps.push(at - began);
+            // As a demand has it made at once.
+            pacer.lock().asked += 1;
+            let demand = pacer.next().unwrap();
+            pacer.on_done(demand, 1);
+            pacer.lock().pause_until = start;
+        }
+        let ms = Duration::from_millis;
+        assert_eq!(gaps, [ms(250), ms(500), ms(1000), ms(2000), ms(2000)]);
+
+        let pacer = Pacer::new(pace, start, 0, false);
+        pacer.on_change(BARRIER_EARLY_BYTES + 1);
+        assert_eq!(due(&pacer, start), Due::At(start + PACE.interval));
+        let pacer = Pacer::new(Pace { interval: ms(50), ..pace }, start, 0, false);
+        pacer.on_change(1);
+        assert_eq!(due(&pacer, start), Due::At(start + ms(50)), "never after the interval");
     }
 
     #[test]
