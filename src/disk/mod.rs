@@ -5,4 +5,5 @@ pub mod journal;
 pub mod output;
 mod place;
 mod read_back;
+pub mod recheck;
 pub mod verify;

@@ -12,11 +12,12 @@ use super::journal::{self, Found};
 use super::place::{Place, disk_error};
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::size::{MIB, format_bytes};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Span};
 use crate::io::buffers::Block;
 use crate::io::file::{self, Allocation, BlockFile, DirectAlign};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,6 +108,15 @@ impl Output {
         let Some(Kept { file, place, .. }) = &self.kept else { return Ok(()) };
         let written = file.write(block, offset).await;
         written.map_err(|e| disk_error(e, "cannot write", &place.part))
+    }
+
+    /// Reads bytes that are there (blocking); [`ErrorKind::DiskIo`] if they are not.
+    pub fn read(&self, span: Span) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(span.len()).expect("a sample fits the memory")];
+        let Some(Kept { place, .. }) = &self.kept else { return Ok(bytes) };
+        let read = place.file.read_exact_at(&mut bytes, span.start());
+        read.map_err(|e| disk_error(e, "cannot read back", &place.part))?;
+        Ok(bytes)
     }
 
     /// Whether as many writes are on their way as are made at a time.

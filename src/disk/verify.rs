@@ -4,15 +4,14 @@
 //! before this run, is read back. What comes next is the frontier's decision, this module only
 //! carries it out. Must not know what the digests should be.
 //!
-//! States: hashing -> over (all bytes hashed, a run found corrupt, a read failed, or dropped). Once
-//! it is over no block is held any more, and further ones are let go at once.
+//! States: hashing -> over (all bytes hashed, a read failed, or dropped). Once it is over no block
+//! is held any more, and further ones are let go at once.
 
 use super::output::Output;
 use super::read_back::Reader;
 use crate::base::limits::BLOCK_BYTES;
-use crate::base::{Error, ErrorKind, Result, Span};
-use crate::digest::crc::Run;
-use crate::digest::{Algorithm, Digest, Frontier, Hasher, LeftOver, Offer, Step};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::digest::{Algorithm, Digest, Frontier, Hasher, Offer, Step};
 use crate::io::buffers::Block;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,17 +24,6 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub struct Verifier {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
-}
-
-/// How hashing ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// All bytes are hashed, and what an earlier run left is what it wrote.
-    Hashed(Hashed),
-    /// These bytes, left by an earlier run, are not what it wrote. There is no digest.
-    Corrupt(Span),
-    /// The bytes could not be read back.
-    Failed(Error),
 }
 
 /// The result of hashing the whole file.
@@ -61,27 +49,24 @@ impl Verifier {
     /// Starts the thread, which computes all of `algorithms` (at least one, each once). At most
     /// `budget_bytes` of blocks wait in memory for their turn.
     ///
-    /// `runs` are bytes of the file that an earlier run left behind, sorted and disjoint: they
-    /// count as written from the start and are compared with their CRC-32C on the way.
+    /// `written` is what an earlier run left behind.
     ///
-    /// The thread calls `on_end` once; not at all if this value is dropped before. By then no
-    /// block is held any more.
+    /// The thread calls `on_end` once, with the digests or why bytes could not be read back; not at
+    /// all if this value is dropped before. By then no block is held any more.
     pub fn start(
         algorithms: &[Algorithm],
         budget_bytes: u64,
         output: &Output,
-        runs: Vec<Run>,
-        on_end: impl FnOnce(Outcome) + Send + 'static,
+        written: &SpanSet,
+        on_end: impl FnOnce(Result<Hashed>) + Send + 'static,
     ) -> Result<Self> {
         assert!(!algorithms.is_empty(), "there is something to hash for");
         let mut frontier = Frontier::new(budget_bytes, BLOCK_BYTES as u64);
-        runs.iter().for_each(|run| frontier.on_written(run.span));
+        written.iter().for_each(|span| frontier.on_written(span));
         let state = Mutex::new(State { frontier, is_over: false });
         let shared = Arc::new(Shared { state, bell: Condvar::new() });
-        let mill = Mill {
-            hashers: algorithms.iter().map(|algorithm| algorithm.hasher()).collect(),
-            left_over: LeftOver::new(runs),
-        };
+        let hashers = algorithms.iter().map(|algorithm| algorithm.hasher()).collect();
+        let mill = Mill { hashers };
         let reader = Reader::new(output);
         let own = shared.clone();
         let work = move || {
@@ -139,25 +124,20 @@ impl Drop for Verifier {
 
 impl Shared {
     /// The thread's life; `None` if it was ended from outside.
-    fn hash_all(&self, mut mill: Mill, mut reader: Reader) -> Option<Outcome> {
+    fn hash_all(&self, mut mill: Mill, mut reader: Reader) -> Option<Result<Hashed>> {
         while let Some(step) = self.next_step() {
             let hashed = match step {
-                Step::Hash { block, range } => mill.hash(&block.as_ref()[range]),
-                Step::ReadBack(span) => {
-                    reader.read(span).map_err(Outcome::Failed).and_then(|bytes| mill.hash(bytes))
-                }
+                Step::Hash { block, range } => Ok(mill.hash(&block.as_ref()[range])),
+                Step::ReadBack(span) => reader.read(span).map(|bytes| mill.hash(bytes)),
                 Step::Finished => {
                     let read_back_bytes = self.lock().frontier.stats().read_back_bytes;
-                    return Some(Outcome::Hashed(Hashed {
-                        digests: mill.finish(),
-                        read_back_bytes,
-                    }));
+                    return Some(Ok(Hashed { digests: mill.finish(), read_back_bytes }));
                 }
                 Step::Wait => unreachable!("next_step waits"),
             };
             match hashed {
                 Ok(bytes) => self.lock().frontier.advance(bytes),
-                Err(outcome) => return Some(outcome),
+                Err(error) => return Some(Err(error)),
             }
         }
         None
@@ -197,17 +177,15 @@ impl Shared {
 /// What sees every byte of the file once and in order.
 struct Mill {
     hashers: Vec<Hasher>,
-    left_over: LeftOver,
 }
 
 impl Mill {
-    /// Answers how many bytes these were, or what ends the hash.
-    fn hash(&mut self, bytes: &[u8]) -> Result<u64, Outcome> {
+    /// How many bytes these were.
+    fn hash(&mut self, bytes: &[u8]) -> u64 {
         for piece in bytes.chunks(PIECE_BYTES) {
-            self.left_over.update(piece).map_err(Outcome::Corrupt)?;
             self.hashers.iter_mut().for_each(|hasher| hasher.update(piece));
         }
-        Ok(bytes.len() as u64)
+        bytes.len() as u64
     }
 
     fn finish(self) -> Vec<Digest> {

@@ -1,12 +1,11 @@
 //! The digests of a transfer: hands blocks to the hash thread, and waits for its result.
 
 use super::job::Job;
-use crate::base::{Error, ErrorKind, Result, Span};
-use crate::digest::crc::Run;
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::digest::{Algorithm, Digest};
 use crate::disk::journal::Book;
 use crate::disk::output::Output;
-use crate::disk::verify::{Hashed, Outcome, Verifier};
+use crate::disk::verify::{Hashed, Verifier};
 use crate::io::buffers::Block;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -19,13 +18,13 @@ pub(super) struct Hashing {
 
 impl Hashing {
     /// Starts to hash, if there is anything to compute. At most `budget_bytes` of blocks wait in
-    /// memory; `runs` are in the file already. A failure is the job's at once.
+    /// memory; `written` is in the file already. A failure is the job's at once.
     pub(super) fn start(
         job: &Arc<Job>,
         algorithms: &[Algorithm],
         budget_bytes: u64,
         output: &Output,
-        runs: Vec<Run>,
+        written: &SpanSet,
     ) -> Result<Option<Arc<Self>>> {
         if algorithms.is_empty() {
             return Ok(None);
@@ -34,11 +33,10 @@ impl Hashing {
         let own_job = job.clone();
         let on_end = move |outcome| match outcome {
             // Nobody waits any more if the transfer has failed meanwhile.
-            Outcome::Hashed(hashed) => _ = sender.send(hashed),
-            Outcome::Failed(error) => own_job.fail(error),
-            Outcome::Corrupt(span) => own_job.fail_corrupt(span),
+            Ok(hashed) => _ = sender.send(hashed),
+            Err(error) => own_job.fail(error),
         };
-        let verifier = Verifier::start(algorithms, budget_bytes, output, runs, on_end)?;
+        let verifier = Verifier::start(algorithms, budget_bytes, output, written, on_end)?;
         let end = Mutex::new(Some(receiver));
         Ok(Some(Arc::new(Self { verifier, end })))
     }

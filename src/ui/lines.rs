@@ -56,6 +56,7 @@ mod tests {
             phase: Phase::Downloading,
             bytes_done,
             resumed_bytes: 0,
+            unchecked_bytes: 0,
             bytes_total,
             elapsed: Duration::from_secs(seconds),
             rate_bytes_per_second: 1000.0,

@@ -33,6 +33,9 @@ pub(super) fn bar_text(progress: &Progress) -> String {
     };
     match progress.phase {
         Phase::Connecting => "connecting".to_owned(),
+        Phase::Verifying if progress.unchecked_bytes > 0 => {
+            format!("{amount}  checking {} kept", format_bytes(progress.unchecked_bytes))
+        }
         Phase::Verifying => format!("{amount}  verifying the checksum"),
         Phase::Finishing => format!("{amount}  syncing to disk"),
         Phase::Downloading => {
@@ -41,7 +44,11 @@ pub(super) fn bar_text(progress: &Progress) -> String {
                 Some(_) => format!("  eta {}", clock(progress.eta())),
                 None => format!("  {}", clock(Some(progress.elapsed))),
             };
-            format!("{amount}  {rate}{eta}  {} conn", progress.connections)
+            let checking = match progress.unchecked_bytes {
+                0 => String::new(),
+                bytes => format!("  checking {} kept", format_bytes(bytes)),
+            };
+            format!("{amount}  {rate}{eta}  {} conn{checking}", progress.connections)
         }
     }
 }
@@ -52,14 +59,18 @@ pub(super) fn progress_line(name: &str, progress: &Progress) -> String {
     let rate = format_rate(progress.rate_bytes_per_second);
     let connections = counted(progress.connections, "connection");
     let done = format_bytes(progress.bytes_done);
+    let checking = match progress.unchecked_bytes {
+        0 => String::new(),
+        bytes => format!(", {} of what was here still to be checked", format_bytes(bytes)),
+    };
     match progress.bytes_total {
         Some(total) => format!(
-            "{name}: {} % ({done} of {}), {rate}, {} left, {connections}",
+            "{name}: {} % ({done} of {}), {rate}, {} left, {connections}{checking}",
             percent(progress.bytes_done, total),
             format_bytes(total),
             clock(progress.eta()),
         ),
-        None => format!("{name}: {done}, {rate}, {connections}"),
+        None => format!("{name}: {done}, {rate}, {connections}{checking}"),
     }
 }
 
@@ -169,6 +180,7 @@ mod tests {
             phase: Phase::Downloading,
             bytes_done: GIB,
             resumed_bytes: 0,
+            unchecked_bytes: 0,
             bytes_total: Some(2 * GIB),
             elapsed: Duration::from_millis(61_500),
             rate_bytes_per_second: 512.0 * MIB as f64,
@@ -205,6 +217,12 @@ mod tests {
         assert_eq!(bar_text(&unknown), "1.00 GiB  512.00 MiB/s  1:02  4 conn");
         let verifying = Progress { phase: Phase::Verifying, ..progress() };
         assert!(bar_text(&verifying).ends_with("verifying the checksum"));
+        let checking = Progress { unchecked_bytes: 3 * MIB, ..progress() };
+        assert!(bar_text(&checking).ends_with("4 conn  checking 3.00 MiB kept"));
+        let line = progress_line("x", &checking);
+        assert!(line.ends_with(", 3.00 MiB of what was here still to be checked"), "{line}");
+        let checking = Progress { phase: Phase::Verifying, ..checking };
+        assert!(bar_text(&checking).ends_with("checking 3.00 MiB kept"));
         let connecting = Progress { phase: Phase::Connecting, ..progress() };
         assert_eq!(bar_text(&connecting), "connecting");
     }

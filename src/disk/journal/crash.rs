@@ -190,15 +190,13 @@ impl Tape {
         }
     }
 
-    /// Writes a block somewhere, mostly where nothing is yet.
+    /// Writes a block somewhere where nothing is yet.
     fn write_block(&mut self) {
         let pages = u32::try_from(TOTAL.div_ceil(PAGE_BYTES as u64)).unwrap();
         let first = u64::from(self.rng.below(pages)) * PAGE_BYTES as u64;
         let len = u64::from(self.rng.below(3) + 1) * PAGE_BYTES as u64;
         let wanted = Span::new(first, (first + len).min(TOTAL));
-        let gap = self.book.written().first_gap(wanted);
-        let span = if self.rng.chance(0.1) { Some(wanted) } else { gap };
-        if let Some(span) = span {
+        if let Some(span) = self.book.written().first_gap(wanted) {
             let bytes = self.write(span, self.version);
             let crc32c = self.rng.chance(0.7).then(|| crc32c(&bytes));
             self.book.on_written(span, crc32c);
