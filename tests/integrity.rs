@@ -3,7 +3,7 @@
 
 mod rig;
 
-use rig::{NAME, Rig, SEED, expect_error, files, sha256_of};
+use rig::{NAME, Rig, SEED, assert_content, expect_error, files, sha256_of};
 use ringhaul::base::{ErrorKind, Span, SpanSet};
 use ringhaul::engine::options::{Algorithm, Checksum};
 use ringhaul::engine::progress::Report;
@@ -410,5 +410,45 @@ fn what_did_not_fit_is_not_kept_for_a_later_run() {
         // Nobody tells the later run of digests, and it has no need of them.
         let report = rig.moved(plain(&[])).succeeds(SIZE);
         assert!(report.resumed_bytes > 0, "what fitted is kept");
+    }
+}
+
+#[test]
+fn answers_shorter_than_asked_are_held_against_their_digests_too() {
+    // Lengths of whole pages, and lengths at which no block may end.
+    for bytes_max in [64 * KIB, 65_000, 5001] {
+        for config in both(SIZE, &[DigestField::ContentDigestSha256]) {
+            let config = config.rule(When::All, Fault::ShorterRange(bytes_max));
+            let report = rig(config.clone()).succeeds(SIZE);
+            assert_eq!(report.retries, 0);
+            let wrong = Config { ..config.clone() }.rule(When::FromRequest(4), Fault::WrongDigest);
+            let never = rig(wrong).with(|options| options.retries = 2);
+            never.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest"]);
+            let mut once = config.clone();
+            once.script.push(Rule::once(When::Request(3), Fault::WrongDigest));
+            let once = rig(once).with(|options| options.retries = 2);
+            assert_eq!(once.succeeds(SIZE).retries, 1);
+        }
+    }
+}
+
+/// One connection is so slow that others would take over its bytes, or fetch them too.
+#[test]
+fn answers_with_digests_are_neither_cut_nor_fetched_twice() {
+    let slow = SlowConnections { every: 3, bytes_per_second: 400 * KIB };
+    let shape = Shape {
+        connection_bytes_per_second: Some(8 * MIB),
+        slow_connections: Some(slow),
+        ..Shape::default()
+    };
+    let with_digests = [DigestField::ContentDigestSha256];
+    for (digests, is_shared) in [(&with_digests[..], false), (&[], true)] {
+        let config = Config { shape: shape.clone(), ..plain(digests) };
+        let rig = rig(config).with(|options| options.chunk_bytes = Some(MIB));
+        let (result, said) = rig.run_aloud();
+        result.expect("it ends well");
+        assert_content(&rig.target(), SEED, SIZE);
+        let shares = ["takes over the rest of", "fetches "].iter().any(|what| said.contains(what));
+        assert_eq!(shares, is_shared, "{said}");
     }
 }

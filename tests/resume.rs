@@ -4,10 +4,13 @@
 mod rig;
 
 use rig::{NAME, Rig, SEED, assert_content, expect_error, files};
-use ringhaul::base::{ErrorKind, Span, SpanSet};
-use ringhaul::engine::options::{Algorithm, Checksum, OnChange, Options};
+use ringhaul::base::{Error, ErrorKind, Span, SpanSet};
+use ringhaul::engine::options::{Algorithm, Checksum, DirectMode, OnChange, Options};
 use ringhaul::engine::progress::{Level, Phase, Report};
-use ringhaul::server::{Config, EntityTag, Fault, RangeAsked, Rule, Server, Shape, When, content};
+use ringhaul::server::{
+    Config, DigestField, EntityTag, Fault, RangeAsked, Route, Rule, Served, Server, Shape, When,
+    content,
+};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -51,28 +54,35 @@ fn begin(rig: &Rig) {
     assert_eq!(files(&rig.out()), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
 }
 
-/// A run against another server, which has to end well; answers with its report, how many bytes of
-/// the file it asked for, and what the user was told.
-fn finish(rig: &Rig, config: Config, change: impl FnOnce(&mut Options)) -> (Report, u64, String) {
-    let size = config.size_bytes;
-    let seed = config.seed;
-    let server = Server::start(config).expect("the server starts");
-    let mut options = rig.options.clone();
-    change(&mut options);
+/// A run against another server in the place of the first one, which has to end well; its report,
+/// how many bytes of the file it asked for, and what the user was told.
+fn finish(
+    rig: &mut Rig,
+    config: Config,
+    change: impl FnOnce(&mut Options),
+) -> (Report, u64, String) {
+    let (size, seed) = (config.size_bytes, config.seed);
+    rig.replace_server(config);
+    change(&mut rig.options);
+    let (result, told) = run_aloud(rig);
+    let report = result.expect("the second run ends well");
+    assert_content(&rig.target(), seed, size);
+    assert_eq!(files(&rig.out()), [NAME], "nothing but the file is left");
+    (report, asked_bytes(&rig.server, size), told)
+}
+
+/// Runs the download; what the user was told, too.
+fn run_aloud(rig: &Rig) -> (Result<Report, Error>, String) {
     let told = Arc::new(Mutex::new(String::new()));
     let listener = told.clone();
-    let download = ringhaul::Download::new(&server.url("/file.bin")).expect("a usable URL");
-    let download = download.output(rig.target()).options(options).on_event(move |event| {
+    let download = rig.download().on_event(move |event| {
         if event.level <= Level::Note {
             *listener.lock().expect("nobody panics with it") += &(event.text.clone() + "\n");
         }
     });
-    let report = rig::bounded("the second run", move || download.run());
-    let report = report.expect("the second run ends well");
-    assert_content(&rig.target(), seed, size);
-    assert_eq!(files(&rig.out()), [NAME], "nothing but the file is left");
+    let result = rig::bounded("the second run", move || download.run());
     let told = told.lock().expect("nobody panics with it").clone();
-    (report, asked_bytes(&server, size), told)
+    (result, told)
 }
 
 /// Bytes of the file that were asked for, each counted once.
@@ -91,9 +101,9 @@ fn whole() -> Config {
 
 #[test]
 fn a_second_run_fetches_only_what_is_missing() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
-    let (report, asked, told) = finish(&rig, whole(), |_| ());
+    let (report, asked, told) = finish(&mut rig, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
     assert_eq!(report.bytes, SIZE);
     assert_eq!(asked, SIZE - report.resumed_bytes, "what was here is not asked for");
@@ -123,11 +133,11 @@ fn progress_begins_with_what_is_here() {
 }
 
 #[test]
-fn other_settings_and_another_url_change_nothing() {
+fn other_settings_change_nothing() {
     for (connections, chunk_bytes) in [(1, 4 * KIB), (8, 96 * KIB), (2, 64 * MIB)] {
-        let rig = broken_rig();
+        let mut rig = broken_rig();
         begin(&rig);
-        let (report, asked, _) = finish(&rig, whole(), |options| {
+        let (report, asked, _) = finish(&mut rig, whole(), |options| {
             options.connections = Some(connections);
             options.chunk_bytes = Some(chunk_bytes);
         });
@@ -137,26 +147,15 @@ fn other_settings_and_another_url_change_nothing() {
 
 #[test]
 fn it_may_fail_again_and_again() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
-    for offset in [6 * MIB, 7 * MIB, 8 * MIB] {
-        let next = Rig {
-            server: Server::start(Config { script: vec![refused_from(offset)], ..whole() })
-                .expect("the server starts"),
-            folder: tempfile::tempdir().expect("a folder"),
-            options: rig.options.clone(),
-            path: rig.path.clone(),
-        };
-        let download = ringhaul::Download::new(&next.server.url("/file.bin")).expect("a URL");
-        let download = download.output(rig.target()).options(Options {
-            connections: Some(1 + u32::try_from(offset / MIB).expect("small")),
-            ..rig.options.clone()
-        });
-        let result = rig::bounded("a failing run", move || download.run());
-        expect_error(result, ErrorKind::Status(404), 8, &["are kept"]);
-        assert!(asked_bytes(&next.server, SIZE) <= 5 * MIB, "it does not start from zero");
+    for offset in [6 * MIB, 7 * MIB, 15 * MIB / 2] {
+        rig.replace_server(Config { script: vec![refused_from(offset)], ..whole() });
+        rig.options.connections = Some(1 + u32::try_from(offset / MIB).expect("small"));
+        expect_error(rig.run(), ErrorKind::Status(404), 8, &["are kept"]);
+        assert!(asked_bytes(&rig.server, SIZE) <= 5 * MIB, "it does not start from zero");
     }
-    let (report, asked, _) = finish(&rig, whole(), |_| ());
+    let (report, asked, _) = finish(&mut rig, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
     assert_eq!(asked, SIZE - report.resumed_bytes);
 }
@@ -184,8 +183,8 @@ fn a_complete_part_file_takes_one_small_request() {
 
 #[test]
 fn what_an_earlier_run_has_left_is_verified_too() {
-    let rig = complete_without_its_name();
-    let (report, ..) = finish(&rig, whole(), |options| options.checksum = Some(sha256()));
+    let mut rig = complete_without_its_name();
+    let (report, ..) = finish(&mut rig, whole(), |options| options.checksum = Some(sha256()));
     assert_eq!(report.resumed_bytes, SIZE);
     assert_eq!(report.verified.expect("it was verified").read_back_bytes, SIZE);
 }
@@ -195,9 +194,9 @@ fn wrong_bytes_that_an_earlier_run_has_fetched_are_fetched_anew() {
     // The first server's bytes are wrong, and so are the CRCs of them.
     let mut config = Config { script: vec![refused_from(5 * MIB)], ..whole() };
     config.script.push(Rule::new(When::All, Fault::FlipByte(MIB)));
-    let rig = rig(config);
+    let mut rig = rig(config);
     begin(&rig);
-    let (report, _, told) = finish(&rig, whole(), |options| options.checksum = Some(sha256()));
+    let (report, _, told) = finish(&mut rig, whole(), |options| options.checksum = Some(sha256()));
     assert_eq!(report.resumed_bytes, 0);
     assert!(told.contains("an earlier run may have left wrong bytes"), "{told}");
 }
@@ -209,10 +208,10 @@ fn sha256() -> Checksum {
 
 #[test]
 fn a_changed_file_starts_over_and_says_so() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
     let config = Config { seed: SEED + 1, etag: EntityTag::Fixed("\"new\"".into()), ..whole() };
-    let (report, asked, told) = finish(&rig, config, |_| ());
+    let (report, asked, told) = finish(&mut rig, config, |_| ());
     assert_eq!((report.resumed_bytes, report.bytes), (0, SIZE));
     assert!(asked >= SIZE);
     assert!(told.contains("another one") && told.contains("starting over"), "{told}");
@@ -221,25 +220,21 @@ fn a_changed_file_starts_over_and_says_so() {
 #[test]
 fn another_size_starts_over() {
     for size in [4 * MIB, 20 * MIB + 1] {
-        let rig = broken_rig();
+        let mut rig = broken_rig();
         begin(&rig);
-        let (report, ..) = finish(&rig, Config::new(SEED, size), |_| ());
+        let (report, ..) = finish(&mut rig, Config::new(SEED, size), |_| ());
         assert_eq!((report.resumed_bytes, report.bytes), (0, size));
     }
 }
 
 #[test]
 fn a_changed_file_may_be_an_error_that_loses_nothing() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
-    let config = Config { etag: EntityTag::Fixed("\"new\"".into()), ..whole() };
-    let other = rig::Rig { server: Server::start(config).unwrap(), ..broken_rig() };
-    let download = ringhaul::Download::new(&other.server.url("/file.bin")).unwrap();
-    let options = Options { on_change: OnChange::Fail, ..rig.options.clone() };
-    let download = download.output(rig.target()).options(options);
-    let result = rig::bounded("the second run", move || download.run());
-    expect_error(result, ErrorKind::Changed, 10, &["another one"]);
-    let (report, ..) = finish(&rig, whole(), |_| ());
+    rig.replace_server(Config { etag: EntityTag::Fixed("\"new\"".into()), ..whole() });
+    rig.options.on_change = OnChange::Fail;
+    expect_error(rig.run(), ErrorKind::Changed, 10, &["another one"]);
+    let (report, ..) = finish(&mut rig, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB, "the old one is still to be had");
 }
 
@@ -275,76 +270,187 @@ fn without_proof_nothing_is_kept() {
 fn a_digest_is_proof_enough() {
     let none = || Config { etag: EntityTag::Absent, last_modified: None, ..whole() };
     let rig = rig(Config { script: vec![refused_from(5 * MIB)], ..none() });
-    let rig = rig.with(|options| options.checksum = Some(sha256()));
+    let mut rig = rig.with(|options| options.checksum = Some(sha256()));
     begin(&rig);
-    let (report, asked, _) = finish(&rig, none(), |_| ());
+    let (report, asked, _) = finish(&mut rig, none(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB);
     assert_eq!(asked, SIZE - report.resumed_bytes);
 }
 
 #[test]
 fn no_resume_and_no_journal_do_as_they_say() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
-    let (report, asked, _) = finish(&rig, whole(), |options| options.resume = false);
+    let (report, asked, _) = finish(&mut rig, whole(), |options| options.resume = false);
     assert_eq!((report.resumed_bytes, asked), (0, SIZE));
 
     let rig = broken_rig().with(|options| options.journal = false);
     rig.fails(ErrorKind::Status(404), 8, &[]);
 }
 
+/// Changes a byte of the part file at each of these offsets.
+fn damage(rig: &Rig, offsets: &[u64]) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(part(rig)).unwrap();
+    for &offset in offsets {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, offset).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+    }
+    file.sync_all().unwrap();
+}
+
 #[test]
 fn damage_on_the_disk_is_found_and_fetched_again() {
-    let rig = broken_rig();
+    for checksum in [None, Some(sha256())] {
+        for direct in [DirectMode::On, DirectMode::Off] {
+            // In more runs than there are attempts: all are found in one go.
+            for offsets in [&[2 * MIB + 5][..], &[1, MIB, 2 * MIB, 3 * MIB, 4 * MIB - 1]] {
+                let mut rig = broken_rig();
+                begin(&rig);
+                damage(&rig, offsets);
+                let (report, asked, told) = finish(&mut rig, whole(), |options| {
+                    (options.checksum, options.direct) = (checksum.clone(), direct);
+                });
+                assert_eq!(report.verified.is_some(), checksum.is_some());
+                assert!(told.contains("not what an earlier run has written"), "{told}");
+                assert_eq!(told.matches("fetching them again").count(), 1, "{told}");
+                let runs = offsets.len() as u64;
+                let missing = SIZE - report.resumed_bytes;
+                assert!(asked >= missing, "what is not resumed was fetched");
+                assert!(missing <= SIZE - 4 * MIB + 2 * runs * MIB, "not much else: {missing}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_is_found_where_one_stream_goes_on() {
+    for checksum in [None, Some(sha256())] {
+        let mut rig = broken_rig();
+        begin(&rig);
+        damage(&rig, &[2 * MIB + 5]);
+        let config = whole().rule(When::All, Fault::NoRangeSupport);
+        let (.., told) = finish(&mut rig, config, |options| options.checksum = checksum);
+        let is_found = ["not what an earlier run has written", "not those fetched before"];
+        assert!(is_found.iter().any(|words| told.contains(words)), "{told}");
+    }
+}
+
+/// The same size and validator at two paths.
+fn two_paths(seeds: [u64; 2]) -> Config {
+    let route = |(path, seed): (&str, u64)| Route {
+        path: path.into(),
+        what: Served::File { seed, size_bytes: SIZE },
+    };
+    let routes = ["/v1/file.bin", "/v2/file.bin"].into_iter().zip(seeds).map(route).collect();
+    Config { routes, etag: EntityTag::Fixed("\"5e-1\"".into()), ..whole() }
+}
+
+fn begin_at_v1(config: Config) -> Rig {
+    let script = vec![refused_from(5 * MIB)];
+    let mut rig = rig(Config { script, ..config.clone() });
+    rig.path = "/v1/file.bin".into();
     begin(&rig);
-    let file = fs::OpenOptions::new().read(true).write(true).open(part(&rig)).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, 2 * MIB + 5).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], 2 * MIB + 5).unwrap();
-    file.sync_all().unwrap();
-    let (report, asked, told) = finish(&rig, whole(), |options| options.checksum = Some(sha256()));
-    assert!(report.verified.is_some());
-    assert!(told.contains("fetching them again"), "{told}");
-    let again = asked - (SIZE - report.resumed_bytes);
-    assert!((1..=2 * MIB).contains(&again), "the damaged run, and not much else: {again}");
+    rig.replace_server(config);
+    rig.path = "/v2/file.bin".into();
+    rig
+}
+
+#[test]
+fn two_resources_with_one_validator_are_not_joined() {
+    for seeds in [[SEED, SEED + 1], [SEED + 1, SEED]] {
+        let mut rig = begin_at_v1(two_paths(seeds));
+        rig.options.on_change = OnChange::Fail;
+        expect_error(rig.run(), ErrorKind::Changed, 10, &["two files"]);
+        rig.options.on_change = OnChange::Restart;
+        let (result, told) = run_aloud(&rig);
+        assert_eq!(result.expect("it starts over").resumed_bytes, 0);
+        assert_content(&rig.target(), seeds[1], SIZE);
+        assert!(told.contains("two files") && told.contains("starting over"), "{told}");
+    }
+}
+
+#[test]
+fn one_file_at_two_urls_is_joined_after_a_comparison() {
+    for faults in [vec![], vec![Fault::Chunked], vec![Fault::ShorterRange(10_000)]] {
+        let mut config = two_paths([SEED, SEED]);
+        config.script = faults.iter().map(|fault| Rule::new(When::All, fault.clone())).collect();
+        let rig = begin_at_v1(config);
+        let (result, told) = run_aloud(&rig);
+        let report = result.expect("the same file");
+        assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
+        assert_content(&rig.target(), SEED, SIZE);
+        assert!(told.contains("samples of what is here are the same there"), "{told}");
+        let again = asked_bytes(&rig.server, SIZE) - (SIZE - report.resumed_bytes);
+        assert!((900 * KIB..=MIB).contains(&again), "sixteen samples: {again}");
+    }
+}
+
+#[test]
+fn a_digest_saves_the_comparison_of_two_urls() {
+    let config = Config { digests: vec![DigestField::ReprDigestSha256], ..two_paths([SEED, SEED]) };
+    let rig = begin_at_v1(config);
+    let report = rig.run().expect("the same file");
+    assert!(report.resumed_bytes >= 4 * MIB && report.verified.is_some());
+    assert_eq!(asked_bytes(&rig.server, SIZE), SIZE - report.resumed_bytes);
+}
+
+#[test]
+fn a_stream_that_begins_otherwise_changes_no_byte_that_is_here() {
+    let config = |flipped: u64| {
+        whole()
+            .rule(When::FromRequest(6), Fault::NoRangeSupport)
+            .rule(When::FromRequest(6), Fault::FlipByte(flipped))
+    };
+    let rig = rig(config(10)).with(|options| {
+        (options.retries, options.on_change) = (5, OnChange::Fail);
+        options.retry_wait = std::time::Duration::from_millis(1);
+    });
+    expect_error(rig.run(), ErrorKind::Changed, 10, &["not those fetched before"]);
+    // Started over, all of it is the file that the server has now.
+    let rig = rig.moved(config(10)).with(|options| options.on_change = OnChange::Restart);
+    rig.run().expect("it starts over");
+    let bytes = fs::read(rig.target()).unwrap();
+    assert_eq!(content::verify(SEED, 0, &bytes), Err(10), "the first byte that differs");
+    assert_eq!(content::verify(SEED, 11, &bytes[11..]), Ok(()), "the only one");
 }
 
 #[test]
 fn a_part_file_that_is_gone_starts_over() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
     fs::remove_file(part(&rig)).unwrap();
-    let (report, _, told) = finish(&rig, whole(), |_| ());
+    let (report, _, told) = finish(&mut rig, whole(), |_| ());
     assert_eq!(report.resumed_bytes, 0);
     assert!(told.contains("the part file is gone"), "{told}");
 }
 
 #[test]
 fn a_journal_that_is_gone_starts_over() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
     fs::remove_file(journal(&rig)).unwrap();
-    assert_eq!(finish(&rig, whole(), |_| ()).0.resumed_bytes, 0);
+    assert_eq!(finish(&mut rig, whole(), |_| ()).0.resumed_bytes, 0);
 }
 
 #[test]
 fn a_part_file_that_was_copied_is_checked_and_used() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
     let copy = rig.out().join("copy");
     fs::copy(part(&rig), &copy).unwrap();
     fs::rename(&copy, part(&rig)).unwrap();
-    let (report, _, told) = finish(&rig, whole(), |_| ());
+    let (report, _, told) = finish(&mut rig, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB);
     assert!(told.contains("is not the file the journal was made for"), "{told}");
 }
 
 #[test]
 fn a_part_file_that_was_cut_short_gives_what_it_has() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
     fs::OpenOptions::new().write(true).open(part(&rig)).unwrap().set_len(2 * MIB).unwrap();
-    let (report, ..) = finish(&rig, whole(), |_| ());
+    let (report, ..) = finish(&mut rig, whole(), |_| ());
     assert!((MIB..=2 * MIB).contains(&report.resumed_bytes), "{}", report.resumed_bytes);
 }
 
@@ -390,11 +496,11 @@ fn a_server_that_stops_serving_ranges_leads_to_one_stream() {
 
 #[test]
 fn a_resumed_file_may_come_in_one_stream() {
-    let rig = broken_rig();
+    let mut rig = broken_rig();
     begin(&rig);
     let mut config = whole();
     config.script = vec![Rule::new(When::All, Fault::NoRangeSupport)];
-    let (report, ..) = finish(&rig, config, |options| options.checksum = Some(sha256()));
+    let (report, ..) = finish(&mut rig, config, |options| options.checksum = Some(sha256()));
     assert!(report.resumed_bytes >= 4 * MIB && !report.ranges);
 }
 

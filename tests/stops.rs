@@ -9,7 +9,7 @@ use rig::{
 };
 use ringhaul::base::{ErrorKind, Result};
 use ringhaul::digest::{Algorithm, Checksum};
-use ringhaul::engine::options::Options;
+use ringhaul::engine::options::{Engine, Options};
 use ringhaul::engine::progress::{Phase, Report};
 use ringhaul::engine::shutdown::StopHandle;
 use ringhaul::server::{Config, Fault, Shape, When};
@@ -89,6 +89,45 @@ fn stop_when(rig: Rig, what: &str, is_there: impl Fn(&Rig, &Running) -> bool) {
     let running = Running::start(&rig);
     eventually(what, || is_there(&rig, &running));
     running.stop(&rig);
+}
+
+/// Each connection may lose less than a page: what does not fill one.
+#[test]
+fn a_stop_keeps_every_byte_that_had_arrived() {
+    let connections = 4;
+    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for engine in [Engine::IoUring, Engine::Epoll] {
+            let shape = Shape { total_bytes_per_second: Some(3 * MIB), ..Shape::default() };
+            let rig = rig(Config { shape, ..config.clone() }).with(|options| {
+                (options.connections, options.engine) = (Some(connections), engine);
+                options.chunk_bytes = None;
+            });
+            let running = Running::start(&rig);
+            let done = running.bytes_done.clone();
+            eventually("half of it is there", || done.load(Ordering::SeqCst) >= SIZE / 2);
+            let had_arrived = done.load(Ordering::SeqCst);
+            running.stop(&rig);
+            let rig = rig.moved(config.clone());
+            let resumed = rig.succeeds(SIZE).resumed_bytes;
+            let lost_max = u64::from(connections) * 4096;
+            let what = format!("{resumed} of {had_arrived} bytes were kept, {engine}");
+            assert!(resumed + lost_max >= had_arrived, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_says_that_nothing_could_be_kept_and_why() {
+    let rig = rig(slow(Config::new(SEED, SIZE))).with(|options| options.journal = false);
+    let running = Running::start(&rig);
+    let (done, stop) = (running.bytes_done.clone(), running.stop.0.clone());
+    eventually("bytes have come", || done.load(Ordering::SeqCst) > 0);
+    stop.stop();
+    let words = ["run the same command again", "nothing of it could be kept", "--no-journal"];
+    expect_error(wait_for_end(running.thread), ErrorKind::Interrupted, 130, &words);
+    let events = running.events.lock().expect("no panic").clone();
+    let said = events.iter().filter(|text| text.contains("the next run starts over")).count();
+    assert_eq!(said, 1, "beforehand, once: {events:?}");
 }
 
 fn checksum() -> Checksum {

@@ -6,23 +6,26 @@ use super::crew::Crews;
 use super::discover::{self, Discovered, Found, request_size};
 use super::expected::{self, Expected};
 use super::hashing::{Hashing, joined_crc32c};
-use super::here::{Here, identity, written};
-use super::job::Job;
+use super::here::{Here, Proof, identity, written};
+use super::job::{Job, jitter_seed};
 use super::keep::Keep;
 use super::locate::FirstTimes;
 use super::options::{DirectMode, Engine};
 use super::progress::{Level, Phase, Report, Verified};
 use super::ranged::{FirstSpan, Ranged};
+use super::rechecking::Rechecking;
 use super::renew::Whereabouts;
 use super::shard::{Shard, Sink, hash_budget_bytes};
 use super::source::Source;
 use super::stream::{Received, Stream, Whole};
 use super::trace::{Line, Trace};
+use super::twin::Twin;
 use super::worker::First;
 use crate::base::size::format_bytes;
 use crate::base::url::Scheme;
-use crate::base::{Error, ErrorKind, Result, Span, Url};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::{Algorithm, Digest};
+use crate::disk::journal::Identity;
 use crate::disk::output::{DirectPolicy, Output, Reserved};
 use crate::http::{Known, Validator};
 use crate::io::clock::process_cpu_time;
@@ -70,6 +73,8 @@ struct Ending {
     is_ranged: bool,
     /// The plan and what it learned; `None` if there was none.
     ranges: Option<Arc<Ranged>>,
+    /// The check of what was here before, if it may be under way.
+    rechecking: Option<Rechecking>,
 }
 
 /// An answer that serves ranges.
@@ -84,6 +89,7 @@ struct Ranges {
 impl Attempt<'_> {
     /// Runs it to the end, with what is `here` already.
     pub(super) async fn run(self, here: Here) -> Result<Report, Ended> {
+        self.job.set_unchecked(here.unchecked_bytes());
         let discovering = discover::find(self.job, self.url, self.range(&here));
         let discovered = match self.job.guard(discovering).await {
             Ok(discovered) => discovered,
@@ -101,13 +107,14 @@ impl Attempt<'_> {
                 self.by_ranges(ranges, wanted, here).await
             }
             Found::Whole { total, validator, opening } => {
-                let whole = Whole { total, validator, opening };
+                let url = source.url().clone();
+                let whole = Whole { url, total, validator, opening };
                 let result = self.by_stream(whole, &wanted, &here).await;
                 result.map_err(|error| self.failed(error, here))
             }
             Found::Empty => {
-                let now = identity(self.url, 0, &Validator::None, wanted.digest());
-                if let Err(error) = here.check(&now) {
+                let now = identity(source.url(), 0, &Validator::None, wanted.digest());
+                if let Err(error) = here.judge(&now) {
                     return Err(self.failed(error, here));
                 }
                 let result = self.empty(&wanted).await;
@@ -132,41 +139,56 @@ impl Attempt<'_> {
     fn failed(&self, error: Error, left: Here) -> Ended {
         let error = self.job.take_failure().unwrap_or(error);
         let corrupt = self.job.take_corrupt();
-        let left = match corrupt {
-            Some(span) => left.without(span),
-            None => left,
-        };
-        Ended { error, is_corrupt: corrupt.is_some(), left }
+        let is_corrupt = !corrupt.is_empty();
+        let left = if is_corrupt { left.without(&corrupt) } else { left };
+        Ended { error, is_corrupt, left }
     }
 
     async fn by_ranges(&self, ranges: Ranges, wanted: Wanted, here: Here) -> Result<Report, Ended> {
         let (known, digest) = (&ranges.known, wanted.digest());
-        let now = identity(self.url, known.total, &known.validator, digest);
-        if let Err(error) = here.check(&now) {
-            return Err(self.failed(error, here));
-        }
-        let (job, total) = (self.job, known.total);
-        let output = match self.allocate(Some(total)) {
-            Ok(output) => output,
+        let now = identity(ranges.source.url(), known.total, &known.validator, digest);
+        let (output, rechecking) = match self.join(&ranges, &now, &here).await {
+            Ok(joined) => joined,
             Err(error) => return Err(self.failed(error, here)),
         };
-        if !here.is_empty() {
-            let (bytes, total) = (format_bytes(here.bytes()), format_bytes(total));
-            job.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
-        }
         // From here on the book knows more than `here` does.
-        let keep = Keep::start(job, &output, now, here.runs(), &wanted.algorithms);
+        let keep = Keep::start(self.job, &output, now, here.runs(), &wanted.algorithms);
         let mut keep = match keep {
             Ok(keep) => keep,
             Err(error) => return Err(self.failed(error, here)),
         };
-        let result = self.fetch_and_commit(ranges, &wanted, output, &mut keep).await;
+        let result = self.fetch_and_commit(ranges, &wanted, output, &mut keep, rechecking).await;
         result.map_err(|error| {
-            let error = job.take_failure().unwrap_or(error);
-            let corrupt = job.take_corrupt();
-            corrupt.into_iter().for_each(|span| keep.forget(span));
-            Ended { error, is_corrupt: corrupt.is_some(), left: keep.end() }
+            let error = self.job.take_failure().unwrap_or(error);
+            let corrupt = self.job.take_corrupt();
+            corrupt.iter().for_each(|span| keep.forget(span));
+            Ended { error, is_corrupt: !corrupt.is_empty(), left: keep.end() }
         })
+    }
+
+    /// Makes sure that what is `here` is a part of the file that is served `now`, and gives the
+    /// output, with the check of these bytes under way.
+    async fn join(
+        &self,
+        ranges: &Ranges,
+        now: &Identity,
+        here: &Here,
+    ) -> Result<(Arc<Output>, Option<Rechecking>)> {
+        let proof = here.judge(now)?;
+        let output = self.allocate(Some(now.total))?;
+        let Ranges { source, known, .. } = ranges;
+        if proof == Proof::ByComparison {
+            let twin = Twin { job: self.job, source, known, output: &output };
+            self.job.guard(twin.test(&written(&here.runs()), jitter_seed())).await?;
+            let text = "samples of what is here are the same there: it is taken for one file";
+            self.job.tell(Level::Note, None, text);
+        }
+        if !here.is_empty() {
+            let (bytes, total) = (format_bytes(here.bytes()), format_bytes(now.total));
+            self.job.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
+        }
+        let rechecking = Rechecking::start(self.job, &output, here)?;
+        Ok((output, rechecking))
     }
 
     async fn fetch_and_commit(
@@ -175,76 +197,72 @@ impl Attempt<'_> {
         wanted: &Wanted,
         output: Arc<Output>,
         keep: &mut Keep,
+        rechecking: Option<Rechecking>,
     ) -> Result<Report> {
         let threads_max = threads(self.job, ranges.source.url().scheme());
-        let (budget_bytes, runs) = (hash_budget_bytes(threads_max), keep.runs());
+        let (budget_bytes, here) = (hash_budget_bytes(threads_max), written(&keep.runs()));
         let in_order = wanted.in_order();
-        let hashing = Hashing::start(self.job, &in_order, budget_bytes, &output, runs)?;
+        let hashing = Hashing::start(self.job, &in_order, budget_bytes, &output, &here)?;
         let (book, is_journaled) = (keep.book().clone(), keep.is_journaled());
         let sink = Sink { output, hashing, book, is_journaled };
-        let ending = self.fetch(ranges, sink, keep, threads_max).await?;
-        self.finish(ending, wanted, Some(keep)).await
+        let has_digest = wanted.expected.is_some();
+        let ending = self.fetch(ranges, has_digest, sink, &here, threads_max).await?;
+        self.finish(Ending { rechecking, ..ending }, wanted, Some(keep)).await
     }
 
     async fn fetch(
         &self,
         ranges: Ranges,
+        has_digest: bool,
         sink: Sink,
-        keep: &Keep,
+        here: &SpanSet,
         threads_max: u32,
     ) -> Result<Ending> {
         let Ranges { source, known, opening, span, times } = ranges;
         let (output, hashing, total) = (sink.output.clone(), sink.hashing.clone(), known.total);
         let received = Received { bytes: total, hashing };
         self.begin_trace(&source, total);
-        let written = written(&keep.runs());
-        if written.covers(Span::new(0, total)) {
-            let (threads, registered, ranges) = (1, false, None);
-            return Ok(Ending { received, output, threads, registered, is_ranged: true, ranges });
+        if here.covers(Span::new(0, total)) {
+            return Ok(Ending::new(received, output));
         }
         let (setup, address) = (opening.connection.setup, opening.connection.address);
         let first = FirstSpan { span, times, setup, address };
         let whereabouts = Whereabouts::new(self.url.clone(), source);
         let (job, trace) = (self.job.clone(), self.trace.clone());
-        let (ranged, fetch) = Ranged::new(job, whereabouts, known, sink, trace, &written, &first);
+        let known = (known, has_digest);
+        let (ranged, fetch) = Ranged::new(job, whereabouts, known, sink, trace, here, &first);
         let crews = Crews::start(&ranged, threads_max);
         let worked = crews.work(First { fetch, opening, requested: times.requested }).await;
         self.check_failure()?;
         self.job.check_stop()?;
         ranged.assert_complete();
         let (threads, registered, ranges) = (worked.threads, worked.registered, Some(ranged));
-        Ok(Ending { received, output, threads, registered, is_ranged: true, ranges })
+        Ok(Ending { threads, registered, ranges, ..Ending::new(received, output) })
     }
 
     async fn by_stream(&self, whole: Whole, wanted: &Wanted, here: &Here) -> Result<Report> {
         let (total, digest) = (whole.total, wanted.digest());
-        if !here.is_empty() {
-            let total = total.unwrap_or(u64::MAX);
-            here.check(&identity(self.url, total, &whole.validator, digest.clone()))?;
-        }
         if self.is_ranged {
-            let text = "the server does not serve ranges: one stream, which a failure starts over";
-            self.job.tell(Level::Note, None, text);
+            self.job.cannot_keep(total, "the server does not serve ranges, only one stream");
         }
         let output = self.allocate(total)?;
+        let rechecking = Rechecking::start(self.job, &output, here)?;
         let shard = Shard::new(1, !wanted.algorithms.is_empty())?;
         shard.register(self.job, &output, total.unwrap_or(u64::MAX));
         let registered = shard.is_registered();
         let (job, url, algorithms) = (self.job.clone(), self.url, &wanted.algorithms[..]);
         let stream = Stream { job, shard, output: output.clone(), url, algorithms, here, digest };
         let received = self.job.guard(stream.receive(whole)).await?;
-        let (threads, is_ranged, ranges) = (1, false, None);
-        let ending = Ending { received, output, threads, registered, is_ranged, ranges };
-        self.finish(ending, wanted, None).await
+        let ending = Ending { registered, is_ranged: false, ..Ending::new(received, output) };
+        self.finish(Ending { rechecking, ..ending }, wanted, None).await
     }
 
     async fn empty(&self, wanted: &Wanted) -> Result<Report> {
         let output = self.allocate(Some(0))?;
-        let hashing = Hashing::start(self.job, &wanted.algorithms, 0, &output, Vec::new())?;
+        let nothing = SpanSet::new();
+        let hashing = Hashing::start(self.job, &wanted.algorithms, 0, &output, &nothing)?;
         let received = Received { bytes: 0, hashing };
-        let (threads, registered, is_ranged, ranges) = (1, false, true, None);
-        let ending = Ending { received, output, threads, registered, is_ranged, ranges };
-        self.finish(ending, wanted, None).await
+        self.finish(Ending::new(received, output), wanted, None).await
     }
 
     fn allocate(&self, total: Option<u64>) -> Result<Arc<Output>> {
@@ -269,7 +287,7 @@ impl Attempt<'_> {
     /// All bytes are in the part file: verifies them and gives the file its name.
     async fn finish(
         &self,
-        ending: Ending,
+        mut ending: Ending,
         wanted: &Wanted,
         mut keep: Option<&mut Keep>,
     ) -> Result<Report> {
@@ -277,6 +295,10 @@ impl Attempt<'_> {
         let joined = keep.as_deref().and_then(|keep| joined_crc32c(keep.book()));
         if let Some(keep) = &mut keep {
             keep.received();
+        }
+        if let Some(rechecking) = ending.rechecking.take() {
+            self.job.set_phase(Phase::Verifying);
+            self.job.guard(rechecking.finished(self.job)).await?;
         }
         let verified = self.job.guard(self.verify(&ending, wanted, joined)).await;
         let (verified, digests) = verified.inspect_err(|error| {
@@ -316,7 +338,8 @@ impl Attempt<'_> {
         let is_lacking = |a: &&Algorithm| digests.iter().all(|digest| digest.algorithm != **a);
         if let Some(&crc32c) = wanted.algorithms.iter().find(is_lacking) {
             // The parts overlap, as where a slow connection was overtaken: read it all again.
-            let hashing = Hashing::start(self.job, &[crc32c], 0, &ending.output, Vec::new())?;
+            let nothing = SpanSet::new();
+            let hashing = Hashing::start(self.job, &[crc32c], 0, &ending.output, &nothing)?;
             let hashing = hashing.expect("there is something to compute");
             hashing.on_written(Span::new(0, bytes));
             let hashed = hashing.finish(bytes).await?;
@@ -388,6 +411,14 @@ impl Attempt<'_> {
             verified,
             digests: digests.collect(),
         }
+    }
+}
+
+impl Ending {
+    /// Of a file served in ranges, by one thread without a plan.
+    fn new(received: Received, output: Arc<Output>) -> Self {
+        let (threads, registered, is_ranged, ranges, rechecking) = (1, false, true, None, None);
+        Self { received, output, threads, registered, is_ranged, ranges, rechecking }
     }
 }
 

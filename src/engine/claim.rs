@@ -101,6 +101,12 @@ impl Claim {
         self.lock().is_shared
     }
 
+    /// Whether bytes have arrived, or may have, that have not gone to the disk.
+    pub(super) fn holds_bytes(&self) -> bool {
+        let state = self.lock();
+        state.position > state.flushed_to
+    }
+
     /// Where the next claim starts.
     pub(super) fn position(&self) -> u64 {
         self.lock().position

@@ -8,7 +8,7 @@ use super::race::{First, race};
 use super::ranged::Ranged;
 use super::shard::Shard;
 use super::worker::{First as FirstAnswer, Worker};
-use crate::base::limits::CONNECTIONS_MAX;
+use crate::base::limits::{CONNECTIONS_MAX, WIND_DOWN_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::clock::thread_cpu_time;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,8 @@ use tokio::task::JoinSet;
 
 /// Time between two ticks: decisions within a few round trips, at a cost nobody measures.
 const TICK: Duration = Duration::from_millis(50);
+/// Time between two looks whether all that had arrived is handed over.
+const WIND_DOWN_TICK: Duration = Duration::from_millis(2);
 
 /// All crews of a transfer.
 pub(super) struct Crews {
@@ -125,9 +127,13 @@ impl Crew {
         let shard = Shard::new(connections_max, ranged.sink.hashing.is_some())?;
         shard.register(&job, &ranged.sink.output, ranged.known.total);
         let (workers, meter) = (JoinSet::new(), Meter::new());
-        let foreman = Foreman { ranged, shard: shard.clone(), orders, workers, meter };
+        let mut foreman = Foreman { ranged, shard: shard.clone(), orders, workers, meter };
         let result = job.guard(foreman.run(lead)).await;
         // What has been received is not to be lost, whatever ended the work.
+        if result.is_err() {
+            foreman.wind_down().await;
+        }
+        drop(foreman);
         shard.flushed().await;
         result?;
         Ok(shard.is_registered())
@@ -160,7 +166,7 @@ enum Event {
 }
 
 impl Foreman {
-    async fn run(mut self, lead: Option<Lead>) -> Result<()> {
+    async fn run(&mut self, lead: Option<Lead>) -> Result<()> {
         let (first, mut everybody) = lead.unzip();
         if let Some(first) = first {
             let worker = Worker::new(0, self.ranged.clone(), self.shard.clone());
@@ -197,6 +203,20 @@ impl Foreman {
         }
         self.report_load();
         Ok(())
+    }
+
+    /// Ends all connections, and waits until the workers have handed over what has arrived. Those
+    /// that have nothing, as they connect or wait for an answer, are not waited for.
+    async fn wind_down(&mut self) {
+        self.ranged.halt();
+        let deadline = Instant::now() + WIND_DOWN_MAX;
+        while self.ranged.holds_bytes() && !self.workers.is_empty() {
+            // Bytes are handed over before a worker ends, and by those of other shards.
+            race(self.workers.join_next(), tokio::time::sleep(WIND_DOWN_TICK)).await;
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
     }
 
     async fn next_event(&mut self, is_open: bool, next_tick: Instant) -> Event {

@@ -13,26 +13,43 @@ pub(super) struct Here {
     /// Which file they are of; `None` if there are none.
     identity: Option<Identity>,
     runs: Vec<Run>,
+    /// They have been read back since they were left, or this run has written them.
+    is_checked: bool,
+}
+
+/// Whether the bytes that are here are of the file that the server has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// They are, by a validator of the same resource or by the digest that the file must have.
+    Given,
+    /// Nothing speaks against it, but they have to be compared.
+    ByComparison,
 }
 
 impl Here {
     /// What a journal tells.
     pub(super) fn saved(saved: Saved) -> Self {
-        Self::new(saved.identity, saved.runs)
+        Self::new(saved.identity, saved.runs, false)
     }
 
     /// Bytes of the file `identity`.
-    pub(super) fn new(identity: Identity, runs: Vec<Run>) -> Self {
+    pub(super) fn new(identity: Identity, runs: Vec<Run>, is_checked: bool) -> Self {
         if runs.is_empty() {
             return Self::default();
         }
-        Self { identity: Some(identity), runs }
+        Self { identity: Some(identity), runs, is_checked }
     }
 
-    /// The same without the runs that have bytes of `span`.
-    pub(super) fn without(mut self, span: Span) -> Self {
-        self.runs.retain(|run| run.span.intersect(span).is_empty());
+    /// The same without the runs that have a byte of `wrong`, once all have been read back.
+    pub(super) fn without(mut self, wrong: &SpanSet) -> Self {
+        self.runs.retain(|run| wrong.gaps(run.span) == [run.span]);
+        self.is_checked = true;
         self
+    }
+
+    /// Bytes that have not been read back since an earlier run has left them.
+    pub(super) fn unchecked_bytes(&self) -> u64 {
+        if self.is_checked { 0 } else { self.bytes() }
     }
 
     /// Whether there is nothing.
@@ -67,10 +84,14 @@ impl Here {
         }
     }
 
-    /// An error unless these bytes are provably of the file `now`: the same size, and the same
-    /// strong validator or expected digest.
-    pub(super) fn check(&self, now: &Identity) -> Result<()> {
-        let Some(before) = &self.identity else { return Ok(()) };
+    /// What makes these bytes a part of the file `now`; an error if they are none: another size, a
+    /// validator or digest that differs.
+    ///
+    /// A validator names versions of one resource (RFC 9110 section 8.8.3): it speaks of these
+    /// bytes only where origin and path are the same. The query may differ, as that of signed URLs
+    /// does.
+    pub(super) fn judge(&self, now: &Identity) -> Result<Proof> {
+        let Some(before) = &self.identity else { return Ok(Proof::Given) };
         let changed = |what: String| Err(Error::new(ErrorKind::Changed, what));
         if before.total != now.total {
             let (before, now) = (before.total, now.total);
@@ -79,20 +100,25 @@ impl Here {
         let same = |before: &Option<String>, now: &Option<String>| {
             before.as_ref().zip(now.as_ref()).map(|(before, now)| before == now)
         };
-        let digest = same(&before.digest, &now.digest);
-        match (same(&before.validator, &now.validator), digest) {
-            (Some(true), _) | (_, Some(true)) => Ok(()),
+        let is_of_one = is_one_resource(&before.url, &now.url);
+        let validator = same(&before.validator, &now.validator).filter(|_| is_of_one);
+        match (validator, same(&before.digest, &now.digest)) {
+            (Some(true), _) | (_, Some(true)) => Ok(Proof::Given),
             (Some(false), _) | (None, Some(false)) => {
                 changed("the file is another one than that begun before".into())
             }
-            (None, None) => {
-                changed("the server gives no proof that its file is the one begun before".into())
-            }
+            (None, None) => Ok(Proof::ByComparison),
         }
     }
 }
 
-/// What identifies the file at `url`, which is for people to read: its `Display` has no secrets.
+/// Whether two URLs, as they are displayed, name one resource: their origins and paths are equal.
+pub(super) fn is_one_resource(url: &str, other: &str) -> bool {
+    let before_query = |url| str::split(url, '?').next();
+    before_query(url) == before_query(other)
+}
+
+/// What identifies the file at `url`, where redirects led to; its `Display` has no secrets.
 pub(super) fn identity(
     url: &Url,
     total: u64,
@@ -128,7 +154,7 @@ mod tests {
     #[test]
     fn the_first_request_is_for_what_is_missing() {
         let first = |runs: &[Run]| {
-            Here::new(identity_of(100_000, None, None), runs.to_vec()).first_request(16_384)
+            Here::new(identity_of(100_000, None, None), runs.to_vec(), true).first_request(16_384)
         };
         assert_eq!(first(&[]), Span::new(0, 16_384));
         assert_eq!(first(&[run(0, 8192)]), Span::new(8192, 24_576));
@@ -140,24 +166,41 @@ mod tests {
 
     #[test]
     fn parts_are_joined_only_with_proof() {
-        let check = |before: (Option<&str>, Option<&str>), now: (Option<&str>, Option<&str>)| {
-            let before = identity_of(9000, before.0, before.1);
-            let here = Here::new(before, vec![run(0, 4096)]);
-            here.check(&identity_of(9000, now.0, now.1)).map_err(|e| e.kind())
+        type Proved<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+        let judge = |before: Proved<'_>, now: Proved<'_>| {
+            let [before, now] = [before, now].map(|(url, validator, digest)| Identity {
+                url: url.into(),
+                ..identity_of(9000, validator, digest)
+            });
+            Here::new(before, vec![run(0, 4096)], true).judge(&now).map_err(|e| e.kind())
         };
         let (a, b) = (Some("etag \"a\""), Some("etag \"b\""));
         let (x, y) = (Some("sha256:01"), Some("sha256:02"));
-        assert_eq!(check((a, None), (a, None)), Ok(()));
-        assert_eq!(check((a, None), (b, None)), Err(ErrorKind::Changed));
-        assert_eq!(check((a, x), (b, x)), Ok(()), "a mirror with a validator of its own");
-        assert_eq!(check((a, x), (a, y)), Ok(()), "the caller has mended the checksum");
-        assert_eq!(check((None, x), (None, y)), Err(ErrorKind::Changed));
-        assert_eq!(check((None, None), (None, None)), Err(ErrorKind::Changed));
-        assert_eq!(check((a, None), (None, x)), Err(ErrorKind::Changed));
-        let here = Here::new(identity_of(9000, a, None), vec![run(0, 4096)]);
-        let error = here.check(&identity_of(9001, a, None)).unwrap_err();
+        let (given, compared) = (Ok(Proof::Given), Ok(Proof::ByComparison));
+        let (url, signed, other) = ("http://h/v1/f", "http://h/v1/f?…", "http://h/v2/f");
+        for (before, now, expected) in [
+            ((url, a, None), (url, a, None), given),
+            ((url, a, None), (url, b, None), Err(ErrorKind::Changed)),
+            ((url, a, None), (signed, a, None), given),
+            ((signed, a, None), (url, b, None), Err(ErrorKind::Changed)),
+            ((url, a, x), (url, b, x), given),
+            ((url, a, x), (url, a, y), given),
+            ((url, None, x), (url, None, y), Err(ErrorKind::Changed)),
+            ((url, None, None), (url, None, None), compared),
+            ((url, a, None), (url, None, x), compared),
+            ((url, a, None), (other, a, None), compared),
+            ((url, a, None), (other, b, None), compared),
+            ((url, a, None), ("https://h/v1/f", a, None), compared),
+            ((url, a, x), (other, b, x), given),
+            ((url, a, x), (other, a, y), Err(ErrorKind::Changed)),
+        ] {
+            assert_eq!(judge(before, now), expected, "{before:?}, {now:?}");
+        }
+        let here = Here::new(identity_of(9000, a, None), vec![run(0, 4096)], true);
+        let error = here.judge(&identity_of(9001, a, None)).unwrap_err();
         assert!(error.to_string().contains("9000 bytes and now has 9001"), "{error}");
-        assert!(Here::default().check(&identity_of(1, None, None)).is_ok());
+        let nothing = Here::default().judge(&identity_of(1, None, None));
+        assert_eq!(nothing.map_err(|e| e.kind()), given);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::gate::Gate;
 use super::job::Job;
 use super::shard::{Leaving, Shard, Sink};
 use super::trace::SpanTrace;
-use crate::base::limits::{BLOCK_BYTES, SPAN_ALIGN_BYTES};
+use crate::base::limits::{BARRIER_FIRST, BLOCK_BYTES, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::http::Want;
 use crate::io::buffers::{Block, Lease};
@@ -27,8 +27,9 @@ const PIECE_BYTES_MIN: u64 = 64 * 1024;
 const PIECE_BYTES_MAX: u64 = BLOCK_BYTES as u64;
 /// A receive is to take about this long: twice it halves the next one, half of it doubles.
 const PIECE_TIME: Duration = Duration::from_millis(100);
-/// A block that has been filling for this part of the time between two barriers goes to the disk
-/// as it is: on a slow connection a full one would take longer than a crash may cost.
+/// A block that has been filling for this part of the time between two barriers, which is about as
+/// long as the transfer has run at first, goes to the disk as it is: on a slow connection a full
+/// one would take longer than a crash may cost.
 const BARRIER_SHARE: u32 = 4;
 
 /// Fills blocks and sends them to the disk.
@@ -342,7 +343,8 @@ impl<'a> Intake<'a> {
     /// Sends the aligned part of a block that fills slowly to the disk, if that makes it durable.
     /// The odd bytes begin the next block.
     async fn send_slow_block(&mut self) {
-        let time_max = self.job.options.journal_interval / BARRIER_SHARE;
+        let interval = self.job.options.journal_interval;
+        let time_max = interval.min(self.job.now().max(BARRIER_FIRST)) / BARRIER_SHARE;
         let is_slow = self.filling_since.is_some_and(|since| since.elapsed() >= time_max);
         let Some(lease) = self.lease.as_mut().filter(|_| is_slow) else { return };
         let end = self.block_start + lease.filled() as u64;

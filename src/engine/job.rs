@@ -6,7 +6,9 @@ use super::progress::{Event, Level, Phase, Progress};
 use super::race::{First, race};
 use super::shutdown::StopHandle;
 use super::source::ConnectionCounts;
-use crate::base::{Error, ErrorKind, Result, Span};
+use crate::base::limits::UNKEPT_NOTE_BYTES_MIN;
+use crate::base::size::format_bytes;
+use crate::base::{Error, ErrorKind, Result, SpanSet};
 use crate::plan::Pressure;
 use crate::plan::rate::RateWindow;
 use crate::plan::retry::Backoff;
@@ -29,7 +31,7 @@ pub(super) struct Job {
     halt: Mutex<StopHandle>,
     failure: Mutex<Option<Error>>,
     /// Bytes on the disk that are not what was written there.
-    corrupt: Mutex<Option<Span>>,
+    corrupt: Mutex<SpanSet>,
     on_event: Option<EventListener>,
     /// A thread of the transfer goes through epoll.
     is_on_epoll: AtomicBool,
@@ -37,6 +39,10 @@ pub(super) struct Job {
     here_bytes: AtomicU64,
     /// Those of them that an earlier run has left.
     resumed_bytes: AtomicU64,
+    /// Those that have not been read back and compared.
+    unchecked_bytes: AtomicU64,
+    /// Why a stop keeps nothing, if that is so.
+    unkept: Mutex<Option<&'static str>>,
     retries: AtomicU32,
     /// What the shards have felt since the last tick of the plan.
     pub(super) load: Load,
@@ -108,11 +114,13 @@ impl Job {
             stop,
             halt: Mutex::default(),
             failure: Mutex::new(None),
-            corrupt: Mutex::new(None),
+            corrupt: Mutex::default(),
             on_event,
             is_on_epoll: AtomicBool::new(false),
             here_bytes: AtomicU64::new(0),
             resumed_bytes: AtomicU64::new(0),
+            unchecked_bytes: AtomicU64::new(0),
+            unkept: Mutex::new(None),
             retries: AtomicU32::new(0),
             load: Load::default(),
             told: Mutex::new(told),
@@ -130,16 +138,19 @@ impl Job {
         lock(&self.halt).stop();
     }
 
-    /// Ends the attempt, as these bytes on the disk are not what was written there.
-    pub(super) fn fail_corrupt(&self, span: Span) {
-        *lock(&self.corrupt) = Some(span);
-        let what = format!("the bytes {span} on the disk are not those that were written there");
+    /// Ends the attempt, as these bytes, which an earlier run has left, are not what it wrote.
+    pub(super) fn fail_corrupt(&self, wrong: SpanSet) {
+        let bytes = wrong.covered();
+        self.set_resumed(self.resumed_bytes().saturating_sub(bytes));
+        *lock(&self.corrupt) = wrong;
+        let bytes = format_bytes(bytes);
+        let what = format!("{bytes} on the disk are not what an earlier run has written there");
         self.fail(Error::new(ErrorKind::DiskIo, what));
     }
 
-    /// The bytes that ended the attempt, if it was that.
-    pub(super) fn take_corrupt(&self) -> Option<Span> {
-        lock(&self.corrupt).take()
+    /// The bytes that ended the attempt; none if it was something else.
+    pub(super) fn take_corrupt(&self) -> SpanSet {
+        std::mem::take(&mut *lock(&self.corrupt))
     }
 
     /// Another attempt begins after a failed one; everything of that has ended.
@@ -213,6 +224,36 @@ impl Job {
         self.resumed_bytes.load(Ordering::Relaxed)
     }
 
+    /// So many bytes that are here have not been compared with what was written.
+    pub(super) fn set_unchecked(&self, bytes: u64) {
+        self.unchecked_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many more have been.
+    pub(super) fn checked(&self, bytes: u64) {
+        self.unchecked_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that are here and have not been compared with what was written.
+    pub(super) fn unchecked_bytes(&self) -> u64 {
+        self.unchecked_bytes.load(Ordering::Relaxed)
+    }
+
+    /// If the transfer is stopped, nothing of it will be there for a later run, for this reason.
+    /// Says so, once, unless the file is hardly worth it.
+    pub(super) fn cannot_keep(&self, total: Option<u64>, why: &'static str) {
+        let is_new = lock(&self.unkept).replace(why).is_none();
+        if is_new && total.is_none_or(|total| total >= UNKEPT_NOTE_BYTES_MIN) {
+            let text = format!("{why}: if this download stops, the next run starts over");
+            self.tell(Level::Note, None, text);
+        }
+    }
+
+    /// Why a stop keeps nothing, if that is so.
+    pub(super) fn unkept(&self) -> Option<&'static str> {
+        *lock(&self.unkept)
+    }
+
     /// Waits between tries, as the options ask for.
     pub(super) fn backoff(&self) -> Backoff {
         Backoff::new(self.options.retries, self.options.retry_wait, jitter_seed())
@@ -253,6 +294,7 @@ impl Job {
             phase: told.phase,
             bytes_done,
             resumed_bytes,
+            unchecked_bytes: self.unchecked_bytes(),
             bytes_total: told.total_bytes,
             elapsed: now,
             rate_bytes_per_second: told.rate.bytes_per_second(now),

@@ -36,9 +36,11 @@ impl Keep {
     ) -> Result<Self> {
         let is_provable = identity.validator.is_some() || identity.digest.is_some();
         let is_journaled = job.options.journal && is_provable;
-        if job.options.journal && !is_provable {
-            let text = "no journal is kept: the server's answers have no strong validator";
-            job.tell(Level::Detail, None, text);
+        if !job.options.journal {
+            job.cannot_keep(Some(identity.total), "no journal is kept (--no-journal)");
+        } else if !is_provable {
+            let why = "the server's answers have no validator that tells versions apart";
+            job.cannot_keep(Some(identity.total), why);
         }
         let book = Arc::new(Book::new(identity.total, runs));
         book.want_sums(algorithms.contains(&Algorithm::Crc32c));
@@ -108,7 +110,7 @@ impl Keep {
             self.job.tell(Level::Detail, None, text);
         }
         let runs = if self.is_disowned { Vec::new() } else { self.book.runs() };
-        Here::new(self.identity, runs)
+        Here::new(self.identity, runs, self.job.unchecked_bytes() == 0)
     }
 
     fn last_barrier(&mut self) -> Result<()> {

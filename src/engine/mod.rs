@@ -26,6 +26,7 @@ pub mod probe;
 pub mod progress;
 mod race;
 mod ranged;
+mod rechecking;
 mod renew;
 mod shard;
 pub mod shutdown;
@@ -33,6 +34,7 @@ mod source;
 mod stream;
 mod trace;
 mod transfer;
+mod twin;
 mod worker;
 
 use crate::base::{Error, ErrorKind, Result, Url};

@@ -29,6 +29,9 @@ pub struct Progress {
     pub bytes_done: u64,
     /// Those of them that an earlier run has left.
     pub resumed_bytes: u64,
+    /// Those of these that are still to be read back and compared with what was written; it happens
+    /// beside the download.
+    pub unchecked_bytes: u64,
     /// Size of the file, once the server has said it.
     pub bytes_total: Option<u64>,
     /// Time since the transfer began.
@@ -155,6 +158,7 @@ mod tests {
             phase: Phase::Downloading,
             bytes_done: 100,
             resumed_bytes: 0,
+            unchecked_bytes: 0,
             bytes_total: Some(300),
             elapsed: Duration::from_secs(1),
             rate_bytes_per_second: 100.0,

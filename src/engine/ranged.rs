@@ -9,6 +9,7 @@ use super::renew::{Renewed, Whereabouts};
 use super::shard::Sink;
 use super::source::{Connection, Source};
 use super::trace::{Line, Trace, seconds};
+use super::twin::Twin;
 use crate::base::limits::{
     BARRIER_BYTES, BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX,
 };
@@ -20,6 +21,7 @@ use crate::plan::{
     Transfer, Verdict,
 };
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -35,12 +37,16 @@ pub(super) struct Ranged {
     pub(super) job: Arc<Job>,
     whereabouts: Whereabouts,
     pub(super) known: Known,
+    /// The file's digest is known, and compared at the end.
+    has_digest: bool,
     pub(super) sink: Sink,
     pub(super) trace: Option<Arc<Trace>>,
     plan: Mutex<Transfer>,
     workers: Mutex<BTreeMap<ConnectionId, Running>>,
     /// Rings when waiting workers may find something to do.
     pub(super) bell: Notify,
+    /// The transfer has failed or was stopped: workers hand over what they have, and end.
+    is_halted: AtomicBool,
 }
 
 /// A worker as others see it.
@@ -61,7 +67,7 @@ impl Ranged {
     pub(super) fn new(
         job: Arc<Job>,
         whereabouts: Whereabouts,
-        known: Known,
+        (known, has_digest): (Known, bool),
         sink: Sink,
         trace: Option<Arc<Trace>>,
         written: &SpanSet,
@@ -75,8 +81,19 @@ impl Ranged {
         plan.on_requested(first.times.requested, id, first.span.start());
         let lead_bytes = plan.adopt(job.now(), id, address, first.span);
         let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
-        let ranged = Self { job, whereabouts, known, sink, trace, plan, workers, bell };
-        let ranged = Arc::new(ranged);
+        let is_halted = AtomicBool::new(false);
+        let ranged = Arc::new(Self {
+            job,
+            whereabouts,
+            known,
+            has_digest,
+            sink,
+            trace,
+            plan,
+            workers,
+            bell,
+            is_halted,
+        });
         ranged.workers().insert(id, Running::default());
         (ranged, Fetch { span: first.span, lead_bytes })
     }
@@ -173,7 +190,8 @@ impl Ranged {
         used: &Arc<Source>,
         asked: Span,
     ) -> Result<Option<Renewed>, Refused> {
-        let renewed = self.whereabouts.renew(&self.job, used, &self.known, asked).await?;
+        let prove = async |source: &Source| self.prove(source).await;
+        let renewed = self.whereabouts.renew(&self.job, used, &self.known, asked, prove).await?;
         if let Some(Renewed { source, opening, times }) = &renewed {
             let Connection { address, setup, .. } = opening.connection;
             self.attach(id, &opening.connection);
@@ -183,6 +201,16 @@ impl Ranged {
             plan.on_requested(times.requested, id, asked.start());
         }
         Ok(renewed)
+    }
+
+    /// Compares what is written with what `source` serves; nothing to do where a digest decides at
+    /// the end.
+    async fn prove(&self, source: &Source) -> Result<()> {
+        if self.has_digest {
+            return Ok(());
+        }
+        let (job, known, output) = (&*self.job, &self.known, &*self.sink.output);
+        Twin { job, source, known, output }.test(&self.sink.book.written(), jitter_seed()).await
     }
 
     /// Whom to connect to, best first.
@@ -362,6 +390,36 @@ impl Ranged {
                 socket.shutdown();
             }
         }
+    }
+
+    /// Ends every connection: what has arrived on it comes out, and then its end.
+    pub(super) fn halt(&self) {
+        self.is_halted.store(true, Ordering::Relaxed);
+        for running in self.workers().values() {
+            if let Some(socket) = &running.socket {
+                socket.shutdown();
+            }
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// Whether the transfer has failed or was stopped.
+    pub(super) fn is_halted(&self) -> bool {
+        self.is_halted.load(Ordering::Relaxed)
+    }
+
+    /// Whether a worker holds bytes that have arrived and have not gone to the disk.
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.workers()
+            .values()
+            .filter_map(|running| running.claim.as_ref())
+            .any(|c| c.holds_bytes())
+    }
+
+    /// The worker has handed over what it had of its span; nothing more comes of it.
+    pub(super) fn left(&self, id: ConnectionId) {
+        let _plan = self.plan();
+        self.close(id);
     }
 
     /// Every byte has been delivered.

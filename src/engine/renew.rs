@@ -2,11 +2,12 @@
 //! minutes. Then the caller's own URL is asked for a new one.
 
 use super::ask::Opening;
+use super::here::is_one_resource;
 use super::job::Job;
 use super::locate::{FirstTimes, Located, Refused, locate};
 use super::progress::Level;
 use super::source::Source;
-use crate::base::{Error, Span, Url};
+use crate::base::{Error, Result, Span, Url};
 use crate::http::{Known, check_partial, may_have_expired};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,13 +47,14 @@ impl Whereabouts {
     /// has the start of these bytes; `None` if somebody else has found one meanwhile. So there are
     /// new bytes for each time the caller's URL is asked, even where each new one is good for a
     /// single request; and a new URL that refuses means it, which is an error, as is a file that
-    /// has changed.
+    /// has changed. A URL of another resource has to pass `prove`.
     pub(super) async fn renew(
         &self,
         job: &Job,
         used: &Arc<Source>,
         known: &Known,
         asked: Span,
+        prove: impl AsyncFn(&Source) -> Result<()>,
     ) -> Result<Option<Renewed>, Refused> {
         let _turn = self.turn.lock().await;
         if !Arc::ptr_eq(&self.source(), used) {
@@ -61,6 +63,9 @@ impl Whereabouts {
         let Located { source, opening, times, .. } = locate(job, &self.url, Some(asked)).await?;
         if let Err(error) = check_partial(opening.head(), asked, known) {
             return Err(Refused::by(opening.head(), error));
+        }
+        if !is_one_resource(&used.url().to_string(), &source.url().to_string()) {
+            prove(&source).await?;
         }
         job.tell(Level::Detail, None, format!("the URL had expired; now asking {}", source.url()));
         let source = Arc::new(source);

@@ -6,7 +6,7 @@ use super::ask::Opening;
 use super::claim::Claim;
 use super::discover::{self, Discovered, Found};
 use super::hashing::Hashing;
-use super::here::{Here, identity, written};
+use super::here::{Here, Proof, identity, written};
 use super::intake::{Delivery, Intake};
 use super::job::Job;
 use super::progress::Level;
@@ -37,6 +37,8 @@ pub(super) struct Stream<'a> {
 
 /// A response with the whole file, of which the head has arrived.
 pub(super) struct Whole {
+    /// Where it came from, redirects followed.
+    pub(super) url: Url,
     pub(super) total: Option<u64>,
     pub(super) validator: Validator,
     pub(super) opening: Opening,
@@ -96,12 +98,18 @@ impl Stream<'_> {
             Some(response) => response,
             None => self.ask_again().await?,
         };
-        let total = self.check(&whole)?;
+        let (total, proof) = (whole.total, self.check(&whole)?);
+        self.job.set_total(total);
         let hashing = self.hashing()?;
         let book = Arc::new(Book::new(total.unwrap_or(u64::MAX), self.here.runs()));
         book.want_sums(false);
         let sink = Sink { output: self.output.clone(), hashing, book, is_journaled: false };
-        let claim = Claim::new(Span::new(0, self.end_of_missing(total)));
+        let end = match proof {
+            Proof::Given => self.end_of_missing(total),
+            // All of what is here has to be compared.
+            Proof::ByComparison => total.unwrap_or(u64::MAX),
+        };
+        let claim = Claim::new(Span::new(0, end));
         if !self.here.is_empty() {
             // As with bytes that a second connection delivers: written is what is new.
             claim.share();
@@ -125,15 +133,11 @@ impl Stream<'_> {
         Ok(Received { bytes, hashing: sink.hashing })
     }
 
-    /// What is kept of earlier attempts must be of this file. Answers the file's size.
-    fn check(&self, whole: &Whole) -> Result<Option<u64>> {
-        if !self.here.is_empty() {
-            let total = whole.total.unwrap_or(u64::MAX);
-            let digest = self.digest.clone();
-            self.here.check(&identity(self.url, total, &whole.validator, digest))?;
-        }
-        self.job.set_total(whole.total);
-        Ok(whole.total)
+    /// What is kept of earlier attempts must be of this file.
+    fn check(&self, whole: &Whole) -> Result<Proof> {
+        let total = whole.total.unwrap_or(u64::MAX);
+        let digest = self.digest.clone();
+        self.here.judge(&identity(&whole.url, total, &whole.validator, digest))
     }
 
     /// Where the last missing byte ends: the rest need not be received.
@@ -145,9 +149,11 @@ impl Stream<'_> {
 
     /// Nothing of the failed attempt is needed, so any answer with the whole file will do.
     async fn ask_again(&self) -> Result<Whole> {
-        let Discovered { found, .. } = discover::find(&self.job, self.url, None).await?;
+        let Discovered { source, found, .. } = discover::find(&self.job, self.url, None).await?;
         match found {
-            Found::Whole { total, validator, opening } => Ok(Whole { total, validator, opening }),
+            Found::Whole { total, validator, opening } => {
+                Ok(Whole { url: source.url().clone(), total, validator, opening })
+            }
             Found::Ranged { .. } | Found::Empty => Err(Error::new(
                 ErrorKind::Changed,
                 "the server served the file in one stream first, and answers otherwise now",
@@ -162,7 +168,7 @@ impl Stream<'_> {
     }
 
     fn hashing(&self) -> Result<Option<Arc<Hashing>>> {
-        let (budget_bytes, runs) = (hash_budget_bytes(1), self.here.runs());
-        Hashing::start(&self.job, self.algorithms, budget_bytes, &self.output, runs)
+        let (budget_bytes, here) = (hash_budget_bytes(1), written(&self.here.runs()));
+        Hashing::start(&self.job, self.algorithms, budget_bytes, &self.output, &here)
     }
 }

@@ -112,16 +112,20 @@ impl Transfer<'_> {
 
     /// Says what is kept for a later run, if it is.
     fn explain(&self, error: Error) -> Error {
-        let kept_bytes = self.reserved.kept_bytes();
-        if kept_bytes == 0 {
-            return error;
-        }
-        let kept = format_bytes(kept_bytes);
         let advice = match error.kind() {
             ErrorKind::Interrupted => "run the same command again",
             _ => error.advice(),
         };
-        let advice = format!("{advice}; {kept} are kept, and the next run goes on from there");
+        let kept = match (self.reserved.kept_bytes(), self.job.unkept()) {
+            (0, Some(why)) if self.job.new_bytes() > 0 => {
+                format!("nothing of it could be kept: {why}")
+            }
+            (0, _) => return error,
+            (bytes, _) => {
+                format!("{} are kept, and the next run goes on from there", format_bytes(bytes))
+            }
+        };
+        let advice = format!("{advice}; {kept}");
         error.advise(advice)
     }
 

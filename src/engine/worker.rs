@@ -135,7 +135,7 @@ impl Worker {
             self.serve(Task { response, requested, ..Task::new(fetch) }).await;
         }
         let mut idle = Duration::ZERO;
-        loop {
+        while !self.ranged.is_halted() {
             let wait = match self.ranged.next(self.id) {
                 Next::Fetch(fetch) => {
                     self.serve(Task::new(fetch)).await;
@@ -233,6 +233,10 @@ impl Worker {
     fn fail(&mut self, setback: Setback) -> Option<Task> {
         self.connection = None;
         let failure = std::mem::take(&mut self.failure);
+        if self.ranged.is_halted() {
+            self.ranged.left(self.id);
+            return None;
+        }
         if self.ranged.is_aborted(self.id) {
             return self.finish(Response::None);
         }

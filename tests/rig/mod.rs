@@ -58,11 +58,19 @@ impl Rig {
         Self { server, folder, options, path: "/file.bin".to_owned() }
     }
 
-    /// The same folder and options, and another server.
+    /// The same folder and options, and another server in the place of the first one: the same
+    /// origin, as far as it uses the same scheme.
     pub(crate) fn moved(mut self, config: Config) -> Self {
-        self.server = Server::start(config).expect("the server starts");
-        trust(&self.server, &self.folder, &mut self.options);
+        self.replace_server(config);
         self
+    }
+
+    /// Another server takes the place of the present one, at its address.
+    pub(crate) fn replace_server(&mut self, config: Config) {
+        self.server.stop();
+        let address = self.server.address();
+        self.server = Server::start(Config { address, ..config }).expect("the server starts");
+        trust(&self.server, &self.folder, &mut self.options);
     }
 
     /// The same with other options.

@@ -1,0 +1,215 @@
+//! The twin test: whether what a source serves is the file of which bytes are here, found out by
+//! fetching samples of them again. Where neither a validator of the same resource nor a digest
+//! proves that, it has to pass before a byte of the source joins those that are here.
+//!
+//! Owns which bytes are compared, and how. Must not know what made the test necessary.
+
+use super::ask::ask;
+use super::job::Job;
+use super::locate::{Refused, retrying};
+use super::source::{Connection, Source};
+use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES, TWIN_SAMPLES};
+use crate::base::rng::Rng;
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::disk::output::Output;
+use crate::http::{Exchange, Known, Want, check_partial};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What is compared with what.
+pub(super) struct Twin<'a> {
+    pub(super) job: &'a Job,
+    /// Serves the file that is to be proved the same.
+    pub(super) source: &'a Source,
+    /// What its first answer said.
+    pub(super) known: &'a Known,
+    /// Has the bytes that are here.
+    pub(super) output: &'a Output,
+}
+
+impl Twin<'_> {
+    /// Compares samples of the bytes that are `here`. [`ErrorKind::Changed`] if one differs; any
+    /// other failure says nothing of the file.
+    pub(super) async fn test(&self, here: &SpanSet, seed: u64) -> Result<()> {
+        let samples = samples(here, seed);
+        retrying(self.job, async || self.compare_all(&samples).await).await
+    }
+
+    async fn compare_all(&self, samples: &[Span]) -> Result<(), Refused> {
+        let mut connection = None;
+        for &sample in samples {
+            let compared = self.compare(sample, &mut connection).await;
+            compared.map_err(|error| Refused::from(error.within(self.source.url())))?;
+        }
+        Ok(())
+    }
+
+    async fn compare(&self, sample: Span, connection: &mut Option<Connection>) -> Result<()> {
+        let ours = self.output.read(sample)?;
+        let theirs = self.fetch(sample, connection).await?;
+        match ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs) {
+            None => Ok(()),
+            Some(index) => {
+                let at = sample.start() + index as u64;
+                let what = format!("its byte {at} is not the one that is here: two files");
+                Err(Error::new(ErrorKind::Changed, what))
+            }
+        }
+    }
+
+    /// The source's bytes, which it may send in several answers (RFC 9110 section 15.3.7).
+    async fn fetch(&self, sample: Span, connection: &mut Option<Connection>) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < sample.len() {
+            let rest = Span::new(sample.start() + bytes.len() as u64, sample.end());
+            let ready = match connection.take() {
+                Some(connection) => connection,
+                None => self.connect().await?,
+            };
+            let mut opening = ask(ready, &self.source.request()?.range(rest)).await?;
+            let body = check_partial(opening.head(), rest, self.known)?;
+            opening.exchange.expect_body(body.len());
+            let mut arrived = std::mem::take(&mut opening.surplus);
+            let mut decoded = vec![0; READ_BYTES];
+            while !opening.exchange.is_complete() {
+                if arrived.is_empty() {
+                    arrived = opening.connection.wire.read_some(READ_BYTES).await?;
+                    if arrived.is_empty() {
+                        opening.on_eof()?;
+                        continue;
+                    }
+                }
+                let taken = take(&mut opening.exchange, &arrived, &mut decoded, &mut bytes)?;
+                arrived.drain(..taken);
+            }
+            opening.surplus = arrived;
+            if (bytes.len() as u64) < body.len() {
+                let what = "the answer to a sample ended before its end";
+                return Err(Error::new(ErrorKind::Truncated, what));
+            }
+            *connection = opening.reuse();
+        }
+        Ok(bytes)
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let order: Vec<u32> = (0..self.source.addresses()).collect();
+        self.source.connect(&order).await
+    }
+}
+
+/// Takes body bytes out of what has arrived; how many of them are used up.
+fn take(
+    exchange: &mut Exchange,
+    arrived: &[u8],
+    decoded: &mut [u8],
+    bytes: &mut Vec<u8>,
+) -> Result<usize> {
+    match exchange.want() {
+        Want::Framed => {
+            let step = exchange.on_framed(arrived, decoded)?;
+            bytes.extend_from_slice(&decoded[..step.produced]);
+            Ok(step.consumed)
+        }
+        Want::Direct(left) => {
+            let taken = usize::try_from(left).map_or(arrived.len(), |left| left.min(arrived.len()));
+            bytes.extend_from_slice(&arrived[..taken]);
+            exchange.on_direct(taken as u64);
+            Ok(taken)
+        }
+        Want::UntilClose => {
+            bytes.extend_from_slice(arrived);
+            exchange.on_direct(arrived.len() as u64);
+            Ok(arrived.len())
+        }
+        Want::Nothing | Want::Head => unreachable!("a body is due"),
+    }
+}
+
+/// What is compared of the bytes that are `here`: their start, their end, and places between drawn
+/// by `seed`; all of them if they are few.
+fn samples(here: &SpanSet, seed: u64) -> Vec<Span> {
+    let bytes = here.covered();
+    if bytes <= TWIN_SAMPLES * TWIN_SAMPLE_BYTES {
+        return here.iter().flat_map(pieces).collect();
+    }
+    let mut rng = Rng::new(seed);
+    let last = bytes - TWIN_SAMPLE_BYTES;
+    let drawn = (2..TWIN_SAMPLES).map(|_| rng.below(last) / SPAN_ALIGN_BYTES * SPAN_ALIGN_BYTES);
+    let mut starts: Vec<u64> = drawn.chain([0, last]).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    starts.into_iter().flat_map(|start| within(here, start)).collect()
+}
+
+/// The bytes number `start` and following of those that are `here`, as many as a sample has.
+fn within(here: &SpanSet, start: u64) -> Vec<Span> {
+    let (mut skip, mut missing) = (start, TWIN_SAMPLE_BYTES);
+    let mut parts = Vec::new();
+    for span in here.iter() {
+        let (_, open) = span.split_at(span.start().saturating_add(skip));
+        skip = skip.saturating_sub(span.len());
+        let (part, _) = open.split_at(open.start() + missing);
+        missing -= part.len();
+        if !part.is_empty() {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+/// `span` in samples.
+fn pieces(span: Span) -> Vec<Span> {
+    let (mut pieces, mut rest) = (Vec::new(), span);
+    while !rest.is_empty() {
+        let (piece, later) = rest.split_at(rest.start() + TWIN_SAMPLE_BYTES);
+        pieces.push(piece);
+        rest = later;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+
+    fn set(spans: &[(u64, u64)]) -> SpanSet {
+        let mut set = SpanSet::new();
+        spans.iter().for_each(|&(start, end)| _ = set.insert(Span::new(start, end)));
+        set
+    }
+
+    #[test]
+    fn few_bytes_are_compared_whole() {
+        let here = set(&[(0, 4 * KIB), (100 * KIB, 300 * KIB), (MIB, MIB + 5)]);
+        let mut compared = SpanSet::new();
+        for sample in samples(&here, 1) {
+            assert!(sample.len() <= TWIN_SAMPLE_BYTES);
+            compared.insert(sample);
+        }
+        assert!(compared == here);
+    }
+
+    #[test]
+    fn of_many_bytes_start_end_and_a_dozen_places_between() {
+        let here = set(&[(MIB, 5 * MIB), (8 * MIB, 100 * MIB), (200 * MIB, 300 * MIB + 77)]);
+        for seed in 0..50 {
+            let samples = samples(&here, seed);
+            let mut compared = SpanSet::new();
+            for &sample in &samples {
+                assert!(here.covers(sample) && sample.len() <= TWIN_SAMPLE_BYTES, "{sample}");
+                compared.insert(sample);
+            }
+            // Two places may overlap; most do not.
+            assert!(compared.covered() >= 10 * TWIN_SAMPLE_BYTES, "{}", compared.covered());
+            assert!(compared.covers(Span::new(MIB, MIB + TWIN_SAMPLE_BYTES)));
+            let end = 300 * MIB + 77;
+            assert!(compared.covers(Span::new(end - TWIN_SAMPLE_BYTES, end)), "{samples:?}");
+        }
+        assert_ne!(samples(&here, 1), samples(&here, 2), "a server cannot know them");
+    }
+}
