@@ -25,7 +25,23 @@ struct Serving {
 impl Serving {
     fn start(scene: &Scene, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen=127.0.0.1:0"], arguments].concat();
-        let mut child = scene.command(&arguments).spawn().expect("the binary runs");
+        Self::of(scene.command(&arguments))
+    }
+
+    /// With so many file descriptors at most.
+    fn start_with_descriptors(scene: &Scene, descriptors: u32, arguments: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen=127.0.0.1:0"], arguments].concat();
+        let command = scene.command(&arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+        shell.arg(command.get_program()).args(command.get_args());
+        shell.current_dir(scene.path()).stdin(Stdio::null());
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::of(shell)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary runs");
         let mut url = String::new();
         let out = child.stdout.as_mut().expect("a pipe");
         BufReader::new(out).read_line(&mut url).expect("the URL");
@@ -304,6 +320,20 @@ fn three_hundred_connections_at_once() {
     let last = ended.stderr.lines().last().unwrap_or_default();
     assert!(last.contains("served 300 requests, 11.44 MiB, over 300 connections"), "{ended:?}");
     assert!(ended.code == Some(0) && last.contains(", 300 at a time, "), "{ended:?}");
+}
+
+/// Each connection takes a descriptor, and these are all idle.
+#[test]
+fn idle_connections_lock_nobody_out_when_descriptors_run_out() {
+    let scene = Scene::new();
+    let serving = Serving::start_with_descriptors(&scene, 40, &["--size=9"]);
+    let mut idle: Vec<TcpStream> = (0..60).map(|_| serving.connect()).collect();
+    let answer = serving.ask("/", "");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(idle[0].read(&mut [0]).expect("an orderly end"), 0, "the first one made room");
+    let ended = serving.stop(Signal::TERM);
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains(" idle connections made room for new ones"), "{ended:?}");
 }
 
 #[test]

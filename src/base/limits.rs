@@ -113,6 +113,23 @@ pub const SERVER_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const SERVER_PIECE_BYTES: usize = 256 * 1024;
 /// Requests written down one by one; later ones are only counted.
 pub const SERVER_LOG_ENTRIES_MAX: usize = 16 * 1024;
+/// Bytes of the requests' text that are written down: half a KiB for each of the above. Ours take
+/// 200 to 300 bytes; a client may send 64 KiB of head with each.
+pub const SERVER_LOG_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest wait for the next request, or for the first one with its TLS handshake: nginx waits 75
+/// and 60 s, Apache 5. Clients that come back later connect again in milliseconds.
+pub const SERVER_IDLE_MAX: Duration = Duration::from_secs(60);
+/// Longest time from the first byte of a request to the end of its head, as nginx has it: 64 KiB
+/// at 1 KiB/s.
+pub const SERVER_HEAD_TIME_MAX: Duration = Duration::from_secs(60);
+/// Longest time in which a client takes not one byte of its answer, as nginx has it.
+pub const SERVER_UNREAD_MAX: Duration = Duration::from_secs(60);
+/// Sends within the time above: the kernel wakes a sender when a third of its buffer is free, and a
+/// slow client may take longer for that. The next send finds what has become free until then.
+pub const SERVER_UNREAD_SENDS: u32 = 2;
+/// A connection idle for less than this makes no room for another: its request is about to come,
+/// and newcomers would end each other before any of them has asked.
+pub const SERVER_IDLE_MIN: Duration = Duration::from_secs(1);
 /// Longest wait for a client to close after the server did, so that a FIN does not become a reset.
 pub const SERVER_LINGER: Duration = Duration::from_secs(1);
 

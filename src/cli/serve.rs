@@ -160,6 +160,8 @@ impl Report {
         for (count, what) in [
             (stats.requests_refused, "requests refused"),
             (stats.connections_refused, "connections refused"),
+            (stats.connections_displaced, "idle connections made room for new ones"),
+            (stats.connections_timed_out, "connections ended as idle, slow or unread"),
         ] {
             if count > 0 {
                 line.push_str(&format!("; {count} {what}"));

@@ -1,19 +1,22 @@
 //! The life of one connection: accepted, reading a head, answering, and so on until it ends.
 //!
-//! States: at accept (the script may end it here), reading a head, answering, ended. Owns the
-//! read-ahead bytes, so that pipelined requests work. Errors end a connection without a word,
-//! because a client may leave whenever it likes.
+//! States: at accept (the script may end it here), waiting for a request, reading its head,
+//! answering, ended. Owns the read-ahead bytes, so that pipelined requests work, and how long it
+//! waits for more of them. Errors end a connection without a word, because a client may leave
+//! whenever it likes.
 
 use super::Shared;
 use super::deliver::{CLOSE, Next, deliver};
 use super::effects::{Effects, Ending};
 use super::flow::Place;
 use super::outlet::Outlet;
+use super::patience::Patience;
 use super::range::RangeAsked;
 use super::request::{Parsed, Request};
 use super::respond::{Answer, Body};
 use super::script::{Facts, Fault};
 use super::signing;
+use super::seats::Seat;
 use super::stats::RequestLog;
 use super::wire::Wire;
 use std::io;
@@ -25,29 +28,41 @@ use std::time::{Instant, SystemTime};
 const READ_BYTES: usize = 8 * 1024;
 
 /// Serves `socket`, the server's connection `number`, until it ends.
-pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, number: u64) -> io::Result<()> {
+pub(super) fn serve(
+    shared: &Shared,
+    socket: Arc<TcpStream>,
+    seat: &Seat,
+    number: u64,
+) -> io::Result<()> {
     socket.set_nodelay(true)?;
     if let Some(fault) = shared.script.at_accept(number) {
+        seat.works()?;
         let ending = match fault {
             Fault::ResetOnAccept => Ending::Reset,
             Fault::StallOnAccept => Ending::Stall,
             _ => Ending::Close { close_notify: false },
         };
-        return Wire::new(socket, None)?.end(ending);
+        return Wire::new(socket, None, &shared.patience)?.end(ending);
     }
     let tls = shared.identity.as_ref().map(|identity| &identity.config);
-    let wire = Wire::new(socket, tls)?;
+    let wire = Wire::new(socket, tls, &shared.patience)?;
     let mut inlet = Inlet { bytes: Vec::new(), arrived_at: Instant::now() };
     let mut outlet = Outlet::new(shared, wire, number);
     let mut is_first = true;
     loop {
-        let received = inlet.next(&mut outlet)?;
+        seat.waits(Instant::now());
+        let received = inlet.next(&mut outlet, &shared.patience)?;
+        seat.works()?;
         if std::mem::take(&mut is_first) && outlet.is_resumed() {
             shared.book.resumed();
         }
         let next = match received {
             Received::Request(asked) => answer(shared, &mut outlet, &asked, number)?,
             Received::Bad(status) => refuse(&mut outlet, status)?,
+            Received::Late { has_begun } => {
+                shared.book.timed_out();
+                if has_begun { refuse(&mut outlet, 408)? } else { Next::End(CLOSE) }
+            }
             Received::Left => Next::End(CLOSE),
         };
         if let Next::End(ending) = next {
@@ -60,6 +75,10 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, number: u64) -> io:
 enum Received {
     Request(Box<Asked>),
     Bad(u16),
+    /// No whole head in the time it may take.
+    Late {
+        has_begun: bool,
+    },
     Left,
 }
 
@@ -79,8 +98,10 @@ struct Inlet {
 }
 
 impl Inlet {
-    fn next(&mut self, outlet: &mut Outlet<'_>) -> io::Result<Received> {
+    fn next(&mut self, outlet: &mut Outlet<'_>, patience: &Patience) -> io::Result<Received> {
         let mut is_early = true;
+        let mut begun_at = (!self.bytes.is_empty()).then(Instant::now);
+        outlet.read_until(Instant::now().checked_add(patience.idle_max));
         loop {
             match Request::parse(&self.bytes) {
                 Parsed::Whole(request, taken) => {
@@ -95,16 +116,25 @@ impl Inlet {
                 Parsed::Bad(status) => return Ok(Received::Bad(status)),
                 Parsed::Partial => {}
             }
+            if let Some(begun_at) = begun_at {
+                outlet.read_until(begun_at.checked_add(patience.head_max));
+            }
             let before = self.bytes.len();
             self.bytes.resize(before + READ_BYTES, 0);
             let early_at = outlet.take_early_request();
-            let read = outlet.read(&mut self.bytes[before..])?;
+            let read = match outlet.read(&mut self.bytes[before..]) {
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                    return Ok(Received::Late { has_begun: begun_at.is_some() });
+                }
+                read => read?,
+            };
             is_early = is_early && early_at.is_some();
             self.arrived_at = early_at.unwrap_or_else(Instant::now);
             self.bytes.truncate(before + read);
             if read == 0 {
                 return Ok(Received::Left);
             }
+            begun_at = begun_at.or(Some(self.arrived_at));
         }
     }
 }

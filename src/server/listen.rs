@@ -1,15 +1,16 @@
 //! The listener's thread: accepts, starts one thread per connection, and joins them all.
 //!
-//! Owns which sockets are open, so that stopping reaches a thread wherever it is blocked. Must not
-//! know HTTP.
+//! Owns who is let in, and at whose cost. Must not know HTTP.
 
 use super::Shared;
 use super::connection;
 use super::gate::lock;
+use super::seats::Seat;
+use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
-use std::collections::HashMap;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, Weak};
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,22 +19,6 @@ const STACK_BYTES: usize = 512 * 1024;
 
 /// Pause after a failed accept: most often file descriptors have run out and others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-
-/// The open sockets. Weak: a connection ends when its thread drops the socket, not earlier.
-#[derive(Default)]
-pub(super) struct Registry {
-    sockets: Mutex<HashMap<u64, Weak<TcpStream>>>,
-}
-
-impl Registry {
-    /// Wakes every thread that reads or writes; both fail from now on.
-    pub(super) fn shut_all(&self) {
-        for socket in lock(&self.sockets).values().filter_map(Weak::upgrade) {
-            // Fails only if the client was quicker.
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-    }
-}
 
 /// Accepts until the server stops, then waits for every connection's thread.
 pub(super) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
@@ -45,8 +30,14 @@ pub(super) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
         }
         match accepted {
             Ok((socket, _)) => threads.extend(admit(shared, socket)),
-            Err(_) if shared.gate.wait(ACCEPT_PAUSE).is_err() => break,
-            Err(_) => {}
+            Err(e) => {
+                if is_out_of_descriptors(&e) {
+                    make_room(shared);
+                }
+                if shared.gate.wait(ACCEPT_PAUSE).is_err() {
+                    break;
+                }
+            }
         }
         threads.retain(|thread| !thread.is_finished());
     }
@@ -64,41 +55,77 @@ fn admit(shared: &Arc<Shared>, socket: TcpStream) -> Option<JoinHandle<()>> {
     let serve = move || {
         let socket = Arc::clone(&guest.socket);
         // A client that leaves in the middle is no event.
-        let _ = connection::serve(&guest.shared, socket, guest.number);
+        let end = connection::serve(&guest.shared, socket, &guest.seat, guest.number);
+        if end.is_err_and(|e| e.kind() == io::ErrorKind::TimedOut) {
+            guest.shared.book.timed_out();
+        }
     };
     // If no thread can be had the guest leaves here, with the closure.
     let thread = thread::Builder::new().name("range-server".to_owned());
     thread.stack_size(STACK_BYTES).spawn(serve).ok()
 }
 
+/// Ends the connection that has been idle for longest; answers whether its place is free now.
+fn make_room(shared: &Shared) -> bool {
+    let now = Instant::now();
+    let has_room = shared.registry.displace(shared.patience.idle_min, now);
+    if has_room {
+        shared.book.displaced();
+        leave(shared, now);
+    }
+    has_room
+}
+
+/// One connection fewer is open.
+fn leave(shared: &Shared, now: Instant) {
+    lock(&shared.flow).left(now);
+    shared.book.leave();
+}
+
+/// Whether another connection has to end before one can be accepted.
+fn is_out_of_descriptors(e: &io::Error) -> bool {
+    matches!(Errno::from_io_error(e), Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// One connection's place in the book and the registry, given back when it is dropped.
 struct Guest {
     shared: Arc<Shared>,
     socket: Arc<TcpStream>,
+    seat: Arc<Seat>,
     number: u64,
 }
 
 impl Guest {
     fn arrive(shared: &Arc<Shared>, socket: TcpStream) -> Option<Self> {
         let resets_beyond = shared.shape.resets_beyond.unwrap_or(usize::MAX);
-        let Some(number) = shared.book.arrive(shared.connections_max.min(resets_beyond)) else {
-            if resets_beyond <= shared.connections_max {
+        let limit = shared.connections_max.min(resets_beyond);
+        // A server that plays one which resets makes no room.
+        let is_limited_here = shared.connections_max < resets_beyond;
+        let arrived = shared.book.arrive(limit).or_else(|| {
+            let has_room = is_limited_here && make_room(shared);
+            has_room.then(|| shared.book.arrive(limit)).flatten()
+        });
+        let Some(number) = arrived else {
+            shared.book.refused();
+            if !is_limited_here {
                 // With a linger time of zero the close that follows is a reset.
                 let _ = set_socket_linger(&socket, Some(Duration::ZERO));
             }
             return None;
         };
-        lock(&shared.flow).joined(Instant::now());
+        let now = Instant::now();
+        lock(&shared.flow).joined(now);
         let socket = Arc::new(socket);
-        lock(&shared.registry.sockets).insert(number, Arc::downgrade(&socket));
-        Some(Self { shared: Arc::clone(shared), socket, number })
+        let seat = shared.registry.add(number, &socket, now);
+        Some(Self { shared: Arc::clone(shared), socket, seat, number })
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        lock(&self.shared.registry.sockets).remove(&self.number);
-        lock(&self.shared.flow).left(Instant::now());
-        self.shared.book.leave();
+        // A displaced one has left already.
+        if self.shared.registry.remove(self.number) {
+            leave(&self.shared, Instant::now());
+        }
     }
 }

@@ -18,11 +18,13 @@ mod gate;
 mod listen;
 mod outlet;
 mod pacer;
+mod patience;
 mod range;
 mod refusal;
 mod request;
 mod respond;
 mod script;
+mod seats;
 mod shape;
 mod signing;
 mod site;
@@ -34,6 +36,7 @@ mod tls;
 mod wire;
 
 pub use digests::DigestField;
+pub use patience::Patience;
 pub use range::RangeAsked;
 pub use script::{Fault, Rule, When};
 pub use shape::{
@@ -87,8 +90,11 @@ pub struct Config {
     pub shape: Shape,
     /// What goes wrong.
     pub script: Vec<Rule>,
-    /// Connections served at a time; one more is closed at once.
+    /// Connections served at a time. For one more the one that has been idle for longest makes
+    /// room; where none has been idle for [`Patience::idle_min`], the new one is closed at once.
     pub connections_max: usize,
+    /// How long clients may keep it waiting.
+    pub patience: Patience,
 }
 
 impl Config {
@@ -107,6 +113,7 @@ impl Config {
             shape: Shape::default(),
             script: Vec::new(),
             connections_max: SERVER_CONNECTIONS_MAX,
+            patience: Patience::default(),
         }
     }
 
@@ -152,10 +159,11 @@ struct Shared {
     signer: signing::Signer,
     identity: Option<tls::Identity>,
     connections_max: usize,
+    patience: Patience,
     flow: Mutex<flow::Flow>,
     gate: gate::Gate,
     book: stats::Book,
-    registry: listen::Registry,
+    registry: seats::Registry,
     started_at: Instant,
 }
 
@@ -259,6 +267,7 @@ impl Shared {
             signer: signing::Signer::default(),
             identity: config.tls.as_ref().map(tls::Identity::new).transpose()?,
             connections_max: config.connections_max,
+            patience: config.patience,
             flow: Mutex::new(flow::Flow::new(&config.shape, Instant::now())),
             shape: config.shape,
             site: site::Site {
@@ -274,7 +283,7 @@ impl Shared {
             script,
             gate: gate::Gate::default(),
             book: stats::Book::default(),
-            registry: listen::Registry::default(),
+            registry: seats::Registry::default(),
             started_at: Instant::now(),
         })
     }

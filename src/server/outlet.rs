@@ -76,6 +76,11 @@ impl<'a> Outlet<'a> {
         self.early_request_at.take()
     }
 
+    /// Reads fail from `until` on, as timed out; `None` is never.
+    pub(super) fn read_until(&mut self, until: Option<Instant>) {
+        self.wire.read_until(until);
+    }
+
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.wire.read(bytes)
     }
@@ -212,6 +217,7 @@ impl<'a> Outlet<'a> {
             return Ok(());
         }
         self.pause(RESET_PAUSE)?;
+        self.shared.book.lost();
         self.wire.reset_when_closed()?;
         Err(io::ErrorKind::ConnectionReset.into())
     }

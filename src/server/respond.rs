@@ -260,6 +260,7 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         410 => "Gone",
         412 => "Precondition Failed",
         416 => "Range Not Satisfiable",

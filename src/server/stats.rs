@@ -4,7 +4,8 @@
 
 use super::gate::lock;
 use super::range::RangeAsked;
-use crate::base::limits::SERVER_LOG_ENTRIES_MAX;
+use crate::base::limits::{SERVER_LOG_BYTES_MAX, SERVER_LOG_ENTRIES_MAX};
+use std::mem;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -19,6 +20,13 @@ pub struct Stats {
     pub connections_live: usize,
     /// The most connections that were open at the same time.
     pub connections_peak: usize,
+    /// Idle connections ended to make room for new ones.
+    pub connections_displaced: u64,
+    /// Connections ended because their client was idle, sent its head too slowly or took nothing of
+    /// its answer for too long.
+    pub connections_timed_out: u64,
+    /// Connections broken by the shape's losses.
+    pub connections_lost: u64,
     /// TLS handshakes that resumed an earlier session.
     pub tls_resumed: u64,
     /// Requests read.
@@ -28,7 +36,7 @@ pub struct Stats {
     /// Bytes of bodies sent, counted as they are handed to the kernel: never fewer than a client
     /// has received, up to one piece (256 KiB) more per connection that broke.
     pub body_bytes: u64,
-    /// The first requests, in the order they were read; its length is bounded.
+    /// The first requests, in the order they were read; bounded in number and in bytes of text.
     pub log: Vec<RequestLog>,
 }
 
@@ -59,7 +67,16 @@ pub struct RequestLog {
 /// The server's own book, written by every connection.
 #[derive(Default)]
 pub(super) struct Book {
-    stats: Mutex<Stats>,
+    pages: Mutex<Pages>,
+}
+
+#[derive(Default)]
+struct Pages {
+    stats: Stats,
+    /// Bytes of text in the log.
+    log_bytes: usize,
+    /// The first request that finds no room ends the log, so that it has no gaps.
+    log_is_full: bool,
 }
 
 /// Names one request in the book: its number, from 1.
@@ -68,20 +85,22 @@ pub(super) struct Entry(pub(super) u64);
 
 impl Book {
     pub(super) fn snapshot(&self) -> Stats {
-        lock(&self.stats).clone()
+        lock(&self.pages).stats.clone()
     }
 
     /// All but the log.
     pub(super) fn counts(&self) -> Stats {
-        let stats = lock(&self.stats);
-        Stats { log: Vec::new(), ..*stats }
+        let stats = &mut lock(&self.pages).stats;
+        let log = mem::take(&mut stats.log);
+        let counts = stats.clone();
+        stats.log = log;
+        counts
     }
 
-    /// Counts one connection in, or out of the door if `limit` are live; answers its number.
+    /// Counts one connection in, unless `limit` are live; answers its number.
     pub(super) fn arrive(&self, limit: usize) -> Option<u64> {
-        let mut stats = lock(&self.stats);
+        let stats = &mut lock(&self.pages).stats;
         if stats.connections_live >= limit {
-            stats.connections_refused += 1;
             return None;
         }
         stats.connections += 1;
@@ -90,35 +109,67 @@ impl Book {
         Some(stats.connections)
     }
 
+    pub(super) fn refused(&self) {
+        self.count(|stats| stats.connections_refused += 1);
+    }
+
     pub(super) fn leave(&self) {
-        lock(&self.stats).connections_live -= 1;
+        self.count(|stats| stats.connections_live -= 1);
+    }
+
+    pub(super) fn displaced(&self) {
+        self.count(|stats| stats.connections_displaced += 1);
+    }
+
+    pub(super) fn timed_out(&self) {
+        self.count(|stats| stats.connections_timed_out += 1);
+    }
+
+    pub(super) fn lost(&self) {
+        self.count(|stats| stats.connections_lost += 1);
     }
 
     pub(super) fn resumed(&self) {
-        lock(&self.stats).tls_resumed += 1;
+        self.count(|stats| stats.tls_resumed += 1);
     }
 
     pub(super) fn request(&self, record: RequestLog) -> Entry {
-        let mut stats = lock(&self.stats);
-        stats.requests += 1;
-        if stats.log.len() < SERVER_LOG_ENTRIES_MAX {
-            stats.log.push(record);
-        }
-        Entry(stats.requests)
+        let mut pages = lock(&self.pages);
+        pages.stats.requests += 1;
+        pages.write_down(record);
+        Entry(pages.stats.requests)
     }
 
     pub(super) fn turned_away(&self) {
-        lock(&self.stats).requests_refused += 1;
+        self.count(|stats| stats.requests_refused += 1);
     }
 
     pub(super) fn answered(&self, entry: Entry, status: u16) {
-        lock(&self.stats).with(entry, |record| record.status = Some(status));
+        self.count(|stats| stats.with(entry, |record| record.status = Some(status)));
     }
 
     pub(super) fn sent(&self, entry: Entry, body_bytes: u64) {
-        let mut stats = lock(&self.stats);
-        stats.body_bytes += body_bytes;
-        stats.with(entry, |record| record.body_bytes += body_bytes);
+        self.count(|stats| {
+            stats.body_bytes += body_bytes;
+            stats.with(entry, |record| record.body_bytes += body_bytes);
+        });
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Stats)) {
+        change(&mut lock(&self.pages).stats);
+    }
+}
+
+impl Pages {
+    fn write_down(&mut self, record: RequestLog) {
+        let bytes = record.head.len() + record.method.len() + record.target.len();
+        let log = &mut self.stats.log;
+        self.log_is_full |=
+            log.len() >= SERVER_LOG_ENTRIES_MAX || bytes > SERVER_LOG_BYTES_MAX - self.log_bytes;
+        if !self.log_is_full {
+            self.log_bytes += bytes;
+            log.push(record);
+        }
     }
 }
 

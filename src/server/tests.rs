@@ -2,11 +2,14 @@
 
 mod digests;
 mod faults;
+mod patience;
 mod secure;
 mod shaping;
 mod stored;
 
-use super::{Config, EntityTag, Fault, RangeAsked, Route, Served, Server, Shape, When, content};
+use super::{
+    Config, EntityTag, Fault, Patience, RangeAsked, Route, Served, Server, Shape, When, content,
+};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -222,7 +225,9 @@ fn an_old_client_keeps_the_connection_only_if_it_asks() {
 
 #[test]
 fn connections_above_the_limit_are_closed() {
-    let server = server(Config { connections_max: 1, ..Config::new(SEED, SIZE) });
+    // The first one is idle, but not for long enough to make room.
+    let patience = Patience { idle_min: Duration::from_secs(3600), ..Patience::default() };
+    let server = server(Config { connections_max: 1, patience, ..Config::new(SEED, SIZE) });
     let mut first = connect(&server);
     first.write_all(get("0-1", "").as_bytes()).unwrap();
     read_reply(&mut first, true);

@@ -1,9 +1,10 @@
 //! One accepted socket, plain or TLS, and the ways it can end.
 //!
-//! Must not know HTTP, time or the script.
+//! Owns what happens when a time is up. Must not know HTTP, the script or how long is too long.
 
 use super::effects::Ending;
-use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES};
+use super::patience::Patience;
+use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES, SERVER_UNREAD_SENDS};
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -18,12 +19,27 @@ use std::time::{Duration, Instant};
 /// Bytes in, bytes out.
 pub(super) struct Wire {
     socket: Arc<TcpStream>,
+    /// Reads fail from then on; `None` is never.
+    read_until: Option<Instant>,
     tls: Option<Box<ServerConnection>>,
+}
+
+/// The socket for reads and writes that end in time.
+struct Timed<'a> {
+    socket: &'a TcpStream,
+    read_until: Option<Instant>,
 }
 
 impl Wire {
     /// Over `socket`; the handshake happens with the first read.
-    pub(super) fn new(socket: Arc<TcpStream>, tls: Option<&Arc<ServerConfig>>) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: Arc<TcpStream>,
+        tls: Option<&Arc<ServerConfig>>,
+        patience: &Patience,
+    ) -> io::Result<Self> {
+        // Zero would be no limit.
+        let send_max = (patience.unread_max / SERVER_UNREAD_SENDS).max(Duration::from_millis(1));
+        socket.set_write_timeout(Some(send_max))?;
         let tls = match tls {
             Some(config) => {
                 let connection = ServerConnection::new(Arc::clone(config));
@@ -33,14 +49,20 @@ impl Wire {
             }
             None => None,
         };
-        Ok(Self { socket, tls })
+        Ok(Self { socket, read_until: None, tls })
+    }
+
+    /// Reads fail from `until` on, as timed out; `None` is never.
+    pub(super) fn read_until(&mut self, until: Option<Instant>) {
+        self.read_until = until;
     }
 
     /// Some bytes; 0 when the client has closed its side.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut timed = Timed { socket: &self.socket, read_until: self.read_until };
         match &mut self.tls {
-            Some(tls) => rustls::Stream::new(tls.as_mut(), &mut &*self.socket).read(bytes),
-            None => (&*self.socket).read(bytes),
+            Some(tls) => rustls::Stream::new(tls.as_mut(), &mut timed).read(bytes),
+            None => timed.read(bytes),
         }
     }
 
@@ -54,11 +76,8 @@ impl Wire {
     pub(super) fn write_start(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-            match rustix::net::send(&*self.socket, bytes, flags) {
-                Ok(sent) => bytes = &bytes[sent..],
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
-            }
+            let sent = self.timed().send(|socket| rustix::net::send(socket, bytes, flags))?;
+            bytes = &bytes[sent..];
         }
         Ok(())
     }
@@ -68,12 +87,11 @@ impl Wire {
     pub(super) fn send_file(&self, file: &File, mut offset: u64, bytes: usize) -> io::Result<()> {
         let mut left = bytes;
         while left > 0 {
-            match sendfile(&*self.socket, file, Some(&mut offset), left) {
+            let send = |socket: &_| sendfile(socket, file, Some(&mut offset), left);
+            match self.timed().send(send)? {
                 // It has become shorter than it was.
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(sent) => left -= sent,
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                sent => left -= sent,
             }
         }
         Ok(())
@@ -81,14 +99,15 @@ impl Wire {
 
     /// All of `bytes`, handed to the kernel before this returns.
     pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut timed = Timed { socket: &self.socket, read_until: None };
         let Some(tls) = &mut self.tls else {
-            return (&*self.socket).write_all(bytes);
+            return timed.write_all(bytes);
         };
         let mut rest = bytes;
         while !rest.is_empty() {
             let taken = tls.writer().write(rest)?;
             rest = &rest[taken..];
-            send_records(tls, &self.socket)?;
+            send_records(tls, &mut timed)?;
         }
         Ok(())
     }
@@ -111,7 +130,7 @@ impl Wire {
             Ending::Close { close_notify } => {
                 if let Some(tls) = self.tls.as_mut().filter(|_| close_notify) {
                     tls.send_close_notify();
-                    send_records(tls, &self.socket)?;
+                    send_records(tls, &mut Timed { socket: &self.socket, read_until: None })?;
                 }
                 self.socket.shutdown(Shutdown::Write)?;
                 self.drain(Some(Instant::now() + SERVER_LINGER))
@@ -120,34 +139,86 @@ impl Wire {
         }
     }
 
-    /// With a linger time of zero the close that follows is a reset.
+    /// The close that follows is a reset.
     pub(super) fn reset_when_closed(&self) -> io::Result<()> {
-        Ok(set_socket_linger(&*self.socket, Some(Duration::ZERO))?)
+        reset_when_closed(&self.socket)
     }
 
     /// Reads and drops until the client leaves: closing over unread bytes would be a reset.
     fn drain(&self, until: Option<Instant>) -> io::Result<()> {
         let mut dropped = [0; 4096];
+        let mut timed = Timed { socket: &self.socket, read_until: until };
         loop {
-            if let Some(until) = until {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Ok(());
-                }
-                self.socket.set_read_timeout(Some(left))?;
-            }
-            if (&*self.socket).read(&mut dropped)? == 0 {
-                return Ok(());
+            match timed.read(&mut dropped) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => return Ok(()),
+                Err(e) => return Err(e),
             }
         }
     }
+
+    fn timed(&self) -> Timed<'_> {
+        Timed { socket: &self.socket, read_until: self.read_until }
+    }
 }
 
-fn send_records(tls: &mut ServerConnection, mut socket: &TcpStream) -> io::Result<()> {
+impl Timed<'_> {
+    /// Has `send` hand bytes to the kernel. If not one byte found room in all the time there is,
+    /// what the client has not got is thrown away when the connection closes.
+    fn send(
+        &self,
+        mut send: impl FnMut(&TcpStream) -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut sends_left = SERVER_UNREAD_SENDS;
+        while sends_left > 0 {
+            match send(self.socket) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => sends_left -= 1,
+                sent => return Ok(sent?),
+            }
+        }
+        reset_when_closed(self.socket)?;
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let now = Instant::now();
+        let left = self.read_until.map(|until| until.saturating_duration_since(now));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.socket.set_read_timeout(left)?;
+        let mut socket = self.socket;
+        socket.read(bytes).map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => e,
+        })
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(|socket| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn send_records(tls: &mut ServerConnection, socket: &mut Timed<'_>) -> io::Result<()> {
     while tls.wants_write() {
-        if tls.write_tls(&mut socket)? == 0 {
+        if tls.write_tls(socket)? == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
     }
     Ok(())
+}
+
+/// With a linger time of zero the close that follows is a reset.
+fn reset_when_closed(socket: &TcpStream) -> io::Result<()> {
+    Ok(set_socket_linger(socket, Some(Duration::ZERO))?)
 }

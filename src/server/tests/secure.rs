@@ -10,9 +10,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Client = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type Client = StreamOwned<ClientConnection, TcpStream>;
 
-fn trust(server: &Server) -> Arc<ClientConfig> {
+pub(super) fn trust(server: &Server) -> Arc<ClientConfig> {
     let pem = server.certificate_pem().unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -26,7 +26,7 @@ fn trust(server: &Server) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn connect(server: &Server, config: &Arc<ClientConfig>, name: &'static str) -> Client {
+pub(super) fn connect(server: &Server, config: &Arc<ClientConfig>, name: &'static str) -> Client {
     let name = ServerName::try_from(name).unwrap();
     let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
     let socket = TcpStream::connect(server.address()).unwrap();
