@@ -8,6 +8,7 @@
 use super::Shared;
 use super::deliver::{CLOSE, Next, deliver};
 use super::effects::{Effects, Ending};
+use super::fired;
 use super::flow::Place;
 use super::outlet::Outlet;
 use super::patience::Patience;
@@ -35,9 +36,10 @@ pub(super) fn serve(
     number: u64,
 ) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    if let Some(fault) = shared.script.at_accept(number) {
+    if let Some(chosen) = shared.script.at_accept(number) {
         seat.works()?;
-        let ending = match fault {
+        shared.book.fired_at_accept(chosen.rule);
+        let ending = match chosen.fault {
             Fault::ResetOnAccept => Ending::Reset,
             Fault::StallOnAccept => Ending::Stall,
             _ => Ending::Close { close_notify: false },
@@ -157,6 +159,8 @@ fn answer(
         range,
         status: None,
         body_bytes: 0,
+        is_whole: false,
+        faults: Vec::new(),
     });
     let facts = Facts {
         connection,
@@ -165,7 +169,12 @@ fn answer(
         signature: signing::signature(&request.target),
         range_start: range.and_then(RangeAsked::start),
     };
-    let mut effects = Effects::of(shared.script.for_request(&facts));
+    let chosen = shared.script.for_request(&facts);
+    let mut effects = Effects::of(chosen.iter().map(|chosen| &chosen.fault));
+    let note = |shows: &dyn Fn(&Fault) -> bool| {
+        let shown = chosen.iter().filter(|chosen| shows(&chosen.fault));
+        shared.book.fired(entry, shown.map(|chosen| chosen.rule).collect());
+    };
     let shape = &shared.shape;
     let mut place = Place::take(&shared.flow);
     if let Some(refusal) = shape.refusal.filter(|_| place.is_none()) {
@@ -184,9 +193,11 @@ fn answer(
         outlet.restart(now);
     }
     if effects.stalls_before_head {
+        note(&|fault| *fault == Fault::StallBeforeHead);
         return Ok(Next::End(Ending::Stall));
     }
     if let Some(garbage) = &effects.garbage {
+        note(&|fault| matches!(fault, Fault::Garbage(_)));
         outlet.put(garbage)?;
         return Ok(Next::End(CLOSE));
     }
@@ -195,6 +206,7 @@ fn answer(
     }
     let answer = Answer::decide(request, &shared.site, &effects);
     shared.book.answered(entry, answer.status);
+    note(&|fault| fired::shows(fault, request, &answer));
     deliver(outlet, request, &answer, &effects)
 }
 

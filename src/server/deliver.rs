@@ -2,12 +2,13 @@
 //!
 //! Owns how answers are framed and cut (RFC 9112 6 and 7). Must not know why.
 
-use super::effects::{Closing, Cut, Effects, Ending, Framing, MangledChunk};
+use super::effects::{Closing, Cut, Effects, Ending, Framing};
 use super::outlet::Outlet;
 use super::request::Request;
 use super::respond::{Answer, Body};
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Sizes of chunks, in turn: tiny, odd, around powers of two, larger than any buffer line.
 const CHUNK_BYTES: [u64; 7] = [1, 7, 255, 1021, 4097, 16_384, 65_521];
@@ -42,16 +43,16 @@ pub(super) fn deliver(
         };
         outlet.put(interim.as_bytes())?;
     }
-    send_head(outlet, &answer.head(keeps, effects, request.is_http_10), effects)?;
+    let head = answer.head(keeps, effects, request.is_http_10);
+    trickle(outlet, &head, effects.head_byte_delay)?;
     let body_bytes = if answer.is_head_only { 0 } else { answer.body.len() };
     let cut = effects.cut.filter(|cut| cut.after_bytes <= body_bytes);
     let end = cut.map_or(body_bytes, |cut: Cut| cut.after_bytes);
     if !answer.is_head_only {
         match answer.framing {
-            Framing::Length | Framing::UntilClose => put(outlet, &answer.body, 0..end)?,
+            Framing::Length | Framing::UntilClose => put(outlet, &answer.body, 0..end, effects)?,
             Framing::Chunked => {
-                let mangled = effects.mangled_chunk.as_ref();
-                if put_chunks(outlet, &answer.body, end, mangled)? == Chunks::Mangled {
+                if put_chunks(outlet, &answer.body, end, effects)? == Chunks::Mangled {
                     outlet.flush()?;
                     return Ok(Next::End(CLOSE));
                 }
@@ -64,21 +65,24 @@ pub(super) fn deliver(
     }
     if !answer.is_head_only {
         if answer.framing == Framing::Chunked {
-            outlet.put(b"0\r\nX-Trailer: the end\r\n\r\n")?;
+            trickle(outlet, b"0\r\nX-Trailer: the end\r\n\r\n", effects.trailer_byte_delay)?;
         }
         for _ in 0..effects.extra_bytes {
             outlet.put_body(b"+")?;
         }
     }
     outlet.flush()?;
+    outlet.note_whole();
     Ok(if keeps { Next::Keep } else { Next::End(CLOSE) })
 }
 
-fn send_head(outlet: &mut Outlet<'_>, head: &[u8], effects: &Effects) -> io::Result<()> {
-    let Some(pause) = effects.head_byte_delay else {
-        return outlet.put(head);
+/// Framing, with this pause before each of its bytes if there is one.
+fn trickle(outlet: &mut Outlet<'_>, bytes: &[u8], pause: Option<Duration>) -> io::Result<()> {
+    let Some(pause) = pause else {
+        return outlet.put(bytes);
     };
-    for byte in head {
+    outlet.flush()?;
+    for byte in bytes {
         outlet.pause(pause)?;
         outlet.put(std::slice::from_ref(byte))?;
         outlet.flush()?;
@@ -86,8 +90,25 @@ fn send_head(outlet: &mut Outlet<'_>, head: &[u8], effects: &Effects) -> io::Res
     Ok(())
 }
 
-/// Bytes of the body, counted from its start.
-fn put(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()> {
+/// Bytes of the body, counted from its start, all at once or as the script has them.
+fn put(
+    outlet: &mut Outlet<'_>,
+    body: &Body,
+    mut part: Range<u64>,
+    effects: &Effects,
+) -> io::Result<()> {
+    let Some(drip) = effects.drip else { return put_part(outlet, body, part) };
+    while !part.is_empty() {
+        outlet.flush()?;
+        outlet.pause(drip.pause)?;
+        let end = part.end.min(part.start.saturating_add(drip.bytes.max(1)));
+        put_part(outlet, body, part.start..end)?;
+        part.start = end;
+    }
+    outlet.flush()
+}
+
+fn put_part(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()> {
     match body {
         Body::Content { source, span, flips } => {
             let bytes = part.end - part.start;
@@ -98,6 +119,19 @@ fn put(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()>
             outlet.put_body(&text[index(part.start)..index(part.end)])
         }
     }
+}
+
+/// Where the first chunk begins that has `after_bytes` of the body before it, at least.
+pub(super) fn chunk_start_from(after_bytes: u64) -> u64 {
+    let cycle_bytes: u64 = CHUNK_BYTES.iter().sum();
+    let mut start = after_bytes / cycle_bytes * cycle_bytes;
+    for bytes in CHUNK_BYTES.iter().cycle() {
+        if start >= after_bytes {
+            break;
+        }
+        start += bytes;
+    }
+    start
 }
 
 /// What became of a body in chunks.
@@ -114,8 +148,9 @@ fn put_chunks(
     outlet: &mut Outlet<'_>,
     body: &Body,
     end: u64,
-    mangled: Option<&MangledChunk>,
+    effects: &Effects,
 ) -> io::Result<Chunks> {
+    let mangled = effects.mangled_chunk.as_ref();
     let mut at = 0;
     for (count, bytes) in CHUNK_BYTES.iter().cycle().enumerate() {
         if at == end {
@@ -128,7 +163,7 @@ fn put_chunks(
         let chunk_end = body.len().min(at + bytes);
         let extension = if count % 2 == 0 { "" } else { ";note=\"a; b\"" };
         outlet.put(format!("{:x}{extension}\r\n", chunk_end - at).as_bytes())?;
-        put(outlet, body, at..chunk_end.min(end))?;
+        put(outlet, body, at..chunk_end.min(end), effects)?;
         if chunk_end > end {
             break;
         }

@@ -18,7 +18,8 @@ pub(super) struct Effects {
     pub(super) range_shift: i64,
     pub(super) range_total: Option<u64>,
     pub(super) range_bytes_max: Option<u64>,
-    pub(super) etag: Option<String>,
+    pub(super) etag: Option<Said>,
+    pub(super) last_modified: Option<Said>,
     pub(super) content_encoding: Option<String>,
     /// Another file's seed and size.
     pub(super) replacement: Option<(u64, u64)>,
@@ -28,6 +29,7 @@ pub(super) struct Effects {
     /// Header fields besides.
     pub(super) fields: Vec<(String, String)>,
     pub(super) has_wrong_digest: bool,
+    pub(super) hides_digests: bool,
     /// A redirect to a URL that is good for so many requests.
     pub(super) signs_for_requests: Option<u32>,
     /// Offsets of the file whose bytes are wrong.
@@ -43,6 +45,8 @@ pub(super) struct Effects {
     pub(super) stalls_before_head: bool,
     pub(super) head_delay: Duration,
     pub(super) head_byte_delay: Option<Duration>,
+    pub(super) drip: Option<Drip>,
+    pub(super) trailer_byte_delay: Option<Duration>,
     pub(super) bytes_per_second: Option<u64>,
     pub(super) cut: Option<Cut>,
     pub(super) closing: Closing,
@@ -54,6 +58,14 @@ pub(super) struct Instead {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+}
+
+/// What the script has a field say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    This(String),
+    /// The field is not there.
+    Nothing,
 }
 
 /// A refused range.
@@ -68,6 +80,15 @@ pub(super) struct Unsatisfiable {
 pub(super) struct MangledChunk {
     pub(super) after_bytes: u64,
     pub(super) line: Vec<u8>,
+}
+
+/// A body that comes a little at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Drip {
+    /// Bytes that are sent together.
+    pub(super) bytes: u64,
+    /// What goes before each of them.
+    pub(super) pause: Duration,
 }
 
 /// How a body says where it ends.
@@ -106,12 +127,23 @@ pub(super) enum Ending {
     Stall,
 }
 
+impl Said {
+    /// The value of a field that has `before` without the script.
+    pub(super) fn instead_of(this: Option<&Self>, before: Option<String>) -> Option<String> {
+        match this {
+            None => before,
+            Some(Said::This(value)) => Some(value.clone()),
+            Some(Said::Nothing) => None,
+        }
+    }
+}
+
 impl Effects {
     /// Adds up `faults`; where two contradict each other the first in the script wins.
-    pub(super) fn of(faults: Vec<Fault>) -> Self {
+    pub(super) fn of<'a>(faults: impl DoubleEndedIterator<Item = &'a Fault>) -> Self {
         let mut sum = Self::default();
-        for fault in faults.into_iter().rev() {
-            sum.add(fault);
+        for fault in faults.rev() {
+            sum.add(fault.clone());
         }
         sum
     }
@@ -138,7 +170,10 @@ impl Effects {
             Fault::WrongRange { shift } => self.range_shift = shift,
             Fault::WrongTotal(total) => self.range_total = Some(total),
             Fault::ShorterRange(bytes) => self.range_bytes_max = Some(bytes),
-            Fault::ETag(tag) => self.etag = Some(tag),
+            Fault::ETag(tag) => self.etag = Some(Said::This(tag)),
+            Fault::NoETag => self.etag = Some(Said::Nothing),
+            Fault::LastModified(date) => self.last_modified = Some(Said::This(date)),
+            Fault::NoLastModified => self.last_modified = Some(Said::Nothing),
             Fault::IgnoreConditions => self.ignores_conditions = true,
             Fault::FlipByte(offset) => self.flips.push(offset),
             Fault::Replaced { seed, size_bytes } => self.replacement = Some((seed, size_bytes)),
@@ -146,6 +181,7 @@ impl Effects {
             Fault::NoHead => self.forbids_head = true,
             Fault::Fields(fields) => drop(self.fields.splice(0..0, fields)),
             Fault::WrongDigest => self.has_wrong_digest = true,
+            Fault::NoDigests => self.hides_digests = true,
             Fault::ExpiringRedirect { requests } => self.signs_for_requests = Some(requests),
             Fault::Chunked => self.framing = Framing::Chunked,
             Fault::MangledChunk { after_bytes, line } => {
@@ -165,6 +201,11 @@ impl Effects {
             Fault::StallBeforeHead => self.stalls_before_head = true,
             Fault::SlowHead(pause) => self.head_byte_delay = Some(pause),
             Fault::DelayHead(pause) => self.head_delay = pause,
+            Fault::DripBody { bytes, pause } => self.drip = Some(Drip { bytes, pause }),
+            Fault::DripTrailer(pause) => {
+                self.framing = Framing::Chunked;
+                self.trailer_byte_delay = Some(pause);
+            }
             Fault::Rate(rate) => self.bytes_per_second = Some(rate),
             Fault::CloseAfterReply { announce: true } => self.closing = Closing::Announced,
             Fault::CloseAfterReply { announce: false } => self.closing = Closing::Silent,
@@ -185,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_first_of_two_contradicting_faults_wins() {
-        let faults = vec![
+        let faults = [
             Fault::StallAfter(5),
             Fault::ResetAfter(1),
             Fault::FlipByte(1),
@@ -193,7 +234,7 @@ mod tests {
             Fault::NoLength,
             Fault::Chunked,
         ];
-        let effects = Effects::of(faults);
+        let effects = Effects::of(faults.iter());
         assert_eq!(effects.cut, Some(Cut { after_bytes: 5, ending: Ending::Stall }));
         assert_eq!(effects.framing, Framing::UntilClose);
         assert_eq!(effects.flips.len(), 2);

@@ -12,6 +12,7 @@ mod date;
 mod deliver;
 mod digests;
 mod effects;
+mod fired;
 mod flow;
 mod folder;
 mod gate;
@@ -282,7 +283,7 @@ impl Shared {
             },
             script,
             gate: gate::Gate::default(),
-            book: stats::Book::default(),
+            book: stats::Book::new(config.script.len()),
             registry: seats::Registry::default(),
             started_at: Instant::now(),
         })

@@ -66,6 +66,13 @@ impl<'a> Outlet<'a> {
         self.piece_bytes = self.pacer.piece_bytes(1, shared);
     }
 
+    /// The answer that was begun is out to its end.
+    pub(super) fn note_whole(&self) {
+        if let Some(entry) = self.entry {
+            self.shared.book.ended(entry);
+        }
+    }
+
     /// There was nothing to send until `now`; the rate does not make up for it.
     pub(super) fn restart(&mut self, now: Instant) {
         self.pacer.restart(now);

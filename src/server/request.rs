@@ -77,6 +77,12 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Whether it depends on a condition (RFC 9110 13.1).
+    pub(super) fn has_condition(&self) -> bool {
+        let names = ["if-match", "if-none-match", "if-modified-since", "if-range"];
+        names.iter().any(|name| self.field(name).is_some())
+    }
+
     /// The path without query and, where the target is a whole URL, without its origin.
     pub(super) fn path(&self) -> &str {
         let target = match self.target.split_once("://") {

@@ -4,7 +4,7 @@
 //! not know sockets, time or how the answer travels.
 
 use super::base64::base64;
-use super::effects::{Closing, Effects, Framing, Instead};
+use super::effects::{Closing, Effects, Framing, Instead, Said};
 use super::range::RangeAsked;
 use super::request::Request;
 use super::signing;
@@ -22,6 +22,10 @@ pub(super) struct Answer {
     pub(super) framing: Framing,
     /// A HEAD is answered with the fields alone.
     pub(super) is_head_only: bool,
+    /// It says what the file is, in its fields at least.
+    pub(super) is_of_file: bool,
+    /// It carries bytes of a file whose digests the server has.
+    pub(super) could_have_digests: bool,
 }
 
 /// Where the bytes of a body come from.
@@ -120,9 +124,8 @@ impl Answer {
         if let Some((seed, size_bytes)) = effects.replacement {
             file = site.file_of(seed, size_bytes);
         }
-        if effects.etag.is_some() {
-            file.etag.clone_from(&effects.etag);
-        }
+        file.etag = Said::instead_of(effects.etag.as_ref(), file.etag);
+        file.last_modified = Said::instead_of(effects.last_modified.as_ref(), file.last_modified);
         let mut answer = Self::of_file(&file, request, effects);
         match answer.describe(file, site, effects) {
             Ok(()) => answer,
@@ -175,8 +178,11 @@ impl Answer {
             let is_wrong = effects.has_wrong_digest;
             let digests = site.digests.of(source, file.size_bytes, *span, is_wrong)?;
             self.add("Content-Type", "application/octet-stream");
-            digests.into_iter().for_each(|(name, value)| self.add(name, value));
+            self.could_have_digests = !digests.is_empty();
+            let said = digests.into_iter().filter(|_| !effects.hides_digests);
+            said.for_each(|(name, value)| self.add(name, value));
         }
+        self.is_of_file = true;
         if !effects.hides_ranges {
             self.add("Accept-Ranges", "bytes");
         }
@@ -191,7 +197,15 @@ impl Answer {
     }
 
     fn new(status: u16, body: Body) -> Self {
-        Self { status, fields: Vec::new(), body, framing: Framing::Length, is_head_only: false }
+        Self {
+            status,
+            fields: Vec::new(),
+            body,
+            framing: Framing::Length,
+            is_head_only: false,
+            is_of_file: false,
+            could_have_digests: false,
+        }
     }
 
     fn add(&mut self, name: &str, value: impl Into<String>) {

@@ -102,6 +102,13 @@ pub enum Fault {
     /// The file's validator, with its quotes; conditions are judged by it. With
     /// [`When::FromRequest`] this is a file that changed.
     ETag(String),
+    /// No `ETag`; conditions are judged by that. With [`When::FromRequest`] this is a validator
+    /// that goes.
+    NoETag,
+    /// The file's `Last-Modified`, as an HTTP date; conditions are judged by it.
+    LastModified(String),
+    /// No `Last-Modified`; conditions are judged by that.
+    NoLastModified,
     /// `If-Match` and `If-Range` are not looked at.
     IgnoreConditions,
     /// Another file in place of the one that is there, with the validators that belong to it. With
@@ -123,6 +130,8 @@ pub enum Fault {
     Fields(Vec<(String, String)>),
     /// Every digest that [`Config::digests`](super::Config::digests) has on this answer is wrong.
     WrongDigest,
+    /// None of the digests that [`Config::digests`](super::Config::digests) has.
+    NoDigests,
     /// A redirect to `/signed` and the path, with a signature in the query that is a number from 1
     /// on. Each of these URLs serves what is at the path so many times and answers 403 ever after;
     /// asked once more, the path itself leads to the next one.
@@ -171,6 +180,15 @@ pub enum Fault {
     SlowHead(Duration),
     /// A pause before the head.
     DelayHead(Duration),
+    /// The body comes so many bytes at a time, at least one, with this pause before each.
+    DripBody {
+        /// Bytes that are sent together.
+        bytes: u64,
+        /// The pause.
+        pause: Duration,
+    },
+    /// Chunked, and the trailer comes byte by byte with this pause before each.
+    DripTrailer(Duration),
     /// Bytes per second of this answer, in place of the connection's own rate.
     Rate(u64),
     /// The connection closes behind this answer.
@@ -205,6 +223,14 @@ pub(super) struct Facts<'a> {
     pub(super) range_start: Option<u64>,
 }
 
+/// A fault that hits, and which rule of the script has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chosen {
+    /// Index in the script.
+    pub(super) rule: usize,
+    pub(super) fault: Fault,
+}
+
 /// The rules and how often each may still apply.
 pub(super) struct Script {
     rules: Mutex<Vec<Rule>>,
@@ -227,13 +253,13 @@ impl Script {
     }
 
     /// The fault that hits a connection before its first byte.
-    pub(super) fn at_accept(&self, connection: u64) -> Option<Fault> {
+    pub(super) fn at_accept(&self, connection: u64) -> Option<Chosen> {
         let facts = Facts { connection, request: 0, path: "", signature: None, range_start: None };
         self.take(&facts, true).into_iter().next()
     }
 
     /// The faults that hit a request, in the order of the script.
-    pub(super) fn for_request(&self, facts: &Facts<'_>) -> Vec<Fault> {
+    pub(super) fn for_request(&self, facts: &Facts<'_>) -> Vec<Chosen> {
         self.take(facts, false)
     }
 
@@ -243,15 +269,15 @@ impl Script {
         lock(&self.rules).iter().any(is_signing)
     }
 
-    fn take(&self, facts: &Facts<'_>, is_at_accept: bool) -> Vec<Fault> {
+    fn take(&self, facts: &Facts<'_>, is_at_accept: bool) -> Vec<Chosen> {
         let mut taken = Vec::new();
-        for rule in lock(&self.rules).iter_mut() {
+        for (index, rule) in lock(&self.rules).iter_mut().enumerate() {
             let applies = rule.what.is_at_accept() == is_at_accept
                 && rule.times != Some(0)
                 && rule.when.matches(facts);
             if applies {
                 rule.times = rule.times.map(|left| left - 1);
-                taken.push(rule.what.clone());
+                taken.push(Chosen { rule: index, fault: rule.what.clone() });
             }
         }
         taken
@@ -313,7 +339,8 @@ mod tests {
         ];
         let script = Script::new(rules).unwrap();
         assert_eq!([1, 2, 3].map(|n| hits(&script, 1, n, "/", 0)), [1, 1, 0]);
-        assert_eq!(script.at_accept(1), Some(Fault::CloseOnAccept));
+        let closed = Chosen { rule: 1, fault: Fault::CloseOnAccept };
+        assert_eq!(script.at_accept(1), Some(closed));
         assert_eq!(script.at_accept(2), None);
     }
 

@@ -33,6 +33,10 @@ pub struct Stats {
     pub requests: u64,
     /// Requests refused because too many answers were under way.
     pub requests_refused: u64,
+    /// How often each rule of the script made a difference to a connection or an answer, in the
+    /// order of the script. A fault in a body counts if the body has the bytes for it, also where
+    /// the client does not read on until there.
+    pub fired: Vec<u64>,
     /// Bytes of bodies sent, counted as they are handed to the kernel: never fewer than a client
     /// has received, up to one piece (256 KiB) more per connection that broke.
     pub body_bytes: u64,
@@ -62,10 +66,13 @@ pub struct RequestLog {
     pub status: Option<u16>,
     /// Bytes of its body sent, counted like [`Stats::body_bytes`].
     pub body_bytes: u64,
+    /// Its answer was handed to the kernel to the end, and did not break off.
+    pub is_whole: bool,
+    /// The rules of the script counted in [`Stats::fired`], by their index.
+    pub faults: Vec<usize>,
 }
 
 /// The server's own book, written by every connection.
-#[derive(Default)]
 pub(super) struct Book {
     pages: Mutex<Pages>,
 }
@@ -84,6 +91,12 @@ struct Pages {
 pub(super) struct Entry(pub(super) u64);
 
 impl Book {
+    /// For a script of so many rules.
+    pub(super) fn new(rules: usize) -> Self {
+        let stats = Stats { fired: vec![0; rules], ..Stats::default() };
+        Self { pages: Mutex::new(Pages { stats, ..Pages::default() }) }
+    }
+
     pub(super) fn snapshot(&self) -> Stats {
         lock(&self.pages).stats.clone()
     }
@@ -146,6 +159,27 @@ impl Book {
 
     pub(super) fn answered(&self, entry: Entry, status: u16) {
         self.count(|stats| stats.with(entry, |record| record.status = Some(status)));
+    }
+
+    /// Its answer has been sent whole.
+    pub(super) fn ended(&self, entry: Entry) {
+        self.count(|stats| stats.with(entry, |record| record.is_whole = true));
+    }
+
+    /// These rules made a difference to the answer.
+    pub(super) fn fired(&self, entry: Entry, rules: Vec<usize>) {
+        if rules.is_empty() {
+            return;
+        }
+        self.count(|stats| {
+            rules.iter().for_each(|rule| stats.fired[*rule] += 1);
+            stats.with(entry, |record| record.faults = rules);
+        });
+    }
+
+    /// This rule ends a connection before its first request.
+    pub(super) fn fired_at_accept(&self, rule: usize) {
+        self.count(|stats| stats.fired[rule] += 1);
     }
 
     pub(super) fn sent(&self, entry: Entry, body_bytes: u64) {

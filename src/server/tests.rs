@@ -6,6 +6,7 @@ mod patience;
 mod secure;
 mod shaping;
 mod stored;
+mod words;
 
 use super::{
     Config, EntityTag, Fault, Patience, RangeAsked, Route, Served, Server, Shape, When, content,
