@@ -67,6 +67,10 @@ pub mod sim;
 pub mod tls;
 pub mod ui;
 
+#[cfg(test)]
+#[path = "../tests/common/skip.rs"]
+mod skip;
+
 pub use base::error::{Error, ErrorKind, Result, Side};
 pub use digest::Checksum;
 pub use engine::Download;

@@ -624,7 +624,7 @@ fn sizes_at_the_edge_of_what_can_be_said_are_refused() {
 fn a_full_file_system_is_named_when_space_is_reserved() {
     let memory = Path::new("/dev/shm");
     let Ok(folder) = tempfile::tempdir_in(memory) else {
-        return eprintln!("SKIPPED: there is no /dev/shm to fill");
+        return rig::skip::skipped("there is no /dev/shm to fill");
     };
     // tmpfs compares with its size before it takes anything: nobody runs out of space for this.
     let rig = over(Config::new(SEED, 1 << 43));

@@ -2,6 +2,8 @@
 //! downloads by ringhaul itself and by curl, where that is installed.
 
 mod command;
+#[path = "common/skip.rs"]
+mod skip;
 
 use command::{Ended, Scene};
 use ringhaul::server::content;
@@ -102,10 +104,14 @@ fn assert_saved(scene: &Scene, name: &str) {
     assert_content(&bytes, 0, SIZE_BYTES);
 }
 
-/// What curl writes to standard output; `None` where there is no curl.
+/// What curl writes to standard output; `None`, said loudly, where there is no curl.
 fn curl(arguments: &[&str]) -> Option<Vec<u8>> {
     let mut curl = Command::new("curl");
-    let output = curl.args(["-sS", "--fail", "--noproxy", "*"]).args(arguments).output().ok()?;
+    let output = curl.args(["-sS", "--fail", "--noproxy", "*"]).args(arguments).output();
+    let Ok(output) = output else {
+        skip::skipped("curl is not installed");
+        return None;
+    };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)
 }

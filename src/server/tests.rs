@@ -248,8 +248,7 @@ fn connections_above_the_limit_are_closed() {
 fn ipv6_and_urls() {
     let address = "[::1]:0".parse().unwrap();
     let Ok(server) = Server::start(Config { address, ..Config::new(SEED, SIZE) }) else {
-        eprintln!("skipped: this machine has no IPv6 loopback");
-        return;
+        return crate::skip::skipped("this machine has no IPv6 loopback");
     };
     let port = server.address().port();
     assert_eq!(server.url("/a"), format!("http://[::1]:{port}/a"));

@@ -3,8 +3,7 @@
 //! The test asks [`child_of`] which of the two it is. The parent waits for a line that the child
 //! prints at its very end, so that a child that ran no test is no success.
 
-#![allow(clippy::print_stderr, reason = "what is skipped on this machine says so")]
-
+use super::skip::skipped;
 use std::env;
 use std::process::Command;
 
@@ -39,12 +38,12 @@ pub(crate) fn run_child(child: &mut Command, test: &str, argument: &str) {
     let told = format!("{test}:{argument}");
     let output = match child.current_dir("/").env(CHILD_VARIABLE, told).output() {
         Ok(output) => output,
-        Err(e) => return eprintln!("SKIPPED {test}: another user cannot run this program: {e}"),
+        Err(e) => return skipped(&format!("another user cannot run this program: {e}")),
     };
     let (out, err) = (output.stdout, output.stderr);
     let (out, err) = (String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
     if out.contains(CHILD_SKIPS) {
-        return eprintln!("SKIPPED {test}: {err}");
+        return skipped(err.trim());
     }
     assert!(output.status.success() && out.contains(CHILD_DONE), "{}\n{out}\n{err}", output.status);
 }

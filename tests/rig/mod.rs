@@ -7,6 +7,8 @@
 
 pub(crate) mod child;
 pub(crate) mod process;
+#[path = "../common/skip.rs"]
+pub(crate) mod skip;
 
 use ringhaul::base::{Error, ErrorKind, Result};
 use ringhaul::digest::{Algorithm, Checksum};

@@ -6,18 +6,20 @@
 
 pub(crate) mod child;
 pub(crate) mod hosts;
+#[path = "../common/skip.rs"]
+mod skip;
 
 use ringhaul::base::{Error, ErrorKind, Result};
 use ringhaul::engine::Download;
 use ringhaul::engine::options::{Checksum, Options};
 use ringhaul::engine::progress::{Event, Progress, Report};
 use ringhaul::server::{Config, Server, Stats, content};
+pub(crate) use skip::skipped;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -213,14 +215,6 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     let mut folders = std::env::split_paths(&path).chain(system);
     folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
-}
-
-/// Says that a test leaves something out, past the capturing of test output, and counts it.
-pub(crate) fn skipped(what: &str) {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-    // Who closed standard error does not want to know.
-    let _ = writeln!(std::io::stderr(), "SKIPPED ({count} in this run): {what}");
 }
 
 /// To be told what is to fail, and then the command. `None`, said loudly, where it cannot be had.
