@@ -34,6 +34,7 @@ fn both(rule: &Rule) -> [Rig; 2] {
 fn survives(rule: &Rule) {
     for rig in both(rule) {
         rig.succeeds(SIZE);
+        rig.assert_fired();
     }
 }
 
@@ -87,6 +88,7 @@ fn one_stall() {
                 options.stall_timeout = Duration::from_millis(300);
             });
             assert!(rig.succeeds(SIZE).retries >= 1, "silence ends a connection: {fault:?}");
+            rig.assert_fired();
         }
     }
 }
@@ -98,6 +100,7 @@ fn a_slow_head_is_no_stall() {
     let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
     let rig = rig.with(|options| options.stall_timeout = Duration::from_millis(400));
     assert_eq!(rig.succeeds(SIZE).retries, 0);
+    rig.assert_fired();
 }
 
 #[test]
@@ -118,6 +121,7 @@ fn others_take_over_from_a_slow_connection() {
     let rig = rig(Config { script: vec![slow], ..Config::new(SEED, 16 * MIB) });
     let rig = rig.with(|options| options.chunk_bytes = Some(8 * MIB));
     let report = rig.succeeds(16 * MIB);
+    rig.assert_fired();
     assert!(report.elapsed < Duration::from_secs(7), "{:?}", report.elapsed);
     assert!(rig.server.stats().requests > 2, "two spans, and what was taken over");
 }
@@ -130,6 +134,7 @@ fn one_status_that_may_pass() {
             let rule = Rule::once(when, fault.clone());
             let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
             assert_eq!(rig.succeeds(SIZE).retries, 1, "{code}");
+            rig.assert_fired();
         }
     }
 }
@@ -153,6 +158,7 @@ fn a_close_behind_each_answer() {
         let rule = Rule::new(When::All, Fault::CloseAfterReply { announce });
         for rig in both(&rule) {
             let report = rig.succeeds(SIZE);
+            rig.assert_fired();
             assert!(report.connects > 12, "one connection for each span: {}", report.connects);
             assert_eq!(report.retries, 0, "a connection that ends behind its answer is no failure");
         }
@@ -172,6 +178,7 @@ fn what_is_odd_but_legal() {
     ] {
         for rig in both(&Rule::new(When::All, fault.clone())) {
             assert_eq!(rig.succeeds(SIZE).retries, 0, "{fault:?}");
+            rig.assert_fired();
         }
     }
 }
@@ -240,6 +247,7 @@ fn one_wrong_byte_is_found() {
         for rig in both(&Rule::new(When::All, Fault::FlipByte(offset))) {
             let rig = rig.with(|options| options.checksum = Some(sha256_of(SIZE)));
             expect_error(rig.run(), ErrorKind::ChecksumMismatch, 13, &["(server side)"]);
+            rig.assert_fired();
             rig.assert_nothing_left();
         }
     }
@@ -266,6 +274,7 @@ fn a_right_digest_passes_whatever_the_order() {
         config.script = rules.to_vec();
         let rig = rig(config).with(|options| options.checksum = Some(sha256_of(SIZE)));
         let verified = rig.succeeds(SIZE).verified.unwrap();
+        rig.assert_fired();
         assert!(verified.digest.starts_with("sha256:"), "{}", verified.digest);
     }
 }

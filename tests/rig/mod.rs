@@ -132,6 +132,14 @@ impl Rig {
         report
     }
 
+    /// Each fault of the script has happened: one that does not proves nothing.
+    #[track_caller]
+    pub(crate) fn assert_fired(&self) {
+        let fired = self.server.counts().fired;
+        assert!(!fired.is_empty(), "a script without rules");
+        assert!(fired.iter().all(|count| *count > 0), "these faults happened: {fired:?}");
+    }
+
     /// No file under its name and no connection; at most what a later run goes on from.
     pub(crate) fn assert_nothing_left(&self) {
         let left = files(&self.out());
