@@ -4,15 +4,22 @@
 //!
 //! `RINGHAUL_FAULTS_SEED=N` runs one schedule again, `N..M` those from N to M - 1.
 
+mod blame;
+mod liars;
 mod random;
 
 use crate::rig::{NAME, Rig, SEED, assert_line, bounded, files, sha256_of};
+use blame::may_cause;
+use liars::Liar;
 pub(crate) use random::Random;
 use ringhaul::base::{Error, ErrorKind, Result};
 use ringhaul::engine::options::{OnChange, Options};
 use ringhaul::engine::progress::Report;
-use ringhaul::server::{Config, DigestField, EntityTag, Fault, Rule, content};
+use ringhaul::server::{Config, DigestField, EntityTag, Fault, RequestLog, Rule, content};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +27,9 @@ use std::time::Duration;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const SEED_VARIABLE: &str = "RINGHAUL_FAULTS_SEED";
+/// A fault drawn so often happens at least once. The rarest are for connections and offsets that
+/// many downloads never come to.
+const DRAWS_TO_HAPPEN: u64 = 12;
 /// More failures than one schedule holds, so that surviving is a duty.
 const RETRIES: u32 = 8;
 /// Runs after a clean error in which all that wears out has worn out.
@@ -37,6 +47,7 @@ pub(crate) struct Schedule {
     flip: Option<u64>,
     /// The server says a wrong digest.
     lies: bool,
+    liar: Option<Liar>,
     /// The caller names the right digest of the first file.
     is_checked: bool,
     threads: u32,
@@ -69,27 +80,34 @@ impl Schedule {
         for _ in 0..1 + random.below(6) {
             config.script.push(random.passing());
         }
+        let passing = config.script.clone();
         config.etag = random.etag();
         config.digests = random.digests();
         let mut must_survive = true;
         if random.one_in(4) {
             must_survive = add_fatal(&mut random, &mut config);
         }
-        let lies = !config.digests.is_empty() && random.one_in(4);
+        let mut lies = !config.digests.is_empty() && random.one_in(4);
         if lies {
             must_survive = false;
             let times = random.one_of(&[None, Some(1)]);
             config.script.push(Rule { when: random.when(), what: Fault::WrongDigest, times });
         }
-        let flip = random.one_in(8).then(|| random.below(size_bytes));
+        let mut flip = random.one_in(8).then(|| random.below(size_bytes));
         if let Some(offset) = flip {
             config.script.push(Rule::once(random.when(), Fault::FlipByte(offset)));
         }
         let is_offered = config.digests.iter().any(|d| *d != DigestField::ContentDigestSha256);
-        let is_checked = random.one_in(2) || (flip.is_some() && !is_offered);
+        let mut is_checked = random.one_in(2) || (flip.is_some() && !is_offered);
         let threads = 1 + u32::try_from(random.below(3)).expect("a small number");
         shape(&mut random, &mut config);
-        let stops = random.one_of(&[0, 0, 0, 0, 1, 1, 2, 3]);
+        let mut stops = random.one_of(&[0, 0, 0, 0, 1, 1, 2, 3]);
+        let liar = Liar::of(seed, &mut config, passing);
+        if let Some(liar) = &liar {
+            (must_survive, flip, lies) = (liar.must_survive, liar.flip, false);
+            is_checked = liar.is_checked.unwrap_or(is_checked);
+            stops = if liar.is_one_run { 0 } else { stops };
+        }
         let total = &mut config.shape.total_bytes_per_second;
         if stops > 0 && total.is_none() {
             // Slow enough to be met on its way.
@@ -98,11 +116,11 @@ impl Schedule {
         let stopped = (0..stops).map(|at| Leg::new(&mut random, at > 0, Some(size_bytes)));
         let stopped = stopped.collect();
         let last = Leg::new(&mut random, stops > 0, None);
-        Self { seed, config, must_survive, flip, lies, is_checked, threads, stopped, last }
+        Self { seed, config, must_survive, flip, lies, liar, is_checked, threads, stopped, last }
     }
 
-    /// Runs it with options that `adapt` has changed; answers whether the download ended well.
-    pub(crate) fn run(self, adapt: impl FnOnce(&mut Options)) -> bool {
+    /// Runs it with options that `adapt` has changed.
+    pub(crate) fn run(self, adapt: impl FnOnce(&mut Options)) -> Outcome {
         let what = format!("{self:?}");
         let mut rig = Rig::new(self.config.clone()).with(|options| {
             options.retries = RETRIES;
@@ -114,21 +132,30 @@ impl Schedule {
             options.threads = Some(self.threads);
             adapt(options);
         });
+        let error = self.run_legs(&mut rig, &what).map(|error| error.to_string());
+        let fired = rig.server.counts().fired;
+        let faults = self.config.script.iter().map(|rule| name_of(&rule.what));
+        let faults = faults.zip(fired.iter().map(|count| *count > 0)).collect();
+        Outcome { error, faults, liar: self.liar.map(|liar| format!("{:?}", liar.kind)) }
+    }
+
+    /// Answers with the error of a download that did not end well.
+    fn run_legs(&self, rig: &mut Rig, what: &str) -> Option<Error> {
         for leg in self.stopped.iter().chain([&self.last]) {
-            leg.prepare(&mut rig);
-            match leg.run(&rig, &what) {
+            leg.prepare(rig);
+            match leg.run(rig, what) {
                 Ok(report) => {
-                    self.assert_right(&rig, &report, &what);
-                    return true;
+                    self.assert_right(rig, &report, what);
+                    return None;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
                     assert!(leg.stop_after.is_some(), "nobody has stopped it: {what}");
-                    assert_left(&rig, &what);
+                    assert_left(rig, what);
                 }
                 Err(error) => {
-                    self.assert_clean(&rig, &error, &what);
-                    self.recover(&mut rig, &error, &what);
-                    return false;
+                    self.assert_clean(rig, &error, what);
+                    self.recover(rig, &error, what);
+                    return Some(error);
                 }
             }
         }
@@ -151,9 +178,10 @@ impl Schedule {
             bytes.len() as u64 == size_bytes && content::verify(seed, 0, &bytes).is_ok()
         };
         let is_first = is(SEED, self.config.size_bytes);
-        let is_second = self.replaced_by().is_some_and(|size| is(SEED_REPLACED, size));
+        let is_second = self.replacements().any(|size| is(SEED_REPLACED, size));
         let first_wrong = content::verify(SEED, 0, &bytes);
-        assert!(is_first || (is_second && !self.is_checked), "{first_wrong:?}: {what}");
+        let is_right = is_first || (is_second && !self.is_checked);
+        assert!(is_right || self.has_no_proof(rig), "{first_wrong:?}: {what}");
         let is_verified = report.verified.is_some();
         assert!(is_verified || !self.must_be_verified(), "nothing was compared: {what}");
         assert_eq!(files(&rig.out()), [NAME], "{what}");
@@ -163,7 +191,11 @@ impl Schedule {
     /// Whether a digest of the whole file is there on every answer, whatever happens to it.
     fn must_be_verified(&self) -> bool {
         // One member that is none makes a whole dictionary useless (RFC 8941 section 4.2).
-        let is_whole = self.config.script.iter().all(|rule| !matches!(rule.what, Fault::Fields(_)));
+        let is_digest = |(name, _): &(String, String)| name == "Repr-Digest";
+        let is_whole = self.config.script.iter().all(|rule| match &rule.what {
+            Fault::Fields(fields) => !fields.iter().any(is_digest),
+            fault => *fault != Fault::NoDigests,
+        });
         let counts = |field: &DigestField| match field {
             DigestField::ReprDigestSha256 => is_whole,
             DigestField::DigestSha256 | DigestField::XGoogCrc32c => true,
@@ -178,11 +210,27 @@ impl Schedule {
         let line = assert_line(error);
         let is_mismatch = error.kind() == ErrorKind::ChecksumMismatch;
         assert!(!self.must_survive || (self.flip.is_some() && is_mismatch), "{line}: {what}");
-        let is_other = self.is_checked && self.replaced_by().is_some();
-        let may_mismatch = self.flip.is_some() || self.lies || is_other;
+        let is_other = self.is_checked && self.replacements().next().is_some();
+        let may_mismatch = self.flip.is_some() || self.lies || self.liar.is_some() || is_other;
         assert!(may_mismatch || !is_mismatch, "{line}: {what}");
-        assert_ne!(error.kind(), ErrorKind::Internal, "{line}: {what}");
+        let stats = rig.server.counts();
+        let fired = self.config.script.iter().zip(&stats.fired).filter(|(_, count)| **count > 0);
+        let is_caused = fired.into_iter().any(|(rule, _)| may_cause(&rule.what, error.kind()))
+            || (stats.requests_refused > 0 && error.kind() == ErrorKind::Status(503));
+        assert!(is_caused, "{line}, and {:?} of these faults happened: {what}", stats.fired);
         assert_left(rig, &format!("{line}: {what}"));
+    }
+
+    /// Whether no answer that came whole told one version from the other.
+    fn has_no_proof(&self, rig: &Rig) -> bool {
+        let Some(proof) = self.liar.as_ref().and_then(|liar| liar.proof.clone()) else {
+            return false;
+        };
+        let log = rig.server.stats().log;
+        let mut tellers = (1..).zip(&log).filter(|(number, _)| proof.contains(number));
+        !tellers.any(|(_, record): (u64, &RequestLog)| {
+            matches!(record.status, Some(200 | 206)) && record.is_whole
+        })
     }
 
     /// Once the cause is gone the same command ends well, with whatever was left.
@@ -204,13 +252,34 @@ impl Schedule {
         panic!("it does not recover from {error}: {what}");
     }
 
-    /// Size of the file that takes the place of the first one.
-    fn replaced_by(&self) -> Option<u64> {
-        self.config.script.iter().find_map(|rule| match rule.what {
+    /// Sizes of the file that takes the place of the first one.
+    fn replacements(&self) -> impl Iterator<Item = u64> {
+        self.config.script.iter().filter_map(|rule| match rule.what {
             Fault::Replaced { size_bytes, .. } => Some(size_bytes),
             _ => None,
         })
     }
+}
+
+/// How a schedule ended.
+pub(crate) struct Outcome {
+    /// What it ended with first, if that was not well.
+    error: Option<String>,
+    /// The names of its faults, and whether they happened.
+    faults: Vec<(String, bool)>,
+    liar: Option<String>,
+}
+
+/// What all schedules of a run came to.
+#[derive(Debug, Default)]
+struct Tally {
+    ran: u64,
+    well: u64,
+    failed: Vec<u64>,
+    /// How often each fault was drawn, and how often it happened.
+    faults: BTreeMap<String, (u64, u64)>,
+    /// How many schedules had each liar, and how many of them ended well.
+    liars: BTreeMap<String, (u64, u64)>,
 }
 
 impl Leg {
@@ -294,12 +363,12 @@ fn assert_left(rig: &Rig, what: &str) {
 }
 
 /// Runs `count` schedules, or those the variable names, `at_once` at the same time: most of their
-/// time is waiting. Two of three have to end well.
-#[allow(clippy::print_stdout, reason = "a failing test shows the seeds that were running")]
-pub(crate) fn run_all(count: u64, at_once: usize, run: impl Fn(u64) -> bool + Sync) {
+/// time is waiting. Two of three have to end well, and three of five of their faults to happen.
+#[allow(clippy::print_stdout, reason = "a failing test shows its seeds and what they came to")]
+pub(crate) fn run_all(count: u64, at_once: usize, run: impl Fn(u64) -> Outcome + Sync) {
     let Range { start, end } = seeds(count);
     println!("schedules {start} to {}; one again: {SEED_VARIABLE}=N", end - 1);
-    let (next, well) = (AtomicU64::new(start), AtomicU64::new(0));
+    let (next, tally) = (AtomicU64::new(start), Mutex::new(Tally::default()));
     thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
@@ -309,14 +378,71 @@ pub(crate) fn run_all(count: u64, at_once: usize, run: impl Fn(u64) -> bool + Sy
                         return;
                     }
                     println!("schedule {seed}");
-                    well.fetch_add(u64::from(run(seed)), Ordering::Relaxed);
+                    // The others go on, so that all seeds that fail are known at once.
+                    let outcome = catch_unwind(AssertUnwindSafe(|| run(seed))).ok();
+                    if let Some(error) = outcome.as_ref().and_then(|it| it.error.as_ref()) {
+                        println!("schedule {seed} ended with {error}");
+                    }
+                    tally.lock().expect("counting does not panic").add(seed, outcome);
                 }
             });
         }
     });
-    let (well, ran) = (well.into_inner(), end - start);
-    println!("{well} of {ran} ended well");
-    assert!(ran < count || well >= ran * 2 / 3, "{well} of {ran} ended well");
+    let tally = tally.into_inner().expect("counting does not panic");
+    tally.print();
+    tally.judge(end - start >= count);
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, outcome: Option<Outcome>) {
+        self.ran += 1;
+        let Some(outcome) = outcome else { return self.failed.push(seed) };
+        let well = u64::from(outcome.error.is_none());
+        self.well += well;
+        for (name, happened) in outcome.faults {
+            let counts = self.faults.entry(name).or_default();
+            *counts = (counts.0 + 1, counts.1 + u64::from(happened));
+        }
+        if let Some(liar) = outcome.liar {
+            let counts = self.liars.entry(liar).or_default();
+            *counts = (counts.0 + 1, counts.1 + well);
+        }
+    }
+
+    #[allow(clippy::print_stdout, reason = "a test says what it covered")]
+    fn print(&self) {
+        println!("{} of {} schedules ended well", self.well, self.ran);
+        for (name, (drawn, happened)) in &self.faults {
+            println!("{name} happened {happened} times of {drawn}");
+        }
+        for (name, (drawn, well)) in &self.liars {
+            println!("liars about {name}: {drawn}, of which {well} ended well");
+        }
+    }
+
+    /// `is_usual`: these are enough schedules to expect something of them together.
+    fn judge(&self, is_usual: bool) {
+        assert!(self.failed.is_empty(), "these seeds fail: {:?}", self.failed);
+        if !is_usual {
+            return;
+        }
+        assert!(self.well >= self.ran * 2 / 3, "{} of {} ended well", self.well, self.ran);
+        let drawn: u64 = self.faults.values().map(|(drawn, _)| drawn).sum();
+        let happened: u64 = self.faults.values().map(|(_, happened)| happened).sum();
+        assert!(happened * 5 >= drawn * 3, "{happened} of {drawn} faults happened");
+        let never = self.faults.iter().filter(|(name, (drawn, happened))| {
+            // Nobody asks for a head alone.
+            *drawn >= DRAWS_TO_HAPPEN && *happened == 0 && *name != "NoHead"
+        });
+        let never: Vec<&String> = never.map(|(name, _)| name).collect();
+        assert!(never.is_empty(), "these faults never happened: {never:?}");
+    }
+}
+
+/// The first word of a fault.
+fn name_of(fault: &Fault) -> String {
+    let text = format!("{fault:?}");
+    text.split([' ', '(']).next().unwrap_or_default().to_owned()
 }
 
 /// The seeds to run: the usual ones, or those asked for as `N` or `N..M`.
