@@ -37,6 +37,9 @@ impl Serving {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
         shell.arg(command.get_program()).args(command.get_args());
+        for (name, _) in command.get_envs() {
+            shell.env_remove(name);
+        }
         shell.current_dir(scene.path()).stdin(Stdio::null());
         shell.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self::of(shell)
