@@ -74,44 +74,60 @@ fn one_run_claims_nothing_and_https_is_trusted() {
     assert!(read(&results(&scene), "summary.json").contains("\"interval\": null"));
 }
 
-/// What `raw.csv` says of the one cell of a bench of 256 KiB in requests of 64 KiB: seconds, the
-/// longest wait for a first byte in milliseconds, requests.
-fn shaped(options: &[&str]) -> [f64; 3] {
+/// What `raw.csv` says of the one cell of a bench of 256 KiB in requests of 64 KiB.
+#[derive(Debug)]
+struct Cell {
+    seconds: f64,
+    /// The longest wait for a first byte.
+    first_byte_ms: f64,
+    requests: f64,
+}
+
+fn shaped(options: &[&str]) -> Cell {
     let scene = Scene::new();
     let grid = ["bench", "--size=256K", "--chunks=64K", "--runs=1", "--seed=1", "--out=r"];
     // What is published with a figure is the command line alone.
-    let environment = [("RINGHAUL_SERVE_RATE", "1K"), ("RINGHAUL_SERVE_LISTEN", "192.0.2.1:1")];
+    let environment = [("RINGHAUL_SERVE_RATE", "128K"), ("RINGHAUL_SERVE_LISTEN", "192.0.2.1:1")];
     let ended = scene.run_with(&[&grid, options].concat(), &environment);
     assert_eq!(ended.code, Some(0), "{options:?} {ended:?}");
     let csv = read(&results(&scene), "raw.csv");
     let cell = csv.lines().find(|line| line.contains(",64K x ")).expect("a cell");
     let fields: Vec<&str> = cell.split(',').collect();
-    [7, 16, 21].map(|column| fields[column].parse().unwrap_or_else(|e| panic!("{e}: {csv}")))
+    let number =
+        |column: usize| fields[column].parse().unwrap_or_else(|e| panic!("{column} {e}: {csv}"));
+    Cell { seconds: number(7), first_byte_ms: number(16), requests: number(21) }
 }
 
+/// Each bound is most of what the shape takes at least; the path without a shape is far below it.
 #[test]
 fn the_path_of_the_built_in_server_is_the_one_asked_for() {
-    let slow = |cell: [f64; 3]| cell[0] > 0.1;
-    let late = |cell: [f64; 3]| cell[1] > 20.0;
-    let lossy = |cell: [f64; 3]| cell[2] > 4.0;
-    type Shows = fn([f64; 3]) -> bool;
+    let slow = |cell: &Cell| cell.seconds > 0.6;
+    let late = |cell: &Cell| cell.first_byte_ms > 200.0;
+    let lossy = |cell: &Cell| cell.requests > 4.0;
+    type Shows = fn(&Cell) -> bool;
     let shapes: [(&[&str], Shows); 7] = [
-        (&["--connections=1", "--rate=2M"], slow),
-        (&["--connections=1", "--rate-per-connection=2M"], slow),
-        (&["--connections=1", "--first-byte=30ms"], late),
-        (&["--connections=1", "--jitter=60ms"], late),
+        (&["--connections=1", "--rate=256K"], slow),
+        (&["--connections=1", "--rate-per-connection=256K"], slow),
+        (&["--connections=1", "--first-byte=300ms"], late),
+        (&["--connections=1", "--jitter=600ms"], late),
         (&["--connections=2", "--lose-connections=2"], lossy),
-        (&["--connections=1", "--throttle-after=64K", "--throttle-rate=1M"], slow),
-        (&["--connections=1", "--slow-every=1", "--slow-rate=2M"], slow),
+        (&["--connections=1", "--throttle-after=64K", "--throttle-rate=256K"], slow),
+        (&["--connections=1", "--slow-every=1", "--slow-rate=256K"], slow),
     ];
     std::thread::scope(|scope| {
         for (options, shows) in shapes {
             scope.spawn(move || {
                 let cell = shaped(options);
-                assert!(shows(cell), "{options:?} {cell:?}");
+                assert!(shows(&cell), "{options:?} {cell:?}");
             });
         }
     });
+    // Or else these bounds would show nothing. A busy machine may be slow once.
+    for connections in ["--connections=1", "--connections=2"] {
+        let is_plain = |cell: &Cell| !slow(cell) && !late(cell) && !lossy(cell);
+        let tries: Vec<Cell> = (0..3).map(|_| shaped(&[connections])).collect();
+        assert!(tries.iter().any(is_plain), "{connections} {tries:?}");
+    }
 }
 
 #[test]
