@@ -2,7 +2,7 @@
 //!
 //! Owns the two forms of Retry-After. Must not know what a wait is for, nor the time.
 
-use super::date::imf_fixdate;
+use super::date::http_date;
 use super::head::Head;
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ pub fn retry_after(head: &Head) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let (then, now) = (imf_fixdate(value)?, imf_fixdate(head.get("Date")?.trim())?);
+    let (then, now) = (http_date(value)?, http_date(head.get("Date")?.trim())?);
     // A date in the past asks for no wait.
-    Some(Duration::from_secs(u64::try_from(then - now).unwrap_or(0)))
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -32,6 +32,8 @@ mod tests {
             ("0", Some(0)),
             ("99999999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sunday, 06-Nov-94 08:50:07 GMT", Some(30)),
+            ("Sun Nov  6 08:50:07 1994", Some(30)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("-1", None),
             ("soon", None),

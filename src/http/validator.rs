@@ -3,9 +3,10 @@
 //! Owns what counts as strong. Must not know what happens when a validator differs: that is
 //! `combine`'s.
 
-use super::date::imf_fixdate;
+use super::date::http_date;
 use super::head::Head;
 use crate::base::Result;
+use std::time::Duration;
 
 /// The strongest proof of identity an answer gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,11 +69,11 @@ fn is_opaque_tag(text: &str) -> bool {
 /// RFC 9110 section 8.8.2.2 asks for a second between `Last-Modified` and `Date`, and for a reason
 /// to believe that one clock made both. A minute, as RFC 7232 section 2.2.2 asked, is that reason.
 fn is_strong_date(modified: &str, date: Option<&str>) -> bool {
-    const REST_SECONDS_MIN: i64 = 60;
-    match (imf_fixdate(modified), date.and_then(imf_fixdate)) {
-        (Some(modified), Some(date)) => date - modified >= REST_SECONDS_MIN,
-        (_, _) => false,
-    }
+    const REST_MIN: Duration = Duration::from_secs(60);
+    let rested = http_date(modified)
+        .zip(date.and_then(http_date))
+        .and_then(|(modified, date)| date.duration_since(modified).ok());
+    rested.is_some_and(|rested| rested >= REST_MIN)
 }
 
 #[cfg(test)]
@@ -110,6 +111,9 @@ mod tests {
         assert_eq!(with_date("Sun, 06 Nov 1994 08:50:36 GMT"), Validator::None);
         assert_eq!(with_date("Sun, 06 Nov 1993 08:50:37 GMT"), Validator::None);
         assert_eq!(with_date("yesterday"), Validator::None);
+        for obsolete in ["Sunday, 06-Nov-94 08:50:37 GMT", "Sun Nov  6 08:50:37 1994"] {
+            assert_eq!(with_date(obsolete), date, "{obsolete}");
+        }
         assert_eq!(of(&[("Last-Modified", OLD)]), Validator::None);
     }
 
