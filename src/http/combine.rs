@@ -20,7 +20,7 @@
 
 use super::answer::status_error;
 use super::body::content_length;
-use super::head::{Head, quoted};
+use super::head::{Head, content_coding, quoted};
 use super::range::ContentRange;
 use super::validator::Validator;
 use crate::base::{Error, ErrorKind, Result, Span};
@@ -101,9 +101,9 @@ pub(super) fn part(head: &Head, asked: Span) -> Result<(Span, Option<u64>)> {
 }
 
 /// RFC 9110 section 8.4: coded bytes are not the file's, and ranges of them (section 14.1.2) are
-/// not the file's ranges. `identity` (section 12.5.3) codes nothing.
+/// not the file's ranges.
 pub(super) fn check_identity(head: &Head) -> Result<()> {
-    match head.list("Content-Encoding").find(|coding| !coding.eq_ignore_ascii_case("identity")) {
+    match content_coding(head) {
         None => Ok(()),
         Some(coding) => {
             let shown = quoted(coding);

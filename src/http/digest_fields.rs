@@ -14,7 +14,7 @@
 //! | `X-Linked-Etag` | the file behind the link | Hugging Face |
 
 use super::base64;
-use super::head::{Head, quoted};
+use super::head::{Head, content_coding, quoted};
 use super::range::ContentRange;
 use crate::base::limits::DIGESTS_OFFERED_MAX;
 
@@ -316,8 +316,7 @@ fn holds_all(head: &Head) -> bool {
 /// A digest in the head of a coded answer is of the coded bytes (RFC 9530 sections 2 and 3), which
 /// are not the file (RFC 9110 section 8.4).
 fn drop_if_coded(head: &Head, offers: &mut Offers) {
-    let coded = |coding: &&str| !coding.eq_ignore_ascii_case("identity");
-    let Some(coding) = head.list("Content-Encoding").find(coded) else { return };
+    let Some(coding) = content_coding(head) else { return };
     let shown = quoted(coding);
     for offered in std::mem::take(&mut offers.digests) {
         offers.ignore(offered.field, format!("the answer is coded with '{shown}'"));

@@ -135,6 +135,8 @@ fn what_is_legal_passes() {
         ("no length (chunked)", with("Content-Length", None)),
         ("identity", with("Content-Encoding", Some("Identity"))),
         ("empty coding", with("Content-Encoding", Some(""))),
+        ("no coding by that name", with("Content-Encoding", Some("none"))),
+        ("twice no coding", with("Content-Encoding", Some("None, identity"))),
         ("other type", with("Content-Type", Some("multipart/mixed"))),
         ("same range twice", {
             let mut fields = good();
