@@ -15,12 +15,15 @@ pub(super) struct Opening {
     pub(super) exchange: Exchange,
     /// Bytes that came behind the head: of the body, and behind it of the next response.
     pub(super) surplus: Vec<u8>,
+    /// Whether the request carried `If-Range`.
+    pub(super) is_conditional: bool,
 }
 
 /// A connection on which a request has been sent ahead, and what has arrived of its response.
 pub(super) struct Pending {
     connection: Connection,
     arrived: Vec<u8>,
+    is_conditional: bool,
 }
 
 impl Opening {
@@ -37,11 +40,11 @@ impl Opening {
         self.exchange.reusable().then_some(self.connection)
     }
 
-    /// The connection with the response to the request that was sent ahead, if this one has ended
-    /// as it should.
-    pub(super) fn pending(self) -> Option<Pending> {
-        let Self { connection, exchange, surplus } = self;
-        exchange.reusable().then_some(Pending { connection, arrived: surplus })
+    /// The connection with the response to the request that was sent ahead, with `If-Range` or
+    /// without, if this one has ended as it should.
+    pub(super) fn pending(self, is_conditional: bool) -> Option<Pending> {
+        let Self { connection, exchange, surplus: arrived, .. } = self;
+        exchange.reusable().then_some(Pending { connection, arrived, is_conditional })
     }
 
     /// Takes note that the peer has ended the connection; an error unless that ends the body.
@@ -59,12 +62,13 @@ impl Opening {
 /// Sends `request` and reads the head of its response.
 pub(super) async fn ask(mut connection: Connection, request: &Request) -> Result<Opening> {
     connection.wire.send(request.encode()?).await?;
-    answer(Pending { connection, arrived: Vec::new() }).await
+    let is_conditional = request.is_conditional();
+    answer(Pending { connection, arrived: Vec::new(), is_conditional }).await
 }
 
 /// Reads the head of the response to a request that has been sent.
 pub(super) async fn answer(pending: Pending) -> Result<Opening> {
-    let Pending { mut connection, mut arrived } = pending;
+    let Pending { mut connection, mut arrived, is_conditional } = pending;
     let mut exchange = Exchange::new();
     let mut began = None;
     loop {
@@ -76,7 +80,7 @@ pub(super) async fn answer(pending: Pending) -> Result<Opening> {
         }
         if let Some(surplus) = exchange.on_head(&arrived)? {
             let surplus = arrived.split_off(arrived.len() - surplus);
-            return Ok(Opening { connection, exchange, surplus });
+            return Ok(Opening { connection, exchange, surplus, is_conditional });
         }
         arrived.clear();
         check_head_time(*began.get_or_insert_with(Instant::now), connection.head_time_max)?;

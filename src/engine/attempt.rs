@@ -14,7 +14,7 @@ use super::options::{DirectMode, Engine};
 use super::progress::{Level, Phase, Report, Verified};
 use super::ranged::{FirstSpan, Ranged};
 use super::rechecking::Rechecking;
-use super::renew::Whereabouts;
+use super::renew::{Versions, Whereabouts};
 use super::shard::{Shard, Sink, hash_budget_bytes};
 use super::source::Source;
 use super::stream::{Received, Stream, Whole};
@@ -178,7 +178,8 @@ impl Attempt<'_> {
         let output = self.allocate(Some(now.total))?;
         let Ranges { source, known, .. } = ranges;
         if proof == Proof::ByComparison {
-            let twin = Twin { job: self.job, source, known, output: &output };
+            let versions = &Versions::new(known.clone());
+            let twin = Twin { job: self.job, source, versions, output: &output };
             self.job.guard(twin.test(&written(&here.runs()), jitter_seed())).await?;
             let text = "samples of what is here are the same there: it is taken for one file";
             self.job.tell(Level::Note, None, text);

@@ -125,7 +125,7 @@ impl Crew {
         let Self { ranged, connections_max, orders } = self;
         let job = ranged.job.clone();
         let shard = Shard::new(connections_max, ranged.sink.hashing.is_some())?;
-        shard.register(&job, &ranged.sink.output, ranged.known.total);
+        shard.register(&job, &ranged.sink.output, ranged.total);
         let (workers, meter) = (JoinSet::new(), Meter::new());
         let mut foreman = Foreman { ranged, shard: shard.clone(), orders, workers, meter };
         let result = job.guard(foreman.run(lead)).await;

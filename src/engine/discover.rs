@@ -39,7 +39,8 @@ pub(super) async fn find(job: &Job, url: &Url, range: Option<Span>) -> Result<Di
 }
 
 async fn ask_once(job: &Job, url: &Url, range: Option<Span>) -> Result<Discovered, Refused> {
-    let Located { source, opening, times, mut offers } = locate(job, url, range).await?;
+    let Located { source, opening, times, mut offers } =
+        locate(job, url, range, &Validator::None).await?;
     let retry_after = retry_after(opening.head());
     let offered = whole_file_digests(opening.head());
     for why in offered.ignored {
@@ -61,17 +62,18 @@ async fn judge(
 ) -> Result<Found> {
     let Some(asked) = range else { return whole(opening) };
     match discover(opening.head(), asked)? {
-        Discovery::Ranged { total, validator, .. } => {
+        Discovery::Ranged { known, .. } => {
             // What the body lacks of it is the worker's to ask for, as with every later answer: a
             // server may cut ranges short anywhere (RFC 9110 15.3.7), spans end aligned.
-            let span = Span::new(asked.start(), asked.end().min(total));
-            Ok(Found::Ranged { known: Known { total, validator }, opening, span, times })
+            let span = Span::new(asked.start(), asked.end().min(known.total));
+            let known = if job.options.verify { known } else { known.without_digests() };
+            Ok(Found::Ranged { known, opening, span, times })
         }
         Discovery::Whole { total, validator } => Ok(Found::Whole { total, validator, opening }),
         Discovery::Empty { .. } => Ok(Found::Empty),
         Discovery::AskWhole => {
             drop(opening);
-            let (opening, _) = first_answer(job, source, None).await?;
+            let (opening, _) = first_answer(job, source, None, &Validator::None).await?;
             whole(opening)
         }
     }

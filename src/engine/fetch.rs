@@ -9,7 +9,7 @@ use super::options::Options;
 use super::shutdown::StopHandle;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::http::{Discovery, Exchange, Want, discover, sensitive, status_error};
+use crate::http::{Discovery, Exchange, Validator, Want, discover, sensitive, status_error};
 use std::thread;
 
 /// Bytes read at once.
@@ -63,7 +63,8 @@ impl Small<'_> {
     }
 
     async fn attempt(&self, job: &Job) -> Result<Vec<u8>, Refused> {
-        let Located { source, mut opening, .. } = locate(job, self.url, None).await?;
+        let Located { source, mut opening, .. } =
+            locate(job, self.url, None, &Validator::None).await?;
         let judged = match discover(opening.head(), Span::new(0, 1)) {
             Ok(Discovery::Whole { total, .. }) => self.check_size(total.unwrap_or(0)),
             // No range was asked for: to answer with one is as good as an error status.

@@ -8,7 +8,7 @@ use super::source::{Connection, Identity, Source, tls_config};
 use crate::base::limits::{REDIRECTS_MAX, RETRY_AFTER_MAX};
 use crate::base::url::Scheme;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::http::{Head, Offered, Rules, follow, retry_after, whole_file_digests};
+use crate::http::{Head, Offered, Rules, Validator, follow, retry_after, whole_file_digests};
 use crate::tls::TlsConfig;
 use std::time::Duration;
 
@@ -66,8 +66,15 @@ pub(super) async fn retrying<T>(
     }
 }
 
-/// Asks `url` for this range, or for everything, and goes where it is redirected to.
-pub(super) async fn locate(job: &Job, url: &Url, range: Option<Span>) -> Result<Located> {
+/// Asks `url` for this range, or for everything, and goes where it is redirected to. The range is
+/// asked for on condition that the file is still the one of the strong validator `if_range`, if it
+/// is one.
+pub(super) async fn locate(
+    job: &Job,
+    url: &Url,
+    range: Option<Span>,
+    if_range: &Validator,
+) -> Result<Located> {
     let rules = Rules { allow_downgrade: job.options.allow_downgrade };
     let (mut tls, mut offers) = (None, Vec::new());
     let mut identity = Identity::new(url, &job.options);
@@ -77,7 +84,7 @@ pub(super) async fn locate(job: &Job, url: &Url, range: Option<Span>) -> Result<
         let counts = job.counts.clone();
         let mut source = Source::open(url.clone(), identity, tls, &job.options, counts).await?;
         source.is_redirected = redirects > 0;
-        let (opening, times) = first_answer(job, &source, range).await?;
+        let (opening, times) = first_answer(job, &source, range, if_range).await?;
         let Some(next) = follow(&url, opening.head(), &rules)? else {
             return Ok(Located { source, opening, times, offers });
         };
@@ -93,11 +100,12 @@ pub(super) async fn locate(job: &Job, url: &Url, range: Option<Span>) -> Result<
     Err(error.within(url))
 }
 
-/// Asks for the range, or for everything.
+/// Asks for the range, on that condition, or for everything.
 pub(super) async fn first_answer(
     job: &Job,
     source: &Source,
     range: Option<Span>,
+    if_range: &Validator,
 ) -> Result<(Opening, FirstTimes)> {
     let order: Vec<u32> = (0..source.addresses()).collect();
     let connection = source.connect(&order).await?;
@@ -105,7 +113,7 @@ pub(super) async fn first_answer(
     describe_connection(job, 0, &connection);
     let mut request = source.request()?;
     if let Some(range) = range {
-        request = request.range(range);
+        request = request.range(range).if_range(if_range);
     }
     let times = FirstTimes { connected, requested: job.now() };
     let opening = ask(connection, &request).await.map_err(|e| e.within(source.url()))?;

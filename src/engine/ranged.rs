@@ -5,7 +5,7 @@ use super::discover::request_size;
 use super::job::{Job, jitter_seed};
 use super::locate::{FirstTimes, Refused};
 use super::progress::Level;
-use super::renew::{Renewed, Whereabouts};
+use super::renew::{Renewed, Versions, Whereabouts};
 use super::shard::Sink;
 use super::source::{Connection, Source};
 use super::trace::{Line, Trace, seconds};
@@ -36,7 +36,9 @@ const HEDGE_SHARE: u64 = 50;
 pub(super) struct Ranged {
     pub(super) job: Arc<Job>,
     whereabouts: Whereabouts,
-    pub(super) known: Known,
+    /// The file's bytes.
+    pub(super) total: u64,
+    pub(super) versions: Versions,
     /// The file's digest is known, and compared at the end.
     has_digest: bool,
     pub(super) sink: Sink,
@@ -81,11 +83,13 @@ impl Ranged {
         plan.on_requested(first.times.requested, id, first.span.start());
         let lead_bytes = plan.adopt(job.now(), id, address, first.span);
         let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
+        let (total, versions) = (known.total, Versions::new(known));
         let is_halted = AtomicBool::new(false);
         let ranged = Arc::new(Self {
             job,
             whereabouts,
-            known,
+            total,
+            versions,
             has_digest,
             sink,
             trace,
@@ -191,7 +195,8 @@ impl Ranged {
         asked: Span,
     ) -> Result<Option<Renewed>, Refused> {
         let prove = async |source: &Source| self.prove(source).await;
-        let renewed = self.whereabouts.renew(&self.job, used, &self.known, asked, prove).await?;
+        let versions = &self.versions;
+        let renewed = self.whereabouts.renew(&self.job, used, versions, asked, prove).await?;
         if let Some(Renewed { source, opening, times }) = &renewed {
             let Connection { address, setup, .. } = opening.connection;
             self.attach(id, &opening.connection);
@@ -209,8 +214,8 @@ impl Ranged {
         if self.has_digest {
             return Ok(());
         }
-        let (job, known, output) = (&*self.job, &self.known, &*self.sink.output);
-        Twin { job, source, known, output }.test(&self.sink.book.written(), jitter_seed()).await
+        let (job, versions, output) = (&*self.job, &self.versions, &*self.sink.output);
+        Twin { job, source, versions, output }.test(&self.sink.book.written(), jitter_seed()).await
     }
 
     /// Whom to connect to, best first.

@@ -8,7 +8,7 @@ use super::locate::{FirstTimes, Located, Refused, locate};
 use super::progress::Level;
 use super::source::Source;
 use crate::base::{Error, Result, Span, Url};
-use crate::http::{Known, check_partial, may_have_expired};
+use crate::http::{Asked, Known, Part, Validator, check_partial, may_have_expired};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the file is at the moment.
@@ -20,11 +20,39 @@ pub(super) struct Whereabouts {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// What every answer of the transfer is held against, whichever connection it comes on.
+pub(super) struct Versions {
+    known: Mutex<Known>,
+}
+
 /// The answer of a new URL.
 pub(super) struct Renewed {
     pub(super) source: Arc<Source>,
     pub(super) opening: Opening,
     pub(super) times: FirstTimes,
+}
+
+impl Versions {
+    /// What the first answer taught.
+    pub(super) fn new(known: Known) -> Self {
+        Self { known: Mutex::new(known) }
+    }
+
+    /// Judges the head of an answer that was asked for `span`; see [`check_partial`].
+    pub(super) fn check(&self, opening: &Opening, span: Span) -> Result<Part> {
+        let asked = Asked { span, is_conditional: opening.is_conditional };
+        check_partial(opening.head(), asked, &mut self.lock())
+    }
+
+    /// What requests are to send as `If-Range`.
+    pub(super) fn condition(&self) -> Validator {
+        self.lock().condition()
+    }
+
+    /// Taken once per answer and per request, and never while waiting.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Whereabouts {
@@ -52,7 +80,7 @@ impl Whereabouts {
         &self,
         job: &Job,
         used: &Arc<Source>,
-        known: &Known,
+        known: &Versions,
         asked: Span,
         prove: impl AsyncFn(&Source) -> Result<()>,
     ) -> Result<Option<Renewed>, Refused> {
@@ -60,10 +88,16 @@ impl Whereabouts {
         if !Arc::ptr_eq(&self.source(), used) {
             return Ok(None);
         }
-        let Located { source, opening, times, .. } = locate(job, &self.url, Some(asked)).await?;
-        if let Err(error) = check_partial(opening.head(), asked, known) {
-            return Err(Refused::by(opening.head(), error));
-        }
+        let Located { source, opening, times, .. } = loop {
+            let condition = known.condition();
+            let located = locate(job, &self.url, Some(asked), &condition).await?;
+            match known.check(&located.opening, asked) {
+                Ok(Part::Usable(_)) => break located,
+                // Asked again, on condition; then it is one of the other two.
+                Ok(Part::Unproved) => {}
+                Err(error) => return Err(Refused::by(located.opening.head(), error)),
+            }
+        };
         if !is_one_resource(&used.url().to_string(), &source.url().to_string()) {
             prove(&source).await?;
         }

@@ -2,9 +2,9 @@
 //!
 //! States: looking for what an earlier run has left -> an attempt (discovering -> receiving, ranged
 //! or as one stream -> verifying -> finishing) -> done, or failed, or another attempt: with the new
-//! file if it has changed, in one stream if the server has stopped serving ranges, or with what
-//! turned out to be damaged fetched again. Runs on a thread of its own, which is the first shard;
-//! others join it for a ranged download.
+//! file if it has changed (the last time in one stream, as parts may never agree), in one stream if
+//! the server has stopped serving ranges, or with what turned out to be damaged fetched again. Runs
+//! on a thread of its own, which is the first shard; others join it for a ranged download.
 
 use super::attempt::{Attempt, Ended};
 use super::drive;
@@ -63,7 +63,11 @@ impl Transfer<'_> {
             }
             match error.kind() {
                 ErrorKind::Changed if self.job.options.on_change == OnChange::Restart => {
-                    self.note(&error, "starting over");
+                    // One answer is of one version, however much several may disagree.
+                    is_ranged &= attempts + 1 < ATTEMPTS_MAX;
+                    let how =
+                        if is_ranged { "starting over" } else { "starting over in one stream" };
+                    self.note(&error, how);
                     self.reserved.discard()?;
                     here = Here::default();
                     self.job.set_resumed(0);

@@ -7,12 +7,13 @@
 use super::ask::ask;
 use super::job::Job;
 use super::locate::{Refused, retrying};
+use super::renew::Versions;
 use super::source::{Connection, Source};
 use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES, TWIN_SAMPLES};
 use crate::base::rng::Rng;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::disk::output::Output;
-use crate::http::{Exchange, Known, Want, check_partial};
+use crate::http::{Exchange, Part, Want};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -22,8 +23,8 @@ pub(super) struct Twin<'a> {
     pub(super) job: &'a Job,
     /// Serves the file that is to be proved the same.
     pub(super) source: &'a Source,
-    /// What its first answer said.
-    pub(super) known: &'a Known,
+    /// What its answers are held against.
+    pub(super) versions: &'a Versions,
     /// Has the bytes that are here.
     pub(super) output: &'a Output,
 }
@@ -67,8 +68,12 @@ impl Twin<'_> {
                 Some(connection) => connection,
                 None => self.connect().await?,
             };
-            let mut opening = ask(ready, &self.source.request()?.range(rest)).await?;
-            let body = check_partial(opening.head(), rest, self.known)?;
+            let request = self.source.request()?.range(rest).if_range(&self.versions.condition());
+            let mut opening = ask(ready, &request).await?;
+            let Part::Usable(body) = self.versions.check(&opening, rest)? else {
+                // Asked again, on condition; then it is usable or an error.
+                continue;
+            };
             opening.exchange.expect_body(body.len());
             let mut arrived = std::mem::take(&mut opening.surplus);
             let mut decoded = vec![0; READ_BYTES];

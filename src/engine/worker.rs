@@ -20,7 +20,7 @@ use super::source::{Connection, Source};
 use super::trace::SpanTrace;
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::{Error, ErrorKind, Result, Span};
-use crate::http::{Exchange, Request, check_partial, retry_after};
+use crate::http::{Exchange, Part, Request, retry_after};
 use crate::plan::{AheadFault, ConnectionId, Fetch, Next};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,10 +53,11 @@ pub(super) struct First {
     pub(super) requested: Duration,
 }
 
-/// A span that was requested before the one before it had ended, and when.
+/// A span that was requested before the one before it had ended, when, and whether with `If-Range`.
 struct Ahead {
     fetch: Fetch,
     requested: Duration,
+    is_conditional: bool,
 }
 
 /// What the plan wants to know of a failure beside its kind.
@@ -280,7 +281,7 @@ impl Worker {
             Response::Pending(pending) => self.answer_ahead(rest, pending).await?,
             Response::None => self.request(rest, trace).await?,
         };
-        let body = match self.check(rest, &opening) {
+        let part = match self.check(rest, &opening) {
             Err(error) if self.ranged.may_have_expired(&self.source, &error) => {
                 drop(opening);
                 // Where another worker has found it, the rest of the span is asked for again.
@@ -290,6 +291,8 @@ impl Worker {
             }
             judged => judged?,
         };
+        // What lacks its proof is asked for again, on condition, which then is the proof.
+        let Part::Usable(body) = part else { return Ok(None) };
         self.note_first_byte(fetch.span, rest, &opening, trace);
         opening.exchange.expect_body(body.len());
         if self.ranged.job.options.verify
@@ -327,7 +330,8 @@ impl Worker {
             // The end of the span was taken away, and the answer ahead lies behind it.
             return None;
         }
-        let pending = opening.pending();
+        let is_conditional = self.ahead.as_ref().is_some_and(|ahead| ahead.is_conditional);
+        let pending = opening.pending(is_conditional);
         if pending.is_none() {
             self.ahead = None;
             self.ranged.ahead_refused(self.id, AheadFault::Closed);
@@ -338,8 +342,9 @@ impl Worker {
     /// Sends the request for the next span while this one still comes in.
     async fn request_ahead(&mut self, opening: &mut Opening) -> Result<()> {
         let Some(fetch) = self.ranged.ahead(self.id) else { return Ok(()) };
-        self.ahead = Some(Ahead { fetch, requested: self.ranged.job.now() });
-        let request = self.source.request()?.range(fetch.span);
+        let request = self.question(fetch.span)?;
+        let (requested, is_conditional) = (self.ranged.job.now(), request.is_conditional());
+        self.ahead = Some(Ahead { fetch, requested, is_conditional });
         opening.connection.wire.send(request.encode()?).await?;
         self.ranged.requested(self.id, fetch.span.start());
         Ok(())
@@ -350,7 +355,7 @@ impl Worker {
     /// says so to any request, and means the wait it asks for; or one whose URL has expired.
     async fn answer_ahead(&mut self, rest: Span, pending: Pending) -> Result<Opening, Setback> {
         let opening = answer(pending).await.map_err(Setback::Ahead)?;
-        match check_partial(opening.head(), rest, &self.ranged.known) {
+        match self.ranged.versions.check(&opening, rest) {
             Err(error) if !self.is_meant_for_all(&error) => Err(Setback::Ahead(error)),
             Ok(_) | Err(_) => Ok(opening),
         }
@@ -362,17 +367,25 @@ impl Worker {
     }
 
     /// What of `rest` the answer holds.
-    fn check(&mut self, rest: Span, opening: &Opening) -> Result<Span> {
+    fn check(&mut self, rest: Span, opening: &Opening) -> Result<Part> {
         self.failure.retry_after = retry_after(opening.head());
-        let body = check_partial(opening.head(), rest, &self.ranged.known)?;
-        if body != rest && body.len() < SPAN_ALIGN_BYTES {
+        let part = self.ranged.versions.check(opening, rest)?;
+        if let Part::Usable(body) = part
+            && body != rest
+            && body.len() < SPAN_ALIGN_BYTES
+        {
             return Err(Error::new(
                 ErrorKind::RangeMismatch,
                 format!("the server sends no more than {} bytes at a time", body.len()),
             ));
         }
         self.failure.retry_after = None;
-        Ok(body)
+        Ok(part)
+    }
+
+    /// The request for `span`, on the condition that is needed by now.
+    fn question(&self, span: Span) -> Result<Request> {
+        Ok(self.source.request()?.range(span).if_range(&self.ranged.versions.condition()))
     }
 
     /// The URL has expired: the answer of a new one, unless another worker has found that.
@@ -396,7 +409,7 @@ impl Worker {
         let source = self.ranged.source();
         let is_moved = !Arc::ptr_eq(&source, &self.source);
         self.source = source;
-        let request = self.source.request()?.range(span);
+        let request = self.question(span)?;
         if let Some(connection) = self.connection.take().filter(|_| !is_moved) {
             self.note_requested(span, trace);
             match ask(connection, &request).await {

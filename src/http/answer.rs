@@ -6,7 +6,7 @@
 use super::auth::challenge;
 use super::body::content_length;
 use super::combine::{
-    check_identity, denied, out_of_range, part, precondition_failed, unsatisfied_total,
+    Known, check_identity, denied, out_of_range, part, precondition_failed, unsatisfied_total,
 };
 use super::head::{Head, quoted};
 use super::validator::Validator;
@@ -17,12 +17,10 @@ use crate::base::{Error, ErrorKind, Result, Span};
 pub enum Discovery {
     /// 206: the server serves ranges.
     Ranged {
-        /// The file's bytes.
-        total: u64,
+        /// The file's size, and what later answers are held against.
+        known: Known,
         /// What the body of this answer holds: starts where asked, ends there or earlier.
         body: Span,
-        /// What later answers have to repeat.
-        validator: Validator,
     },
     /// 200: the whole file from byte 0 on in one stream, whatever was asked.
     Whole {
@@ -54,9 +52,7 @@ pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
     assert!(!asked.is_empty(), "a range names at least one byte");
     match head.status() {
         206 => match part(head, asked)? {
-            (body, Some(total)) => {
-                Ok(Discovery::Ranged { total, body, validator: Validator::of(head)? })
-            }
+            (body, Some(total)) => Ok(Discovery::Ranged { known: Known::of(head, total)?, body }),
             (_, None) => Ok(Discovery::AskWhole),
         },
         200 => {
@@ -107,13 +103,13 @@ mod tests {
     #[test]
     fn discovery_table() {
         let v1 = Validator::StrongEtag("\"v1\"".to_owned());
-        let weak = Validator::WeakEtag("W/\"v1\"".to_owned());
+        let known = |total, tag| Known::of(&head(206, &[("ETag", tag)]), total).unwrap();
         let first = Span::new(0, 100);
         let cases: &[(u16, Fields, Discovery)] = &[
             (
                 206,
                 vec![("Content-Range", "bytes 0-99/1000"), ("ETag", "\"v1\"")],
-                Discovery::Ranged { total: 1000, body: first, validator: v1.clone() },
+                Discovery::Ranged { known: known(1000, "\"v1\""), body: first },
             ),
             (
                 206,
@@ -122,7 +118,7 @@ mod tests {
                     ("ETag", "W/\"v1\""),
                     ("Content-Length", "10"),
                 ],
-                Discovery::Ranged { total: 10, body: Span::new(0, 10), validator: weak },
+                Discovery::Ranged { known: known(10, "W/\"v1\""), body: Span::new(0, 10) },
             ),
             (206, vec![("Content-Range", "bytes 0-99/*")], Discovery::AskWhole),
             (
@@ -190,8 +186,9 @@ mod tests {
         let found = |status, fields: &[_]| discover(&head(status, fields), asked);
 
         let ranged = found(206, &[tag, ("Content-Range", "bytes 4096-8191/9000")]);
-        let expected = Discovery::Ranged { total: 9000, body: asked, validator: v1.clone() };
-        assert_eq!(ranged.unwrap(), expected);
+        let known = Known::of(&head(206, &[tag]), 9000).unwrap();
+        assert_eq!(known.validator, v1);
+        assert_eq!(ranged.unwrap(), Discovery::Ranged { known, body: asked });
         let whole = found(200, &[tag, ("Content-Length", "9000")]);
         assert_eq!(whole.unwrap(), Discovery::Whole { total: Some(9000), validator: v1 });
 

@@ -5,55 +5,129 @@
 //!
 //! | section | rule | here |
 //! |---|---|---|
-//! | 8.8.3.2 | strong and weak comparison of entity tags | `check_validator` |
+//! | 8.8.3.2 | strong and weak comparison of entity tags | [`Known`] |
 //! | 13.1.1 | 412: the file is not the one `If-Match` names | [`check_partial`] |
 //! | 13.1.5 | 200 after `If-Range`: the file is another one | `whole_instead` |
 //! | 14.2 | 200: a server may ignore `Range` | `whole_instead` |
 //! | 14.4 | an invalid `Content-Range` is never combined | `part` |
-//! | 15.3.7 | a part says which part it is, and which version | `part`, `check_validator` |
+//! | 15.3.7 | a part says which part it is, and which version | `part`, [`Known`] |
 //! | 15.3.7.2 | no multipart answer to a single range | `part` |
 //! | 15.3.7.3 | parts share one strong validator | [`check_partial`] |
 //! | 15.5.17 | 416: the range lies outside the file | [`check_partial`] |
 //!
 //! What is asked follows two more of them in [`Request`](super::Request): only strong validators
 //! are sent, and `If-Range` only beside a `Range` (13.1.1, 13.1.5).
+//!
+//! Which version a part is of, by what the first answer said and what the part says. All fields of
+//! the first answer count, not only the strongest: equal weak ones prove nothing, but different
+//! ones prove a change. `-` is no such field.
+//!
+//! | first answer | later answer | judgement |
+//! |---|---|---|
+//! | a size | another size | changed |
+//! | `ETag: "a"` | `"a"` | proved |
+//! | `ETag: "a"` | `"b"`, `W/"a"`, `a` | changed |
+//! | `ETag: "a"` | - | asked again with `If-Range`: 206 is proved, 200 is changed |
+//! | strong date, no entity tag | the same date | proved |
+//! | strong date, no entity tag | another date | changed |
+//! | strong date, no entity tag | -, or only an entity tag | asked again with `If-Range` |
+//! | `ETag: W/"a"` | `W/"a"`, `"a"` | fits |
+//! | `ETag: W/"a"` | `W/"b"`, `"b"`, `a` | changed |
+//! | `ETag: a`, which is no entity tag | `a` | fits |
+//! | `ETag: a` | `b`, `"a"` | changed |
+//! | weak date | the same | fits |
+//! | weak date | another | changed |
+//! | weak tag, text that is no tag, weak date | -, and nothing strong is proved | changed |
+//! | no tag, no date | one | fits, and is remembered: from then on another one is changed |
+//! | a digest of the file | another of that algorithm | changed |
+//! | a digest of the file | -, or one of another algorithm, which is remembered | as without |
+//!
+//! A field beside one that is proved may be missing, but not differ. What an answer brings that the
+//! first one lacked need not be repeated: who did not say it once may not say it again.
 
 use super::answer::status_error;
 use super::body::content_length;
+use super::fingerprint::{Fingerprint, Found, Proof, changed};
 use super::head::{Head, content_coding, quoted};
 use super::range::ContentRange;
 use super::validator::Validator;
 use crate::base::{Error, ErrorKind, Result, Span};
 
-/// What the first answer taught about the file, and every later one has to repeat.
+/// What the first answer taught about the file, and every later one is held against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The file's bytes.
     pub total: u64,
-    /// What identifies the version.
+    /// The strongest of what identifies the version: what may be sent, and kept for a later run.
     pub validator: Validator,
+    /// All that answers have said of the version.
+    fingerprint: Fingerprint,
+    /// Whether an answer has lacked the strong validator, so that later requests ask for its proof
+    /// beforehand.
+    is_proof_needed: bool,
 }
 
-/// Judges every later answer, asked for `asked` of the file `known`. Gives the span its body holds:
-/// it starts where asked and may end earlier, which RFC 9110 section 15.3.7 allows.
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The bytes of the file.
+    pub span: Span,
+    /// Whether `If-Range` was sent along, so that a 206 vouches for the version.
+    pub is_conditional: bool,
+}
+
+/// What a partial answer is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its body holds these bytes of the file.
+    Usable(Span),
+    /// It is the part that was asked for, but lacks the strong validator that the first answer had:
+    /// ask again with [`Known::condition`].
+    Unproved,
+}
+
+impl Known {
+    /// What the first answer, a 206 or a 200, says of a file of `total` bytes. Several different
+    /// validators in one answer are [`ErrorKind::Protocol`].
+    pub fn of(head: &Head, total: u64) -> Result<Self> {
+        let (validator, fingerprint) = (Validator::of(head)?, Fingerprint::of(head)?);
+        Ok(Self { total, validator, fingerprint, is_proof_needed: false })
+    }
+
+    /// The same, blind for digests on answers, as for a user who distrusts the server's.
+    pub fn without_digests(mut self) -> Self {
+        self.fingerprint.digests = None;
+        self
+    }
+
+    /// What requests are to send as `If-Range`: the strong validator once an answer has lacked it,
+    /// else [`Validator::None`]. Not from the start, as a server may know ranges and not `If-Range`.
+    pub fn condition(&self) -> Validator {
+        if self.is_proof_needed { self.validator.clone() } else { Validator::None }
+    }
+}
+
+/// Judges every later answer. Its body holds what was asked for from the start, and may end earlier,
+/// which RFC 9110 section 15.3.7 allows. What `known` lacks and the answer has, is remembered.
 ///
-/// Errors: another size or validator, 412, and 416 for that reason are [`ErrorKind::Changed`]; the
+/// Errors: another size or version, 412, and 416 for that reason are [`ErrorKind::Changed`]; the
 /// whole of what may be the same file is [`ErrorKind::RangesIgnored`]; any other answer that does
 /// not fit the question is [`ErrorKind::RangeMismatch`]; a content coding is
 /// [`ErrorKind::ContentEncoding`]; every other status [`ErrorKind::Status`].
-pub fn check_partial(head: &Head, asked: Span, known: &Known) -> Result<Span> {
-    assert!(!asked.is_empty() && asked.end() <= known.total, "what is asked lies in the file");
+pub fn check_partial(head: &Head, asked: Asked, known: &mut Known) -> Result<Part> {
+    let span = asked.span;
+    assert!(!span.is_empty() && span.end() <= known.total, "what is asked lies in the file");
     match head.status() {
         206 => {}
         200 => return Err(whole_instead(head, asked, known)),
         412 => return Err(precondition_failed()),
         // RFC 9110 section 15.5.17: none of the range lies in the file; Content-Range tells how
         // long the file is by now.
-        416 if unsatisfied_total(head) == Some(known.total) => return Err(denied(asked)),
-        416 => return Err(out_of_range(asked)),
+        416 if unsatisfied_total(head) == Some(known.total) => return Err(denied(span)),
+        416 => return Err(out_of_range(span)),
         _ => return Err(status_error(head)),
     }
-    let (body, total) = part(head, asked)?;
+    let (body, total) = part(head, span)?;
     // RFC 9110 section 15.3.7.3: parts of different versions must not meet, and versions of
     // different sizes are different. Without a strong validator the size is all there is.
     match total {
@@ -61,8 +135,22 @@ pub fn check_partial(head: &Head, asked: Span, known: &Known) -> Result<Span> {
         Some(total) => return Err(resized(known.total, total)),
         None => return Err(mismatch("the partial answer no longer names the file's size")),
     }
-    check_validator(head, &known.validator)?;
-    Ok(body)
+    let found = Found::of(head)?;
+    known.fingerprint.compare(&found, &known.validator)?;
+    // RFC 9110 section 13.1.5: after If-Range a 206 is of the version that was named. It may lack
+    // Last-Modified then (section 15.3.7), and nothing else tells more.
+    if !asked.is_conditional {
+        match known.fingerprint.proof(&found, &known.validator) {
+            Proof::Enough => {}
+            Proof::AskAgain => {
+                known.is_proof_needed = true;
+                return Ok(Part::Unproved);
+            }
+            Proof::Missing(name) => return Err(vanished(name)),
+        }
+    }
+    known.fingerprint.remember(found);
+    Ok(Part::Usable(body))
 }
 
 /// What every 206 has to be, first or not: one part, not coded, with a valid Content-Range that
@@ -113,50 +201,27 @@ pub(super) fn check_identity(head: &Head) -> Result<()> {
     }
 }
 
-/// RFC 9110 section 15.3.7.3: parts may be combined "if they share the same strong validator".
-///
-/// A 206 MUST repeat the ETag a 200 would have had (section 15.3.7), so one that lacks a strong tag
-/// comes from elsewhere and is refused. Last-Modified may rightly be missing (same section, after
-/// If-Range), and a weak tag would prove nothing: then the equal total has to do.
-fn check_validator(head: &Head, known: &Validator) -> Result<()> {
-    let differs = |name: &str| changed(format!("the file's {name} is another one by now"));
-    match known {
-        // RFC 9110 section 8.8.3.2, strong comparison: neither is weak, and all characters agree.
-        Validator::StrongEtag(tag) => match head.single("ETag")? {
-            Some(found) if found == tag => Ok(()),
-            Some(_) => Err(differs("ETag")),
-            None => Err(mismatch("the partial answer lacks the ETag the first one had")),
-        },
-        // RFC 9110 section 8.8.3.2, weak comparison: the opaque tags agree, `W/` or not. What
-        // differs even so is a different version.
-        Validator::WeakEtag(tag) => match head.single("ETag")? {
-            Some(found) if opaque(found) != opaque(tag) => Err(differs("ETag")),
-            Some(_) | None => Ok(()),
-        },
-        // RFC 9110 section 8.8.2.2: a strong date names one version; another date, another one.
-        Validator::LastModified(date) => match head.single("Last-Modified")? {
-            Some(found) if found != date => Err(differs("Last-Modified")),
-            Some(_) | None => Ok(()),
-        },
-        Validator::None => Ok(()),
-    }
-}
-
 /// A 200 where a part was asked for: the file changed (RFC 9110 section 13.1.5: If-Range turns the
 /// request into one for the whole file), or the server ignores ranges by now, which section 14.2
-/// lets it do at any time. Validator and size tell which, as far as they are there.
-fn whole_instead(head: &Head, asked: Span, known: &Known) -> Error {
+/// lets it do at any time. Validators, digests and size tell which, as far as they are there.
+fn whole_instead(head: &Head, asked: Asked, known: &Known) -> Error {
     // A coded answer has another tag and length for that reason alone (section 8.8.3.3).
     if let Err(coded) = check_identity(head) {
         return coded;
     }
-    let judged = check_validator(head, &known.validator).and_then(|()| content_length(head));
-    match judged {
-        Err(error) if error.kind() == ErrorKind::Changed => error,
-        Ok(Some(total)) if total != known.total => resized(known.total, total),
-        Ok(_) | Err(_) => Error::new(
+    let is_proved = Found::of(head).and_then(|found| {
+        known.fingerprint.compare(&found, &known.validator)?;
+        Ok(known.fingerprint.proof(&found, &known.validator) == Proof::Enough)
+    });
+    match (&is_proved, content_length(head)) {
+        (Err(error), _) if error.kind() == ErrorKind::Changed => error.clone(),
+        (_, Ok(Some(total))) if total != known.total => resized(known.total, total),
+        (Ok(false), _) if asked.is_conditional => {
+            changed("the file is another one by now (200 after If-Range)")
+        }
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => Error::new(
             ErrorKind::RangesIgnored,
-            format!("the bytes {asked} were asked for, the whole file was sent (200)"),
+            format!("the bytes {} were asked for, the whole file was sent (200)", asked.span),
         ),
     }
 }
@@ -185,21 +250,16 @@ pub(super) fn denied(asked: Span) -> Error {
     mismatch(format!("the server denies the bytes {asked} it has (416)"))
 }
 
-/// An entity tag without its mark of weakness (RFC 9110 section 8.8.3).
-fn opaque(tag: &str) -> &str {
-    tag.strip_prefix("W/").unwrap_or(tag)
-}
-
 fn resized(before: u64, now: u64) -> Error {
     changed(format!("the file had {before} bytes and now has {now}"))
 }
 
-fn mismatch(context: impl Into<String>) -> Error {
-    Error::new(ErrorKind::RangeMismatch, context)
+fn vanished(name: &str) -> Error {
+    changed(format!("the answer lacks the {name} the first one had: it may be of another version"))
 }
 
-fn changed(context: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Changed, context)
+fn mismatch(context: impl Into<String>) -> Error {
+    Error::new(ErrorKind::RangeMismatch, context)
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod combine;
 mod date;
 mod digest_fields;
 mod exchange;
+mod fingerprint;
 mod head;
 mod push_back;
 mod range;
@@ -41,7 +42,7 @@ mod validator;
 pub use answer::{Discovery, discover, status_error};
 pub use auth::challenge;
 pub use body::{ChunkedDecoder, Framing, Step};
-pub use combine::{Known, check_partial};
+pub use combine::{Asked, Known, Part, check_partial};
 pub use digest_fields::{
     Offered, Offers, content_digests, contradiction, want_digests, whole_file_digests,
 };

@@ -84,6 +84,11 @@ impl Request {
         self
     }
 
+    /// Whether a 206 in answer vouches for the version that `If-Range` names.
+    pub fn is_conditional(&self) -> bool {
+        self.range.is_some() && self.if_range.is_some()
+    }
+
     /// Adds a field of the user's. It replaces a default of the same name (`User-Agent`, `Accept`,
     /// `Host`, the `Authorization` of [`Self::basic_auth`]); several of one name are all sent.
     ///

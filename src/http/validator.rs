@@ -68,7 +68,7 @@ fn is_opaque_tag(text: &str) -> bool {
 ///
 /// RFC 9110 section 8.8.2.2 asks for a second between `Last-Modified` and `Date`, and for a reason
 /// to believe that one clock made both. A minute, as RFC 7232 section 2.2.2 asked, is that reason.
-fn is_strong_date(modified: &str, date: Option<&str>) -> bool {
+pub(super) fn is_strong_date(modified: &str, date: Option<&str>) -> bool {
     const REST_MIN: Duration = Duration::from_secs(60);
     let rested = http_date(modified)
         .zip(date.and_then(http_date))

@@ -186,11 +186,11 @@ impl Answer {
         if !effects.hides_ranges {
             self.add("Accept-Ranges", "bytes");
         }
-        if let Some(tag) = file.etag {
-            self.add("ETag", tag);
-        }
-        if let Some(date) = file.last_modified {
-            self.add("Last-Modified", date);
+        let validators = [("ETag", file.etag), ("Last-Modified", file.last_modified)];
+        for (name, value) in validators {
+            if let Some(value) = value.filter(|_| !effects.hides_validators) {
+                self.add(name, value);
+            }
         }
         self.fields.extend(effects.fields.iter().cloned());
         Ok(())

@@ -111,6 +111,8 @@ pub enum Fault {
     NoLastModified,
     /// `If-Match` and `If-Range` are not looked at.
     IgnoreConditions,
+    /// Neither `ETag` nor `Last-Modified` is said; conditions are judged by them all the same.
+    HideValidators,
     /// Another file in place of the one that is there, with the validators that belong to it. With
     /// [`When::FromRequest`] this is a file that changed, bytes and all.
     Replaced {
