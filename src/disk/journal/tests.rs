@@ -15,6 +15,8 @@ use std::time::Duration;
 const TOTAL: u64 = 3 * BLOCK_BYTES as u64 + 5000;
 /// Never by itself within a test.
 const NEVER: Pace = Pace { interval: Duration::from_secs(3600), bytes: u64::MAX };
+/// A barrier that is due takes milliseconds; on a busy machine, a second.
+const HANG_LIMIT: Duration = Duration::from_secs(30);
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -166,7 +168,10 @@ fn time_and_bytes_make_barriers() {
         let bench = Bench::new();
         let run = Transfer::start(bench.reserve(), Vec::new(), pace);
         run.write(1);
+        let began = Instant::now();
         while !bench.path("f.ringhaul").exists() {
+            assert!(began.elapsed() < HANG_LIMIT, "no barrier is made: {pace:?}");
+            // sleep: the file system does not ring.
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(run);
