@@ -2,20 +2,22 @@
 //! of memory for it, had only once they are needed. Must not know what the bytes are for.
 
 use super::output::Output;
+use super::place::Place;
 use crate::base::limits::{BLOCK_BYTES, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::io::buffers::{Lease, Pool};
 use crate::io::file;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The advice where the disk is not to blame.
 const START_AGAIN: &str = "start again; another program removed or changed it meanwhile";
 
 /// Reads written bytes back.
 pub(super) struct Reader {
-    path: PathBuf,
+    place: Arc<Place>,
     direct: bool,
     open: Option<Open>,
 }
@@ -28,7 +30,7 @@ struct Open {
 impl Reader {
     /// Nothing is opened yet.
     pub(super) fn new(output: &Output) -> Self {
-        Self { path: output.part_path().to_owned(), direct: output.is_direct(), open: None }
+        Self { place: output.place().clone(), direct: output.is_direct(), open: None }
     }
 
     /// The first bytes of `span`, at least one: up to a block, counted from the alignment before.
@@ -39,24 +41,26 @@ impl Reader {
         let (wanted, _) = Span::new(block.start(), span.end()).split_at(block.end());
         let Open { file, memory } = match self.open.take() {
             Some(open) => self.open.insert(open),
-            None => self.open.insert(Open::new(&self.path, self.direct)?),
+            None => self.open.insert(Open::new(&self.place, self.direct)?),
         };
         let filled = file::read_span(file, wanted, memory.spare_mut());
-        filled.map_err(|e| read_error(e, &self.path, wanted))?;
+        filled.map_err(|e| read_error(e, &self.place.part, wanted))?;
         let index = |bytes| usize::try_from(bytes).expect("within one block");
         Ok(&memory.spare_mut()[index(before)..index(wanted.len())])
     }
 }
 
 impl Open {
-    fn new(path: &Path, direct: bool) -> Result<Self> {
+    fn new(place: &Place, direct: bool) -> Result<Self> {
+        let path = &place.part;
         let pool = Pool::new(1).map_err(|e| {
             let what = format!("no memory to read {} back", path.display());
             Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
         })?;
         let memory = pool.try_lease().expect("a fresh pool has its block");
-        let file = file::open_for_read_back(path, direct).map_err(|e| {
-            let is_gone = e.kind() == io::ErrorKind::NotFound;
+        let file = file::open_for_read_back(path, direct, &place.file).map_err(|e| {
+            // `Other` says that another file has the name now.
+            let is_gone = matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::Other);
             let what = format!("cannot open {} to read it back", path.display());
             let error = Error::new(ErrorKind::DiskIo, what).caused_by(e);
             if is_gone { error.advise(START_AGAIN) } else { error }

@@ -148,21 +148,29 @@ pub fn free_bytes(file: impl AsFd) -> io::Result<u64> {
 
 /// Opens `path` a second time with O_DIRECT for writing; an error if it no longer names `file`.
 pub fn open_direct(path: &Path, file: &File) -> io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let direct = File::from(fs::open(path, flags, fs::Mode::empty())?);
-    if !same_file(&direct, file)? {
-        return Err(io::Error::other("the part file was replaced"));
-    }
-    Ok(direct.into())
+    open_again(path, OFlags::WRONLY | OFlags::DIRECT, file).map(OwnedFd::from)
 }
 
-/// Opens `path` for reading past the page cache, or through it where that is refused.
-pub fn open_for_read_back(path: &Path, direct: bool) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    if direct && let Ok(fd) = fs::open(path, flags | OFlags::DIRECT, fs::Mode::empty()) {
-        return Ok(fd.into());
+/// Opens `path` for reading past the page cache, or through it where that is refused; an error if
+/// it no longer names `file`.
+pub fn open_for_read_back(path: &Path, direct: bool, file: &File) -> io::Result<File> {
+    // A pipe in its place does not make us wait. (A ring would take it as a wish never to wait.)
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    if direct && let Ok(opened) = open_again(path, flags | OFlags::DIRECT, file) {
+        return Ok(opened);
     }
-    Ok(fs::open(path, flags, fs::Mode::empty())?.into())
+    open_again(path, flags, file)
+}
+
+/// A second handle of `file`, which has the name `path`; an error of kind `Other` if another file
+/// has it now.
+fn open_again(path: &Path, flags: OFlags, file: &File) -> io::Result<File> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let opened = File::from(fs::open(path, flags, fs::Mode::empty())?);
+    if same_file(&opened, file)? {
+        return Ok(opened);
+    }
+    Err(io::Error::other("another file has its name now"))
 }
 
 /// Fills `memory` from `span` of the file. The memory must hold the span rounded up to
@@ -384,7 +392,8 @@ mod tests {
         let folder = scratch();
         let path = folder.path().join("f");
         std::fs::write(&path, vec![5; 10_000]).unwrap();
-        let file = open_for_read_back(&path, true).unwrap();
+        let written = File::open(&path).unwrap();
+        let file = open_for_read_back(&path, true, &written).unwrap();
         let pool = Pool::new(1).unwrap();
         let mut lease = pool.try_lease().unwrap();
         read_span(&file, Span::new(8192, 10_000), lease.spare_mut()).unwrap();

@@ -184,7 +184,26 @@ fn a_harmed_part_file_says_where() {
         std::fs::remove_file(path).unwrap();
         std::fs::create_dir(path).unwrap();
     });
-    assert!(folder.to_string().contains("back at byte 0: Is a directory"), "{folder}");
+    assert!(folder.advice().contains("another program removed"), "{folder}");
+}
+
+/// The same bytes: only the name leads to another file, of which nothing is known.
+#[test]
+fn another_file_under_the_part_files_name_is_not_read() {
+    for is_fifo in [false, true] {
+        let replaced = failure(|path| {
+            std::fs::rename(path, path.with_extension("moved")).unwrap();
+            if is_fifo {
+                let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+                assert!(made.success());
+            } else {
+                std::fs::copy(path.with_extension("moved"), path).unwrap();
+            }
+        });
+        let said = replaced.to_string();
+        assert!(said.contains("to read it back: another file has its name now"), "{said}");
+        assert!(replaced.advice().contains("removed or changed it meanwhile"), "{said}");
+    }
 }
 
 #[test]
