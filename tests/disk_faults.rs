@@ -14,6 +14,8 @@ mod ground;
 mod injected;
 #[path = "disk_faults/journals.rs"]
 mod journals;
+#[path = "disk_faults/killed.rs"]
+mod killed;
 #[path = "disk_faults/memory.rs"]
 mod memory;
 mod rig;
@@ -21,5 +23,7 @@ mod rig;
 mod support;
 #[path = "disk_faults/sweep.rs"]
 mod sweep;
+#[path = "disk_faults/theirs.rs"]
+mod theirs;
 #[path = "disk_faults/under_us.rs"]
 mod under_us;

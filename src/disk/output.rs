@@ -15,6 +15,7 @@ use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::io::buffers::Block;
 use crate::io::file::{self, Allocation, BlockFile, DirectAlign};
+use crate::io::ours;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -59,10 +60,12 @@ struct Kept {
 
 impl Reserved {
     /// Makes and locks `TARGET.part`. Refuses an existing target unless `replace`, and a part
-    /// file that another process is writing. A part file nobody writes is taken over as it is:
-    /// [`find`](Self::find) what can be used of it, or [`discard`](Self::discard) it.
+    /// file that another process is writing. One that an earlier run has made is taken over as it
+    /// is: [`find`](Self::find) what can be used of it, or [`discard`](Self::discard) it. Anything
+    /// else under its name is refused untouched, or loses the name if `replace`.
     pub fn new(target: &Path, replace: bool) -> Result<Self> {
-        Place::take(target, replace).map(|place| Self { place: Some(Arc::new(place)) })
+        let place = Place::take(target, replace, journal::vouches);
+        Ok(Self { place: Some(Arc::new(place?)) })
     }
 
     /// An output that keeps nothing.
@@ -223,6 +226,9 @@ impl Kept {
             };
             error.advise(format!("the complete file is kept as {}", part.display()))
         })?;
+        // Not before: whoever is killed between the two leaves a part file that is known as ours.
+        // What stays if it fails has no meaning for an ordinary file.
+        let _ = ours::unmark(&self.place.file);
         *journals_ended += 1;
         let synced = self.place.sync_folder();
         journal::remove(&self.place);
@@ -295,9 +301,17 @@ mod tests {
     use super::*;
     use crate::io::buffers::Pool;
     use crate::io::driver::{Driver, DriverKind};
+    use std::os::unix::fs::MetadataExt;
 
     fn scratch() -> tempfile::TempDir {
         tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+    }
+
+    /// What another program has under the part file's name.
+    fn theirs(folder: &Path) -> PathBuf {
+        let part = folder.join("f.part");
+        std::fs::write(&part, "theirs").unwrap();
+        part
     }
 
     fn write(output: &Output, bytes: &[u8], offset: u64) {
@@ -322,7 +336,99 @@ mod tests {
             assert_eq!(output.commit(5000).unwrap(), target);
             assert_eq!(std::fs::read(&target).unwrap(), vec![1; 5000]);
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+            let other = theirs(folder.path());
+            let mode = |path: &Path| std::fs::metadata(path).unwrap().mode();
+            assert_eq!(mode(&target), mode(&other), "the mark of a part file is gone");
         }
+    }
+
+    #[test]
+    fn a_part_file_is_known_as_ours_from_its_first_instant() {
+        let folder = scratch();
+        let (target, part) = (folder.path().join("f"), folder.path().join("f.part"));
+        let is_marked = || ours::is_marked(&std::fs::metadata(&part).unwrap());
+        // Whoever is killed leaves what stands at each step, without what a drop cleans up.
+        for step in 0..4 {
+            let reserved = Reserved::new(&target, false).unwrap();
+            assert!(is_marked(), "it is made with the mark");
+            let total = [None, Some(0), Some(5000), Some(5000)][step];
+            let output = reserved.allocate(total, DirectPolicy::Never).unwrap();
+            if step == 3 {
+                write(&output, &[1; 5000], 0);
+            }
+            output.keep_part();
+            drop((reserved, output));
+            assert!(is_marked());
+        }
+        drop(Reserved::new(&target, false).unwrap());
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_part_file_of_others_is_refused_untouched() {
+        let folder = scratch();
+        let target = folder.path().join("f");
+        for bytes in ["theirs", ""] {
+            let part = theirs(folder.path());
+            std::fs::write(&part, bytes).unwrap();
+            let before = std::fs::metadata(&part).unwrap();
+            let error = Reserved::new(&target, false).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+            for words in ["f.part is there, and nothing shows that ringhaul made it", "--force"] {
+                assert!(error.to_string().contains(words), "{error}");
+            }
+            let after = std::fs::metadata(&part).unwrap();
+            assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()));
+            assert_eq!(std::fs::read_to_string(&part).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_loses_its_name_and_nothing_else() {
+        let folder = scratch();
+        let (target, other) = (folder.path().join("f"), folder.path().join("other"));
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "victim").unwrap();
+        for is_link in [false, true] {
+            let part = theirs(folder.path());
+            if is_link {
+                std::fs::remove_file(&part).unwrap();
+                std::os::unix::fs::symlink(&victim, &part).unwrap();
+            } else {
+                std::fs::hard_link(&part, &other).unwrap();
+            }
+            let error = Reserved::new(&target, false).unwrap_err().to_string();
+            let why = if is_link { "f.part is a symbolic link" } else { "f.part has 2 hard links" };
+            assert!(error.contains(why), "{error}");
+            let output = Reserved::new(&target, true).unwrap();
+            let output = output.allocate(Some(3), DirectPolicy::Never).unwrap();
+            write(&output, b"new", 0);
+            output.commit(3).unwrap();
+            assert_eq!(std::fs::read(&target).unwrap(), b"new");
+            assert_eq!(std::fs::read(&victim).unwrap(), b"victim");
+            assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
+            std::fs::remove_file(&target).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("f.part")).unwrap();
+        let error = Reserved::new(&target, true).unwrap_err();
+        assert!(error.to_string().contains("f.part is a folder"), "{error}");
+    }
+
+    #[test]
+    fn what_somebody_writes_is_not_replaced() {
+        let folder = scratch();
+        let target = folder.path().join("f");
+        let writer = std::fs::File::open(theirs(folder.path())).unwrap();
+        writer.lock().unwrap();
+        for is_linked in [false, true] {
+            if is_linked {
+                std::fs::hard_link(folder.path().join("f.part"), folder.path().join("g")).unwrap();
+            }
+            let error = Reserved::new(&target, true).unwrap_err();
+            assert!(error.to_string().contains("another ringhaul is writing"), "{error}");
+        }
+        drop(writer);
+        drop(Reserved::new(&target, true).unwrap());
     }
 
     #[test]
@@ -358,7 +464,11 @@ mod tests {
         let folder = scratch();
         let target = folder.path().join("f");
         for policy in [DirectPolicy::Never, DirectPolicy::Always] {
-            std::fs::write(folder.path().join("f.part"), [7; 9000]).unwrap();
+            let made = Reserved::new(&target, true).unwrap();
+            let before = made.allocate(Some(9000), DirectPolicy::Never).unwrap();
+            write(&before, &[7; 9000], 0);
+            before.keep_part();
+            drop((before, made));
             let reserved = Reserved::new(&target, true).unwrap();
             let first = reserved.allocate(Some(8500), policy).unwrap();
             // A second attempt, over what the first one wrote.

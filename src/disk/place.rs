@@ -4,11 +4,12 @@
 
 use crate::base::limits::{JOURNAL_SUFFIX, PART_SUFFIX};
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::ours::{self, Foreign};
 use crate::io::{file, whole};
 use std::ffi::OsString;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,6 +24,13 @@ const TOO_LARGE_ADVICE: &str =
 /// The advice where the kernel may have stopped writing by itself, after errors.
 const READ_ONLY_ADVICE: &str = "make it writable again (the kernel log may say why it is not), or \
      choose another place with -o or -d";
+
+/// The advice where the part file's name is another's.
+const PART_ADVICE: &str =
+    "rename or remove it, or choose another name with -o; --force replaces it";
+
+/// Whether a journal (its path) shows that a part file without our mark is ours all the same.
+type Vouch = fn(&File, &Path) -> Result<bool>;
 
 /// The three names, and the part file that is ours alone. When the last owner drops it, the part
 /// file is removed, unless it was said to keep it, or it holds bytes that a journal speaks of.
@@ -46,14 +54,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Makes or takes over `TARGET.part` and locks it. Refuses an existing target unless `replace`,
-    /// and a part file that another process is writing.
-    pub(super) fn take(target: &Path, replace: bool) -> Result<Self> {
+    /// Makes `TARGET.part`, or takes over one that an earlier run has made, and locks it. Refuses,
+    /// unless `replace`, an existing target, and what has the part file's name and was made by
+    /// others, or has another owner or another name besides; in any case a part file that another
+    /// process is writing. What is refused is left as it is; what is replaced loses its name, and
+    /// its bytes are not touched.
+    pub(super) fn take(target: &Path, replace: bool, vouch: Vouch) -> Result<Self> {
         check_target(target, replace)?;
         let (part, journal) = (named(target, PART_SUFFIX), named(target, JOURNAL_SUFFIX));
         // Before the part file is made: a name may be too long for the one and not the other.
         look_for(&journal)?;
-        let file = open_and_lock(&part)?;
+        let file = open_and_lock(&part, replace, |file| vouch(file, &journal))?;
         // Again, under the lock: an owner before us may just have made it.
         let journal_stands = AtomicBool::new(look_for(&journal)?);
         Ok(Self {
@@ -123,11 +134,10 @@ impl Place {
         self.journals_ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the journal, and what one left that never took its name.
+    /// Removes the journal.
     pub(super) fn remove_journal(&self) -> Result<()> {
-        for path in [&self.journal, &self.journal_in_making()] {
-            whole::remove(path).map_err(|e| disk_error(e, "cannot remove", path))?;
-        }
+        let removed = whole::remove(&self.journal);
+        removed.map_err(|e| disk_error(e, "cannot remove", &self.journal))?;
         self.on_journal_lost();
         Ok(())
     }
@@ -239,36 +249,102 @@ fn check_target(target: &Path, replace: bool) -> Result<()> {
     }
 }
 
-/// Opens the part file and takes its lock; whoever renamed or removed it between the two makes us
-/// try again.
-fn open_and_lock(part: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    // A link planted under the name would lead our writes elsewhere.
-    options.read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
+/// Makes the part file or opens ours, and takes its lock; whoever renamed or removed it between the
+/// two makes us try again, and so does what is replaced.
+fn open_and_lock(
+    part: &Path,
+    replace: bool,
+    vouch: impl Fn(&File) -> Result<bool>,
+) -> Result<File> {
     for _ in 0..RESERVE_TRIES_MAX {
-        let file = options.open(part).map_err(|e| disk_error(e, "cannot create", part))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("another ringhaul is writing {}", part.display());
-                return Err(Error::new(ErrorKind::TargetUnusable, what)
-                    .advise("wait for it, or choose another name with -o"));
-            }
-            // Some network file systems have no locks; then nobody can be warned.
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(disk_error(e, "cannot lock", part)),
-        }
+        let (file, is_new) = match ours::create_marked(part) {
+            Ok(file) => (file, true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match reopen(part, replace)? {
+                Some(file) => (file, false),
+                None => continue,
+            },
+            Err(e) => return Err(disk_error(e, "cannot create", part)),
+        };
+        lock(&file, part)?;
         let look = |e| disk_error(e, "cannot look at", part);
-        if !file.metadata().map_err(look)?.is_file() {
-            let what = format!("{} is not an ordinary file", part.display());
-            return Err(Error::new(ErrorKind::TargetUnusable, what));
+        if !file::is_named(&file, part).map_err(look)? {
+            continue;
         }
-        if file::is_named(&file, part).map_err(look)? {
+        if is_new {
             return Ok(file);
         }
+        // Again, under the lock: it may be another file than the one that was looked at.
+        let meta = file.metadata().map_err(look)?;
+        let foreign = Foreign::of(&meta, folder_of(part)).map(|foreign| foreign.to_string());
+        let why = match foreign {
+            None if ours::is_marked(&meta) => return Ok(file),
+            None if vouch(&file)? => {
+                // The journal may go before it does. Where there are no marks this changes nothing.
+                let _ = ours::mark(&file);
+                return Ok(file);
+            }
+            None => "is there, and nothing shows that ringhaul made it".to_owned(),
+            Some(foreign) => foreign,
+        };
+        if !replace {
+            return Err(refusal(part, &why));
+        }
+        remove_foreign(part)?;
     }
     let what = format!("{} is replaced again and again", part.display());
     Err(Error::new(ErrorKind::TargetUnusable, what))
+}
+
+/// Opens what has the part file's name, if that can be ours. `None` if there is nothing any more,
+/// or if something that cannot has been removed.
+fn reopen(part: &Path, replace: bool) -> Result<Option<File>> {
+    let opened = match std::fs::symlink_metadata(part) {
+        Ok(meta) => match Foreign::of(&meta, folder_of(part)) {
+            None => ours::open_existing(part),
+            Some(foreign) if !replace || foreign == Foreign::Folder => {
+                return Err(refusal(part, &foreign.to_string()));
+            }
+            Some(_) => {
+                // Another user's ringhaul may be at work on it.
+                let readable = meta.is_file().then(|| File::open(part).ok()).flatten();
+                readable.map_or(Ok(()), |file| lock(&file, part))?;
+                return remove_foreign(part).map(|()| None);
+            }
+        },
+        Err(e) => Err(e),
+    };
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(disk_error(e, "cannot open", part)),
+    }
+}
+
+/// Takes the lock that says that somebody is writing.
+fn lock(file: &File, part: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("another ringhaul is writing {}", part.display());
+            Err(Error::new(ErrorKind::TargetUnusable, what)
+                .advise("wait for it, or choose another name with -o"))
+        }
+        // Some network file systems have no locks; then nobody can be warned.
+        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(e)) => Err(disk_error(e, "cannot lock", part)),
+    }
+}
+
+/// Takes the name from what is not ours. Nothing is written through it: a link, another name or an
+/// open handle keeps its bytes.
+fn remove_foreign(part: &Path) -> Result<()> {
+    whole::remove(part).map_err(|e| disk_error(e, "cannot replace", part))
+}
+
+/// The part file's name is taken, and `why` it is not ours.
+fn refusal(part: &Path, why: &str) -> Error {
+    let what = format!("{} {why}", part.display());
+    Error::new(ErrorKind::TargetUnusable, what).advise(PART_ADVICE)
 }
 
 /// What went wrong with which file, and whose side it is on.
@@ -310,7 +386,7 @@ mod tests {
     #[test]
     fn after_a_failed_sync_none_is_tried() {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let mut place = Place::take(&folder.path().join("f"), false).unwrap();
+        let mut place = Place::take(&folder.path().join("f"), false, |_, _| Ok(false)).unwrap();
         place.sync_data().unwrap();
         let socket = File::from(OwnedFd::from(UnixStream::pair().unwrap().0));
         let good = std::mem::replace(&mut place.file, socket);
@@ -339,7 +415,8 @@ mod tests {
     #[test]
     fn a_name_too_long_for_a_journal_is_refused_at_once() {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let error = Place::take(&folder.path().join("f".repeat(248)), false).unwrap_err();
+        let target = folder.path().join("f".repeat(248));
+        let error = Place::take(&target, false, |_, _| Ok(false)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TargetUnusable, "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

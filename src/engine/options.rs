@@ -74,7 +74,8 @@ pub struct Options {
     pub direct: DirectMode,
     /// Register the block arena with the kernel where the memlock limit allows it.
     pub register_buffers: bool,
-    /// Replace an existing target.
+    /// Replace an existing target; and take the name of the part file from what others have there,
+    /// which is not written to.
     pub force: bool,
     /// Additional request header fields, in order; they replace defaults of the same name.
     pub headers: Vec<(String, String)>,

@@ -89,7 +89,8 @@ impl Transfer<'_> {
         }
     }
 
-    /// What an earlier run has left; whatever else is there under our names is cleared away.
+    /// What an earlier run has left; what is of no use of it is cleared away. What others have
+    /// under our names was refused when these were taken, before anything was asked.
     fn look(&self) -> Result<Here> {
         let options = &self.job.options;
         let found = match options.resume && options.journal {

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod driver;
 pub mod epoll;
 pub mod file;
+pub mod ours;
 pub mod priority;
 pub mod probe;
 pub mod socket;

@@ -62,7 +62,7 @@ fn a_file_system_that_is_read_only_between_two_runs_loses_nothing() {
     ground.begin();
     memory.remount("ro");
     let ended = ground.run(&fast(), &["-q"]);
-    assert_words(ended.one_error_line(14), &["cannot create", ".part", "Read-only", "(your side)"]);
+    assert_words(ended.one_error_line(14), &["cannot open", ".part", "Read-only", "(your side)"]);
     ground.assert_left_for_later();
     memory.remount("rw");
     ground.finish_the_rest();

@@ -85,10 +85,10 @@ fn what_is_no_journal_is_not_touched() {
 fn what_is_no_file_is_no_part_file() {
     let ground = Ground::new();
     fs::create_dir(ground.part()).unwrap();
-    refused(&ground, &[], &[".part", "directory"]);
+    refused(&ground, &[], &[".part is a folder", "rename or remove it"]);
     fs::remove_dir(ground.part()).unwrap();
     symlink("/dev/null", ground.part()).unwrap();
-    refused(&ground, &[], &[".part", "symbolic link"]);
+    refused(&ground, &[], &[".part is a symbolic link", "rename or remove it", "--force"]);
     fs::remove_file(ground.part()).unwrap();
     let made = Command::new("mkfifo").arg(ground.part()).status().expect("coreutils are there");
     assert!(made.success());

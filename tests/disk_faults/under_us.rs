@@ -56,7 +56,10 @@ fn a_replaced_part_file_is_noticed() {
     let words = [".part was replaced while it was written (this machine)"];
     ends_when(&ground, || fs::rename(&other, ground.part()).unwrap(), 16, &words);
     assert_eq!(fs::read(ground.part()).unwrap(), [7; 100_000], "it is somebody else's");
-    ground.finish(&[]);
+    let ended = ground.run(&slow(), &["-q"]);
+    assert_words(ended.one_error_line(14), &["nothing shows that ringhaul made it", "--force"]);
+    assert_eq!(fs::read(ground.part()).unwrap(), [7; 100_000], "and stays so");
+    ground.finish(&["--force"]);
 }
 
 #[test]

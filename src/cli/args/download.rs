@@ -27,7 +27,7 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short, long, value_name = "DIR", env = "RINGHAUL_DIR", help_heading = "Output")]
     pub(in crate::cli) dir: Option<PathBuf>,
 
-    /// Replace the target if it exists.
+    /// Replace the target if it exists, and a NAME.part that ringhaul has not made.
     #[arg(long, env = "RINGHAUL_FORCE", help_heading = "Output")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) force: bool,

@@ -2,14 +2,15 @@
 //! calls behind each step; must not know their order.
 
 use super::barrier::Layer;
-use super::load::Part;
+use super::load::{Part, check_ours};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::disk::place::{Place, disk_error, look_for};
 use crate::io::file;
-use crate::io::whole::Nameless;
+use crate::io::whole::{self, FILE_MODE, Nameless};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The files of a place, and the journal that this run has made, if any.
@@ -59,7 +60,9 @@ impl Layer for Files {
     }
 
     fn make_journal(&mut self, image: &[u8]) -> Result<()> {
-        let made = Nameless::create(&self.place.journal_in_making());
+        let in_making = self.place.journal_in_making();
+        remove_own(&in_making)?;
+        let made = Nameless::create(&in_making, FILE_MODE);
         self.nameless = Some(made.map_err(|e| self.failed(e, "cannot create"))?);
         self.write(0, image)
     }
@@ -74,6 +77,10 @@ impl Layer for Files {
 
     fn name_journal(&mut self) -> Result<()> {
         let nameless = self.nameless.take().expect("a journal was made");
+        if self.place.journal_stands() {
+            // Since it was read somebody may have put another file there.
+            check_ours(&self.place.journal)?;
+        }
         let named = nameless.name(&self.place.journal, self.place.journal_stands());
         self.journal = Some(named.map_err(|e| self.failed(e, "cannot create"))?);
         self.place.on_journal_named();
@@ -101,11 +108,28 @@ impl Layer for Files {
     }
 
     fn remove_journal(&mut self) -> Result<()> {
-        self.place.remove_journal()
+        remove_journal(&self.place)
     }
 
     fn empty_part(&mut self) -> Result<()> {
         let emptied = self.place.file.set_len(0);
         emptied.map_err(|e| disk_error(e, "cannot empty", &self.place.part))
     }
+}
+
+/// Removes the journal of a place, which was found to be ours, and what one left that never took
+/// its name.
+pub(super) fn remove_journal(place: &Place) -> Result<()> {
+    place.remove_journal()?;
+    // What somebody else has there is in nobody's way now.
+    remove_own(&place.journal_in_making()).or_else(|error| match error.kind() {
+        ErrorKind::TargetUnusable => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Removes a journal that never took its name; an error if it is none of ours.
+fn remove_own(in_making: &Path) -> Result<()> {
+    check_ours(in_making)?;
+    whole::remove(in_making).map_err(|e| disk_error(e, "cannot remove", in_making))
 }

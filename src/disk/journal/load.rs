@@ -7,11 +7,15 @@ use crate::base::limits::JOURNAL_BYTES_MAX;
 use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::digest::crc::{Run, crc32c, crc32c_joined};
-use crate::disk::place::{Place, disk_error};
+use crate::disk::place::{Place, disk_error, folder_of};
+use crate::io::ours::Foreign;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+/// The advice where the journal's name is another's.
+const FOREIGN_ADVICE: &str = "rename it, or choose another name with -o";
 
 /// The part file, as far as a journal can be held against it.
 pub(super) trait Part {
@@ -48,13 +52,24 @@ pub(super) fn find(place: &Place) -> Result<Found> {
     judge(decoded, &place.file, &place.part)
 }
 
-/// An error if what has the journal's name is none of ours.
+/// Whether the journal shows that `part`, which has not the mark of a part file of ours, is one: it
+/// holds bytes that the journal describes. So it is after it was copied, and where a file system
+/// keeps no marks. That the journal names this inode is no proof: it may have been given to
+/// another program's file since.
+pub(in crate::disk) fn vouches(part: &File, journal: &Path) -> Result<bool> {
+    let Some(bytes) = read(journal)? else { return Ok(false) };
+    let runs = format::decode(&bytes).map(|decoded| decoded.slot.runs).unwrap_or_default();
+    Ok(runs.iter().any(|run| part.crc32c(run.span).is_ok_and(|crc| crc == run.crc32c)))
+}
+
+/// An error if what has the journal's name, or that of one in the making, is none of ours.
 pub(super) fn check_ours(journal: &Path) -> Result<()> {
     let Some(file) = open(journal)? else { return Ok(()) };
     read_magic(&file, journal)
 }
 
-/// What of the part file, called `name`, can be kept.
+/// What of the part file, called `name`, can be kept. That device, inode and size are as recorded
+/// makes its runs worth keeping; what they hold has to be compared with their CRCs still.
 pub(super) fn judge(decoded: Decoded, part: &impl Part, name: &Path) -> Result<Found> {
     let Decoded { header, slot } = decoded;
     let (id, bytes) = part.identify().map_err(|e| disk_error(e, "cannot look at", name))?;
@@ -96,18 +111,26 @@ fn read(journal: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Opens the journal; a link, a folder or a pipe in its place is none.
+/// Opens the journal. A link, a folder or a pipe in its place is none, and neither is what another
+/// user owns, or what has another name besides.
 fn open(journal: &Path) -> Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let failed = |e| disk_error(e, "cannot read", journal);
-    match options.open(journal) {
-        Ok(file) if file.metadata().map_err(failed)?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(refusal(Flaw::Foreign, journal)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Err(refusal(Flaw::Foreign, journal)),
-        Err(e) => Err(failed(e)),
-    }
+    let foreign = match options.open(journal) {
+        Ok(file) => {
+            let meta = file.metadata().map_err(failed)?;
+            match Foreign::of(&meta, folder_of(journal)) {
+                None => return Ok(Some(file)),
+                Some(foreign) => foreign,
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Foreign::Link,
+        Err(e) => return Err(failed(e)),
+    };
+    let what = format!("{} is not a journal of ringhaul's own: it {foreign}", journal.display());
+    Err(Error::new(ErrorKind::TargetUnusable, what).advise(FOREIGN_ADVICE))
 }
 
 fn read_magic(file: &File, journal: &Path) -> Result<()> {
@@ -119,10 +142,7 @@ fn read_magic(file: &File, journal: &Path) -> Result<()> {
 fn refusal(flaw: Flaw, journal: &Path) -> Error {
     let name = journal.display();
     let (what, advice) = match flaw {
-        Flaw::Foreign => (
-            format!("{name} is not a journal of ringhaul"),
-            "rename it, or choose another name with -o",
-        ),
+        Flaw::Foreign => (format!("{name} is not a journal of ringhaul"), FOREIGN_ADVICE),
         Flaw::Version(version) => (
             format!(
                 "{name} has version {version} of the format, and this ringhaul reads {VERSION}"

@@ -21,6 +21,7 @@ mod load;
 mod pace;
 
 pub use book::Book;
+pub(super) use load::vouches;
 pub use pace::Pace;
 
 use super::output::Output;
@@ -192,7 +193,7 @@ pub(super) fn find(place: &Place) -> Result<Found> {
 /// from. One that stays does no harm, so failing is no error; what is none of ours is left alone.
 pub(super) fn remove(place: &Place) {
     if place.journal_stands() && load::check_ours(&place.journal).is_ok() {
-        let _ = place.remove_journal();
+        let _ = files::remove_journal(place);
     }
     place.set_recorded_bytes(0);
 }

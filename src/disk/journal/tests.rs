@@ -8,6 +8,7 @@ use crate::digest::crc::crc32c;
 use crate::disk::output::{DirectPolicy, Reserved};
 use crate::io::buffers::Pool;
 use crate::io::driver::{Driver, DriverKind};
+use crate::io::ours;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -290,9 +291,91 @@ fn another_part_file_is_read_before_it_is_believed() {
         note.contains("f.part") && note.ends_with("1.00 MiB of 2.00 MiB checked out"),
         "{note}"
     );
-    std::fs::write(&part, "something else").unwrap();
-    assert!(matches!(bench.find().unwrap(), Found::Useless(_)));
+}
+
+#[test]
+fn what_the_journal_does_not_describe_is_not_ours() {
+    let bench = Bench::new();
+    bench.interrupted();
+    let part = bench.path("f.part");
+    // Of the same size, and perhaps with the same inode, which is free again.
+    std::fs::remove_file(&part).unwrap();
+    let theirs = vec![7; usize::try_from(TOTAL).unwrap()];
+    std::fs::write(&part, &theirs).unwrap();
+    let error = Reserved::new(&bench.path("f"), false).unwrap_err();
+    assert!(error.to_string().contains("nothing shows that ringhaul made it"), "{error}");
+    assert_eq!(std::fs::read(&part).unwrap(), theirs);
     assert_eq!(bench.names(), ["f.part", "f.ringhaul"]);
+    let reserved = Reserved::new(&bench.path("f"), true).unwrap();
+    assert!(matches!(reserved.find().unwrap(), Found::Useless(_)));
+}
+
+/// As after a copy, or where a file system keeps no marks.
+#[test]
+fn a_part_file_without_its_mark_is_ours_by_what_the_journal_describes() {
+    let bench = Bench::new();
+    bench.interrupted();
+    let part = std::fs::File::open(bench.path("f.part")).unwrap();
+    ours::unmark(&part).unwrap();
+    assert_eq!(spans(&resumable(bench.find())).covered(), 2 << 20);
+    assert!(ours::is_marked(&part.metadata().unwrap()), "it has its mark again");
+    ours::unmark(&part).unwrap();
+    // One that is damaged describes nothing.
+    let journal = bench.path("f.ringhaul");
+    std::fs::File::options().write(true).open(&journal).unwrap().set_len(100).unwrap();
+    let error = Reserved::new(&bench.path("f"), false).unwrap_err();
+    assert!(error.to_string().contains("nothing shows that ringhaul made it"), "{error}");
+    assert_eq!(bench.names(), ["f.part", "f.ringhaul"]);
+}
+
+#[test]
+fn a_journal_with_two_names_is_refused() {
+    let bench = Bench::new();
+    bench.interrupted();
+    std::fs::hard_link(bench.path("f.ringhaul"), bench.path("other")).unwrap();
+    let before = std::fs::read(bench.path("other")).unwrap();
+    for result in [bench.find().map(drop), bench.reserve().discard()] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+        assert!(error.to_string().contains("f.ringhaul is not a journal"), "{error}");
+        assert!(error.to_string().contains("it has 2 hard links"), "{error}");
+    }
+    assert_eq!(std::fs::read(bench.path("other")).unwrap(), before);
+    std::fs::remove_file(bench.path("other")).unwrap();
+    assert_eq!(spans(&resumable(bench.find())).covered(), 2 << 20);
+}
+
+/// The name a journal may need while it is made, and what a killed run leaves there.
+#[test]
+fn a_journal_in_the_making_is_removed_and_what_is_none_is_not() {
+    let bench = Bench::new();
+    let in_making = bench.path("f.ringhaul~");
+    for torn in [&b""[..], b"ringhaul", b"ringhaul-journal and more"] {
+        bench.interrupted();
+        std::fs::write(&in_making, torn).unwrap();
+        let reserved = bench.reserve();
+        let saved = resumable(reserved.find());
+        let run = Transfer::start(reserved, saved.runs, NEVER);
+        run.write(2);
+        assert_eq!(run.journal.barrier().unwrap(), 3 << 20);
+        assert!(!in_making.exists());
+        std::fs::write(&in_making, torn).unwrap();
+        run.reserved.discard().unwrap();
+        assert!(!in_making.exists());
+    }
+    bench.interrupted();
+    std::fs::write(&in_making, "my notes").unwrap();
+    let reserved = bench.reserve();
+    let saved = resumable(reserved.find());
+    let run = Transfer::start(reserved, saved.runs, NEVER);
+    run.write(2);
+    let error = run.journal.barrier().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+    assert!(error.to_string().contains("f.ringhaul~ is not a journal"), "{error}");
+    run.reserved.discard().unwrap();
+    drop(run);
+    assert_eq!(bench.names(), ["f.ringhaul~"], "in nobody's way it stays");
+    assert_eq!(std::fs::read(&in_making).unwrap(), b"my notes");
 }
 
 #[test]
@@ -343,6 +426,21 @@ fn a_journal_that_appears_meanwhile_is_not_replaced() {
     std::fs::write(bench.path("f.ringhaul"), "theirs").unwrap();
     run.write(0);
     run.journal.barrier().unwrap_err();
+    assert_eq!(std::fs::read(bench.path("f.ringhaul")).unwrap(), b"theirs");
+}
+
+#[test]
+fn what_takes_the_name_of_an_earlier_journal_is_not_replaced() {
+    let bench = Bench::new();
+    bench.interrupted();
+    let reserved = bench.reserve();
+    let saved = resumable(reserved.find());
+    let run = Transfer::start(reserved, saved.runs, NEVER);
+    std::fs::write(bench.path("theirs"), "theirs").unwrap();
+    std::fs::rename(bench.path("theirs"), bench.path("f.ringhaul")).unwrap();
+    run.write(2);
+    let error = run.journal.barrier().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TargetUnusable, "{error}");
     assert_eq!(std::fs::read(bench.path("f.ringhaul")).unwrap(), b"theirs");
 }
 

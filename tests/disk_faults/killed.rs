@@ -1,0 +1,98 @@
+//! Kill -9 before each step that a run takes with its files, one after the other: whatever is left
+//! is known as ours, so that the same command ends well then, and nothing else is left.
+
+use crate::ground::{Ground, SIZE, ended, start, wrapped};
+use crate::rig::{NAME, SEED, assert_content};
+use crate::support::strace;
+use ringhaul::base::size::MIB;
+use ringhaul::server::{Config, Server, Shape};
+use std::fs;
+
+/// The system calls that make, name, size, sync and remove files.
+const CALLS: [&str; 14] = [
+    "openat",
+    "flock",
+    "ftruncate",
+    "fallocate",
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "linkat",
+    "rename",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "fchmod",
+    "statx",
+];
+/// Calls of one name that one thread makes with these files; with more of them a run goes on by
+/// itself, as from one barrier to the next.
+const CALLS_MAX: u32 = 8;
+
+/// Serves the file in a quarter of a second: a few barriers.
+fn brisk() -> Server {
+    let shape = Shape { total_bytes_per_second: Some(16 * MIB), ..Shape::default() };
+    start(Config { shape, ..Config::new(SEED, SIZE) })
+}
+
+/// Kills a run before its `nth` call of `call`; whether it came to that.
+fn kill(ground: &Ground, call: &str, nth: u32, more: &[&str]) -> Option<bool> {
+    let mut strace = strace()?;
+    strace.args(["-e", &format!("trace={call}")]);
+    strace.args(["-e", &format!("inject={call}:signal=KILL:when={nth}")]);
+    for path in [ground.part(), ground.journal(), ground.target()] {
+        strace.arg("-P").arg(path);
+    }
+    strace.arg("-P").arg(ground.folder());
+    let ended = ended(wrapped(strace, &ground.command(&brisk(), more)));
+    match ended.code {
+        Some(0) => Some(false),
+        None => Some(true),
+        // strace ends as its child did.
+        Some(137) => Some(true),
+        Some(_) => panic!("killed it does not say anything: {ended:?}"),
+    }
+}
+
+#[track_caller]
+fn killed_before_each_step(more: &[&str]) {
+    let mut kills = 0;
+    for call in CALLS {
+        for nth in 1..=CALLS_MAX {
+            let ground = Ground::new();
+            let Some(is_killed) = kill(&ground, call, nth, &[&["-q"], more].concat()) else {
+                return;
+            };
+            let is_whole = ground.target().exists();
+            if is_whole {
+                assert_content(&ground.target(), SEED, SIZE);
+            }
+            if !is_killed {
+                assert_eq!(ground.names(), [NAME], "before {call} {nth}");
+                break;
+            }
+            kills += 1;
+            let left = ground.names();
+            let again = if is_whole { &["-q", "--force"][..] } else { &["-q"] };
+            let ended = ground.run(&brisk(), &[again, more].concat());
+            assert_eq!(ended.code, Some(0), "before {call} {nth}, with {left:?}: {ended:?}");
+            assert_content(&ground.target(), SEED, SIZE);
+            assert_eq!(ground.names(), [NAME], "before {call} {nth}, with {left:?}");
+            let mode = |path| fs::metadata(path).expect("it is there").permissions();
+            fs::write(ground.folder().join("new"), "").expect("a file");
+            let (target, new) = (ground.target(), ground.folder().join("new"));
+            assert_eq!(mode(target), mode(new), "before {call} {nth}: it is an ordinary file");
+        }
+    }
+    assert!(kills >= 8, "only {kills} steps were seen");
+}
+
+#[test]
+fn what_a_kill_before_any_step_leaves_is_known_as_ours() {
+    killed_before_each_step(&[]);
+}
+
+#[test]
+fn what_a_kill_without_a_journal_leaves_is_known_as_ours() {
+    killed_before_each_step(&["--no-journal"]);
+}
