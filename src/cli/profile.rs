@@ -7,10 +7,11 @@ use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::bench::{Finding, Profile, Profiles};
 use crate::engine::options::Options;
+use crate::engine::whole;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Below the folder of the user's settings.
@@ -101,8 +102,8 @@ impl ProfileFile {
             made.map_err(|cause| self.unwritable(cause))?;
         }
         self.read_or_none()?;
-        let (new, _) = self.create_new()?;
-        fs::remove_file(new).map_err(|cause| self.unwritable(cause))
+        let checked = whole::check_replaceable(&self.target(), FILE_MODE);
+        checked.map_err(|cause| self.unwritable(cause))
     }
 
     /// Keeps what was found for `origin`; whether anything is different now. Other origins stay as
@@ -114,14 +115,8 @@ impl ProfileFile {
             return Ok(false);
         }
         let text = profiles.to_json()?;
-        let (new, mut file) = self.create_new()?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        let written = written.and_then(|()| fs::rename(&new, self.target()));
-        written.map_err(|cause| {
-            // The old one still stands.
-            let _ = fs::remove_file(&new);
-            self.unwritable(cause)
-        })?;
+        let replaced = whole::replace(&self.target(), FILE_MODE, text.as_bytes(), true);
+        replaced.map_err(|cause| self.unwritable(cause))?;
         Ok(true)
     }
 
@@ -161,17 +156,8 @@ impl ProfileFile {
         Profiles::parse(text).map_err(|error| error.within(format!("'{}'", self.shown())))
     }
 
-    /// What will take its place, empty.
-    fn create_new(&self) -> Result<(PathBuf, File)> {
-        let mut new = self.target().into_os_string();
-        new.push(format!(".{}.new", std::process::id()));
-        let new = PathBuf::from(new);
-        let mut how = OpenOptions::new();
-        let file = how.write(true).create(true).truncate(true).mode(FILE_MODE).open(&new);
-        Ok((new, file.map_err(|cause| self.unwritable(cause))?))
-    }
-
-    /// Where a link leads, which stays one.
+    /// Where a link leads, which stays one. It has been followed before, to read the file: so the
+    /// kernel had no objection to whose it is.
     fn target(&self) -> PathBuf {
         self.path.canonicalize().unwrap_or_else(|_| self.path.clone())
     }
@@ -196,6 +182,8 @@ impl ProfileFile {
 mod tests {
     use super::*;
     use crate::cli::args;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     const EXAMPLE: &str = r#"{"schema": 1, "origins": {"https://h": {"connections": 8,
         "chunk_bytes": 4194304, "threads": 2, "saved": "2026-01-02 03:04 UTC", "bytes": 9,
@@ -259,7 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, EXAMPLE).unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
+        symlink(&real, &link).unwrap();
         let file = ProfileFile { path: link.clone(), is_named: true };
         let origin = Url::parse("https://h").unwrap().origin();
         file.prepare().unwrap();
@@ -268,5 +256,25 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(file.read().unwrap(), Profiles::default());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+    /// The new file had a name that anybody could foresee, and was opened through a link there.
+    #[test]
+    fn a_planted_link_is_not_followed_and_the_mode_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("p"), folder.path().join("victim"));
+        fs::write(&path, EXAMPLE).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::write(&victim, "theirs").unwrap();
+        let planted = folder.path().join(format!("p.{}.new", std::process::id()));
+        symlink(&victim, &planted).unwrap();
+        let file = ProfileFile { path: path.clone(), is_named: true };
+        let origin = Url::parse("https://h").unwrap().origin();
+        file.prepare().unwrap();
+        assert!(file.save(&origin, Finding::Automatic).unwrap());
+        assert_eq!(file.read().unwrap(), Profiles::default());
+        assert_eq!(fs::read(&victim).unwrap(), b"theirs");
+        assert!(planted.is_symlink());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 }

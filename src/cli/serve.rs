@@ -8,6 +8,7 @@ use super::Failure;
 use super::signals::Watch;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::{Error, ErrorKind, Result};
+use crate::engine::whole;
 use crate::server::{self, CertificateFiles, Config, Server, Stats, TlsConfig};
 use crate::ui::printable;
 use options::ServeArgs;
@@ -82,7 +83,7 @@ fn described(config: &Config) -> String {
 
 fn write_certificate(path: &Path, server: &Server) -> Result<()> {
     let pem = server.certificate_pem().expect("the server made its certificate itself");
-    std::fs::write(path, pem).map_err(|cause| {
+    whole::replace(path, whole::FILE_MODE, pem.as_bytes(), false).map_err(|cause| {
         let context = format!("cannot write the certificate to '{}'", path.display());
         Error::new(ErrorKind::TargetUnusable, context)
             .caused_by(cause)

@@ -35,6 +35,7 @@ mod stream;
 mod trace;
 mod transfer;
 mod twin;
+pub mod whole;
 mod worker;
 
 use crate::base::{Error, ErrorKind, Result, Url};

@@ -18,6 +18,7 @@
 use super::job::Job;
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::socket::TcpInfo;
+use crate::io::whole::open_stream;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::fs::File;
@@ -72,9 +73,10 @@ pub(super) struct TcpLine {
 }
 
 impl Trace {
-    /// Makes the file, or empties it.
+    /// Makes the file, or empties it. It is no file that is replaced as a whole: people follow it
+    /// while it grows, and it may be a pipe, or /dev/stderr.
     pub(super) fn create(path: &Path) -> Result<Arc<Self>> {
-        let file = File::create(path).map_err(|e| {
+        let file = open_stream(path).map_err(|e| {
             let what = format!("cannot create the trace {}", path.display());
             Error::new(ErrorKind::Usage, what).caused_by(e).advise("check --trace")
         })?;

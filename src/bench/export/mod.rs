@@ -26,6 +26,7 @@ use super::statistics::Verdict;
 use super::table;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result};
+use crate::engine::whole;
 use serde::Serialize;
 use std::fs;
 use std::io;
@@ -90,13 +91,10 @@ impl Export {
         ];
         files.extend(plots.into_iter().map(|plot| (plot.file, plot.svg)));
         for (name, text) in files {
-            let (path, new) = (self.folder.join(name), self.folder.join(format!(".{name}.new")));
-            let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
-            written.map_err(|cause| {
-                // The one before still stands.
-                let _ = fs::remove_file(&new);
-                failed(&path, cause)
-            })?;
+            let path = self.folder.join(name);
+            // Not synced: it is written anew after every run, and the next one is being measured.
+            let written = whole::replace(&path, whole::FILE_MODE, text.as_bytes(), false);
+            written.map_err(|cause| failed(&path, cause))?;
         }
         Ok(())
     }

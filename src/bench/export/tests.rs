@@ -37,6 +37,20 @@ fn a_folder_has_everything_and_is_rewritten_whole() {
     assert_ne!(second.folder(), export.folder());
 }
 
+/// The new file had a name that anybody could foresee, and was opened through a link there.
+#[test]
+fn a_planted_link_is_not_followed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let export = Export::create(scratch.path(), "x").unwrap();
+    let (victim, planted) = (scratch.path().join("victim"), export.folder().join(".raw.csv.new"));
+    fs::write(&victim, "theirs").unwrap();
+    std::os::unix::fs::symlink(&victim, &planted).unwrap();
+    export.write(&results()).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"theirs");
+    assert!(planted.is_symlink());
+    assert!(export.folder().join("raw.csv").is_file());
+}
+
 #[test]
 fn readme_names_the_conditions_and_shows_the_plots() {
     let results = results();
