@@ -202,7 +202,7 @@ fn a_server_that_knows_no_conditions_vouches_with_each_part() {
 fn the_answers_of_a_new_url_are_held_against_the_first_one() {
     let expiring = Fault::ExpiringRedirect { requests: 4 };
     let expiring = Rule::new(When::PathPrefix("/file".into()), expiring);
-    let at = |number| When::PathPrefix(format!("/signed/{number}/"));
+    let at = When::Signature;
     let replaced = Fault::Replaced { seed: SEED + 1, size_bytes: SIZE };
     // All URLs but the first one, each of which is good for four of some thirteen spans.
     let later = |fault: Fault| (2..9).map(move |number| Rule::new(at(number), fault.clone()));

@@ -28,6 +28,7 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         | Fault::NoETag
         | Fault::LastModified(_)
         | Fault::NoLastModified
+        | Fault::HideValidators
         | Fault::Replaced { .. }
         | Fault::Fields(_)
         | Fault::NoRangeSupport => answer.is_of_file,
