@@ -1,5 +1,5 @@
-//! Answers of different versions of a file: never joined, whichever field gives them away, and whoever
-//! lacks its proof is asked for it.
+//! Answers of different versions of a file: never joined, whichever field gives them away; and
+//! whoever lacks its proof is asked for it.
 
 mod rig;
 

@@ -101,14 +101,14 @@ impl Known {
     }
 
     /// What requests are to send as `If-Range`: the strong validator once an answer has lacked it,
-    /// else [`Validator::None`]. Not from the start, as a server may know ranges and not `If-Range`.
+    /// else [`Validator::None`]. Not from the start, as servers may know ranges and not `If-Range`.
     pub fn condition(&self) -> Validator {
         if self.is_proof_needed { self.validator.clone() } else { Validator::None }
     }
 }
 
-/// Judges every later answer. Its body holds what was asked for from the start, and may end earlier,
-/// which RFC 9110 section 15.3.7 allows. What `known` lacks and the answer has, is remembered.
+/// Judges every later answer. Its body starts where asked and may end earlier, which RFC 9110
+/// section 15.3.7 allows. What `known` lacks and the answer has, is remembered.
 ///
 /// Errors: another size or version, 412, and 416 for that reason are [`ErrorKind::Changed`]; the
 /// whole of what may be the same file is [`ErrorKind::RangesIgnored`]; any other answer that does

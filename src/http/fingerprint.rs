@@ -1,5 +1,5 @@
-//! All that answers say of a file's version, field by field: whether two of them differ, and whether
-//! one proves that it is of the same version as the first.
+//! All that answers say of a file's version, field by field: whether two of them differ, and
+//! whether one proves that it is of the same version as the first.
 //!
 //! Owns the comparison of each field. Must not know ranges, statuses or what follows from the
 //! outcome: that is `combine`'s, whose table says what is what.
@@ -80,9 +80,7 @@ impl Fingerprint {
         {
             return Err(changed("the file's Last-Modified is another one by now"));
         }
-        let Some(digests) = &self.digests else { return Ok(()) };
-        // An answer may contradict itself as well.
-        for known in digests.iter().chain(&found.digests) {
+        for known in self.digests.iter().flatten() {
             let differs = |o: &&Offered| o.algorithm == known.algorithm && o.value != known.value;
             if let Some(other) = found.digests.iter().find(differs) {
                 let (algorithm, field) = (other.algorithm, other.field);
@@ -144,13 +142,20 @@ impl Fingerprint {
 }
 
 impl<'h> Found<'h> {
-    /// What `head` says. An empty field says nothing, nor do several different dates in one answer.
-    /// Several different entity tags are [`ErrorKind::Protocol`].
+    /// What `head` says. What it contradicts itself in counts as not said, be it a date or a
+    /// digest, and so does an empty field; several different entity tags are
+    /// [`ErrorKind::Protocol`].
     pub(super) fn of(head: &'h Head) -> Result<Self> {
         let is_there = |text: &&str| !text.is_empty();
         let etag = head.single("ETag")?.filter(is_there);
         let modified = head.single("Last-Modified").ok().flatten().filter(is_there);
-        Ok(Self { etag, modified, digests: whole_file_digests(head).digests })
+        let mut digests = whole_file_digests(head).digests;
+        let said = digests.clone();
+        let contradicts = |one: &Offered, other: &Offered| {
+            one.algorithm == other.algorithm && one.value != other.value
+        };
+        digests.retain(|one| !said.iter().any(|other| contradicts(one, other)));
+        Ok(Self { etag, modified, digests })
     }
 }
 
