@@ -251,11 +251,23 @@ fn statuses_without_data_are_named() {
 
 #[test]
 fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
-    for (code, requests) in [(403, 1), (404, 1), (410, 1), (500, 2), (503, 2)] {
+    // What might be meant for ranges alone is asked once more without one.
+    for (code, requests) in [(403, 2), (404, 1), (410, 1), (500, 2), (503, 2)] {
         let rig = always(status(code)).with(|options| options.retries = 1);
         rig.fails(ErrorKind::Status(code), 8, &[]);
         assert_eq!(rig.server.stats().requests, requests, "{code}");
     }
+}
+
+#[test]
+fn what_refuses_ranges_and_answers_nothing_else_is_said_so() {
+    let config = Config::new(SEED, SIZE)
+        .rule(When::RangeStartFrom(0), status(403))
+        .rule(When::Request(2), Fault::Garbage(Vec::new()));
+    over(config).fails(ErrorKind::ConnectionLost, 5, &["asking without a range", "(network)"]);
+    // Whoever may not read the file hears that, and nothing of ranges.
+    let line = always(status(403)).fails(ErrorKind::Status(403), 8, &["403"]);
+    assert!(!line.contains("range"), "{line}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::ask::Opening;
 use super::job::Job;
-use super::locate::{FirstTimes, Located, Refused, first_answer, locate, retrying};
+use super::locate::{FirstTimes, Located, Refused, locate, retrying};
 use super::options::Options;
 use super::progress::Level;
 use super::source::Source;
@@ -38,53 +38,69 @@ pub(super) async fn find(job: &Job, url: &Url, range: Option<Span>) -> Result<Di
     retrying(job, async || ask_once(job, url, range).await).await
 }
 
+/// One attempt: asks for the range, and if the server refuses that or does not tell the size, once
+/// more for everything. The error is that of the last request, which says most: it asks for
+/// nothing special.
 async fn ask_once(job: &Job, url: &Url, range: Option<Span>) -> Result<Discovered, Refused> {
-    let Located { source, opening, times, mut offers } =
-        locate(job, url, range, &Validator::None).await?;
+    if let Some(discovered) = ask(job, url, range).await? {
+        return Ok(discovered);
+    }
+    let text = "the server refuses ranges, or does not tell the size: asking for the whole file";
+    job.tell(Level::Detail, Some(0), text);
+    match ask(job, url, None).await {
+        Ok(discovered) => Ok(discovered.expect("there is no other way to ask")),
+        Err(Refused { error, retry_after }) => {
+            let error = match error.kind() {
+                ErrorKind::Status(_) => error,
+                _ => error.within("asking without a range, as the server answers none"),
+            };
+            Err(Refused { error, retry_after })
+        }
+    }
+}
+
+/// One request and what came of it; `None` if it has to be repeated without a range.
+async fn ask(job: &Job, url: &Url, range: Option<Span>) -> Result<Option<Discovered>, Refused> {
+    let located = locate(job, url, range, &Validator::None).await?;
+    let Located { source, opening, times, mut offers } = located;
     let retry_after = retry_after(opening.head());
     let offered = whole_file_digests(opening.head());
     for why in offered.ignored {
         job.tell(Level::Detail, Some(0), why);
     }
     offers.extend(offered.digests);
-    match judge(job, &source, opening, range, times).await {
-        Ok(found) => Ok(Discovered { source, found, offers }),
+    let found = match range {
+        Some(asked) => judge(job, opening, asked, times),
+        None => whole(opening).map(Some),
+    };
+    match found {
+        Ok(found) => Ok(found.map(|found| Discovered { source, found, offers })),
         Err(error) => Err(Refused { error: error.within(source.url()), retry_after }),
     }
 }
 
-async fn judge(
-    job: &Job,
-    source: &Source,
-    opening: Opening,
-    range: Option<Span>,
-    times: FirstTimes,
-) -> Result<Found> {
-    let Some(asked) = range else { return whole(opening) };
-    match discover(opening.head(), asked)? {
+/// Judges the answer to a request for `asked`.
+fn judge(job: &Job, opening: Opening, asked: Span, times: FirstTimes) -> Result<Option<Found>> {
+    Ok(match discover(opening.head(), asked)? {
         Discovery::Ranged { known, .. } => {
             // What the body lacks of it is the worker's to ask for, as with every later answer: a
             // server may cut ranges short anywhere (RFC 9110 15.3.7), spans end aligned.
             let span = Span::new(asked.start(), asked.end().min(known.total));
             let known = if job.options.verify { known } else { known.without_digests() };
-            Ok(Found::Ranged { known, opening, span, times })
+            Some(Found::Ranged { known, opening, span, times })
         }
-        Discovery::Whole { total, validator } => Ok(Found::Whole { total, validator, opening }),
-        Discovery::Empty { .. } => Ok(Found::Empty),
-        Discovery::AskWhole => {
-            drop(opening);
-            let (opening, _) = first_answer(job, source, None, &Validator::None).await?;
-            whole(opening)
-        }
-    }
+        Discovery::Whole { total, validator } => Some(Found::Whole { total, validator, opening }),
+        Discovery::Empty { .. } => Some(Found::Empty),
+        Discovery::AskWhole => None,
+    })
 }
 
 /// Judges the answer to a request without a range.
 fn whole(opening: Opening) -> Result<Found> {
     match discover(opening.head(), Span::new(0, u64::MAX))? {
         Discovery::Whole { total, validator } => Ok(Found::Whole { total, validator, opening }),
-        // Without a range asked for, 416 is a refusal like any other.
-        Discovery::AskWhole if opening.head().status() == 416 => Err(status_error(opening.head())),
+        // Without a range asked for, this is a refusal like any other.
+        Discovery::AskWhole if opening.head().status() != 206 => Err(status_error(opening.head())),
         _ => Err(Error::new(
             ErrorKind::Protocol,
             "the server answers a request for the whole file with a part of it",

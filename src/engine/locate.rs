@@ -101,7 +101,7 @@ pub(super) async fn locate(
 }
 
 /// Asks for the range, on that condition, or for everything.
-pub(super) async fn first_answer(
+async fn first_answer(
     job: &Job,
     source: &Source,
     range: Option<Span>,

@@ -6,7 +6,7 @@
 use super::auth::challenge;
 use super::body::content_length;
 use super::combine::{
-    Known, check_identity, denied, out_of_range, part, precondition_failed, unsatisfied_total,
+    Known, check_identity, out_of_range, part, precondition_failed, unsatisfied_total,
 };
 use super::head::{Head, quoted};
 use super::validator::Validator;
@@ -34,9 +34,9 @@ pub enum Discovery {
         /// What identifies the version; a 416 seldom has one.
         validator: Validator,
     },
-    /// Ranges do not tell the size: 206 with an unknown total, or 416 without any. The file can
-    /// be had by asking again without `Range`; if that gives this answer too, the server is
-    /// broken.
+    /// Ranges are refused, or do not tell the size: 400, 403, 416 or 501, which a request without
+    /// `Range` may not get, or 206 with an unknown total. The file can be had by asking again
+    /// without `Range`; if that gives this answer too, it is meant.
     AskWhole,
 }
 
@@ -44,9 +44,9 @@ pub enum Discovery {
 /// part of the file, from the first byte that is missing.
 ///
 /// Errors: a partial answer that is not where asked or invalid is [`ErrorKind::RangeMismatch`], a
-/// content coding [`ErrorKind::ContentEncoding`]; 412, and 416 for bytes that an earlier run knew
-/// of, are [`ErrorKind::Changed`]; every other status is [`ErrorKind::Status`]. Redirects are
-/// [`follow`](super::follow)'s and come first. Whether the validator is the one an earlier run
+/// content coding [`ErrorKind::ContentEncoding`]; 412, and 416 with a size below what an earlier
+/// run knew of, are [`ErrorKind::Changed`]; every other status is [`ErrorKind::Status`]. Redirects
+/// are [`follow`](super::follow)'s and come first. Whether the validator is the one an earlier run
 /// saw, the caller compares: [`Validator::strong`].
 pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
     assert!(!asked.is_empty(), "a range names at least one byte");
@@ -61,18 +61,18 @@ pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
             Ok(Discovery::Whole { total, validator })
         }
         412 => Err(precondition_failed()),
-        416 if asked.start() == 0 => match unsatisfied_total(head) {
-            Some(0) => Ok(Discovery::Empty { validator: Validator::of(head)? }),
-            // A range from byte 0 on fits every file that has a byte (RFC 9110 section 14.1.2).
-            None => Ok(Discovery::AskWhole),
-            Some(_) => Err(status_error(head)),
-        },
-        // RFC 9110 section 14.1.2: a range that starts inside the file is satisfiable, so a total
-        // beyond the start contradicts the status.
+        // RFC 9110 section 14.1.2: a range that starts inside the file is satisfiable. So a total
+        // beyond the start contradicts the status: all ranges are refused. Without a total nobody
+        // knows, and the whole file tells.
         416 => match unsatisfied_total(head) {
-            Some(total) if total > asked.start() => Err(denied(asked)),
-            Some(_) | None => Err(out_of_range(asked)),
+            Some(0) if asked.start() == 0 => {
+                Ok(Discovery::Empty { validator: Validator::of(head)? })
+            }
+            Some(total) if total <= asked.start() => Err(out_of_range(asked)),
+            Some(_) | None => Ok(Discovery::AskWhole),
         },
+        // Some servers and firewalls in front of them refuse every range so.
+        400 | 403 | 501 => Ok(Discovery::AskWhole),
         _ => Err(status_error(head)),
     }
 }
@@ -143,6 +143,10 @@ mod tests {
             ),
             (416, vec![], Discovery::AskWhole),
             (416, vec![("Content-Range", "bytes */*")], Discovery::AskWhole),
+            (416, vec![("Content-Range", "bytes */1000")], Discovery::AskWhole),
+            (400, vec![], Discovery::AskWhole),
+            (403, vec![], Discovery::AskWhole),
+            (501, vec![], Discovery::AskWhole),
         ];
         for (status, fields, expected) in cases {
             let found = discover(&head(*status, fields), first).unwrap();
@@ -166,8 +170,10 @@ mod tests {
                 ContentEncoding,
             ),
             (200, 0, vec![("Content-Encoding", "gzip")], ContentEncoding),
-            (416, 0, vec![("Content-Range", "bytes */1000")], Status(416)),
             (401, 0, vec![], Status(401)),
+            (404, 0, vec![], Status(404)),
+            (410, 0, vec![], Status(410)),
+            (500, 0, vec![], Status(500)),
             (412, 0, vec![], Changed),
             (204, 0, vec![], Status(204)),
         ];
@@ -196,15 +202,17 @@ mod tests {
             (206, vec![("Content-Range", "bytes 0-4095/9000")], RangeMismatch),
             (206, vec![("Content-Range", "bytes 4096-8192/9000")], RangeMismatch),
             (412, vec![], Changed),
-            (416, vec![], Changed),
             (416, vec![("Content-Range", "bytes */0")], Changed),
             (416, vec![("Content-Range", "bytes */4096")], Changed),
-            (416, vec![("Content-Range", "bytes */4097")], RangeMismatch),
             (404, vec![], Status(404)),
         ];
         for (status, fields, kind) in cases {
             let error = found(*status, fields).unwrap_err();
             assert_eq!(error.kind(), *kind, "{status} {fields:?}: {error}");
+        }
+        // Whether the file is shorter by now, or ranges are refused, the whole of it tells.
+        for fields in [&[][..], &[("Content-Range", "bytes */4097")]] {
+            assert_eq!(found(416, fields).unwrap(), Discovery::AskWhole, "{fields:?}");
         }
     }
 

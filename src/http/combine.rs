@@ -246,7 +246,7 @@ pub(super) fn out_of_range(asked: Span) -> Error {
 }
 
 /// 416 for bytes that the file has, by the server's own words.
-pub(super) fn denied(asked: Span) -> Error {
+fn denied(asked: Span) -> Error {
     mismatch(format!("the server denies the bytes {asked} it has (416)"))
 }
 

@@ -5,7 +5,7 @@ use super::support::{Run, SEED, Site, checksum};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::{DirectMode, Options};
-use ringhaul::server::{Config, Fault, When};
+use ringhaul::server::{Config, Fault, Rule, When};
 
 const ODD: u64 = 3 * MIB + 17;
 /// Registered and spread over several blocks.
@@ -54,6 +54,42 @@ fn without_ranges_there_is_one_stream() {
             }
         }
     }
+}
+
+/// An error for every request that has a range, and the file for all others.
+fn refusing_ranges(code: u16, total: Option<&str>) -> Rule {
+    let headers = total.map(|total| ("Content-Range".to_owned(), format!("bytes */{total}")));
+    let body = b"no ranges\n".to_vec();
+    let refused = Fault::Status { code, headers: headers.into_iter().collect(), body };
+    Rule::new(When::RangeStartFrom(0), refused)
+}
+
+#[test]
+fn refused_ranges_lead_to_one_stream_after_one_plain_request() {
+    for (code, total) in [(400, None), (403, None), (416, None), (416, Some("9")), (501, None)] {
+        for tls in [false, true] {
+            let mut config = config(ODD, tls);
+            config.script.push(refusing_ranges(code, total));
+            let site = Site::start(config);
+            let run = site.fetch("/f", site.options());
+            expect_one_stream(&run, ODD, false);
+            let log = site.stats().log;
+            assert_eq!(log.len(), 2, "{code}");
+            assert!(log[0].range.is_some() && log[1].range.is_none(), "{code}");
+        }
+    }
+}
+
+#[test]
+fn refused_ranges_behind_a_redirect_lead_to_one_stream() {
+    let mut config = config(ODD, false);
+    config.script.push(Rule::new(
+        When::PathPrefix("/f".into()),
+        Fault::Redirect { status: 302, location: "/real".into() },
+    ));
+    config.script.push(refusing_ranges(403, None));
+    let site = Site::start(config);
+    expect_one_stream(&site.fetch("/f", site.options()), ODD, false);
 }
 
 #[test]
