@@ -56,6 +56,23 @@ fn a_checksum_file_on_a_server_is_fetched_first() {
 }
 
 #[test]
+fn a_checksum_file_elsewhere_hears_nothing_that_is_not_meant_for_it() {
+    let (scene, server) = (Scene::new(), serve(""));
+    let elsewhere = serve(&format!("SHA256 (file.bin) = {}\n", digits()));
+    let headers = ["-H", "Host: secret.example", "-H", "Private-Token: secret", "-H", "X-Plain: 1"];
+    let sums = elsewhere.url("/SHA256SUMS");
+    let ended =
+        scene.run(&[&headers[..], &["--checksum-file", &sums, &server.url("/file.bin")]].concat());
+    ended.success();
+    let head = &elsewhere.stats().log[0].head;
+    assert!(!head.contains("secret") && head.contains("X-Plain: 1\r\n"), "{head}");
+    for request in server.stats().log {
+        let is_there = |line: &str| request.head.contains(line);
+        assert!(is_there("Host: secret.example\r\n") && is_there("Private-Token: secret\r\n"));
+    }
+}
+
+#[test]
 fn a_mismatch_names_both_digests() {
     let (scene, wrong) = (Scene::new(), "a".repeat(64));
     let server = serve(&format!("{wrong}  file.bin\n"));

@@ -6,7 +6,7 @@ mod rig;
 use rig::{NAME, Rig, SEED, assert_content, files};
 use ringhaul::base::ErrorKind;
 use ringhaul::engine::options::OnChange;
-use ringhaul::server::{Config, Fault, RequestLog, Rule, Shape, When};
+use ringhaul::server::{Config, Fault, RequestLog, Rule, Server, Shape, When};
 use std::time::Duration;
 
 const KIB: u64 = 1 << 10;
@@ -93,6 +93,28 @@ fn a_new_url_that_refuses_means_it() {
         let rig = rig.with(|options| options.retries = 5);
         rig.fails(ErrorKind::Status(403), 8, &["403", "are kept"]);
         assert_eq!(with_status(&rig, 302).len(), 2, "the original URL is asked once per expiry");
+    }
+}
+
+#[test]
+fn a_renewed_url_elsewhere_hears_nothing_that_is_not_meant_for_it() {
+    let elsewhere = Server::start(Config::new(SEED, SIZE).rule(expiring(4).when, expiring(4).what));
+    let elsewhere = elsewhere.expect("the server starts");
+    let away = Fault::Redirect { status: 302, location: elsewhere.url("/file.bin") };
+    let rig = rig(Config::new(SEED, 0).rule(When::All, away), 3).with(|options| {
+        let headers = [("Host", "secret.example"), ("X-Api-Key", "secret"), ("X-Plain", "1")];
+        options.headers = headers.map(|(name, value)| (name.into(), value.into())).to_vec();
+    });
+    rig.succeeds(SIZE);
+    let asked = rig.server.stats().log;
+    assert!(asked.len() > 1, "the URL was renewed");
+    for request in asked {
+        let is_there = |line: &str| request.head.contains(line);
+        assert!(is_there("Host: secret.example\r\n") && is_there("X-Api-Key: secret\r\n"));
+    }
+    for request in elsewhere.stats().log {
+        let head = &request.head;
+        assert!(!head.contains("secret") && head.contains("X-Plain: 1\r\n"), "{head}");
     }
 }
 

@@ -20,8 +20,8 @@ const READ_BYTES: usize = 64 * 1024;
 pub struct Small<'a> {
     /// Where it is.
     pub url: &'a Url,
-    /// What is to be downloaded besides. Header fields that give rights are meant for its origin
-    /// and go to no other.
+    /// What is to be downloaded besides. `Host` and header fields that give rights are meant for
+    /// its origin and go to no other.
     pub beside: &'a Url,
     /// Most bytes it may have.
     pub bytes_max: u64,
@@ -235,8 +235,13 @@ mod tests {
         let (home, away) = (serve(&[]), serve(&[]));
         let hop = Fault::Redirect { status: 302, location: away.url("/sums") };
         let hopping = serve(&[hop]);
-        let token = ("Authorization".to_owned(), "Bearer secret".to_owned());
-        let options = Options { headers: vec![token], ..options() };
+        let headers = [
+            ("Authorization", "Bearer secret"),
+            ("Host", "secret.example"),
+            ("X-Api-Key", "secret"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let options = Options { headers, ..options() };
         let fetch = |from: &Server, beside: &Server| {
             let (url, beside) = (from.url("/sums"), beside.url("/x"));
             let (url, beside) = (Url::parse(&url).unwrap(), Url::parse(&beside).unwrap());
@@ -246,7 +251,16 @@ mod tests {
         assert_whole(fetch(&home, &home));
         assert_whole(fetch(&hopping, &hopping));
         assert_whole(fetch(&away, &home));
-        let told = |server: &Server| server.stats().log[0].head.contains("Bearer secret");
+        let told = |server: &Server| {
+            let head = &server.stats().log[0].head;
+            [
+                "Authorization: Bearer secret\r\n",
+                "Host: secret.example\r\n",
+                "X-Api-Key: secret\r\n",
+            ]
+            .iter()
+            .all(|line| head.contains(line))
+        };
         assert!(told(&home) && told(&hopping));
         assert!(away.stats().log.iter().all(|request| !request.head.contains("secret")));
     }

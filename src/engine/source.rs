@@ -64,7 +64,7 @@ impl Identity {
         Self { headers: options.headers.clone(), credentials: url.credentials() }
     }
 
-    /// What may go to another origin: everything but secrets (RFC 9110 15.4).
+    /// What may go to another origin: everything but what is meant for its own (RFC 9110 15.4).
     pub(super) fn without_secrets(&self) -> Self {
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| !sensitive(name));

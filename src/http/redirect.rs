@@ -52,12 +52,36 @@ pub fn follow(current: &Url, head: &Head, rules: &Rules) -> Result<Option<Next>>
     Ok(Some(Next { url, same_origin }))
 }
 
-/// Whether a request field gives its receiver rights, and so stays with its origin. curl treats the
-/// same fields so.
+/// Words in the names of fields that give their receiver rights. They cover what the APIs of common
+/// services want: `Authorization`, `Cookie`, `X-Api-Key`, GitLab's `Private-Token` and `Job-Token`,
+/// OpenStack's `X-Auth-Token`, Amazon's `X-Amz-Security-Token` and the keys that stored objects are
+/// encrypted with, Vault's `X-Vault-Token`, Azure's `Ocp-Apim-Subscription-Key`, Cloudflare's
+/// `CF-Access-Client-Secret`, `X-Goog-Iap-Jwt-Assertion` or `X-CSRF-Token`. A list of whole names
+/// would always lack one.
+const WORDS_OF_RIGHTS: [&str; 10] = [
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "passw",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
+
+/// Whole names without such a word: `Host` names what is meant on the origin it was given for, and
+/// Artifactory calls its API key `X-JFrog-Art-Api`.
+const NAMES_OF_RIGHTS: [&str; 2] = ["Host", "X-JFrog-Art-Api"];
+
+/// Whether a request field stays with the origin it was given for, because it gives its receiver
+/// rights or is meant for nobody else. A harmless field that is taken for one is missed by nobody:
+/// another origin does not know it.
 pub fn sensitive(name: &str) -> bool {
-    ["Authorization", "Cookie", "Proxy-Authorization"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
+    let name = name.to_ascii_lowercase();
+    NAMES_OF_RIGHTS.iter().any(|known| known.eq_ignore_ascii_case(&name))
+        || WORDS_OF_RIGHTS.iter().any(|word| name.contains(word))
 }
 
 /// Whether a refusal may come from the age of the URL alone, so that one which was found through a
@@ -157,9 +181,55 @@ mod tests {
 
     #[test]
     fn fields_that_stay_with_their_origin() {
-        assert!(sensitive("authorization") && sensitive("COOKIE"));
-        assert!(sensitive("Proxy-Authorization") && !sensitive("User-Agent"));
+        for name in [
+            "Host",
+            "authorization",
+            "Proxy-Authorization",
+            "COOKIE",
+            "Cookie2",
+            "X-Api-Key",
+            "Api-Key",
+            "X-ApiKey",
+            "Private-Token",
+            "Job-Token",
+            "Deploy-Token",
+            "X-Auth-Token",
+            "X-Auth-Key",
+            "X-Access-Token",
+            "access_token",
+            "X-Amz-Security-Token",
+            "x-amz-server-side-encryption-customer-key",
+            "X-Goog-Api-Key",
+            "X-Goog-Iap-Jwt-Assertion",
+            "X-Vault-Token",
+            "X-GitHub-Token",
+            "X-CSRF-Token",
+            "X-CSRFToken",
+            "X-JFrog-Art-Api",
+            "Ocp-Apim-Subscription-Key",
+            "CF-Access-Client-Secret",
+            "X-Session-Id",
+            "X-Password",
+            "Signature",
+        ] {
+            assert!(sensitive(name), "{name}");
+        }
+        for name in [
+            "User-Agent",
+            "Accept",
+            "Accept-Language",
+            "Cache-Control",
+            "Referer",
+            "Origin",
+            "Via",
+            "X-Requested-With",
+            "X-Forwarded-For",
+            "If-None-Match",
+        ] {
+            assert!(!sensitive(name), "{name}");
+        }
     }
+
     #[test]
     fn only_refusals_that_age_brings_point_to_an_expired_url() {
         for (status, expired) in [

@@ -83,6 +83,34 @@ fn another_origin_gets_no_secrets_and_they_do_not_come_back() {
     }
 }
 
+/// `Host` names a site of the first server; a key is one of its users'.
+#[test]
+fn host_and_tokens_stay_with_the_origin_they_were_given_for() {
+    let file = Site::start(Config::new(SEED, SIZE));
+    let start = redirect(Config::new(SEED, 0), "/start", 302, "/again".to_owned());
+    let start = Site::start(redirect(start, "/again", 302, file.url("/file")));
+    let given = [
+        ("Host", "secret.example"),
+        ("X-Api-Key", "secret-1"),
+        ("Private-Token", "secret-2"),
+        ("X-Auth-Token", "secret-3"),
+        ("X-Plain", "goes everywhere"),
+    ];
+    let headers = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let options = Options { headers, ..start.options() };
+    start.fetch("/start", options).expect_file(SEED, SIZE);
+    for head in start.heads() {
+        let is_there =
+            |(name, value): &(&str, &str)| head.contains(&format!("{name}: {value}\r\n"));
+        assert!(given.iter().all(is_there), "the same origin gets them: {head}");
+    }
+    assert_eq!(start.heads().len(), 2);
+    for head in file.heads() {
+        assert!(!head.contains("secret") && head.contains("goes everywhere"), "{head}");
+        assert!(head.contains(&format!("Host: 127.0.0.1:{}\r\n", file.port())), "{head}");
+    }
+}
+
 /// The next origin may be another server; it is the one that serves the parts.
 #[test]
 fn all_parts_come_from_where_the_redirects_end() {
