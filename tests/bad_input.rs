@@ -69,8 +69,19 @@ fn an_unparsable_url_is_your_mistake() {
 
 #[test]
 fn an_unparsable_url_shows_no_password() {
-    for url in ["http://me:sesame@h:99999/", "ftp://me:sesame@h/?token=1"] {
-        expect_error(Download::new(url).map(drop), ErrorKind::Usage, 2, &["(your side)"]);
+    for url in [
+        "http://me:sesame@h:99999/",
+        "http://me:ses/sesame@h/f",
+        "https:/me:sesame@h:99999/f",
+        "http:\\\\me:ses\\sesame@h:99999/f",
+        "http://me:ses?sesame@h:99999/f",
+        "http://me:sesame%40h/f",
+        "sesame:pw@h/f",
+        "ftp://me:sesame@h/?token=1",
+    ] {
+        let line =
+            expect_error(Download::new(url).map(drop), ErrorKind::Usage, 2, &["(your side)"]);
+        assert!(!line.contains("ses"), "{line}");
     }
 }
 

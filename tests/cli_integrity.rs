@@ -128,6 +128,8 @@ fn checksum_files_that_cannot_be_had_say_why() {
         (large.as_str(), 2, "more than 8.00 MiB"),
         ("ftp://user:secret@h/SHA256SUMS", 2, "'ftp' is not supported"),
         ("http://user:secret@h:99999/SHA256SUMS", 2, "cannot parse the URL"),
+        ("http://user:sec/secret@h/SHA256SUMS", 2, "cannot parse the URL"),
+        ("https:/user:secret@h:99999/SHA256SUMS", 2, "cannot parse the URL"),
     ] {
         let ended = scene.run(&["--checksum-file", place, &server.url("/file.bin")]);
         let line = ended.one_error_line(code);

@@ -81,12 +81,12 @@ impl Url {
     /// Parses an absolute URL. A missing scheme is an error that says so.
     pub fn parse(text: &str) -> Result<Self> {
         let inner = url::Url::parse(text).map_err(|e| {
-            let what = without_userinfo(text);
+            let what = without_secrets(text);
             Error::new(ErrorKind::Usage, format!("cannot parse the URL '{what}'"))
                 .caused_by(e)
                 .advise("write it as http://host/path or https://host/path")
         })?;
-        Self::from_parsed(inner)
+        Self::from_parsed(inner, text)
     }
 
     /// Resolves `reference` (absolute or relative, RFC 3986 section 5) against this URL.
@@ -95,19 +95,24 @@ impl Url {
             Error::new(ErrorKind::Redirect, format!("the redirect of {self} is no URL"))
                 .caused_by(e)
         })?;
-        Self::from_parsed(inner)
+        Self::from_parsed(inner, reference)
     }
 
-    fn from_parsed(inner: url::Url) -> Result<Self> {
+    /// `text` is what was parsed.
+    fn from_parsed(inner: url::Url, text: &str) -> Result<Self> {
         let scheme = match inner.scheme() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
             other => {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    format!("the scheme '{other}' is not supported"),
-                )
-                .advise("ringhaul speaks http:// and https://"));
+                // In `name:password@host` the name passes for a scheme.
+                let is_scheme = SCHEMES_OF_OTHERS.contains(&other) || end_of_userinfo(text) == 0;
+                let what = if is_scheme {
+                    format!("the scheme '{other}'")
+                } else {
+                    "the URL's scheme".into()
+                };
+                return Err(Error::new(ErrorKind::Usage, format!("{what} is not supported"))
+                    .advise("ringhaul speaks http:// and https://"));
             }
         };
         if inner.host_str().is_none_or(str::is_empty) {
@@ -173,15 +178,33 @@ impl fmt::Debug for Url {
     }
 }
 
-/// For text that may not even be a URL: drops everything between `//` and the last `@` before the
-/// path, and the query.
-fn without_userinfo(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or_default();
-    let (head, rest) = text.split_once("//").unwrap_or(("", text));
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    if head.is_empty() { format!("{host}{path}") } else { format!("{head}//{host}{path}") }
+/// What is known to be a scheme, even where it may be a user name.
+const SCHEMES_OF_OTHERS: [&str; 5] = ["file", "ftp", "ftps", "mailto", "sftp"];
+
+/// Text that is, or was meant to be, a URL, as it may be shown: without user name, password, query
+/// and fragment. Where the text is malformed nobody knows where a password ends, which may hold
+/// any character; so nothing in front of the last `@` is shown, be it part of a path.
+pub fn without_secrets(text: &str) -> String {
+    let is_scheme = |name: &&str| {
+        let start = text.get(..name.len()).filter(|_| text[name.len()..].starts_with(':'));
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    let scheme_bytes = ["http", "https"].iter().find(|name| is_scheme(name)).map_or(0, |s| s.len());
+    let behind = text[scheme_bytes..].trim_start_matches([':', '/', '\\']);
+    let behind = if scheme_bytes == 0 { text } else { behind };
+    let scheme = &text[..text.len() - behind.len()];
+    let (userinfo, rest) = behind.split_at(end_of_userinfo(behind));
+    // A mark where more may be missing than what such a part should have.
+    let mark = if userinfo.contains(['/', '\\', '?', '#']) { "…@" } else { "" };
+    let (rest, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let query = if query.is_empty() { "" } else { "?…" };
+    format!("{scheme}{mark}{rest}{query}")
+}
+
+/// Bytes up to the last `@`, written as such or percent-encoded; 0 if there is none.
+fn end_of_userinfo(text: &str) -> usize {
+    let ends = ["@", "%40"].iter().filter_map(|at| Some(text.rfind(at)? + at.len()));
+    ends.max().unwrap_or(0)
 }
 
 fn percent_decode(text: &str) -> Vec<u8> {
@@ -213,6 +236,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn parts_of_a_url() {
@@ -236,6 +260,61 @@ mod tests {
         assert!(!error.to_string().contains("secret"), "{error}");
         let error = Url::parse("user:secret@h/x").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn malformed_urls_are_shown_without_any_part_of_a_userinfo() {
+        for (text, shown) in [
+            ("http://user:pa/ss@host/f", "http://…@host/f"),
+            ("https:/user:pw@host:99999/f", "https:/host:99999/f"),
+            ("HTTPS://user:pw@host:99999/f?token", "HTTPS://host:99999/f?…"),
+            ("http://us@er:p@ss:w@rd@host:99999/f", "http://host:99999/f"),
+            ("http:\\\\user:p\\w@host:99999\\f", "http:\\\\…@host:99999\\f"),
+            ("http://user:p?w@host:99999/f", "http://…@host:99999/f"),
+            ("http://user:p#w@host:99999/f#x", "http://…@host:99999/f?…"),
+            ("http://user:pw%40host/f", "http://host/f"),
+            ("user:pw@host/f", "host/f"),
+            ("//user:pw@host/f", "…@host/f"),
+            ("http://host:99999/f", "http://host:99999/f"),
+            ("http:", "http:"),
+            ("host/f", "host/f"),
+            ("\u{e4}ttp", "\u{e4}ttp"),
+        ] {
+            assert_eq!(without_secrets(text), shown, "{text}");
+        }
+        for text in ["http://zoe:qx/zz@host/f", "https:/zoe:qx@host:99999/f"] {
+            let line = Url::parse(text).unwrap_err().to_string();
+            assert!(["zoe", "qx", "zz"].iter().all(|part| !line.contains(part)), "{line}");
+        }
+        let error = Url::parse("sesame:pw@host/f").unwrap_err().to_string();
+        assert!(!error.contains("sesame") && !error.contains("pw"), "{error}");
+        let error = Url::parse("ftp://user:pw@host/f").unwrap_err().to_string();
+        assert!(error.contains("'ftp'") && !error.contains("user"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None, ..ProptestConfig::with_cases(2000)
+        })]
+
+        /// Whatever stands around a secret in front of an `@`, an error does not repeat it.
+        #[test]
+        fn no_error_has_any_part_of_a_userinfo(
+            scheme in "https?://|HTTPS?:/|https?:\\\\{1,3}|https?:|//|ftp://|[a-z]{1,4}:|",
+            before in "[a-z0-9:/\\\\@?#%.\\[\\] \t\u{e4}-]{0,12}",
+            after in "[a-z0-9:/\\\\@?#%.\\[\\] \t\u{e4}-]{0,12}",
+            at in "@|%40",
+            rest in "[a-z0-9:/\\\\@?#%.\\[\\] \u{e4}-]{0,16}(:99999)?(/f)?",
+        ) {
+            let text = format!("{scheme}{before}sesame{after}{at}{rest}");
+            let current = Url::parse("http://h/").unwrap();
+            for parsed in [Url::parse(&text), current.join(&text)] {
+                if let Err(error) = parsed {
+                    prop_assert!(!format!("{error} {error:?}").contains("sesame"), "{error}");
+                }
+            }
+            prop_assert!(!without_secrets(&text).contains("sesame"));
+        }
     }
 
     #[test]

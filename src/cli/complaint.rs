@@ -3,7 +3,7 @@
 
 use super::Failure;
 use super::args;
-use crate::base::{Error, ErrorKind, Url};
+use crate::base::{Error, ErrorKind, url};
 use crate::ui::printable;
 use clap::error::{ContextKind, ContextValue};
 use std::error::Error as _;
@@ -24,6 +24,7 @@ fn usage_line(error: &clap::Error) -> String {
     // Our own value parsers have said it all; clap would wrap it in a second sentence.
     if let Some(own) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
         let option = text_of(error, ContextKind::InvalidArg).unwrap_or_default();
+        let own = without_secrets(error, &own.to_string());
         return format!("ringhaul: error: {origin}{option}: {own}");
     }
     let rendered = error.render().to_string();
@@ -70,13 +71,17 @@ fn text_of(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-/// A second URL, or one given to the wrong option, is quoted by clap with its password.
+/// A second URL, or one given to the wrong option, is quoted with its password, by clap and by our
+/// own parsers. So is what was meant to be one.
 fn without_secrets(error: &clap::Error, message: &str) -> String {
     let quoted = error.context().filter_map(|(kind, _)| text_of(error, kind));
+    let is_url = |value: &String| {
+        ["://", "@", "%40", "http:", "https:"].iter().any(|mark| value.contains(mark))
+    };
     let mut message = message.to_owned();
-    for value in quoted.filter(|value| value.contains("://") || value.contains('@')) {
-        let shown = Url::parse(&value).map_or("…".to_owned(), |url| url.to_string());
-        message = message.replace(&joined(&value), &shown);
+    for value in quoted.filter(is_url) {
+        let shown = url::without_secrets(&value);
+        message = message.replace(&value, &shown).replace(&joined(&value), &shown);
     }
     printable(&message)
 }
@@ -131,6 +136,11 @@ mod tests {
             &["http://h/a", secret][..],
             &["-c", secret, "http://h/a"],
             &["--threads", "user:secret@h", "http://h/a"],
+            &["--chunk-size", secret, "http://h/a"],
+            &["--timeout", "https:/user:sec/secret@h:99999/", "http://h/a"],
+            &["--threads", "http://user:secret%40h", "http://h/a"],
+            &["--journal-interval", "http://us er:secret@h", "http://h/a"],
+            &["http://h/a", "http://user:sec/secret@h:99999/"],
         ] {
             let line = line_for(arguments);
             assert!(!line.contains("secret"), "{line}");

@@ -29,9 +29,10 @@ pub(super) fn apply(
     target: &Path,
     stop: &StopHandle,
 ) -> Result<()> {
-    let sums = match place.to_str().filter(|text| text.contains("://")) {
-        Some(text) => download(text, url, options, stop)?,
-        None => read(place)?,
+    let text = place.to_string_lossy();
+    let sums = match is_url(&text) {
+        true => download(&text, url, options, stop)?,
+        false => read(place)?,
     };
     let saved_as = target.file_name().unwrap_or_default().to_string_lossy();
     let names = [&*saved_as, &*url.last_segment(), &*naming::file_name(url)];
@@ -39,6 +40,15 @@ pub(super) fn apply(
     options.checksum = Some(checksum.map_err(|error| error.within(sums.shown))?);
     options.checksum_source = Some(sums.name);
     Ok(())
+}
+
+/// Whether it is meant to be a URL, even if it is none: as a path it would be shown with its
+/// password. A file of such a name is `./http:…`.
+fn is_url(place: &str) -> bool {
+    let has_scheme = |scheme: &str| {
+        place.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    place.contains("://") || has_scheme("http:") || has_scheme("https:")
 }
 
 fn download(place: &str, beside: &Url, options: &Options, stop: &StopHandle) -> Result<Sums> {

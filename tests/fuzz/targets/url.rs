@@ -45,6 +45,8 @@ const WORDS: &[&str] = &[
     "ftp:",
     "file:",
     "javascript:",
+    "sesame",
+    "%40",
 ];
 
 /// A URL, and on the next line a reference.
@@ -55,6 +57,8 @@ fn seeds() -> Vec<Vec<u8>> {
         "http://h/..%5c.part\nhttp:\\\\eve:pw@h\\x",
         "http://127.1/\u{202e}gpj.exe\nhttps:c",
         "user:secret@h/x\nx",
+        "http://user:pa/sesame@host/f\nx",
+        "https:/sesame:pw@host:99999/f\nx",
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
@@ -62,7 +66,10 @@ fn seeds() -> Vec<Vec<u8>> {
 fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (text, reference) = text.split_once('\n').unwrap_or((&text, ""));
-    let Ok(url) = Url::parse(text) else { return };
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return repeats_no_userinfo(text, &error),
+    };
     for url in [Some(&url), url.join(reference).ok().as_ref()].into_iter().flatten() {
         shown_is_bare(url);
         let target = url.request_target();
@@ -72,6 +79,17 @@ fn run(data: &[u8]) {
         assert!(!host.contains(['/', '@', '?', '#', '\\']), "{host:?}");
         name_is_safe(&file_name(url));
     }
+}
+
+/// An error shows nothing that stands in front of an `@`.
+fn repeats_no_userinfo(text: &str, error: &ringhaul::Error) {
+    const SECRET: &str = "sesame";
+    let hidden = text.rfind('@').map_or("", |at| &text[..at]);
+    let is_behind = text[hidden.len()..].contains(SECRET);
+    assert!(
+        !hidden.contains(SECRET) || is_behind || !error.to_string().contains(SECRET),
+        "{error}"
+    );
 }
 
 /// What is displayed, the mark of a query taken off, is a URL without secrets, to the same file.
