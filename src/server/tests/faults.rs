@@ -251,6 +251,24 @@ fn odd_heads() {
 }
 
 #[test]
+fn bodies_and_trailers_that_drip() {
+    let pause = Duration::from_millis(5);
+    let begin = Instant::now();
+    asked(Fault::DripBody { bytes: 3, pause }, "0-9").expect_content(0, 10);
+    assert!(begin.elapsed() >= 4 * pause);
+
+    let server = with(Fault::DripTrailer(pause));
+    let mut socket = connect(&server);
+    socket.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    let begin = Instant::now();
+    let (bytes, _) = read_rest(&mut socket);
+    let (body, trailers) = unchunk(split_head(&bytes).1);
+    assert_eq!((body.len() as u64, content::verify(SEED, 0, &body)), (SIZE, Ok(())));
+    let dripped = u32::try_from("0\r\n".len() + trailers.len()).unwrap();
+    assert!(begin.elapsed() >= dripped * pause);
+}
+
+#[test]
 fn connections_cut_in_the_body() {
     let (bytes, end) = drained(Fault::ResetAfter(300));
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
