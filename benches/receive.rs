@@ -20,11 +20,13 @@ use ringhaul::base::size::MIB;
 use ringhaul::base::{Span, Url};
 use ringhaul::http::{Exchange, Request, Want};
 use ringhaul::io::buffers::Pool;
+use ringhaul::io::patience::Limits;
 use ringhaul::io::socket::Socket;
 use ringhaul::net::wire::Wire;
 use ringhaul::server::{Config, Server, content};
 use ringhaul::tls::{TlsConfig, TrustOptions};
 use size::sized;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -76,7 +78,8 @@ fn stored(bytes: u64) -> TempDir {
 
 /// One connection; over TLS if that is what the server speaks.
 async fn connect(server: &Server) -> Wire {
-    let socket = Socket::connect(server.address(), STALL_TIMEOUT).await.expect("it listens");
+    let limits = Limits::new(STALL_TIMEOUT, None, Arc::default());
+    let socket = Socket::connect(server.address(), limits).await.expect("it listens");
     if server.certificate_pem().is_none() {
         return Wire::plain(socket);
     }

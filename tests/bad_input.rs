@@ -201,7 +201,7 @@ fn silence_is_a_time_out() {
             options.connect_timeout = Duration::from_millis(400);
             options.stall_timeout = Duration::from_millis(400);
         });
-        rig.fails(ErrorKind::TimedOut, 6, &["too long", "(network)"]);
+        rig.fails(ErrorKind::TimedOut, 6, &["-timeout", "(network)"]);
     }
 }
 

@@ -1,6 +1,10 @@
 //! The options that say how long to wait and how often to try, end to end.
 
+#[path = "patience/drips.rs"]
+mod drips;
 mod rig;
+#[path = "patience/tickets.rs"]
+mod tickets;
 
 use rig::{Rig, SEED, expect_error};
 use ringhaul::base::ErrorKind;

@@ -53,11 +53,15 @@ pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Time to establish one connection, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time without one byte of progress before a connection counts as stalled.
+/// Time without progress before a connection counts as stalled; also what a request and the whole
+/// head of its answer may take: the slowest modem carried the 64 KiB of a head in less.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// The head of an answer may take so many of these: a slow link needs seconds for 64 KiB, a peer
-/// that sends byte by byte means no good.
-pub const HEAD_STALLS_MAX: u32 = 4;
+/// Payload bytes that a body has to bring in each stall timeout, unless a speed limit is asked for.
+/// One page, 137 bytes per second by default: no path that is of use is slower, and a peer that
+/// sends byte by byte does not hold a connection for ever.
+pub const STALL_BYTES: u64 = SPAN_ALIGN_BYTES;
+/// Time over which a speed limit is averaged unless told otherwise; curl's default.
+pub const SPEED_TIME: Duration = Duration::from_secs(30);
 /// Delay before the next address is tried beside the first (RFC 8305 section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of one host that are used; more add nothing and cost time when all are dead.

@@ -45,6 +45,8 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         max_time: args.max_time,
         connect_timeout: args.connect_timeout,
         stall_timeout: args.timeout,
+        speed_limit_bytes: args.speed_limit,
+        speed_time: args.speed_time,
         ..Options::default()
     };
     options.validate()?;

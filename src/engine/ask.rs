@@ -3,7 +3,6 @@
 use super::source::Connection;
 use crate::base::{Error, ErrorKind, Result};
 use crate::http::{Exchange, Head, Request};
-use std::time::{Duration, Instant};
 
 /// Bytes read at once while a head is expected: most heads are smaller, and what comes behind it
 /// has to be copied.
@@ -61,16 +60,21 @@ impl Opening {
 
 /// Sends `request` and reads the head of its response.
 pub(super) async fn ask(mut connection: Connection, request: &Request) -> Result<Opening> {
+    connection.wire.expect_head();
     connection.wire.send(request.encode()?).await?;
     let is_conditional = request.is_conditional();
-    answer(Pending { connection, arrived: Vec::new(), is_conditional }).await
+    read_head(Pending { connection, arrived: Vec::new(), is_conditional }).await
 }
 
 /// Reads the head of the response to a request that has been sent.
 pub(super) async fn answer(pending: Pending) -> Result<Opening> {
+    pending.connection.wire.expect_head();
+    read_head(pending).await
+}
+
+async fn read_head(pending: Pending) -> Result<Opening> {
     let Pending { mut connection, mut arrived, is_conditional } = pending;
     let mut exchange = Exchange::new();
-    let mut began = None;
     loop {
         if arrived.is_empty() {
             arrived = connection.wire.read_some(HEAD_READ_BYTES).await?;
@@ -80,18 +84,9 @@ pub(super) async fn answer(pending: Pending) -> Result<Opening> {
         }
         if let Some(surplus) = exchange.on_head(&arrived)? {
             let surplus = arrived.split_off(arrived.len() - surplus);
+            connection.wire.expect_body();
             return Ok(Opening { connection, exchange, surplus, is_conditional });
         }
         arrived.clear();
-        check_head_time(*began.get_or_insert_with(Instant::now), connection.head_time_max)?;
     }
-}
-
-/// A head that comes byte by byte never stalls, and could take hours.
-fn check_head_time(began: Instant, time_max: Duration) -> Result<()> {
-    if began.elapsed() <= time_max {
-        return Ok(());
-    }
-    let what = format!("the head of the answer is not complete after {time_max:.1?}");
-    Err(Error::new(ErrorKind::TimedOut, what))
 }

@@ -84,6 +84,7 @@ impl Small<'_> {
         let mut arrived = std::mem::take(&mut opening.surplus);
         let mut decoded = vec![0; READ_BYTES];
         loop {
+            let before = body.len();
             let taken = match opening.exchange.want() {
                 Want::Nothing if arrived.is_empty() => return Ok(body),
                 Want::Nothing => return Err(Exchange::excess_error()),
@@ -106,6 +107,7 @@ impl Small<'_> {
                 }
                 Want::Head => unreachable!("an opening has its head"),
             };
+            opening.connection.wire.pay(body.len() - before);
             self.check_size(body.len() as u64)?;
             arrived.drain(..taken);
             if arrived.is_empty() && !opening.exchange.is_complete() {
@@ -276,6 +278,13 @@ mod tests {
         ];
         for options in limits {
             assert_eq!(fetch(&stalled, &options).unwrap_err().kind(), ErrorKind::TimedOut);
+        }
+        let drip = Fault::DripBody { bytes: 1, pause: brief / 10 };
+        for framing in [None, Some(Fault::Chunked), Some(Fault::NoLength)] {
+            let dripping: Vec<Fault> = framing.into_iter().chain([drip.clone()]).collect();
+            let options = Options { stall_timeout: 10 * brief, ..options() };
+            let error = fetch(&serve(&dripping), &options).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{dripping:?}: {error}");
         }
         let shape = Shape { first_byte_delay: Duration::from_secs(20), ..Shape::default() };
         let slow = Server::start(Config { shape, ..Config::new(SEED, SIZE_BYTES) }).unwrap();

@@ -286,6 +286,7 @@ impl<'a> Intake<'a> {
             let produced = step.as_ref().map_or(0, |step| step.produced);
             self.claim.settle(granted - produced as u64);
             lease.advance(produced);
+            opening.connection.wire.pay(produced);
             self.job.received(produced as u64);
             self.keep(lease);
             let step = step?;

@@ -3,6 +3,7 @@
 use crate::base::limits;
 use crate::base::{Error, ErrorKind, Result};
 pub use crate::digest::{Algorithm, Checksum};
+use crate::io::patience::SpeedLimit;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,8 +110,16 @@ pub struct Options {
     pub max_time: Option<Duration>,
     /// Time to establish one connection, TLS included.
     pub connect_timeout: Duration,
-    /// Time without a byte before a connection counts as stalled.
+    /// Time without progress before a connection counts as stalled. Progress is 4 KiB of a body, or
+    /// all of the head of an answer.
     pub stall_timeout: Duration,
+    /// Bytes per second that the body of a connection has to bring on average, at least 1, in place
+    /// of 4 KiB per [`stall_timeout`](Self::stall_timeout); `None` for that, or for 1 if
+    /// [`speed_time`](Self::speed_time) is given. Connections that share a path too slow for all of
+    /// them are borne as long as they reach it together.
+    pub speed_limit_bytes: Option<u64>,
+    /// The time over which that average is taken; `None` for 30 s.
+    pub speed_time: Option<Duration>,
 }
 
 impl Default for Options {
@@ -143,6 +152,8 @@ impl Default for Options {
             max_time: None,
             connect_timeout: limits::CONNECT_TIMEOUT,
             stall_timeout: limits::STALL_TIMEOUT,
+            speed_limit_bytes: None,
+            speed_time: None,
         }
     }
 }
@@ -167,6 +178,9 @@ impl Options {
             if time.is_zero() {
                 return Err(Error::new(ErrorKind::Usage, format!("the {name} timeout is zero")));
             }
+        }
+        if self.speed_limit_bytes == Some(0) || self.speed_time == Some(Duration::ZERO) {
+            return Err(Error::new(ErrorKind::Usage, "the speed limit or its time is zero"));
         }
         let max_time = self.max_time.unwrap_or(Duration::MAX);
         for (name, time, min, max) in [
@@ -194,6 +208,15 @@ impl Options {
 }
 
 impl Options {
+    /// The average speed that is asked of each connection.
+    pub(super) fn speed_limit(&self) -> Option<SpeedLimit> {
+        let is_asked = self.speed_limit_bytes.is_some() || self.speed_time.is_some();
+        is_asked.then(|| SpeedLimit {
+            bytes_per_second: self.speed_limit_bytes.unwrap_or(1),
+            time: self.speed_time.unwrap_or(limits::SPEED_TIME),
+        })
+    }
+
     /// Without a file there is nothing to go on from later, and nothing to read back for a digest,
     /// which wants the bytes in order.
     pub(super) fn keep_nothing(&mut self) -> Result<()> {
@@ -227,6 +250,8 @@ mod tests {
             Options { chunk_bytes: Some(4095), ..Options::default() },
             Options { retries: 1001, ..Options::default() },
             Options { stall_timeout: Duration::ZERO, ..Options::default() },
+            Options { speed_limit_bytes: Some(0), ..Options::default() },
+            Options { speed_time: Some(Duration::ZERO), ..Options::default() },
             Options { journal_interval: Duration::ZERO, ..Options::default() },
             Options { retry_wait: Duration::MAX, ..Options::default() },
             Options { max_time: Some(Duration::ZERO), ..Options::default() },

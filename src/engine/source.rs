@@ -3,10 +3,10 @@
 //! Owns header fields, credentials and TLS settings; must not know spans or files.
 
 use super::options::Options;
-use crate::base::limits::HEAD_STALLS_MAX;
 use crate::base::url::{Credentials, Origin, Scheme};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::http::{Request, sensitive, want_digests};
+use crate::io::patience::{Limits, Line};
 use crate::net::dial::Dialer;
 use crate::net::dns;
 use crate::net::wire::Wire;
@@ -22,7 +22,8 @@ pub(super) struct Source {
     identity: Identity,
     tls: Option<TlsConfig>,
     connect_timeout: Duration,
-    stall_timeout: Duration,
+    /// How long its connections are waited for.
+    limits: Limits,
     /// Redirects led here, so that the URL may expire.
     pub(super) is_redirected: bool,
     /// Requests say which digests are welcome.
@@ -43,6 +44,8 @@ pub(super) struct ConnectionCounts {
     open: AtomicU32,
     open_max: AtomicU32,
     established: AtomicU32,
+    /// What they bring together.
+    line: Arc<Line>,
 }
 
 /// A connected wire, counted as open until dropped.
@@ -53,8 +56,6 @@ pub(super) struct Connection {
     pub(super) setup: Duration,
     /// The number of the address it leads to.
     pub(super) address: u32,
-    /// Time the head of one answer may take from its first byte to its last.
-    pub(super) head_time_max: Duration,
     counts: Arc<ConnectionCounts>,
 }
 
@@ -92,7 +93,7 @@ impl Source {
             identity,
             tls,
             connect_timeout: options.connect_timeout,
-            stall_timeout: options.stall_timeout,
+            limits: Limits::new(options.stall_timeout, options.speed_limit(), counts.line.clone()),
             is_redirected: false,
             wants_digests: options.verify,
             counts,
@@ -147,12 +148,11 @@ impl Source {
         })??;
         self.counts.add();
         let (setup, counts) = (began.elapsed(), self.counts.clone());
-        let head_time_max = self.stall_timeout.saturating_mul(HEAD_STALLS_MAX);
-        Ok(Connection { wire, setup, address, head_time_max, counts })
+        Ok(Connection { wire, setup, address, counts })
     }
 
     async fn dial(&self, order: &[u32]) -> Result<(Wire, u32)> {
-        let (socket, address) = self.dialer.dial(order, self.stall_timeout).await?;
+        let (socket, address) = self.dialer.dial(order, &self.limits).await?;
         let wire = match &self.tls {
             Some(config) => Wire::tls(socket, config, &self.origin().host).await?,
             None => Wire::plain(socket),

@@ -17,6 +17,7 @@ pub mod driver;
 pub mod epoll;
 pub mod file;
 pub mod ours;
+pub mod patience;
 pub mod priority;
 pub mod probe;
 pub mod socket;

@@ -4,16 +4,17 @@
 //! dropping attempts, and only readiness futures may simply be dropped.
 
 use super::driver::{Channel, Receive};
+use super::patience::{Due, Limits, Patience, Stall};
 use super::target::Target;
 use rustix::net::Shutdown;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 /// Upper bound of SO_RCVLOWAT. Waking per 512 KiB instead of per packet burst cut the context
 /// switches of a 64 MiB receive from 2024 to 121; larger values delay without saving more.
@@ -22,10 +23,6 @@ const LOW_WATER_BYTES_MAX: usize = 512 * 1024;
 /// With no byte to come behind it, a receive of more than this is halved, so that all but the last
 /// part can still sleep until much of it is there.
 const LAST_PIECE_BYTES: usize = 128 * 1024;
-
-/// A stall is this many equal parts of the limit without a byte, so it is noticed at the latest
-/// one part after the limit.
-const STALL_SLICES: u32 = 4;
 
 #[allow(clippy::cast_possible_truncation, reason = "four bytes")]
 const INT_BYTES: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
@@ -36,24 +33,48 @@ const TCP_INFO_BYTES: libc::socklen_t = size_of::<libc::tcp_info>() as libc::soc
 pub struct Socket {
     channel: Channel,
     peer: SocketAddr,
-    stall_limit: Duration,
-    stalled: Cell<bool>,
+    patience: RefCell<Patience>,
+    /// Why it was shut, if that was for want of patience.
+    stall: Cell<Option<Stall>>,
+    /// Bytes that receives have answered with.
+    received_bytes: Cell<u64>,
     low_water: Cell<usize>,
 }
 
 impl Socket {
-    /// Connects to `peer`. Dropping the future gives the attempt up. `stall_limit` is the time
-    /// without a byte after which a send or receive fails with `TimedOut`.
-    pub async fn connect(peer: SocketAddr, stall_limit: Duration) -> io::Result<Self> {
+    /// Connects to `peer`. Dropping the future gives the attempt up. Once `limits` are reached a
+    /// send or receive fails with `TimedOut`, and [`Socket::stall`] says why.
+    pub async fn connect(peer: SocketAddr, limits: Limits) -> io::Result<Self> {
         let stream = tokio::net::TcpStream::connect(peer).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
             channel: Channel::new(stream.into_std()?)?,
             peer,
-            stall_limit,
-            stalled: Cell::new(false),
+            patience: RefCell::new(Patience::new(limits)),
+            stall: Cell::new(None),
+            received_bytes: Cell::new(0),
             low_water: Cell::new(1),
         })
+    }
+
+    /// From here on this is waited for.
+    pub fn expect(&self, due: Due) {
+        self.patience.borrow_mut().expect(due);
+    }
+
+    /// So many bytes of what was received were payload.
+    pub fn pay(&self, bytes: u64) {
+        self.patience.borrow_mut().pay(bytes);
+    }
+
+    /// So many bytes of what was received wait to be decrypted.
+    pub fn stage(&self, bytes: usize) {
+        self.patience.borrow_mut().stage(bytes as u64);
+    }
+
+    /// Why the connection counts as stalled, if it does.
+    pub fn stall(&self) -> Option<Stall> {
+        self.stall.get()
     }
 
     /// The address at the other end.
@@ -108,6 +129,8 @@ impl Socket {
     ) -> (io::Result<usize>, T) {
         self.set_low_water(low_water);
         let (result, target) = self.watch(self.channel.receive(target, len, mode)).await;
+        let received = *result.as_ref().unwrap_or(&0) as u64;
+        self.received_bytes.set(self.received_bytes.get() + received);
         (self.explain(result), target)
     }
 
@@ -120,32 +143,33 @@ impl Socket {
         self.handle().shutdown();
     }
 
-    /// Waits for `operation`, but ends the socket when no byte has moved for the stall limit.
+    /// Waits for `operation`, but ends the socket once patience is over. A wait counts as no longer
+    /// than it was meant to be: a process that was stopped meanwhile has not waited.
     async fn watch<F: Future>(&self, operation: F) -> F::Output {
         let mut operation = pin!(operation);
-        let slice = self.stall_limit / STALL_SLICES;
-        let mut seen = None;
-        let mut quiet_slices = 0;
         loop {
-            if let Ok(output) = tokio::time::timeout(slice, operation.as_mut()).await {
+            let Some(wait) = self.patience.borrow_mut().next_look() else { break };
+            let began = Instant::now();
+            let ended = tokio::time::timeout(wait, operation.as_mut()).await;
+            if let Ok(output) = ended {
+                self.patience.borrow_mut().ended(began.elapsed().min(wait));
                 return output;
             }
-            let traffic =
-                self.handle().tcp_info().map(|info| (info.received_bytes, info.sent_bytes));
-            quiet_slices = if seen == Some(traffic) { quiet_slices + 1 } else { 0 };
-            seen = Some(traffic);
-            if quiet_slices >= STALL_SLICES {
-                self.stalled.set(true);
-                self.shutdown();
-                return operation.await;
-            }
+            let info = self.handle().tcp_info();
+            let received = info.map_or(0, |info| info.received_bytes);
+            let unread = received.saturating_sub(self.received_bytes.get());
+            let traffic = info.map(|info| info.received_bytes + info.sent_bytes);
+            self.patience.borrow_mut().look(wait, unread, traffic);
         }
+        self.stall.set(self.patience.borrow().stall());
+        self.shutdown();
+        operation.await
     }
 
-    /// A socket we shut down for its silence reads as ended; say why.
+    /// A socket we shut down as it was stalled reads as ended; say why.
     fn explain(&self, result: io::Result<usize>) -> io::Result<usize> {
         match result {
-            Ok(0) | Err(_) if self.stalled.get() => Err(io::ErrorKind::TimedOut.into()),
+            Ok(0) | Err(_) if self.stall().is_some() => Err(io::ErrorKind::TimedOut.into()),
             other => other,
         }
     }
@@ -246,6 +270,7 @@ mod tests {
     use crate::io::target::Staging;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
 
     const LIMIT: Duration = Duration::from_secs(20);
 
@@ -255,7 +280,7 @@ mod tests {
             let driver = Driver::new(kind).unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
-            let socket = driver.run(Socket::connect(address, limit)).unwrap();
+            let socket = driver.run(Socket::connect(address, Limits::alone(limit))).unwrap();
             test(&driver, socket, listener.accept().unwrap().0);
         }
     }

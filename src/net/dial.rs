@@ -4,11 +4,11 @@
 use crate::base::limits::CONNECTION_ATTEMPT_DELAY;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::patience::Limits;
 use crate::io::socket::Socket;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The number of an address and how the attempt went.
@@ -53,14 +53,13 @@ impl Dialer {
     /// whose last attempt failed behind the others; an attempt that takes longer than 250 ms gets
     /// company by the next one, and the first to succeed wins. Dropping the future gives all
     /// attempts up.
-    pub async fn dial(&self, order: &[u32], stall_limit: Duration) -> Result<(Socket, u32)> {
+    pub async fn dial(&self, order: &[u32], limits: &Limits) -> Result<(Socket, u32)> {
         let mut waiting = self.sorted(order).into_iter();
         let mut attempts = JoinSet::new();
         loop {
             if let Some(index) = waiting.next() {
-                let peer = self.address(index).socket;
-                attempts
-                    .spawn_local(async move { (index, Socket::connect(peer, stall_limit).await) });
+                let (peer, limits) = (self.address(index).socket, limits.clone());
+                attempts.spawn_local(async move { (index, Socket::connect(peer, limits).await) });
             }
             let Some(joined) = self.next_outcome(&mut attempts, waiting.len()).await else {
                 continue;
@@ -130,8 +129,11 @@ mod tests {
     use crate::base::Url;
     use crate::io::driver::{Driver, DriverKind};
     use std::net::TcpListener;
+    use std::time::Duration;
 
-    const LIMIT: Duration = Duration::from_secs(5);
+    fn limits() -> Limits {
+        Limits::alone(Duration::from_secs(5))
+    }
 
     fn driver() -> Driver {
         Driver::new(DriverKind::IoUring).unwrap()
@@ -158,7 +160,7 @@ mod tests {
         let driver = driver();
         for first in 0..3u32 {
             let order = [first, (first + 1) % 3];
-            let (socket, index) = driver.run(dialer.dial(&order, LIMIT)).unwrap();
+            let (socket, index) = driver.run(dialer.dial(&order, &limits())).unwrap();
             assert_eq!(index, first);
             assert_eq!(socket.peer(), listeners[first as usize].local_addr().unwrap());
         }
@@ -171,7 +173,7 @@ mod tests {
         let dialer = dialer(vec![refused(), good]);
         let driver = driver();
         for _ in 0..4 {
-            let (socket, index) = driver.run(dialer.dial(&[0, 1], LIMIT)).unwrap();
+            let (socket, index) = driver.run(dialer.dial(&[0, 1], &limits())).unwrap();
             assert_eq!((socket.peer(), index), (good, 1));
         }
         assert_eq!(dialer.sorted(&[0, 1]), [1, 0], "the refused one comes last");
@@ -180,7 +182,7 @@ mod tests {
     #[test]
     fn all_refused_is_one_error_that_names_the_address() {
         let bad = refused();
-        let error = driver().run(dialer(vec![bad]).dial(&[0], LIMIT)).err().unwrap();
+        let error = driver().run(dialer(vec![bad]).dial(&[0], &limits())).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(error.to_string().contains(&bad.to_string()), "{error}");
     }
@@ -196,7 +198,7 @@ mod tests {
             .collect();
         let good = TcpListener::bind("127.0.0.1:0").unwrap();
         let dialer = dialer(vec![silent, good.local_addr().unwrap()]);
-        let (socket, _) = driver().run(dialer.dial(&[0, 1], LIMIT)).unwrap();
+        let (socket, _) = driver().run(dialer.dial(&[0, 1], &limits())).unwrap();
         assert_eq!(socket.peer(), good.local_addr().unwrap());
         drop(fill);
     }

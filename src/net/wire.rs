@@ -5,6 +5,7 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Lease;
+use crate::io::patience::{Due, Stall};
 use crate::io::socket::{Socket, SocketHandle};
 use crate::io::target::Staging;
 use crate::tls::{Session, SessionInfo, TlsConfig};
@@ -75,6 +76,23 @@ impl Wire {
         self.session().is_none_or(Session::peer_closed)
     }
 
+    /// From here on a request and the head of its answer are due, together within one stall
+    /// timeout, whatever else comes meanwhile.
+    pub fn expect_head(&self) {
+        self.socket.expect(Due::Whole);
+    }
+
+    /// From here on a body is due, whose payload has to keep the pace.
+    pub fn expect_body(&self) {
+        self.socket.expect(Due::Body);
+    }
+
+    /// So many bytes of what [`Wire::read_some`] answered were payload. What the other ways to
+    /// receive bring is payload, and counts by itself.
+    pub fn pay(&self, bytes: usize) {
+        self.socket.pay(bytes as u64);
+    }
+
     /// Whether bytes lie here that nobody has asked for.
     pub fn has_unread(&self) -> bool {
         match &self.session {
@@ -126,6 +144,7 @@ impl Wire {
         match result {
             Ok(received) => {
                 lease.advance(received);
+                self.pay(received);
                 (lease, Ok(()))
             }
             Err(e) => (lease, Err(self.lost(e))),
@@ -138,11 +157,15 @@ impl Wire {
         if self.session.is_some() {
             let result = self.read_some(want).await.map(|bytes| {
                 assert_eq!(lease.append(&bytes), bytes.len(), "no more than fits was read");
+                self.pay(bytes.len());
             });
             return (lease, result);
         }
         let (result, mut lease) = self.socket.receive_some(lease, want).await;
-        let result = result.map_err(|e| self.lost(e)).map(|received| lease.advance(received));
+        let result = result.map_err(|e| self.lost(e)).map(|received| {
+            lease.advance(received);
+            self.pay(received);
+        });
         (lease, result)
     }
 
@@ -159,6 +182,7 @@ impl Wire {
                 Err(e) => return (lease, Err(e)),
             };
             lease.advance(produced);
+            self.pay(produced);
             missing -= produced;
             if missing == 0 || !needs_input {
                 break;
@@ -190,6 +214,7 @@ impl Wire {
         }
         let pump = pumped?;
         self.staging_mut().consume(pump.consumed);
+        self.note_staged();
         Ok((pump.produced, pump.needs_input && !self.ended))
     }
 
@@ -229,7 +254,16 @@ impl Wire {
             self.ended |= *received == 0;
         }
         self.staging = Some(staging);
+        self.note_staged();
         result.map_err(|e| self.lost(e))
+    }
+
+    /// Ciphertext may become payload; plain bytes are handed on at once, and whoever gets them says
+    /// what they are.
+    fn note_staged(&self) {
+        if self.session.is_some() {
+            self.socket.stage(self.staging.as_ref().map_or(0, Staging::len));
+        }
     }
 
     async fn send_raw(&self, bytes: Vec<u8>) -> Result<()> {
@@ -248,7 +282,13 @@ impl Wire {
         let peer = self.peer();
         match error.kind() {
             io::ErrorKind::TimedOut => {
-                Error::new(ErrorKind::TimedOut, format!("{peer} sent nothing for too long"))
+                let stall = self.socket.stall();
+                let what = stall.map_or("sent nothing for too long".to_owned(), Stall::describe);
+                let error = Error::new(ErrorKind::TimedOut, format!("{peer} {what}"));
+                match stall.and_then(Stall::advice) {
+                    Some(advice) => error.advise(advice),
+                    None => error,
+                }
             }
             _ => Error::new(ErrorKind::ConnectionLost, format!("the connection to {peer} broke"))
                 .caused_by(error),

@@ -2,7 +2,7 @@
 
 use super::values::{
     Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval,
-    retry_wait, timeout, up_to,
+    retry_wait, speed_limit, timeout, up_to,
 };
 use crate::base::limits;
 use crate::engine::options::{Algorithm, Checksum};
@@ -129,10 +129,22 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_parser = timeout, default_value = "20s", help_heading = "Transfer")]
     pub(in crate::cli) connect_timeout: Duration,
 
-    /// Time without a byte before a connection counts as stalled.
+    /// Time without progress before a connection counts as stalled: without 4 KiB of the file (see
+    /// --speed-limit), or without the whole head of an answer.
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_TIMEOUT", help_heading = "Transfer")]
     #[arg(value_parser = timeout, default_value = "30s")]
     pub(in crate::cli) timeout: Duration,
+
+    /// Bytes per second of the file that a connection has to bring on average, instead of 4 KiB per
+    /// --timeout. Connections that share a slow path are borne while they reach it together.
+    #[arg(short = 'Y', long, value_name = "BYTES", env = "RINGHAUL_SPEED_LIMIT")]
+    #[arg(value_parser = speed_limit, help_heading = "Transfer")]
+    pub(in crate::cli) speed_limit: Option<u64>,
+
+    /// Time over which --speed-limit is averaged, which is 1 if only this is given; default: 30s.
+    #[arg(short = 'y', long, value_name = "DURATION", env = "RINGHAUL_SPEED_TIME")]
+    #[arg(value_parser = timeout, help_heading = "Transfer")]
+    pub(in crate::cli) speed_time: Option<Duration>,
 
     /// Time the whole download may take; default: any.
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_MAX_TIME", help_heading = "Transfer")]

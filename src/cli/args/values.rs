@@ -109,6 +109,14 @@ pub(in crate::cli) fn within(text: &str, min: Duration, max: Duration) -> Result
     Err(Error::new(ErrorKind::Usage, format!("'{text}' is not within {min:?} to {max:?}")))
 }
 
+pub(super) fn speed_limit(text: &str) -> Result<u64> {
+    let bytes = parse_bytes(text)?;
+    if bytes == 0 {
+        return Err(Error::new(ErrorKind::Usage, "a speed limit cannot be zero"));
+    }
+    Ok(bytes)
+}
+
 pub(super) fn timeout(text: &str) -> Result<Duration> {
     let time = parse_duration(text)?;
     if time.is_zero() {

@@ -51,6 +51,10 @@ fn every_option_arrives() {
         &format!("--checksum=sha256:{hex}"),
         "--connect-timeout=5",
         "--timeout=1500ms",
+        "-Y",
+        "2K",
+        "-y",
+        "7",
         "--print-digest=sha256,sha256",
         "--print-digest=sha256",
         "--no-resume",
@@ -70,6 +74,8 @@ fn every_option_arrives() {
     assert_eq!(options.ca_certs, [PathBuf::from("a.pem"), PathBuf::from("b.pem")]);
     assert_eq!(options.connect_timeout.as_secs(), 5);
     assert_eq!(options.stall_timeout.as_millis(), 1500);
+    assert_eq!(options.speed_limit_bytes, Some(2048));
+    assert_eq!(options.speed_time.map(|time| time.as_secs()), Some(7));
     assert_eq!(options.digests, [Algorithm::Sha256]);
     assert!(!options.resume && options.journal && options.verify);
     assert_eq!((options.journal_interval.as_millis(), options.on_change), (10, OnChange::Fail));
