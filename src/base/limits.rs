@@ -245,6 +245,11 @@ pub const BENCH_RUNS_MAX: u32 = 1000;
 /// Bytes of a file of profiles: some two thousand origins.
 pub const PROFILES_BYTES_MAX: u64 = MIB;
 
+// io: behind a panic
+/// Time that operations in flight get to end: sockets that are shut end at once, writes as soon as
+/// the disk has them. A disk that takes longer hangs.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
 // io: the epoll driver
 /// Threads of one shard that write: direct writes of 1 MiB at depth 4 are as fast as at depth 16
 /// (measured), and buffered ones copy, which more threads than cores make no faster.

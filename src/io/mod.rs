@@ -6,7 +6,8 @@
 //!
 //! Rule of ownership: whatever memory the kernel may touch belongs to the operation until its
 //! completion is there. Dropping an operation's future leaves that memory with the driver;
-//! dropping a `Socket` shuts it down, so that its operations complete.
+//! dropping a `Socket` shuts it down, so that its operations complete. A driver ends, in a panic
+//! too, only when all of them have.
 
 #![allow(unsafe_code, reason = "the one address of unsafe code, see the house rules")]
 
@@ -22,5 +23,6 @@ pub mod priority;
 pub mod probe;
 pub mod socket;
 pub mod target;
+pub mod unwinding;
 pub mod uring;
 pub mod whole;

@@ -270,6 +270,7 @@ mod tests {
     use crate::io::target::Staging;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
 
     const LIMIT: Duration = Duration::from_secs(20);
@@ -410,6 +411,26 @@ mod tests {
                 assert_eq!(pool.free_blocks() == 0, is_kernels);
                 drop(socket);
             });
+            assert_eq!(pool.free_blocks(), 1);
+        });
+    }
+
+    #[test]
+    fn a_panic_frees_nothing_that_is_in_flight() {
+        with_each(LIMIT, |driver, socket, _peer| {
+            let pool = Pool::new(1).unwrap();
+            let panics = async {
+                let receive = socket.receive_all(pool.lease().await, 100, 0);
+                let waited = tokio::time::timeout(Duration::from_millis(5), receive).await;
+                let is_kernels = driver.kind() == DriverKind::IoUring;
+                assert_eq!(driver::in_flight(), usize::from(is_kernels), "who owns the block");
+                drop(socket);
+                assert!(waited.is_ok(), "this is the panic");
+            };
+            let panicked = catch_unwind(AssertUnwindSafe(|| driver.run(panics)));
+            assert!(panicked.is_err());
+            // The first thing that runs then; memory goes with the driver.
+            assert_eq!(driver.run(async { driver::in_flight() }), 0, "the kernel has answered");
             assert_eq!(pool.free_blocks(), 1);
         });
     }

@@ -10,10 +10,12 @@ mod writers;
 pub use ready::Ready;
 pub use writers::Writers;
 
+use super::unwinding;
 use crate::base::limits::EPOLL_WRITERS_MAX;
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
@@ -42,12 +44,26 @@ impl Reactor {
         &self.writers
     }
 
-    /// Runs `future` to its end, then waits until no write is on its way any more.
+    /// Runs `future` to its end, or into a panic, then waits until no write is on its way any more.
     pub fn run<F: Future>(&self, future: F) -> F::Output {
-        self.tasks.block_on(&self.runtime, async {
-            let output = future.await;
-            self.writers.drained().await;
-            output
-        })
+        let work = || {
+            self.tasks.block_on(&self.runtime, async {
+                let output = future.await;
+                self.writers.drained().await;
+                output
+            })
+        };
+        unwinding::drained(work, |time_max| self.drain(time_max))
+    }
+
+    /// Waits until no write is on its way any more, or until the time is over: each of them owns its
+    /// memory, so what is left is safe.
+    fn drain(&self, time_max: Duration) -> bool {
+        let drained = async {
+            // Not all of them: they end on their threads, for which the reactor's end waits.
+            let _ = tokio::time::timeout(time_max, self.writers.drained()).await;
+        };
+        self.tasks.block_on(&self.runtime, drained);
+        true
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! tokio-uring frees the memory of abandoned operations before it cancels them when its runtime is
 //! dropped. So [`Ring::run`] returns only after the last completion has arrived: every operation
-//! carries a ticket, and `run` waits until all tickets are back.
+//! carries a ticket, and `run` waits until all tickets are back, behind a panic too.
 
 pub mod opcodes;
 pub mod ops;
 
 use super::buffers::Pool;
+use super::unwinding;
 use crate::base::limits::BLOCK_BYTES;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::buf::{IoBuf, IoBufMut};
 
@@ -37,13 +39,23 @@ impl Ring {
     }
 
     /// Runs `future` to its end, then waits until nothing is in flight any more. Sockets whose
-    /// operations are abandoned must be dropped by then, which shuts them down.
+    /// operations are abandoned must be dropped by then, which shuts them down. A panic drops them
+    /// and waits as well.
     pub fn run<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(async {
-            let output = future.await;
-            ops::drained().await;
-            output
-        })
+        let work = || {
+            self.runtime.block_on(async {
+                let output = future.await;
+                ops::drained().await;
+                output
+            })
+        };
+        unwinding::drained(work, |time_max| self.drain(time_max))
+    }
+
+    /// Waits until nothing is in flight any more; answers whether that is so.
+    fn drain(&self, time_max: Duration) -> bool {
+        let drained = async { tokio::time::timeout(time_max, ops::drained()).await.is_ok() };
+        self.runtime.block_on(drained)
     }
 }
 
