@@ -340,9 +340,14 @@ impl Ranged {
                 let text = format!("{error}; trying again in {wait:.1?}");
                 self.job.tell(Level::Detail, Some(id.0), text);
             }
-            Verdict::GiveUp => self.job.fail(error.within(self.source().url())),
+            Verdict::GiveUp => self.give_up(&error),
         }
         self.bell.notify_waiters();
+    }
+
+    /// The transfer has failed with `error`.
+    pub(super) fn give_up(&self, error: &Error) {
+        self.job.fail(error.clone().within(self.source().url()));
     }
 
     /// Whether the connection was shut because it lags behind; so what it reports now is our doing.

@@ -65,6 +65,8 @@ struct Ahead {
 struct Failure {
     retry_after: Option<Duration>,
     while_connecting: bool,
+    /// A new URL refuses as well, and means it, whoever else is served.
+    is_final: bool,
 }
 
 /// Why a span was not received to its end.
@@ -248,7 +250,10 @@ impl Worker {
                 self.ranged.failed(self.id, error, None, false);
             }
             Setback::Span(error) => {
-                let Failure { retry_after, while_connecting } = failure;
+                let Failure { retry_after, while_connecting, is_final } = failure;
+                if is_final {
+                    self.ranged.give_up(&error);
+                }
                 self.ranged.failed(self.id, error, retry_after, while_connecting);
             }
             Setback::Ahead(error) => {
@@ -400,6 +405,7 @@ impl Worker {
             Err(refused) => refused,
         };
         self.failure.retry_after = retry_after;
+        self.failure.is_final = self.ranged.may_have_expired(&self.source, &error);
         Err(error)
     }
 

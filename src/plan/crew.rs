@@ -3,8 +3,7 @@
 
 use super::ConnectionId;
 use super::meter::Meter;
-use super::retry::{self, Terms};
-use crate::base::ErrorKind;
+use super::retry::{self, Class, Terms};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +19,8 @@ pub(super) struct Crew {
     tau: Option<Duration>,
     /// What the last connection took to be made.
     setup: Duration,
+    /// Bytes that had come when the server last forbade a request.
+    forbidden_at_bytes: Option<u64>,
 }
 
 /// One worker.
@@ -46,6 +47,8 @@ pub(super) struct Member {
     pub(super) setback: Option<Setback>,
     replaced_at: Option<Duration>,
     forgiven: Forgiven,
+    /// Bytes that had come, from whomever, when the server last forbade it a request.
+    forbidden_at_bytes: Option<u64>,
 }
 
 /// Failures of one connection that no span was charged with, while no byte of the file came.
@@ -130,6 +133,18 @@ impl Crew {
         count(others.count())
     }
 
+    /// The server has forbidden the worker's request. Whether that is because it serves others: one
+    /// of them is receiving, or bytes have come since the last time this worker, or else anybody,
+    /// was told so.
+    pub(super) fn look_for_others_served(&mut self, id: ConnectionId) -> bool {
+        let others = self.iter().filter(|(other, _)| *other != id);
+        let is_one_served = others.into_iter().any(|(_, member)| member.meter.is_flowing());
+        let received_bytes = self.iter().map(|(_, member)| member.meter.received_bytes()).sum();
+        let earlier = self.forbidden_at_bytes.replace(received_bytes);
+        let own = self.member(id).forbidden_at_bytes.replace(received_bytes);
+        is_one_served || own.or(earlier).is_some_and(|earlier| earlier < received_bytes)
+    }
+
     /// Notes that the worker's first byte came, and what that says of the path.
     pub(super) fn on_first_byte(&mut self, now: Duration, id: ConnectionId, start: u64) {
         let member = self.member(id);
@@ -154,12 +169,12 @@ impl Member {
     pub(super) fn set_back(
         &mut self,
         now: Duration,
-        kind: ErrorKind,
+        class: Class,
         terms: Terms,
         wait_min: Duration,
     ) {
         let failures = self.setback.map_or(0, |setback| setback.failures).saturating_add(1);
-        let wait = retry::wait_after(kind, failures, terms).unwrap_or_default().max(wait_min);
+        let wait = retry::wait_after(class, failures, terms).unwrap_or_default().max(wait_min);
         self.setback = Some(Setback { failures, ready_at: now.saturating_add(wait) });
     }
 

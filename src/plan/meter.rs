@@ -149,6 +149,11 @@ impl Meter {
         self.tau.map_or(Duration::ZERO, |tau| tau.jitter)
     }
 
+    /// All body bytes that have come.
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
     /// Whether bytes of an answer have come that has not ended.
     pub(super) fn is_flowing(&self) -> bool {
         self.flowing_since.is_some()

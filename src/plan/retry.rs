@@ -81,11 +81,12 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         let share = self.jitter.share();
         let terms = Terms { retry_wait: self.retry_wait, has_elsewhere: false, share };
-        if self.failures > self.retries { None } else { wait_after(kind, self.failures, terms) }
+        let is_spent = self.failures > self.retries;
+        if is_spent { None } else { wait_after(class(kind), self.failures, terms) }
     }
 }
 
-/// What a wait is made of beside kind and number of the failure.
+/// What a wait is made of beside class and number of the failure.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     /// The first wait, before its share is taken.
@@ -97,10 +98,10 @@ pub(super) struct Terms {
 }
 
 /// The wait before the next try, after `failures` in a row, this one included, so at least 1.
-/// `None`: this kind is never retried.
-pub(super) fn wait_after(kind: ErrorKind, failures: u32, terms: Terms) -> Option<Duration> {
+/// `None`: this class is never retried.
+pub(super) fn wait_after(class: Class, failures: u32, terms: Terms) -> Option<Duration> {
     assert!(failures > 0, "a failure counts itself");
-    let unwaited = match class(kind) {
+    let unwaited = match class {
         Class::AtOnce => 1,
         Class::Elsewhere => u32::from(terms.has_elsewhere),
         Class::Later => 0,
@@ -153,7 +154,8 @@ mod tests {
 
     /// Waits without jitter.
     fn wait(kind: ErrorKind, failures: u32, has_elsewhere: bool) -> Option<Duration> {
-        wait_after(kind, failures, Terms { retry_wait: RETRY_WAIT_MIN, has_elsewhere, share: 1.0 })
+        let terms = Terms { retry_wait: RETRY_WAIT_MIN, has_elsewhere, share: 1.0 };
+        wait_after(class(kind), failures, terms)
     }
 
     fn waits(kind: ErrorKind, has_elsewhere: bool) -> Vec<Duration> {
@@ -207,7 +209,7 @@ mod tests {
     fn a_first_wait_of_any_length_is_taken() {
         let first = |retry_wait| {
             let terms = Terms { retry_wait, has_elsewhere: false, share: 1.0 };
-            wait_after(ErrorKind::Connect, 1, terms)
+            wait_after(class(ErrorKind::Connect), 1, terms)
         };
         assert_eq!(first(RETRY_WAIT_MAX * 3), Some(RETRY_WAIT_MAX * 3));
         assert_eq!(first(Duration::MAX), Some(Duration::MAX));

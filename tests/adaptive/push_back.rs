@@ -53,6 +53,24 @@ fn too_many_requests_at_a_time() {
     });
 }
 
+/// As servers do that serve one transfer at a time and have no better word for it.
+#[test]
+fn forbidden_while_another_connection_is_served() {
+    thread::scope(|scope| {
+        for connections in [None, Some(4)] {
+            scope.spawn(move || {
+                let refusal = Some(Refusal { answers_max: 1, status: 403, retry_after: None });
+                let site = shaped(Shape { refusal, ..Shape::default() });
+                let traced = fetch_traced(&site, Options { connections, ..site.options() }, SIZE);
+                let stats = site.stats();
+                let what = format!("{connections:?}: {stats:#?} {:#?}", traced.trace);
+                assert!(stats.requests_refused > 0, "{what}");
+                assert!(traced.report().retries > 0, "{what}");
+            });
+        }
+    });
+}
+
 /// In its second half the download is at work on as many connections as are tolerated.
 #[track_caller]
 fn assert_settles(stats: &Stats, what: &str) {

@@ -40,10 +40,15 @@ pub(in crate::cli) struct ShapeArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     lose_connections: Option<u64>,
 
-    /// Answer 503 to requests while N others are being answered.
+    /// Answer --refuse-status to requests while N others are being answered.
     #[arg(long, value_name = "N", env = "RINGHAUL_SERVE_REFUSE_BEYOND")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     refuse_beyond: Option<u32>,
+
+    /// The status of --refuse-beyond, 429 or 403, say; default: 503.
+    #[arg(long, value_name = "CODE", env = "RINGHAUL_SERVE_REFUSE_STATUS")]
+    #[arg(value_parser = clap::value_parser!(u16).range(400..=599), requires = "refuse_beyond")]
+    refuse_status: Option<u16>,
 
     /// From then on the total rate is --throttle-rate: SIZE, or a DURATION that ends in s.
     #[arg(long, value_name = "SIZE|DURATION", env = "RINGHAUL_SERVE_THROTTLE_AFTER")]
@@ -71,7 +76,7 @@ impl ShapeArgs {
     pub(in crate::cli) fn shape(&self, seed: u64) -> Shape {
         let refusal = |answers: u32| Refusal {
             answers_max: usize::try_from(answers).unwrap_or(usize::MAX),
-            status: 503,
+            status: self.refuse_status.unwrap_or(503),
             // Most servers that are full do not say until when; a client has to find out.
             retry_after: None,
         };
@@ -122,6 +127,7 @@ impl ShapeArgs {
             ("jitter", wait(self.jitter)),
             ("lose-connections", count(self.lose_connections)),
             ("refuse-beyond", count(self.refuse_beyond.map(u64::from))),
+            ("refuse-status", count(self.refuse_status.map(u64::from))),
             ("throttle-after", self.throttle_after.map(moment)),
             ("throttle-rate", count(self.throttle_rate)),
             ("slow-every", count(self.slow_every)),

@@ -70,6 +70,7 @@ mod tests {
             "--jitter=1.5",
             "--lose-connections=3",
             "--refuse-beyond=4",
+            "--refuse-status=403",
             "--throttle-after=250ms",
             "--throttle-rate=64K",
             "--slow-every=8",
@@ -82,7 +83,7 @@ mod tests {
             Some(Command::Serve(args)) => assert_eq!(args.shape, site.shape),
             other => panic!("{other:?}"),
         }
-        assert_eq!(site.shape.words().len(), 10, "every one of them");
+        assert_eq!(site.shape.words().len(), 11, "every one of them");
         let site = bench(&["--throttle-after=1M", "--throttle-rate=1K"]);
         assert_eq!(site.shape.words(), ["--throttle-after=1048576", "--throttle-rate=1024"]);
     }

@@ -16,6 +16,9 @@ impl Transfer {
     /// (`retry_after`), and on how often this stretch has failed in a row. What it had asked for
     /// ahead is free at once.
     ///
+    /// [`ErrorKind::Status`] 403 while the server serves another connection, or has since it last
+    /// said so, is push-back: fewer connections, and no failure of the bytes.
+    ///
     /// The transfer also gives up when [`ErrorKind::RangesIgnored`] comes [`RANGES_IGNORED_MAX`]
     /// times, from whomever, without a byte written in between.
     pub fn on_failed(
@@ -27,22 +30,26 @@ impl Transfer {
         while_connecting: bool,
     ) -> Verdict {
         self.advance(now);
-        let terms = self.terms(connection, kind, while_connecting);
+        let class = self.class(connection, kind);
+        // Refused only because of the others: that ends when they do, and so needs no budget.
+        let is_crowded = class != retry::class(kind);
+        let terms = self.terms(connection, class, while_connecting);
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let lease = self.ledger.lease(connection);
         let had_delivered = lease.is_some_and(Lease::has_delivered);
         let (earlier, owns) = (lease.map_or(0, Lease::failures), lease.is_some());
-        let was_pushed = self.look_for_push_back(connection, kind, while_connecting);
+        let was_pushed = self.look_for_push_back(connection, kind, is_crowded, while_connecting);
         self.brake(kind, asked);
         self.look_for_ignored_ranges(kind);
         let written_bytes = self.ledger.written_bytes();
         let member = self.crew.member(connection);
         let was_replaced = member.take_replaced(self.now);
         let is_blameless = was_pushed || was_replaced;
-        let is_forgiven = is_blameless && member.forgive(written_bytes, self.settings.retries);
+        let is_forgiven =
+            is_crowded || (is_blameless && member.forgive(written_bytes, self.settings.retries));
         member.on_gone();
         if !had_delivered && !was_replaced {
-            member.set_back(self.now, kind, terms, asked);
+            member.set_back(self.now, class, terms, asked);
         }
         if !owns || (was_replaced && is_forgiven) {
             // A shadow or our own doing: the bytes themselves have not failed.
@@ -54,7 +61,7 @@ impl Transfer {
         let wait = match is_forgiven {
             true => Some(Duration::ZERO),
             false if failures > self.settings.retries => None,
-            false => retry::wait_after(kind, failures, terms),
+            false => retry::wait_after(class, failures, terms),
         };
         self.failed |= wait.is_none();
         let at = self.now.saturating_add(wait.unwrap_or_default().max(asked));
@@ -100,13 +107,8 @@ impl Transfer {
     }
 
     /// Blames an address, and says what a wait is made of now.
-    fn terms(
-        &mut self,
-        connection: ConnectionId,
-        kind: ErrorKind,
-        while_connecting: bool,
-    ) -> Terms {
-        let sends_elsewhere = retry::class(kind) == Class::Elsewhere;
+    fn terms(&mut self, connection: ConnectionId, class: Class, while_connecting: bool) -> Terms {
+        let sends_elsewhere = class == Class::Elsewhere;
         let bad = self.sources.on_failed(self.now, connection, while_connecting, sends_elsewhere);
         self.note_bad_address(bad);
         Terms {
@@ -124,16 +126,27 @@ impl Transfer {
         }
     }
 
+    /// How the failure is retried. What is final by itself passes where the other connections are
+    /// the reason.
+    fn class(&mut self, connection: ConnectionId, kind: ErrorKind) -> Class {
+        let is_crowded = match kind {
+            ErrorKind::Status(403) => self.crew.look_for_others_served(connection),
+            _ => false,
+        };
+        if is_crowded { Class::Later } else { retry::class(kind) }
+    }
+
     /// Whether the server refused this connection because of the others it serves.
     fn look_for_push_back(
         &mut self,
         connection: ConnectionId,
         kind: ErrorKind,
+        is_crowded: bool,
         while_connecting: bool,
     ) -> bool {
         let member = self.crew.member(connection);
         let is_new = !member.is_kept_alive && !member.meter.is_flowing();
-        let is_refused = matches!(kind, ErrorKind::Status(429 | 503));
+        let is_refused = matches!(kind, ErrorKind::Status(429 | 503)) || is_crowded;
         let is_shut_out = (kind == ErrorKind::Connect && while_connecting)
             || (kind == ErrorKind::ConnectionLost && is_new && !while_connecting);
         if !is_refused && !is_shut_out {

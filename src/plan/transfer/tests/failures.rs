@@ -1,7 +1,8 @@
-//! What failures lead to: budgets that end, other addresses, new URLs, ignored ranges.
+//! What failures lead to: budgets that end, other addresses, new URLs, ignored ranges, refusals
+//! that mean the others.
 
 use super::*;
-use crate::base::limits::RANGES_IGNORED_MAX;
+use crate::base::limits::{RANGES_IGNORED_MAX, RETRY_WAIT_MAX};
 
 const C: ConnectionId = ConnectionId(2);
 
@@ -107,6 +108,63 @@ fn a_server_that_stops_serving_ranges_is_believed_soon() {
     assert_eq!(ignore(&mut transfer, B), Verdict::GiveUp);
     assert_eq!(transfer.next(NOW, A), Next::Failed);
     transfer.invariants();
+}
+
+/// No budget, so that nothing but the others can excuse a failure.
+fn without_retries(fanout: Fanout) -> Settings {
+    Settings { fanout, retries: 0, ..with(1) }
+}
+
+const FORBIDDEN: ErrorKind = ErrorKind::Status(403);
+
+#[test]
+fn forbidden_means_the_others_while_they_are_served() {
+    for fanout in [Fanout::Fixed(3), Fanout::Auto { max: 3 }] {
+        let mut transfer = Transfer::new(64 * MIB, without_retries(fanout));
+        transfer.adopt(NOW, A, 0, Span::new(0, 8 * MIB));
+        let mut now = NOW;
+        for id in [B, C, B, C, B] {
+            if let Next::Retire = transfer.next(now, id) {
+                assert!(matches!(fanout, Fanout::Auto { .. }), "fewer are wanted");
+                continue;
+            }
+            transfer.on_connected(now, id, 0, Duration::ZERO);
+            let verdict = fail(&mut transfer, now, id, FORBIDDEN);
+            assert_eq!(verdict, Verdict::Retry { at: now }, "of the bytes nothing is held");
+            let next = transfer.next(now, id);
+            assert!(matches!(next, Next::WaitUntil(at) if at > now) || next == Next::Retire);
+            now += RETRY_WAIT_MAX;
+        }
+        transfer.invariants();
+    }
+}
+
+#[test]
+fn forbidden_again_with_nothing_delivered_since_is_the_end() {
+    let mut transfer = Transfer::new(64 * MIB, without_retries(Fanout::Fixed(2)));
+    transfer.adopt(NOW, A, 0, Span::new(0, 8 * MIB));
+    let mut now = NOW;
+    let mut forbid = |transfer: &mut Transfer, id| {
+        now += RETRY_WAIT_MAX;
+        start(transfer, now, id);
+        fail(transfer, now, id, FORBIDDEN)
+    };
+    assert!(matches!(forbid(&mut transfer, B), Verdict::Retry { .. }), "A is being served");
+    transfer.on_written(NOW, A, Span::new(0, 8 * MIB));
+    assert_eq!(transfer.on_finished(NOW, A), None);
+    assert!(matches!(forbid(&mut transfer, B), Verdict::Retry { .. }), "A has been served since");
+    assert_eq!(forbid(&mut transfer, B), Verdict::GiveUp);
+    transfer.invariants();
+}
+
+#[test]
+fn forbidden_with_nobody_served_is_the_end() {
+    let mut transfer = Transfer::new(64 * MIB, with(2));
+    let span = start(&mut transfer, NOW, A);
+    transfer.on_written(NOW, A, span);
+    transfer.on_finished(NOW, A);
+    start(&mut transfer, NOW, A);
+    assert_eq!(fail(&mut transfer, NOW, A, FORBIDDEN), Verdict::GiveUp);
 }
 
 #[test]

@@ -380,6 +380,14 @@ impl Model {
         }
         // A span whose bytes are all written has nothing left to retry, but failed all the same.
         let earlier = self.failures(job);
+        let is_crowd_kind = matches!(kind, ErrorKind::Status(403));
+        if let Verdict::Retry { at } = verdict
+            && is_crowd_kind
+        {
+            // Because of the others, so that nothing is counted and nothing rests.
+            assert_eq!(at, self.now);
+            return self.give_back(worker, Some((earlier, self.now)));
+        }
         let hopeless = retry::class(kind) == Class::Never || earlier >= self.settings.retries;
         self.is_failed |= hopeless;
         match verdict {
@@ -487,6 +495,8 @@ fn kinds() -> impl Strategy<Value = ErrorKind> {
         10 => Just(ErrorKind::Status(500)),
         10 => Just(ErrorKind::TimedOut),
         1 => Just(ErrorKind::Status(404)),
+        // Final, unless others are the reason.
+        2 => Just(ErrorKind::Status(403)),
     ]
 }
 
