@@ -8,7 +8,7 @@
 mod support;
 
 use ringhaul::base::size::MIB;
-use ringhaul::server::Config;
+use ringhaul::server::{Config, Shape};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use support::child::{Answer, Child, INSISTS};
+use support::child::{Answer, Child, EPOLL, INSISTS};
 use support::{SEED, Site, assert_content, find_program, names_in, scratch, skipped};
 use tempfile::TempDir;
 
@@ -70,13 +70,23 @@ impl Ground {
 
     /// Downloads as the ordinary user, through a shell that ends in `exec "$@"`.
     fn run(&self, wrapper: &str, connections: u32) -> Option<Answer> {
-        self.run_as(wrapper, connections, |command| {
-            if is_root() {
-                let user = USERS.fetch_add(1, Ordering::Relaxed);
-                chown(self.home.path(), Some(user), Some(user)).expect("root gives folders away");
-                command.uid(user).gid(user);
-            }
-        })
+        self.run_as(wrapper, connections, |command| self.become_ordinary(command))
+    }
+
+    fn become_ordinary(&self, command: &mut Command) {
+        if is_root() {
+            let user = USERS.fetch_add(1, Ordering::Relaxed);
+            chown(self.home.path(), Some(user), Some(user)).expect("root gives folders away");
+            command.uid(user).gid(user);
+        }
+    }
+
+    /// The same with the notes on the way.
+    fn run_aloud(&self, wrapper: &str, connections: u32) -> (Option<Answer>, Vec<String>) {
+        let (url, target) = (self.site.url("/f"), self.target());
+        let (program, trace) = (&*self.program, None);
+        let child = Child { program, url: &url, target: &target, connections, trace };
+        child.run_aloud(wrapper, |command| self.become_ordinary(command))
     }
 
     fn run_as(
@@ -189,6 +199,45 @@ fn too_few_descriptors_are_said_to_be_too_few() {
     }
     assert!(refusals > 0, "some number of descriptors is too small");
     assert!(matches!(last, Some(Answer::Done { .. })), "{last:?}");
+}
+
+/// Wherever one connection works, so do many asked for: as many of them as there are descriptors.
+#[test]
+fn few_descriptors_mean_fewer_connections() {
+    const AUTO: u32 = 0;
+    const SIZE: u64 = 6 * MIB + 7;
+    // So that all connections are at work at the same time.
+    let shape = Shape { connection_bytes_per_second: Some(12 * MIB), ..Shape::default() };
+    let engines = [INSISTS, EPOLL].into_iter().filter(|name| *name == EPOLL || grants_io_uring());
+    for engine in engines.collect::<Vec<_>>() {
+        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+            let ground = Ground::new(Config { shape: shape.clone(), ..config });
+            let run = |descriptors: u32, connections| {
+                let limit = format!("ulimit -n {descriptors}");
+                ground
+                    .run_aloud(&format!("export {engine}=1 && {limit} && exec \"$@\""), connections)
+            };
+            let works = |descriptors: &u32| {
+                let is_done = matches!(run(*descriptors, 1).0, Some(Answer::Done { .. }));
+                if is_done {
+                    ground.expect_file(SIZE);
+                }
+                is_done
+            };
+            let least = DESCRIPTORS.into_iter().find(works).expect("a number that is enough");
+            for descriptors in [0, 1, 2, 4, 8, 12].map(|more| least + more) {
+                for connections in [16, AUTO] {
+                    let (answer, notes) = run(descriptors, connections);
+                    let what = format!("{engine} -n {descriptors} -c {connections}: {notes:?}");
+                    assert!(matches!(answer, Some(Answer::Done { .. })), "{what} {answer:?}");
+                    ground.expect_file(SIZE);
+                    let told = notes.iter().filter(|note| note.contains("raise 'ulimit -n'"));
+                    let told = told.count();
+                    assert!(told == 1 || (connections == AUTO && told == 0), "{what}");
+                }
+            }
+        }
+    }
 }
 
 /// A seccomp filter, as containers have one, refuses the system call; any user may put one on.

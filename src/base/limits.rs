@@ -62,6 +62,11 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const STALL_BYTES: u64 = SPAN_ALIGN_BYTES;
 /// Time over which a speed limit is averaged unless told otherwise; curl's default.
 pub const SPEED_TIME: Duration = Duration::from_secs(30);
+/// Descriptors that connections leave to the rest of a transfer, but for the first connection:
+/// journal, folder, reading back and name lookup open a few while it runs.
+pub const DESCRIPTORS_SPARE: u64 = 6;
+/// Descriptors that one more shard takes: a ring or none, and what its runtime waits with.
+pub const SHARD_DESCRIPTORS: u64 = 6;
 /// Delay before the next address is tried beside the first (RFC 8305 section 5).
 pub const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of one host that are used; more add nothing and cost time when all are dead.

@@ -8,9 +8,12 @@ use super::race::{First, race};
 use super::ranged::Ranged;
 use super::shard::Shard;
 use super::worker::{First as FirstAnswer, Worker};
-use crate::base::limits::{CONNECTIONS_MAX, WIND_DOWN_MAX};
+use crate::base::limits::{
+    CONNECTIONS_MAX, DESCRIPTORS_SPARE, SHARD_DESCRIPTORS, WIND_DOWN_MAX,
+};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::clock::thread_cpu_time;
+use crate::io::descriptors;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,6 +62,7 @@ impl Crews {
         let options = &ranged.job.options;
         let connections_max = options.connections.unwrap_or(options.max_connections);
         let threads = threads_max.min(connections_max).min(ranged.connections_wanted());
+        let threads = affordable(threads);
         let connections_max = connections_max.div_ceil(threads);
         let new_crew = |orders| Crew { ranged: ranged.clone(), connections_max, orders };
         let (order, leader) = mpsc::channel(CONNECTIONS_MAX as usize);
@@ -90,6 +94,18 @@ impl Crews {
         }
         Worked { threads, registered }
     }
+}
+
+/// As many of these threads as there are descriptors for, at least the one that is there: a shard
+/// that cannot start would end the transfer, and one is slower at most.
+fn affordable(threads: u32) -> u32 {
+    if threads == 1 {
+        return 1;
+    }
+    // Each shard is of use with a connection.
+    let left = descriptors::left().unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_SPARE);
+    let more = left / (SHARD_DESCRIPTORS + 1);
+    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1).min(threads)
 }
 
 /// What the leading crew has that others do not: the first answer, and everybody's orders.

@@ -49,6 +49,8 @@ pub(super) struct Ranged {
     pub(super) bell: Notify,
     /// The transfer has failed or was stopped: workers hand over what they have, and end.
     is_halted: AtomicBool,
+    /// It has been said that this machine grants no more connections.
+    is_shortage_told: AtomicBool,
 }
 
 /// A worker as others see it.
@@ -84,6 +86,7 @@ impl Ranged {
         let lead_bytes = plan.adopt(job.now(), id, address, first.span);
         let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
         let (total, versions) = (known.total, Versions::new(known));
+        let is_shortage_told = AtomicBool::new(false);
         let is_halted = AtomicBool::new(false);
         let ranged = Arc::new(Self {
             job,
@@ -97,6 +100,7 @@ impl Ranged {
             workers,
             bell,
             is_halted,
+            is_shortage_told,
         });
         ranged.workers().insert(id, Running::default());
         (ranged, Fetch { span: first.span, lead_bytes })
@@ -335,7 +339,10 @@ impl Ranged {
         drop(plan);
         match verdict {
             Verdict::Retry { at } => {
-                self.job.retried();
+                match error.kind() {
+                    ErrorKind::ResourceLimit => self.tell_of_shortage(&error),
+                    _ => self.job.retried(),
+                }
                 let wait = at.saturating_sub(now);
                 let text = format!("{error}; trying again in {wait:.1?}");
                 self.job.tell(Level::Detail, Some(id.0), text);
@@ -348,6 +355,14 @@ impl Ranged {
     /// The transfer has failed with `error`.
     pub(super) fn give_up(&self, error: &Error) {
         self.job.fail(error.clone().within(self.source().url()));
+    }
+
+    /// Says once that there will be fewer connections, and why.
+    fn tell_of_shortage(&self, error: &Error) {
+        if !self.is_shortage_told.swap(true, Ordering::Relaxed) {
+            let text = format!("{error}; going on with the connections there are");
+            self.job.tell(Level::Note, None, text);
+        }
     }
 
     /// Whether the connection was shut because it lags behind; so what it reports now is our doing.

@@ -14,6 +14,7 @@
 pub mod buffers;
 pub mod child;
 pub mod clock;
+pub mod descriptors;
 pub mod driver;
 pub mod epoll;
 pub mod file;

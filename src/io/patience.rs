@@ -62,6 +62,11 @@ impl Limits {
         Self { stall, pace, line }
     }
 
+    /// Whether there are connections on the line already.
+    pub fn has_connections(&self) -> bool {
+        self.line.connections.load(Ordering::Relaxed) > 0
+    }
+
     /// The default pace, alone on its line.
     #[cfg(test)]
     pub(crate) fn alone(stall: Duration) -> Self {

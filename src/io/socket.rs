@@ -3,9 +3,11 @@
 //! Connecting goes through readiness with every driver, because racing addresses (RFC 8305) means
 //! dropping attempts, and only readiness futures may simply be dropped.
 
+use super::descriptors;
 use super::driver::{Channel, Receive};
 use super::patience::{Due, Limits, Patience, Stall};
 use super::target::Target;
+use crate::base::limits::DESCRIPTORS_SPARE;
 use rustix::net::Shutdown;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -43,8 +45,13 @@ pub struct Socket {
 
 impl Socket {
     /// Connects to `peer`. Dropping the future gives the attempt up. Once `limits` are reached a
-    /// send or receive fails with `TimedOut`, and [`Socket::stall`] says why.
+    /// send or receive fails with `TimedOut`, and [`Socket::stall`] says why. Beside others of the
+    /// same line it is refused (EMFILE) before it takes what the rest of the transfer needs.
     pub async fn connect(peer: SocketAddr, limits: Limits) -> io::Result<Self> {
+        if limits.has_connections() && descriptors::left().is_some_and(|it| it <= DESCRIPTORS_SPARE)
+        {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
         let stream = tokio::net::TcpStream::connect(peer).await?;
         stream.set_nodelay(true)?;
         Ok(Self {

@@ -56,6 +56,8 @@ impl Dialer {
     pub async fn dial(&self, order: &[u32], limits: &Limits) -> Result<(Socket, u32)> {
         let mut waiting = self.sorted(order).into_iter();
         let mut attempts = JoinSet::new();
+        // What this machine lacks says more than that another address does not answer.
+        let mut shortage = None;
         loop {
             if let Some(index) = waiting.next() {
                 let (peer, limits) = (self.address(index).socket, limits.clone());
@@ -65,12 +67,15 @@ impl Dialer {
                 continue;
             };
             let (index, outcome) = joined?;
-            self.address(index).failed.store(outcome.is_err(), Ordering::Relaxed);
+            let is_at_fault = outcome.as_ref().is_err_and(|e| !is_shortage(e));
+            self.address(index).failed.store(is_at_fault, Ordering::Relaxed);
             match outcome {
                 Ok(socket) => return Ok((socket, index)),
                 Err(e) if attempts.is_empty() && waiting.len() == 0 => {
+                    let (index, e) = shortage.unwrap_or((index, e));
                     return Err(self.failure(self.address(index).socket, e));
                 }
+                Err(e) if is_shortage(&e) => shortage = Some((index, e)),
                 Err(_) => {}
             }
         }
@@ -106,9 +111,7 @@ impl Dialer {
     fn failure(&self, peer: SocketAddr, error: io::Error) -> Error {
         let host = self.origin.host_header();
         let kind = match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                ErrorKind::ResourceLimit
-            }
+            _ if is_shortage(&error) => ErrorKind::ResourceLimit,
             Some(libc::ETIMEDOUT) => ErrorKind::TimedOut,
             _ => ErrorKind::Connect,
         };
@@ -121,6 +124,12 @@ impl Dialer {
         };
         failed.caused_by(error)
     }
+}
+
+/// Whether this machine lacks descriptors or memory.
+fn is_shortage(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub(super) struct Count {
     /// `None`: the count is fixed.
     phase: Option<Phase>,
     tolerance: Tolerance,
+    /// Most connections that this machine has descriptors and memory for, once that is known.
+    grant: Option<u32>,
     up: Pace,
     down: Pace,
     /// The best rate of a hold, and the connections that made it.
@@ -139,6 +141,7 @@ impl Count {
             max,
             phase,
             tolerance: Tolerance::default(),
+            grant: None,
             up: pace(UP_WAIT),
             down: pace(DOWN_WAIT),
             best: None,
@@ -151,6 +154,11 @@ impl Count {
 
     pub(super) fn is_auto(&self) -> bool {
         self.phase.is_some()
+    }
+
+    /// Whether workers may become too many: not while the count is fixed and granted.
+    pub(super) fn may_shrink(&self) -> bool {
+        self.is_auto() || self.grant.is_some()
     }
 
     /// Connections wanted where there is enough to do.
@@ -203,6 +211,20 @@ impl Count {
         Some((Choice::Cap, format!("{cap}: the server refuses more")))
     }
 
+    /// This machine refused a connection beside `busy` others, at least 1. No more than these from
+    /// now on, whatever else is wanted: the descriptors do not come back while they are there.
+    pub(super) fn on_shortage(&mut self, busy: u32) -> Option<Change> {
+        self.grant = Some(self.grant.map_or(busy, |grant| grant.min(busy)));
+        if busy >= self.target {
+            return None;
+        }
+        self.target = busy;
+        if self.is_auto() {
+            self.phase = Some(Phase::Hold { window: Window::default() });
+        }
+        Some((Choice::Cap, format!("{busy}: this machine grants no more")))
+    }
+
     /// What the server was seen to tolerate.
     pub(super) fn tolerance(&self) -> &Tolerance {
         &self.tolerance
@@ -218,7 +240,8 @@ impl Count {
 
     /// Most connections now.
     fn ceiling(&self) -> u32 {
-        self.tolerance.cap().map_or(self.max, |cap| cap.min(self.max)).max(1)
+        let cap = self.tolerance.cap().unwrap_or(self.max);
+        cap.min(self.grant.unwrap_or(self.max)).clamp(1, self.max)
     }
 
     fn ramp(

@@ -6,10 +6,11 @@
 use super::within_limit;
 use ringhaul::engine::Download;
 use ringhaul::engine::options::{Engine, Options};
+use ringhaul::engine::progress::Level;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// What the child downloads, where to, and over how many connections.
+/// What the child downloads, where to, and over how many connections; 0 is automatic.
 const URL: &str = "RINGHAUL_TEST_CHILD_URL";
 const TARGET: &str = "RINGHAUL_TEST_CHILD_TARGET";
 const CONNECTIONS: &str = "RINGHAUL_TEST_CHILD_CONNECTIONS";
@@ -17,6 +18,10 @@ const CONNECTIONS: &str = "RINGHAUL_TEST_CHILD_CONNECTIONS";
 const TRACE: &str = "RINGHAUL_TEST_CHILD_TRACE";
 /// Set to have it insist on io_uring.
 pub(crate) const INSISTS: &str = "RINGHAUL_TEST_CHILD_INSISTS";
+/// Set to have it use epoll.
+pub(crate) const EPOLL: &str = "RINGHAUL_TEST_CHILD_EPOLL";
+/// Begins a line with what it said as a note.
+const NOTE: &str = "the child notes: ";
 /// Begins the line with the child's answer.
 const ANSWER: &str = "the child says: ";
 
@@ -25,6 +30,7 @@ pub(crate) struct Child<'a> {
     pub(crate) program: &'a Path,
     pub(crate) url: &'a str,
     pub(crate) target: &'a Path,
+    /// 0 is automatic.
     pub(crate) connections: u32,
     pub(crate) trace: Option<&'a Path>,
 }
@@ -40,18 +46,23 @@ impl Child<'_> {
     /// Runs a download through `wrapper`, a shell script that ends in `exec "$@"`, and waits for
     /// its answer. `None`: the process did not come as far as the download.
     pub(crate) fn run(&self, wrapper: &str, adapt: impl FnOnce(&mut Command)) -> Option<Answer> {
+        self.run_aloud(wrapper, adapt).0
+    }
+
+    /// The same with the notes on the way.
+    pub(crate) fn run_aloud(
+        &self,
+        wrapper: &str,
+        adapt: impl FnOnce(&mut Command),
+    ) -> (Option<Answer>, Vec<String>) {
         let output = self.output(wrapper, adapt);
         let (stdout, stderr) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!stderr.contains("panicked"), "the child panicked:\n{stderr}\n{stdout}");
-        let line = stdout.lines().find_map(|line| line.split_once(ANSWER))?.1;
-        match line.split(' ').collect::<Vec<_>>()[..] {
-            ["done", registered] => Some(Answer::Done { registered: registered == "registered" }),
-            ["failed", kind, ref text @ ..] => {
-                Some(Answer::Failed { kind: kind.into(), text: text.join(" ") })
-            }
-            _ => panic!("the child says something else: {line}"),
-        }
+        let after = |line: &str, mark| line.split_once(mark).map(|(_, said)| said.to_owned());
+        let notes = stdout.lines().filter_map(|line| after(line, NOTE)).collect();
+        let answer = stdout.lines().find_map(|line| after(line, ANSWER));
+        (answer.map(|line| Answer::read(&line)), notes)
     }
 
     fn output(&self, wrapper: &str, adapt: impl FnOnce(&mut Command)) -> Output {
@@ -73,6 +84,18 @@ impl Child<'_> {
     }
 }
 
+impl Answer {
+    fn read(line: &str) -> Self {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["done", registered] => Answer::Done { registered: registered == "registered" },
+            ["failed", kind, ref text @ ..] => {
+                Answer::Failed { kind: kind.into(), text: text.join(" ") }
+            }
+            _ => panic!("the child says something else: {line}"),
+        }
+    }
+}
+
 /// The body of the test `child`: in a child process the one download, otherwise nothing.
 pub(crate) fn work() {
     let Ok(url) = std::env::var(URL) else { return };
@@ -81,11 +104,20 @@ pub(crate) fn work() {
     let connections: u32 = connections.parse().expect("the connection count is a number");
     // Certificates are tested elsewhere; the file with ours may be closed to the child's user.
     let trace = std::env::var_os(TRACE).map(PathBuf::from);
-    let insists = std::env::var_os(INSISTS).is_some();
-    let engine = if insists { Engine::IoUring } else { Engine::Auto };
-    let (connections, insecure) = (Some(connections), true);
+    let is_set = |name| std::env::var_os(name).is_some();
+    let engine = match (is_set(INSISTS), is_set(EPOLL)) {
+        (true, _) => Engine::IoUring,
+        (false, true) => Engine::Epoll,
+        (false, false) => Engine::Auto,
+    };
+    let (connections, insecure) = ((connections > 0).then_some(connections), true);
     let options = Options { connections, engine, insecure, trace, ..Options::default() };
     let download = Download::new(&url).expect("a URL").output(target).options(options);
+    let download = download.on_event(|event| {
+        if event.level == Level::Note {
+            say(&format!("{NOTE}{}", event.text));
+        }
+    });
     let answer = match within_limit(move || download.run()) {
         Ok(report) if report.registered => "done registered".to_owned(),
         Ok(_) => "done plain".to_owned(),
@@ -95,10 +127,10 @@ pub(crate) fn work() {
             format!("failed {kind} {error}")
         }
     };
-    say(&answer);
+    say(&format!("{ANSWER}{answer}"));
 }
 
 #[allow(clippy::print_stdout, reason = "standard output is how parent and child talk")]
-fn say(answer: &str) {
-    println!("{ANSWER}{answer}");
+fn say(line: &str) {
+    println!("{line}");
 }

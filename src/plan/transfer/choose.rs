@@ -46,7 +46,7 @@ impl Transfer {
     /// first, so that those who stay can fetch.
     pub(super) fn is_surplus(&self, connection: ConnectionId) -> bool {
         let target = self.count.target();
-        if !self.count.is_auto() || self.crew.running() <= target {
+        if !self.count.may_shrink() || self.crew.running() <= target {
             return false;
         }
         let proven = self.crew.proven();

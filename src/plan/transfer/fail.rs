@@ -17,7 +17,8 @@ impl Transfer {
     /// ahead is free at once.
     ///
     /// [`ErrorKind::Status`] 403 while the server serves another connection, or has since it last
-    /// said so, is push-back: fewer connections, and no failure of the bytes.
+    /// said so, and [`ErrorKind::ResourceLimit`] while connecting beside others are push-back: fewer
+    /// connections, and no failure of the bytes.
     ///
     /// The transfer also gives up when [`ErrorKind::RangesIgnored`] comes [`RANGES_IGNORED_MAX`]
     /// times, from whomever, without a byte written in between.
@@ -30,10 +31,10 @@ impl Transfer {
         while_connecting: bool,
     ) -> Verdict {
         self.advance(now);
-        let class = self.class(connection, kind);
+        let class = self.class(connection, kind, while_connecting);
         // Refused only because of the others: that ends when they do, and so needs no budget.
         let is_crowded = class != retry::class(kind);
-        let terms = self.terms(connection, class, while_connecting);
+        let terms = self.terms(connection, class, while_connecting && !is_crowded);
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let lease = self.ledger.lease(connection);
         let had_delivered = lease.is_some_and(Lease::has_delivered);
@@ -106,7 +107,8 @@ impl Transfer {
         if self.failed { Verdict::GiveUp } else { Verdict::Retry { at } }
     }
 
-    /// Blames an address, and says what a wait is made of now.
+    /// Blames an address, the one that was tried if that was `while_connecting`, and says what a
+    /// wait is made of now.
     fn terms(&mut self, connection: ConnectionId, class: Class, while_connecting: bool) -> Terms {
         let sends_elsewhere = class == Class::Elsewhere;
         let bad = self.sources.on_failed(self.now, connection, while_connecting, sends_elsewhere);
@@ -126,17 +128,30 @@ impl Transfer {
         }
     }
 
-    /// How the failure is retried. What is final by itself passes where the other connections are
-    /// the reason.
-    fn class(&mut self, connection: ConnectionId, kind: ErrorKind) -> Class {
+    /// How the failure is retried. Two kinds that are final by themselves pass where the other
+    /// connections are the reason.
+    fn class(
+        &mut self,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        while_connecting: bool,
+    ) -> Class {
         let is_crowded = match kind {
             ErrorKind::Status(403) => self.crew.look_for_others_served(connection),
+            // Whoever holds a span holds a descriptor for its connection, or is about to.
+            ErrorKind::ResourceLimit => while_connecting && self.busy_beside(connection) > 0,
             _ => false,
         };
         if is_crowded { Class::Later } else { retry::class(kind) }
     }
 
-    /// Whether the server refused this connection because of the others it serves.
+    /// Workers other than `connection` that hold a span.
+    fn busy_beside(&self, connection: ConnectionId) -> u32 {
+        let others = self.ledger.leases().filter(|(id, _)| *id != connection);
+        u32::try_from(others.count()).expect("worker ids are 32 bits wide")
+    }
+
+    /// Whether the server, or this machine, refused this connection because of the others.
     fn look_for_push_back(
         &mut self,
         connection: ConnectionId,
@@ -144,6 +159,11 @@ impl Transfer {
         is_crowded: bool,
         while_connecting: bool,
     ) -> bool {
+        if is_crowded && kind == ErrorKind::ResourceLimit {
+            let change = self.count.on_shortage(self.busy_beside(connection));
+            self.note(change);
+            return true;
+        }
         let member = self.crew.member(connection);
         let is_new = !member.is_kept_alive && !member.meter.is_flowing();
         let is_refused = matches!(kind, ErrorKind::Status(429 | 503)) || is_crowded;

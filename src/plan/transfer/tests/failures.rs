@@ -168,6 +168,32 @@ fn forbidden_with_nobody_served_is_the_end() {
 }
 
 #[test]
+fn as_many_connections_as_this_machine_grants() {
+    let lacks = |transfer: &mut Transfer, id| {
+        transfer.on_failed(NOW, ConnectionId(id), ErrorKind::ResourceLimit, None, true)
+    };
+    for fanout in [Fanout::Fixed(16), Fanout::Auto { max: 16 }] {
+        let mut transfer = Transfer::new(640 * MIB, without_retries(fanout));
+        transfer.adopt(NOW, A, 0, Span::new(0, 8 * MIB));
+        let wanted = transfer.connections_wanted(NOW);
+        for id in 1..wanted {
+            start(&mut transfer, NOW, ConnectionId(id));
+        }
+        for left in [wanted - 1, wanted - 2, wanted - 3] {
+            assert_eq!(lacks(&mut transfer, left), Verdict::Retry { at: NOW });
+            assert_eq!(transfer.connections_wanted(NOW), left);
+            assert_eq!(transfer.next(NOW, ConnectionId(left)), Next::Retire);
+        }
+        for id in (1..wanted - 3).rev() {
+            lacks(&mut transfer, id);
+        }
+        assert_eq!(transfer.connections_wanted(NOW), 1);
+        assert_eq!(lacks(&mut transfer, 0), Verdict::GiveUp, "not even one");
+        transfer.invariants();
+    }
+}
+
+#[test]
 fn nothing_is_known_of_new_addresses() {
     let mut transfer = Transfer::new(64 * MIB, Settings { addresses: 2, ..with(3) });
     for _ in 0..2 {

@@ -71,6 +71,8 @@ struct Model {
     workers: Vec<Worker>,
     now: Duration,
     is_failed: bool,
+    /// This machine has refused a connection.
+    is_short: bool,
 }
 
 impl Model {
@@ -88,6 +90,7 @@ impl Model {
             workers: vec![Worker::default(); WORKERS],
             now: Duration::ZERO,
             is_failed: false,
+            is_short: false,
         }
     }
 
@@ -166,7 +169,10 @@ impl Model {
                 assert_ne!(self.bytes[at(span.start())].owner, Owner::Written);
                 self.start(worker, span, Some(victim));
             }
-            Next::Retire => assert!(matches!(self.settings.fanout, Fanout::Auto { .. })),
+            Next::Retire => {
+                let is_auto = matches!(self.settings.fanout, Fanout::Auto { .. });
+                assert!(is_auto || self.is_short);
+            }
             Next::Steal { victim, at } => {
                 assert_eq!(self.workers[index(victim)].ahead, None, "it would be lost");
                 let job = self.workers[index(victim)].job.as_mut().expect("a victim has a job");
@@ -370,7 +376,9 @@ impl Model {
     }
 
     fn fail(&mut self, worker: usize, kind: ErrorKind) {
-        let verdict = self.transfer.on_failed(self.now, id(worker), kind, None, false);
+        let is_connecting = kind == ErrorKind::ResourceLimit;
+        let verdict = self.transfer.on_failed(self.now, id(worker), kind, None, is_connecting);
+        self.is_short |= is_connecting && matches!(verdict, Verdict::Retry { .. });
         self.take_back(worker);
         let job = self.workers[worker].job.take().expect("who fails had a span");
         if job.shadows.is_some() {
@@ -380,12 +388,13 @@ impl Model {
         }
         // A span whose bytes are all written has nothing left to retry, but failed all the same.
         let earlier = self.failures(job);
-        let is_crowd_kind = matches!(kind, ErrorKind::Status(403));
+        let is_crowd_kind = matches!(kind, ErrorKind::Status(403) | ErrorKind::ResourceLimit);
         if let Verdict::Retry { at } = verdict
             && is_crowd_kind
         {
             // Because of the others, so that nothing is counted and nothing rests.
             assert_eq!(at, self.now);
+            assert!(!is_connecting || self.workers.iter().any(|other| other.job.is_some()));
             return self.give_back(worker, Some((earlier, self.now)));
         }
         let hopeless = retry::class(kind) == Class::Never || earlier >= self.settings.retries;
@@ -497,6 +506,7 @@ fn kinds() -> impl Strategy<Value = ErrorKind> {
         1 => Just(ErrorKind::Status(404)),
         // Final, unless others are the reason.
         2 => Just(ErrorKind::Status(403)),
+        2 => Just(ErrorKind::ResourceLimit),
     ]
 }
 
