@@ -8,9 +8,7 @@ use super::race::{First, race};
 use super::ranged::Ranged;
 use super::shard::Shard;
 use super::worker::{First as FirstAnswer, Worker};
-use crate::base::limits::{
-    CONNECTIONS_MAX, DESCRIPTORS_SPARE, SHARD_DESCRIPTORS, WIND_DOWN_MAX,
-};
+use crate::base::limits::{CONNECTIONS_MAX, DESCRIPTORS_SPARE, SHARD_DESCRIPTORS, WIND_DOWN_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::clock::thread_cpu_time;
 use crate::io::descriptors;
