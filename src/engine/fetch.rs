@@ -3,17 +3,15 @@
 
 use super::ask::Opening;
 use super::drive;
+use super::in_memory;
 use super::job::Job;
 use super::locate::{Located, Refused, locate, retrying};
 use super::options::Options;
 use super::shutdown::StopHandle;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::http::{Discovery, Exchange, Validator, Want, discover, sensitive, status_error};
+use crate::http::{Discovery, Exchange, Validator, discover, sensitive, status_error};
 use std::thread;
-
-/// Bytes read at once.
-const READ_BYTES: usize = 64 * 1024;
 
 /// A file that is wanted whole and in memory.
 #[derive(Debug)]
@@ -78,54 +76,24 @@ impl Small<'_> {
         result.map_err(|error| Refused::by(opening.head(), error.within(source.url())))
     }
 
-    /// The body, however it is framed.
+    /// The body, which nothing may follow.
     async fn receive(&self, opening: &mut Opening) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        let mut arrived = std::mem::take(&mut opening.surplus);
-        let mut decoded = vec![0; READ_BYTES];
-        loop {
-            let before = body.len();
-            let taken = match opening.exchange.want() {
-                Want::Nothing if arrived.is_empty() => return Ok(body),
-                Want::Nothing => return Err(Exchange::excess_error()),
-                Want::Direct(left) => {
-                    let taken =
-                        usize::try_from(left).map_or(arrived.len(), |l| l.min(arrived.len()));
-                    body.extend_from_slice(&arrived[..taken]);
-                    opening.exchange.on_direct(taken as u64);
-                    taken
-                }
-                Want::UntilClose => {
-                    body.extend_from_slice(&arrived);
-                    opening.exchange.on_direct(arrived.len() as u64);
-                    arrived.len()
-                }
-                Want::Framed => {
-                    let step = opening.exchange.on_framed(&arrived, &mut decoded)?;
-                    body.extend_from_slice(&decoded[..step.produced]);
-                    step.consumed
-                }
-                Want::Head => unreachable!("an opening has its head"),
-            };
-            opening.connection.wire.pay(body.len() - before);
-            self.check_size(body.len() as u64)?;
-            arrived.drain(..taken);
-            if arrived.is_empty() && !opening.exchange.is_complete() {
-                arrived = opening.connection.wire.read_some(READ_BYTES).await?;
-                if arrived.is_empty() {
-                    opening.on_eof()?;
-                }
-            }
+        let body = in_memory::receive(opening, self.bytes_max).await?;
+        let body = body.ok_or_else(|| self.too_large())?;
+        match opening.surplus.is_empty() {
+            true => Ok(body),
+            false => Err(Exchange::excess_error()),
         }
     }
 
     fn check_size(&self, bytes: u64) -> Result<()> {
-        if bytes <= self.bytes_max {
-            return Ok(());
-        }
+        if bytes <= self.bytes_max { Ok(()) } else { Err(self.too_large()) }
+    }
+
+    fn too_large(&self) -> Error {
         let bound = format_bytes(self.bytes_max);
-        Err(Error::new(ErrorKind::Usage, format!("the file has more than {bound}"))
-            .advise("check its URL"))
+        Error::new(ErrorKind::Usage, format!("the file has more than {bound}"))
+            .advise("check its URL")
     }
 }
 

@@ -17,6 +17,7 @@ pub mod fetch;
 mod gate;
 mod hashing;
 mod here;
+mod in_memory;
 mod intake;
 mod job;
 mod keep;

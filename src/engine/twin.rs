@@ -5,6 +5,7 @@
 //! Owns which bytes are compared, and how. Must not know what made the test necessary.
 
 use super::ask::ask;
+use super::in_memory;
 use super::job::Job;
 use super::locate::{Refused, retrying};
 use super::renew::Versions;
@@ -13,10 +14,7 @@ use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES, TWIN_SAMPLES};
 use crate::base::rng::Rng;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::disk::output::Output;
-use crate::http::{Exchange, Part, Want};
-
-/// Bytes read at once.
-const READ_BYTES: usize = 64 * 1024;
+use crate::http::{Exchange, Part};
 
 /// What is compared with what.
 pub(super) struct Twin<'a> {
@@ -74,25 +72,13 @@ impl Twin<'_> {
                 // Asked again, on condition; then it is usable or an error.
                 continue;
             };
+            if body != rest && body.len() < SPAN_ALIGN_BYTES {
+                let what = format!("the server sends no more than {} bytes at a time", body.len());
+                return Err(Error::new(ErrorKind::RangeMismatch, what));
+            }
             opening.exchange.expect_body(body.len());
-            let mut arrived = std::mem::take(&mut opening.surplus);
-            let mut decoded = vec![0; READ_BYTES];
-            while !opening.exchange.is_complete() {
-                if arrived.is_empty() {
-                    arrived = opening.connection.wire.read_some(READ_BYTES).await?;
-                    if arrived.is_empty() {
-                        opening.on_eof()?;
-                        continue;
-                    }
-                }
-                let taken = take(&mut opening.exchange, &arrived, &mut decoded, &mut bytes)?;
-                arrived.drain(..taken);
-            }
-            opening.surplus = arrived;
-            if (bytes.len() as u64) < body.len() {
-                let what = "the answer to a sample ended before its end";
-                return Err(Error::new(ErrorKind::Truncated, what));
-            }
+            let received = in_memory::receive(&mut opening, body.len()).await?;
+            bytes.extend(received.ok_or_else(Exchange::excess_error)?);
             *connection = opening.reuse();
         }
         Ok(bytes)
@@ -101,34 +87,6 @@ impl Twin<'_> {
     async fn connect(&self) -> Result<Connection> {
         let order: Vec<u32> = (0..self.source.addresses()).collect();
         self.source.connect(&order).await
-    }
-}
-
-/// Takes body bytes out of what has arrived; how many of them are used up.
-fn take(
-    exchange: &mut Exchange,
-    arrived: &[u8],
-    decoded: &mut [u8],
-    bytes: &mut Vec<u8>,
-) -> Result<usize> {
-    match exchange.want() {
-        Want::Framed => {
-            let step = exchange.on_framed(arrived, decoded)?;
-            bytes.extend_from_slice(&decoded[..step.produced]);
-            Ok(step.consumed)
-        }
-        Want::Direct(left) => {
-            let taken = usize::try_from(left).map_or(arrived.len(), |left| left.min(arrived.len()));
-            bytes.extend_from_slice(&arrived[..taken]);
-            exchange.on_direct(taken as u64);
-            Ok(taken)
-        }
-        Want::UntilClose => {
-            bytes.extend_from_slice(arrived);
-            exchange.on_direct(arrived.len() as u64);
-            Ok(arrived.len())
-        }
-        Want::Nothing | Want::Head => unreachable!("a body is due"),
     }
 }
 
