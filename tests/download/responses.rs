@@ -92,6 +92,25 @@ fn refused_ranges_behind_a_redirect_lead_to_one_stream() {
     expect_one_stream(&site.fetch("/f", site.options()), ODD, false);
 }
 
+/// `none` is no registered coding and means none; a folded line is read as one (RFC 9112 5.2).
+#[test]
+fn odd_heads_that_say_nothing_wrong_are_read() {
+    let folded = |name: &str, value: &str| Fault::Fields(vec![(name.into(), value.into())]);
+    for fault in [
+        Fault::ContentEncoding("none".into()),
+        Fault::ContentEncoding(String::new()),
+        folded("X-Long", "one\r\n two\r\n\tthree"),
+        folded("Content-Encoding", "\r\n identity"),
+    ] {
+        for tls in [false, true] {
+            let site = with_faults(ODD, tls, std::slice::from_ref(&fault));
+            let run = site.fetch("/f", site.options());
+            let report = run.expect_file(SEED, ODD);
+            assert!(report.ranges && report.retries == 0, "{fault:?}: {report:?}");
+        }
+    }
+}
+
 #[test]
 fn one_stream_takes_direct_and_buffered_writes() {
     let site = with_faults(LARGER, false, &[Fault::NoRangeSupport]);
