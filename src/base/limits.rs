@@ -169,7 +169,7 @@ pub const BARRIER_INTERVAL: Duration = Duration::from_secs(2);
 /// fetch as much again in less.
 pub const BARRIER_BYTES: u64 = 4096 * MIB;
 /// Attempts at one transfer that begin differently: a file that changes more often than that while
-/// it is fetched, or a disk that loses more, is not to be had.
+/// it is fetched, in one stream the last time, or a disk that loses more, is not to be had.
 pub const ATTEMPTS_MAX: u32 = 4;
 /// Runs shorter than this are put together with their neighbours: one block.
 pub const JOURNAL_RUN_BYTES_MIN: u64 = MIB;

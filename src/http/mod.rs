@@ -10,9 +10,9 @@
 //! 2. While [`Exchange::want`] says [`Want::Head`], receive anything and feed it to
 //!    [`Exchange::on_head`]. It says how many of the bytes just fed lie behind the head.
 //! 3. Judge the head before one body byte counts: [`follow`] for redirects, [`discover`] for the
-//!    first answer, [`check_partial`] for every later one, which is held against what is
-//!    [`Known`] of the file and may have to be asked for again ([`Part::Unproved`]). Then promise the exchange the length
-//!    that was found with [`Exchange::expect_body`].
+//!    first answer, [`check_partial`] for every later one, which is held against what is [`Known`]
+//!    of the file and may have to be asked for again ([`Part::Unproved`]). Then promise the
+//!    exchange the length that was found with [`Exchange::expect_body`].
 //!    What digests the head offers, [`whole_file_digests`] and [`content_digests`] say.
 //! 4. Bring the body in as `want` says: [`Want::Direct`] bytes straight into place and counted with
 //!    [`Exchange::on_direct`], [`Want::Framed`] bytes through [`Exchange::on_framed`]. The bytes

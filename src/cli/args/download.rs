@@ -156,8 +156,8 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) no_register: bool,
 
-    /// Send this request header, as 'Name: value'; repeatable. Host, Authorization, Cookie and what
-    /// has 'key', 'token' or the like in its name go to the origin of URL only.
+    /// Send this request header, as 'Name: value'; repeatable. Host, Authorization, Cookie and
+    /// names with key, token or session in them go to the origin of URL only.
     #[arg(short = 'H', long, value_name = "HEADER", env = "RINGHAUL_HEADER")]
     #[arg(action = ArgAction::Append, help_heading = "Request")]
     pub(in crate::cli) header: Vec<String>,
