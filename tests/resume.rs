@@ -511,14 +511,14 @@ fn a_resumed_file_may_come_in_one_stream() {
 #[test]
 fn a_resumed_file_may_come_from_a_server_that_refuses_ranges() {
     for (code, total) in [(400, None), (403, None), (416, None), (416, Some(SIZE)), (501, None)] {
-        let rig = broken_rig();
+        let mut rig = broken_rig();
         begin(&rig);
         let mut config = whole();
         let headers = total.map(|total| ("Content-Range".into(), format!("bytes */{total}")));
         let headers = headers.into_iter().collect();
         let refused = Fault::Status { code, headers, body: Vec::new() };
         config.script = vec![Rule::new(When::RangeStartFrom(0), refused)];
-        let (report, ..) = finish(&rig, config, |_| ());
+        let (report, ..) = finish(&mut rig, config, |_| ());
         assert!(report.resumed_bytes >= 4 * MIB && !report.ranges, "{code}: {report:?}");
     }
 }
