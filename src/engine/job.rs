@@ -240,12 +240,14 @@ impl Job {
     }
 
     /// If the transfer is stopped, nothing of it will be there for a later run, for this reason.
-    /// Says so, once, unless the file is hardly worth it.
+    /// Says so, once; of a file that is hardly worth it only to who wants to know much.
     pub(super) fn cannot_keep(&self, total: Option<u64>, why: &'static str) {
         let is_new = lock(&self.unkept).replace(why).is_none();
-        if is_new && total.is_none_or(|total| total >= UNKEPT_NOTE_BYTES_MIN) {
+        if is_new {
+            let is_small = total.is_some_and(|total| total < UNKEPT_NOTE_BYTES_MIN);
+            let level = if is_small { Level::Detail } else { Level::Note };
             let text = format!("{why}: if this download stops, the next run starts over");
-            self.tell(Level::Note, None, text);
+            self.tell(level, None, text);
         }
     }
 

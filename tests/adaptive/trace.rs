@@ -48,7 +48,8 @@ fn a_failure_is_the_last_line_and_secrets_are_not_in_it() {
     let folder = scratch();
     let path = folder.path().join("trace");
     let url = site.url("/f?token=sesame").replace("://", "://user:sesame@");
-    let run = super::support::fetch(&url, Options { trace: Some(path.clone()), ..site.options() });
+    let options = Options { trace: Some(path.clone()), journal: false, ..site.options() };
+    let run = super::support::fetch(&url, options);
     let error = run.expect_error(ErrorKind::Status(404)).to_string();
     let text = std::fs::read_to_string(&path).expect("the trace is there");
     assert!(!text.contains("sesame"), "{text}");

@@ -82,21 +82,28 @@ impl Ground {
         assert_eq!(self.names(), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
     }
 
-    /// A run that ends well, and leaves the file alone behind. Answers the bytes it fetched.
+    /// A run that ends well, and leaves the file alone behind; the bytes it fetched. Its server is
+    /// another origin: samples of what is here are among them, [`SAMPLES_BYTES`] at most.
     #[track_caller]
     pub(crate) fn finish(&self, more: &[&str]) -> u64 {
-        let server = fast();
-        self.run(&server, more).success();
-        assert_content(&self.target(), SEED, SIZE);
-        assert_eq!(self.names(), [NAME]);
-        server.body_bytes()
+        self.finish_aloud(more).0
     }
 
     /// The same, without starting from zero.
     #[track_caller]
     pub(crate) fn finish_the_rest(&self) {
-        let fetched = self.finish(&[]);
-        assert!(fetched < SIZE, "it starts from zero");
+        let (_, ended) = self.finish_aloud(&[]);
+        assert!(ended.stderr.contains("resuming: "), "it starts from zero: {ended:?}");
+    }
+
+    #[track_caller]
+    fn finish_aloud(&self, more: &[&str]) -> (u64, Ended) {
+        let server = fast();
+        let ended = self.run(&server, more);
+        ended.success();
+        assert_content(&self.target(), SEED, SIZE);
+        assert_eq!(self.names(), [NAME]);
+        (server.body_bytes(), ended)
     }
 }
 
@@ -153,3 +160,5 @@ pub(crate) fn assert_words(line: &str, words: &[&str]) {
 
 /// Bytes of one request.
 pub(crate) const CHUNK_BYTES: u64 = 64 * KIB;
+/// Bytes of all samples of the twin test.
+pub(crate) const SAMPLES_BYTES: u64 = MIB;

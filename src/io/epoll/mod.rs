@@ -56,8 +56,8 @@ impl Reactor {
         unwinding::drained(work, |time_max| self.drain(time_max))
     }
 
-    /// Waits until no write is on its way any more, or until the time is over: each of them owns its
-    /// memory, so what is left is safe.
+    /// Waits until no write is on its way any more, or until the time is over: each of them owns
+    /// its memory, so what is left is safe.
     fn drain(&self, time_max: Duration) -> bool {
         let drained = async {
             // Not all of them: they end on their threads, for which the reactor's end waits.

@@ -17,8 +17,8 @@ impl Transfer {
     /// ahead is free at once.
     ///
     /// [`ErrorKind::Status`] 403 while the server serves another connection, or has since it last
-    /// said so, and [`ErrorKind::ResourceLimit`] while connecting beside others are push-back: fewer
-    /// connections, and no failure of the bytes.
+    /// said so, and [`ErrorKind::ResourceLimit`] while connecting beside others are push-back:
+    /// fewer connections, and no failure of the bytes.
     ///
     /// The transfer also gives up when [`ErrorKind::RangesIgnored`] comes [`RANGES_IGNORED_MAX`]
     /// times, from whomever, without a byte written in between.
