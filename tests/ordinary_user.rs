@@ -109,6 +109,13 @@ impl Ground {
         self.expect_nothing_left();
     }
 
+    /// Removes what a failed download has kept: the next one is another user's, who may not use it.
+    fn clear_away(&self) {
+        for name in names_in(self.home.path()).into_iter().filter(|name| name != "program") {
+            fs::remove_file(self.home.path().join(name)).expect("a file in our own folder");
+        }
+    }
+
     #[track_caller]
     fn expect_nothing_left(&self) {
         let names = names_in(self.home.path()).into_iter().filter(|name| name != "program");
@@ -221,6 +228,8 @@ fn few_descriptors_mean_fewer_connections() {
                 let is_done = matches!(run(*descriptors, 1).0, Some(Answer::Done { .. }));
                 if is_done {
                     ground.expect_file(SIZE);
+                } else {
+                    ground.clear_away();
                 }
                 is_done
             };

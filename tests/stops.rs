@@ -94,6 +94,7 @@ fn stop_when(rig: Rig, what: &str, is_there: impl Fn(&Rig, &Running) -> bool) {
 /// Each connection may lose less than a page: what does not fill one.
 #[test]
 fn a_stop_keeps_every_byte_that_had_arrived() {
+    let _process = Process::alone();
     let connections = 4;
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
         for engine in [Engine::IoUring, Engine::Epoll] {
@@ -118,6 +119,7 @@ fn a_stop_keeps_every_byte_that_had_arrived() {
 
 #[test]
 fn a_stop_says_that_nothing_could_be_kept_and_why() {
+    let _process = Process::alone();
     let rig = rig(slow(Config::new(SEED, SIZE))).with(|options| options.journal = false);
     let running = Running::start(&rig);
     let (done, stop) = (running.bytes_done.clone(), running.stop.0.clone());
