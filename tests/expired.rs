@@ -182,3 +182,19 @@ fn one_stream_begins_again_at_the_original_url() {
         assert_eq!(with_status(&rig, 302).len(), 2);
     }
 }
+
+/// The samples that are compared are more than one URL is good for.
+#[test]
+fn a_url_may_expire_while_another_one_is_proved_to_be_the_same_file() {
+    for requests in [1, 5] {
+        let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+        let script = vec![Rule::new(When::RangeStartFrom(2 * MIB), gone)];
+        let mut rig = rig(Config { script, ..Config::new(SEED, SIZE) }, 3);
+        rig.path = "/mirror/file.bin".to_owned();
+        rig.run().expect_err("a part is missing there");
+        let mut rig =
+            rig.moved(Config { script: vec![expiring(requests)], ..both(&[])[0].clone() });
+        rig.path = "/file.bin".to_owned();
+        assert!(rig.succeeds(SIZE).resumed_bytes >= MIB);
+    }
+}

@@ -179,7 +179,8 @@ impl Attempt<'_> {
         let Ranges { source, known, .. } = ranges;
         if proof == Proof::ByComparison {
             let versions = &Versions::new(known.clone());
-            let twin = Twin { job: self.job, source, versions, output: &output };
+            let (job, url) = (self.job, self.url);
+            let twin = Twin { job, url, source, versions, output: &output };
             self.job.guard(twin.test(&written(&here.runs()), jitter_seed())).await?;
             let text = "samples of what is here are the same there: it is taken for one file";
             self.job.tell(Level::Note, None, text);

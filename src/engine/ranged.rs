@@ -218,8 +218,11 @@ impl Ranged {
         if self.has_digest {
             return Ok(());
         }
-        let (job, versions, output) = (&*self.job, &self.versions, &*self.sink.output);
-        Twin { job, source, versions, output }.test(&self.sink.book.written(), jitter_seed()).await
+        let (job, url) = (&*self.job, self.whereabouts.url());
+        let (versions, output) = (&self.versions, &*self.sink.output);
+        Twin { job, url, source, versions, output }
+            .test(&self.sink.book.written(), jitter_seed())
+            .await
     }
 
     /// Whom to connect to, best first.

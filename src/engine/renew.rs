@@ -61,6 +61,11 @@ impl Whereabouts {
         Self { url, source: Mutex::new(Arc::new(source)), turn: tokio::sync::Mutex::default() }
     }
 
+    /// What the caller named.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// What to ask now.
     pub(super) fn source(&self) -> Arc<Source> {
         self.lock().clone()

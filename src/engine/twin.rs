@@ -4,21 +4,23 @@
 //!
 //! Owns which bytes are compared, and how. Must not know what made the test necessary.
 
-use super::ask::ask;
+use super::ask::{Opening, ask};
 use super::in_memory;
 use super::job::Job;
-use super::locate::{Refused, retrying};
+use super::locate::{Located, Refused, locate, retrying};
 use super::renew::Versions;
 use super::source::{Connection, Source};
 use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES, TWIN_SAMPLES};
 use crate::base::rng::Rng;
-use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::disk::output::Output;
-use crate::http::{Exchange, Part};
+use crate::http::{Exchange, Part, may_have_expired};
 
 /// What is compared with what.
 pub(super) struct Twin<'a> {
     pub(super) job: &'a Job,
+    /// What the caller named, to be asked again where a URL that it led to expires.
+    pub(super) url: &'a Url,
     /// Serves the file that is to be proved the same.
     pub(super) source: &'a Source,
     /// What its answers are held against.
@@ -36,17 +38,17 @@ impl Twin<'_> {
     }
 
     async fn compare_all(&self, samples: &[Span]) -> Result<(), Refused> {
-        let mut connection = None;
+        let mut reach = Reach::default();
         for &sample in samples {
-            let compared = self.compare(sample, &mut connection).await;
+            let compared = self.compare(sample, &mut reach).await;
             compared.map_err(|error| Refused::from(error.within(self.source.url())))?;
         }
         Ok(())
     }
 
-    async fn compare(&self, sample: Span, connection: &mut Option<Connection>) -> Result<()> {
+    async fn compare(&self, sample: Span, reach: &mut Reach) -> Result<()> {
         let ours = self.output.read(sample)?;
-        let theirs = self.fetch(sample, connection).await?;
+        let theirs = self.fetch(sample, reach).await?;
         match ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs) {
             None => Ok(()),
             Some(index) => {
@@ -58,17 +60,19 @@ impl Twin<'_> {
     }
 
     /// The source's bytes, which it may send in several answers (RFC 9110 section 15.3.7).
-    async fn fetch(&self, sample: Span, connection: &mut Option<Connection>) -> Result<Vec<u8>> {
+    async fn fetch(&self, sample: Span, reach: &mut Reach) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while (bytes.len() as u64) < sample.len() {
             let rest = Span::new(sample.start() + bytes.len() as u64, sample.end());
-            let ready = match connection.take() {
-                Some(connection) => connection,
-                None => self.connect().await?,
+            let mut opening = self.ask(rest, reach).await?;
+            let part = match self.versions.check(&opening, rest) {
+                Err(error) if self.has_expired(&error, reach) => {
+                    opening = self.renew(rest, reach).await?;
+                    self.versions.check(&opening, rest)?
+                }
+                judged => judged?,
             };
-            let request = self.source.request()?.range(rest).if_range(&self.versions.condition());
-            let mut opening = ask(ready, &request).await?;
-            let Part::Usable(body) = self.versions.check(&opening, rest)? else {
+            let Part::Usable(body) = part else {
                 // Asked again, on condition; then it is usable or an error.
                 continue;
             };
@@ -79,15 +83,48 @@ impl Twin<'_> {
             opening.exchange.expect_body(body.len());
             let received = in_memory::receive(&mut opening, body.len()).await?;
             bytes.extend(received.ok_or_else(Exchange::excess_error)?);
-            *connection = opening.reuse();
+            reach.connection = opening.reuse();
         }
         Ok(bytes)
     }
 
-    async fn connect(&self) -> Result<Connection> {
-        let order: Vec<u32> = (0..self.source.addresses()).collect();
-        self.source.connect(&order).await
+    /// Asks for `span` on the connection there is, which the server may have closed, or on a new
+    /// one.
+    async fn ask(&self, span: Span, reach: &mut Reach) -> Result<Opening> {
+        let source = reach.renewed.as_ref().unwrap_or(self.source);
+        let request = source.request()?.range(span).if_range(&self.versions.condition());
+        if let Some(connection) = reach.connection.take() {
+            match ask(connection, &request).await {
+                Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
+                other => return other,
+            }
+        }
+        let order: Vec<u32> = (0..source.addresses()).collect();
+        ask(source.connect(&order).await?, &request).await
     }
+
+    /// Whether `error` may mean that the URL which is asked has expired.
+    fn has_expired(&self, error: &Error, reach: &Reach) -> bool {
+        let source = reach.renewed.as_ref().unwrap_or(self.source);
+        source.is_redirected && may_have_expired(error.kind())
+    }
+
+    /// The answer of a new URL, which is asked from then on.
+    async fn renew(&self, span: Span, reach: &mut Reach) -> Result<Opening> {
+        let condition = self.versions.condition();
+        let Located { source, opening, .. } =
+            locate(self.job, self.url, Some(span), &condition).await?;
+        reach.renewed = Some(source);
+        Ok(opening)
+    }
+}
+
+/// How the source is reached at the moment.
+#[derive(Default)]
+struct Reach {
+    /// In the place of the source, whose URL has expired.
+    renewed: Option<Source>,
+    connection: Option<Connection>,
 }
 
 /// What is compared of the bytes that are `here`: their start, their end, and places between drawn
