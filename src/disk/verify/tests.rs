@@ -9,7 +9,10 @@ use crate::io::driver::{Driver, DriverKind};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::sync::mpsc;
+use std::time::Duration;
 
+/// What a harmed file ends takes milliseconds; what does not end waits for ever.
+const HANG_LIMIT: Duration = Duration::from_secs(30);
 const BLOCK: u64 = BLOCK_BYTES as u64;
 const ALL: [Algorithm; 8] = [
     Algorithm::Md5,
@@ -166,7 +169,8 @@ fn failure(harm: impl FnOnce(&std::path::Path)) -> Error {
     let left = rig.leave(&[Span::new(0, 2 * BLOCK)]);
     harm(rig.output.part_path());
     let (_verifier, ended) = rig.start(&[Algorithm::Sha256], 1, &left);
-    let error = ended.recv().unwrap().expect_err("hashed nevertheless");
+    let outcome = ended.recv_timeout(HANG_LIMIT).expect("the hash does not go on");
+    let error = outcome.expect_err("hashed nevertheless");
     assert_eq!(error.kind(), ErrorKind::DiskIo, "{error}");
     assert!(error.to_string().contains("f.part"), "{error}");
     error
