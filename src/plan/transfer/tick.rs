@@ -32,7 +32,7 @@ const CALM_TIME: Duration = Duration::from_secs(5);
 const PATIENCE_MAX: u32 = 16;
 
 /// What all connections brought, as of the last tick.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
     /// Bytes per second of all together.
     pub(super) rate: f64,
@@ -47,9 +47,6 @@ pub(super) struct Pace {
     busiest: (u32, f64, f64),
     /// What each brought, by the binary logarithm of how many were at work; the latest mean.
     each_by_count: [f64; COUNT_STEPS],
-    /// Bytes received while so many connections were at work, and how long that was. The index is
-    /// their number, which is bounded.
-    brought: Vec<(u64, Duration)>,
     disk_share: f64,
     /// How much of the memory is filled: the first ticks count in full.
     disk_weight: f64,
@@ -108,7 +105,6 @@ impl Transfer {
             goodput,
             goodput_spread,
             goodput_of_fewer: self.pace.of_fewer(connections),
-            rate_together: self.pace.together(connections),
             cap: self.count.tolerance().cap(),
             refusals: self.count.tolerance().refusals(),
             is_throttled: self.count.was_throttled(),
@@ -129,7 +125,7 @@ impl Transfer {
                 self.sources.sample(self.now, id, goodput, elapsed);
             }
         }
-        self.pace.learn(goodputs, bytes, elapsed);
+        self.pace.learn(goodputs);
         self.pace.feel(elapsed, pressure);
         bytes
     }
@@ -237,7 +233,7 @@ fn is_named(actions: &[Action], id: ConnectionId) -> bool {
 }
 
 impl Pace {
-    fn learn(&mut self, mut goodputs: Vec<f64>, bytes: u64, elapsed: Duration) {
+    fn learn(&mut self, mut goodputs: Vec<f64>) {
         self.flowing = u32::try_from(goodputs.len()).expect("worker ids are 32 bits wide");
         self.rate = goodputs.iter().sum();
         if goodputs.is_empty() {
@@ -250,12 +246,6 @@ impl Pace {
         let squares: f64 = goodputs.iter().map(|goodput| (goodput - self.each).powi(2)).sum();
         self.spread = (squares / count).sqrt();
         self.each_by_count[count_step(self.flowing)] = self.each;
-        let flowing = self.flowing as usize;
-        if self.brought.len() <= flowing {
-            self.brought.resize(flowing + 1, (0, Duration::ZERO));
-        }
-        let brought = &mut self.brought[flowing];
-        *brought = (brought.0 + bytes, brought.1 + elapsed);
         // The end game thins out the crew and says nothing of what bounded it.
         if self.flowing >= self.busiest.0 / 2 {
             self.busiest = (self.flowing.max(self.busiest.0 / 2), self.each, self.spread);
@@ -266,16 +256,6 @@ impl Pace {
     fn of_fewer(&self, connections: u32) -> f64 {
         let fewer = &self.each_by_count[..count_step(connections.max(1))];
         fewer.iter().copied().fold(0.0, f64::max)
-    }
-
-    /// Bytes per second while at least three quarters of `connections` were at work; 0 if they
-    /// never were.
-    fn together(&self, connections: u32) -> f64 {
-        let nearly_all = (connections - connections / 4) as usize;
-        let brought = self.brought.iter().skip(nearly_all);
-        let (bytes, time) =
-            brought.fold((0, Duration::ZERO), |sum, more| (sum.0 + more.0, sum.1 + more.1));
-        if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
     }
 
     fn feel(&mut self, elapsed: Duration, pressure: Pressure) {
