@@ -36,7 +36,9 @@ impl Keep {
     ) -> Result<Self> {
         let is_provable = identity.validator.is_some() || identity.digest.is_some();
         let is_journaled = job.options.journal && is_provable;
-        if !job.options.journal {
+        if output.is_nowhere() {
+            // Nobody expects that anything is kept.
+        } else if !job.options.journal {
             job.cannot_keep(Some(identity.total), "no journal is kept (--no-journal)");
         } else if !is_provable {
             let why = "the server's answers have no validator that tells versions apart";
