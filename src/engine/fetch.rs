@@ -250,9 +250,11 @@ mod tests {
         let drip = Fault::DripBody { bytes: 1, pause: brief / 10 };
         for framing in [None, Some(Fault::Chunked), Some(Fault::NoLength)] {
             let dripping: Vec<Fault> = framing.into_iter().chain([drip.clone()]).collect();
-            let options = Options { stall_timeout: 10 * brief, ..options() };
+            let max_time = Some(Duration::from_secs(8));
+            let options = Options { stall_timeout: 10 * brief, max_time, ..options() };
             let error = fetch(&serve(&dripping), &options).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TimedOut, "{dripping:?}: {error}");
+            assert!(error.advice().contains("--timeout"), "not for want of time: {error}");
         }
         let shape = Shape { first_byte_delay: Duration::from_secs(20), ..Shape::default() };
         let slow = Server::start(Config { shape, ..Config::new(SEED, SIZE_BYTES) }).unwrap();
