@@ -133,9 +133,10 @@ pub const SERVER_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const SERVER_HEAD_TIME_MAX: Duration = Duration::from_secs(60);
 /// Longest time in which a client takes not one byte of its answer, as nginx has it.
 pub const SERVER_UNREAD_MAX: Duration = Duration::from_secs(60);
-/// Sends within the time above: the kernel wakes a sender when a third of its buffer is free, and a
-/// slow client may take longer for that. The next send finds what has become free until then.
-pub const SERVER_UNREAD_SENDS: u32 = 2;
+/// Tries to send within the time above. The kernel wakes a sender when a third of its buffer is
+/// free, megabytes that a slow client takes minutes for; the next try finds what less has become
+/// free until then.
+pub const SERVER_UNREAD_TRIES: u32 = 8;
 /// A connection idle for less than this makes no room for another: its request is about to come,
 /// and newcomers would end each other before any of them has asked.
 pub const SERVER_IDLE_MIN: Duration = Duration::from_secs(1);

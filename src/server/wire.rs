@@ -4,14 +4,13 @@
 
 use super::effects::Ending;
 use super::patience::Patience;
-use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES, SERVER_UNREAD_SENDS};
+use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES, SERVER_UNREAD_TRIES};
 use rustix::fs::sendfile;
-use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::net::sockopt::set_socket_linger;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,8 +37,8 @@ impl Wire {
         patience: &Patience,
     ) -> io::Result<Self> {
         // Zero would be no limit.
-        let send_max = (patience.unread_max / SERVER_UNREAD_SENDS).max(Duration::from_millis(1));
-        socket.set_write_timeout(Some(send_max))?;
+        let try_max = (patience.unread_max / SERVER_UNREAD_TRIES).max(Duration::from_millis(1));
+        socket.set_write_timeout(Some(try_max))?;
         let tls = match tls {
             Some(config) => {
                 let connection = ServerConnection::new(Arc::clone(config));
@@ -76,7 +75,8 @@ impl Wire {
     pub(super) fn write_start(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-            let sent = self.timed().send(|socket| rustix::net::send(socket, bytes, flags))?;
+            let send = |socket: &_| Ok(rustix::net::send(socket, bytes, flags)?);
+            let sent = self.timed().send(send)?;
             bytes = &bytes[sent..];
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Wire {
     pub(super) fn send_file(&self, file: &File, mut offset: u64, bytes: usize) -> io::Result<()> {
         let mut left = bytes;
         while left > 0 {
-            let send = |socket: &_| sendfile(socket, file, Some(&mut offset), left);
+            let send = |socket: &_| Ok(sendfile(socket, file, Some(&mut offset), left)?);
             match self.timed().send(send)? {
                 // It has become shorter than it was.
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -166,16 +166,13 @@ impl Wire {
 impl Timed<'_> {
     /// Has `send` hand bytes to the kernel. If not one byte found room in all the time there is,
     /// what the client has not got is thrown away when the connection closes.
-    fn send(
-        &self,
-        mut send: impl FnMut(&TcpStream) -> rustix::io::Result<usize>,
-    ) -> io::Result<usize> {
-        let mut sends_left = SERVER_UNREAD_SENDS;
-        while sends_left > 0 {
+    fn send(&self, mut send: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        let mut tries_left = SERVER_UNREAD_TRIES;
+        while tries_left > 0 {
             match send(self.socket) {
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => sends_left -= 1,
-                sent => return Ok(sent?),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => tries_left -= 1,
+                sent => return sent,
             }
         }
         reset_when_closed(self.socket)?;
@@ -201,7 +198,12 @@ impl Read for Timed<'_> {
 
 impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send(|socket| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))
+        self.send(|mut socket| socket.write(bytes))
+    }
+
+    /// All records that TLS has ready go with one call.
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send(|mut socket| socket.write_vectored(pieces))
     }
 
     fn flush(&mut self) -> io::Result<()> {

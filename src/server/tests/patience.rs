@@ -3,7 +3,8 @@
 
 use super::{SEED, SIZE, ask, connect, get, read_head, read_reply, read_rest, secure, server};
 use crate::base::limits::{SERVER_HEAD_BYTES_MAX, SERVER_LOG_BYTES_MAX};
-use crate::server::{Config, Fault, Patience, Server, When};
+use crate::server::{Config, Fault, Patience, Server, Shape, When};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -128,14 +129,19 @@ fn a_client_that_reads_nothing_is_reset() {
 fn a_client_that_reads_slowly_is_served() {
     let unread_max = Duration::from_secs(2);
     let patience = Patience { unread_max, ..ENDLESS };
-    let server = server(Config { patience, ..Config::new(SEED, 1 << 40) });
+    // Pieces of 16 KiB, the bytes of 5 ms: where the buffer is full at the end of one, the next one
+    // finds no room at all.
+    let shape = Shape { connection_bytes_per_second: Some(16_384 * 200), ..Shape::default() };
+    let server = server(Config { patience, shape, ..Config::new(SEED, 1 << 40) });
     let mut socket = connect(&server);
+    // The window opens in small steps, so that each of them frees some of the sender's buffer.
+    set_socket_recv_buffer_size(&socket, 16 * 1024).unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let begin = Instant::now();
-    while begin.elapsed() < unread_max * 5 / 2 {
-        socket.read_exact(&mut [0; 4096]).unwrap();
+    while begin.elapsed() < unread_max * 7 / 2 {
+        socket.read_exact(&mut [0; 2048]).unwrap();
         // sleep: the pace of this client.
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(25));
     }
     assert_eq!((server.counts().connections_live, server.counts().connections_timed_out), (1, 0));
 }
