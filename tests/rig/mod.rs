@@ -7,6 +7,7 @@
 
 pub(crate) mod child;
 pub(crate) mod process;
+#[allow(clippy::duplicate_mod, reason = "some test binaries have `rig` and `support`")]
 #[path = "../common/skip.rs"]
 pub(crate) mod skip;
 

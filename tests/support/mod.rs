@@ -6,6 +6,7 @@
 
 pub(crate) mod child;
 pub(crate) mod hosts;
+#[allow(clippy::duplicate_mod, reason = "some test binaries have `rig` and `support`")]
 #[path = "../common/skip.rs"]
 mod skip;
 
