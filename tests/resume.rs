@@ -294,13 +294,14 @@ fn no_resume_and_no_journal_do_as_they_say() {
 
 /// Changes a byte of the part file at each of these offsets.
 fn damage(rig: &Rig, offsets: &[u64]) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(part(rig)).unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(part(rig));
+    let file = file.expect("the part file can be written");
     for &offset in offsets {
         let mut byte = [0];
-        file.read_exact_at(&mut byte, offset).unwrap();
-        file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+        file.read_exact_at(&mut byte, offset).expect("it has this byte");
+        file.write_all_at(&[byte[0] ^ 1], offset).expect("it can be written");
     }
-    file.sync_all().unwrap();
+    file.sync_all().expect("it can be synced");
 }
 
 #[test]

@@ -322,6 +322,13 @@ impl Ranged {
         self.bell.notify_waiters();
     }
 
+    /// The connection ends behind the present answer, all of which is here, and so a request sent
+    /// ahead came to nothing.
+    pub(super) fn ahead_lost(&self, id: ConnectionId) {
+        self.plan().on_ahead_lost(self.job.now(), id, AheadFault::Closed);
+        self.bell.notify_waiters();
+    }
+
     /// The connection's span failed. The transfer goes on, or has failed too.
     pub(super) fn failed(
         &self,

@@ -339,7 +339,7 @@ impl Worker {
         let pending = opening.pending(is_conditional);
         if pending.is_none() {
             self.ahead = None;
-            self.ranged.ahead_refused(self.id, AheadFault::Closed);
+            self.ranged.ahead_lost(self.id);
         }
         pending
     }

@@ -74,6 +74,16 @@ impl Transfer {
     /// again, without a penalty. If it was all the connection held, its worker asks for the next
     /// one; the connection is taken for closed.
     pub fn on_ahead_refused(&mut self, now: Duration, connection: ConnectionId, why: AheadFault) {
+        let was_all = self.ledger.ahead(connection).is_none();
+        self.on_ahead_lost(now, connection, why);
+        if was_all {
+            self.on_let_go(now, connection);
+        }
+    }
+
+    /// The same, while the connection still has all of the present answer: its own span stays,
+    /// also where the one ahead has been taken back meanwhile.
+    pub fn on_ahead_lost(&mut self, now: Duration, connection: ConnectionId, why: AheadFault) {
         self.advance(now);
         if self.is_ahead_on {
             self.is_ahead_on = false;
@@ -83,12 +93,9 @@ impl Transfer {
             };
             self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
         }
-        if self.ledger.release_ahead(connection) {
-            self.crew.member(connection).on_gone();
-            self.sources.leave(connection);
-        } else {
-            self.on_let_go(now, connection);
-        }
+        self.ledger.release_ahead(connection);
+        self.crew.member(connection).on_gone();
+        self.sources.leave(connection);
     }
 
     /// The connection lets go of what it receives and has asked for, and is gone. Nothing has

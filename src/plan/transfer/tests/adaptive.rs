@@ -124,6 +124,19 @@ fn a_refusal_ends_requests_ahead_for_the_origin_and_costs_nothing() {
     assert_eq!(bench.transfer.ahead(bench.now, B), None);
 }
 
+/// The span ahead is taken back, and then the connection turns out to end behind the present one.
+#[test]
+fn a_closed_connection_keeps_its_present_span_though_the_one_ahead_was_taken_back() {
+    let mut bench = warm(32 * MIB, settings());
+    let fetch = bench.fetch(A);
+    bench.transfer.ahead(bench.now, A).expect("it is kept alive");
+    assert_eq!(bench.transfer.next(bench.now, B), Next::Wait);
+    assert_eq!(bench.flow(1, &mut [(A, fetch.span.start(), 1000)]), [Action::TakeBack(A)]);
+    bench.transfer.on_ahead_lost(bench.now, A, AheadFault::Closed);
+    assert_eq!(bench.deliver(A, fetch.span), None, "all of it is told afterwards");
+    bench.transfer.invariants();
+}
+
 #[test]
 fn a_failure_frees_what_was_asked_for_ahead() {
     let mut bench = warm(64 * MIB, settings());
