@@ -387,7 +387,8 @@ fn one_file_at_two_urls_is_joined_after_a_comparison() {
         assert_content(&rig.target(), SEED, SIZE);
         assert!(told.contains("samples of what is here are the same there"), "{told}");
         let again = asked_bytes(&rig.server, SIZE) - (SIZE - report.resumed_bytes);
-        assert!((900 * KIB..=MIB).contains(&again), "sixteen samples: {again}");
+        // Two places may overlap.
+        assert!((640 * KIB..=MIB).contains(&again), "sixteen samples: {again}");
     }
 }
 
