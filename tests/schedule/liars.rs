@@ -226,11 +226,14 @@ fn replaced(config: &Config) -> Fault {
 }
 
 fn drip(random: &mut Random, kind: Kind) -> Fault {
-    let pause = Duration::from_millis(20 + random.below(180));
+    let pause_ms = 20 + random.below(180);
+    let pause = Duration::from_millis(pause_ms);
     match kind {
         Kind::DripHead => Fault::SlowHead(pause),
         Kind::DripTrailer => Fault::DripTrailer(pause),
-        _ => Fault::DripBody { bytes: 1 + random.below(200), pause },
+        // 1000 bytes per second at most: six of them together are below the 4 KiB per stall timeout
+        // that a slow path, which is borne, has to bring.
+        _ => Fault::DripBody { bytes: 1 + random.below(pause_ms), pause },
     }
 }
 
