@@ -35,7 +35,7 @@ pub enum Foreign {
     Special,
     /// Another user owns it, with this id.
     Owner(u32),
-    /// It has so many names, more than one: writing to it changes what the others see.
+    /// It has this number of hard links, more than one: a write changes what the others show.
     HardLinks(u64),
 }
 

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A wait is looked at so often within the stall limit, so that progress that sleeps in the kernel
-/// is seen in time.
+/// Looks at a running wait per stall limit, so that progress that sleeps in the kernel is seen in
+/// time.
 const LOOKS_PER_STALL: u32 = 4;
 
 /// How long the connections of one transfer are waited for.

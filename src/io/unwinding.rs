@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 /// Runs `work`. If it panics, `drain` waits, for the given time at most, until nothing is in flight
-/// any more, and answers whether that is so; the panic goes on then. Otherwise the process ends
-/// here: memory that operations still own would be freed under them.
+/// any more. If it returns `true`, the panic goes on; otherwise the process ends here, as memory
+/// that operations still own would be freed under them.
 pub fn drained<T>(work: impl FnOnce() -> T, drain: impl FnOnce(Duration) -> bool) -> T {
     let panic = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(output) => return output,

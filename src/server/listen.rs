@@ -65,7 +65,7 @@ fn admit(shared: &Arc<Shared>, socket: TcpStream) -> Option<JoinHandle<()>> {
     thread.stack_size(STACK_BYTES).spawn(serve).ok()
 }
 
-/// Ends the connection that has been idle for longest; answers whether its place is free now.
+/// Ends the connection that has been idle for longest; `true` if its place is free now.
 fn make_room(shared: &Shared) -> bool {
     let now = Instant::now();
     let has_room = shared.registry.displace(shared.patience.idle_min, now);

@@ -52,7 +52,7 @@ impl Ring {
         unwinding::drained(work, |time_max| self.drain(time_max))
     }
 
-    /// Waits until nothing is in flight any more; answers whether that is so.
+    /// Waits until nothing is in flight any more; `false` if the time was over before.
     fn drain(&self, time_max: Duration) -> bool {
         let drained = async { tokio::time::timeout(time_max, ops::drained()).await.is_ok() };
         self.runtime.block_on(drained)
