@@ -1,33 +1,32 @@
-//! The simulator's randomness: seeded streams that do not disturb each other. Owns the generator
-//! (splitmix64, which is enough for scenarios and not for secrets); must not know what is drawn.
+//! The simulator's randomness: seeded streams that do not disturb each other, and the distributions
+//! that scenarios need. Must not know what is drawn.
+
+use crate::base::rng;
 
 /// A seeded stream of numbers.
 #[derive(Debug, Clone)]
 pub struct Rng {
-    state: u64,
+    source: rng::Rng,
 }
 
 impl Rng {
     /// The stream `stream` of a seed. What one stream draws changes nothing in another, so that
     /// two runs of one seed meet the same noise though they act differently.
     pub fn new(seed: u64, stream: u64) -> Self {
-        let mut rng = Self { state: seed ^ stream.wrapping_mul(0x9E6C_63D0_876A_68EF) };
-        rng.next_u64();
-        rng
+        let seed = seed ^ stream.wrapping_mul(0x9E6C_63D0_876A_68EF);
+        let mut source = rng::Rng::new(seed);
+        source.next_u64();
+        Self { source }
     }
 
     /// 64 even bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.source.next_u64()
     }
 
     /// Even in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
-        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+        self.source.unit()
     }
 
     /// Even in `[low, high)`.
