@@ -1,7 +1,7 @@
-//! Whether the bytes that an earlier run has left are still what that run wrote.
+//! Whether a file that comes once more, in one stream, has the bytes that are here of it.
 //!
-//! Owns the comparison, run by run, while the file's bytes go by in order. Must not know where
-//! they come from: those of a run that were fetched once more count as well.
+//! Owns the comparison with the CRC of each run, while the file's bytes go by in order. Must not
+//! know where they come from.
 
 use super::crc::Run;
 use super::{Algorithm, Hasher};

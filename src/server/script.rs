@@ -135,7 +135,7 @@ pub enum Fault {
     /// None of the digests that [`Config::digests`](super::Config::digests) has.
     NoDigests,
     /// A redirect to `/signed` and the path, with a signature in the query that is a number from 1
-    /// on. Each of these URLs serves what is at the path so many times and answers 403 ever after;
+    /// on. Each of these URLs serves what is at the path `requests` times and then answers 403;
     /// asked once more, the path itself leads to the next one.
     ExpiringRedirect {
         /// Requests that each URL is good for.
@@ -182,7 +182,7 @@ pub enum Fault {
     SlowHead(Duration),
     /// A pause before the head.
     DelayHead(Duration),
-    /// The body comes so many bytes at a time, at least one, with this pause before each.
+    /// The body comes in pieces of `bytes`, at least one, with this pause before each piece.
     DripBody {
         /// Bytes that are sent together.
         bytes: u64,

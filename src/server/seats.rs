@@ -40,13 +40,13 @@ impl Registry {
         seat
     }
 
-    /// Takes the connection `number` out; answers whether it was still among the open ones.
+    /// Takes the connection `number` out; `true` if it was still among the open ones.
     pub(super) fn remove(&self, number: u64) -> bool {
         lock(&self.seats).remove(&number).is_some()
     }
 
     /// Ends the connection that has waited longest for a request, if that is at least `wait_min`;
-    /// answers whether there was one.
+    /// `false` if there is none.
     pub(super) fn displace(&self, wait_min: Duration, now: Instant) -> bool {
         let mut seats = lock(&self.seats);
         loop {
@@ -134,7 +134,7 @@ mod tests {
         seats[0].works().unwrap();
         seats[1].waits(begin + 3 * SECOND);
         seats[2].waits(begin + 2 * SECOND);
-        // None has waited for so long.
+        // None has waited for three seconds.
         assert!(!registry.displace(3 * SECOND, begin + 4 * SECOND));
         assert!(registry.displace(2 * SECOND, begin + 4 * SECOND));
         assert!(seats[2].works().is_err(), "the third made room");

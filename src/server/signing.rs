@@ -1,4 +1,4 @@
-//! Signed URLs that expire: `/x` leads to `/signed/x?sig=sesame-N`, which is good for so many
+//! Signed URLs that expire: `/x` leads to `/signed/x?sig=sesame-N`, which is good for a number of
 //! requests. The signature is in the query, as those of object stores are: all name one resource.
 //!
 //! Owns which signatures were given out and what is left of each. Must not know sockets or files.
