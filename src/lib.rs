@@ -76,4 +76,4 @@ pub use digest::Checksum;
 pub use engine::Download;
 pub use engine::options::{DirectMode, Engine, OnChange, Options};
 pub use engine::progress::{Event, Level, Phase, Progress, Report};
-pub use engine::shutdown::StopHandle;
+pub use engine::stop::StopHandle;

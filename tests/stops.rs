@@ -11,7 +11,7 @@ use ringhaul::base::{ErrorKind, Result};
 use ringhaul::digest::{Algorithm, Checksum};
 use ringhaul::engine::options::{Engine, Options};
 use ringhaul::engine::progress::{Phase, Report};
-use ringhaul::engine::shutdown::StopHandle;
+use ringhaul::engine::stop::StopHandle;
 use ringhaul::server::{Config, Fault, Shape, When};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -66,9 +66,19 @@ const HOUSE: &[Row] = &[
     // Its own codec, its own hash and sockets: an oracle that shares nothing with the client.
     row("server", &["base"], &["rustls", "rcgen", "sha2", "rustix"]),
     // serde and serde_json read the trace and write the summary.
-    row("bench", &["base", "engine", "job", "server"], &["hdrhistogram", "serde", "serde_json"]),
+    // Parts of io without sockets or rings: other programs and what they cost, what the machine
+    // grants, files that are replaced as a whole.
+    row(
+        "bench",
+        &["base", "io::child", "io::probe", "io::whole", "engine", "job", "server"],
+        &["hdrhistogram", "serde", "serde_json"],
+    ),
     row("ui", &["base", "engine::progress", "job"], &["indicatif"]),
-    row("cli", &["base", "engine", "job", "server", "bench", "ui"], &["clap", "signal_hook"]),
+    row(
+        "cli",
+        &["base", "io::probe", "io::whole", "engine", "job", "server", "bench", "ui"],
+        &["clap", "signal_hook"],
+    ),
     row("main", &["base", "cli"], &[]),
 ];
 

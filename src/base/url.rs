@@ -233,6 +233,12 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
+/// Whether two URLs, as they are displayed, name one resource: their origins and paths are equal.
+pub fn is_one_resource(url: &str, other: &str) -> bool {
+    let before_query = |url| str::split(url, '?').next();
+    before_query(url) == before_query(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,7 +39,7 @@ pub use table::{Paint, notes, table};
 use crate::base::{Result, Url};
 use crate::engine::options::Engine;
 use crate::engine::progress::Progress;
-use crate::engine::shutdown::StopHandle;
+use crate::engine::stop::StopHandle;
 use export::Export;
 use lineup::lineup;
 use runner::{Runner, Scratch};

@@ -5,7 +5,7 @@
 
 use super::entry::Entry;
 use crate::base::size::GIB;
-use crate::engine::child::Usage;
+use crate::io::child::Usage;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

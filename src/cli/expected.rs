@@ -3,9 +3,9 @@
 
 use crate::base::limits::CHECKSUM_FILE_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::engine::fetch::Small;
 use crate::engine::options::Options;
-use crate::engine::shutdown::StopHandle;
+use crate::engine::small_file::Small;
+use crate::engine::stop::StopHandle;
 use crate::job::{expected, naming};
 use std::fs::File;
 use std::io::Read;

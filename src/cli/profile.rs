@@ -7,7 +7,7 @@ use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::bench::{Finding, Profile, Profiles};
 use crate::engine::options::Options;
-use crate::engine::whole;
+use crate::io::whole;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read};

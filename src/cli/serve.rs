@@ -8,7 +8,7 @@ use super::Failure;
 use super::signals::Watch;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::whole;
+use crate::io::whole;
 use crate::server::{self, CertificateFiles, Config, Server, Stats, TlsConfig};
 use crate::ui::printable;
 use options::ServeArgs;

@@ -4,7 +4,7 @@
 //! how to stop it.
 
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::shutdown::StopHandle;
+use crate::engine::stop::StopHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};

@@ -5,51 +5,30 @@
 //! `stream` receive, `intake` is their inner loop, `keep` and `here` are what outlives an attempt,
 //! `job` is what all of them share.
 
-mod ask;
-mod attempt;
-pub mod child;
-mod claim;
-mod crew;
-mod discover;
-mod drive;
-mod expected;
-pub mod fetch;
-mod gate;
-mod hashing;
-mod here;
-mod in_memory;
-mod intake;
-mod job;
-mod keep;
-mod locate;
+mod client;
+mod context;
 pub mod options;
-pub mod probe;
 pub mod progress;
 mod race;
 mod ranged;
-mod rechecking;
-mod renew;
-mod shard;
-pub mod shutdown;
+mod receive;
+pub mod small_file;
 mod source;
-mod stream;
+pub mod stop;
 mod trace;
 mod transfer;
-mod twin;
-pub mod whole;
-mod worker;
 
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::disk::output::Reserved;
 use crate::http::Request;
-use job::{EventListener, Job};
+use context::{EventListener, Job};
 use options::Options;
 use progress::{Event, Progress, Report};
-use shutdown::StopHandle;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
+use stop::StopHandle;
 
 /// Time between two progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

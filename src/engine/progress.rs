@@ -1,8 +1,8 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
-pub use super::options::Engine;
 use crate::base::size::GIB;
+pub use crate::engine::options::Engine;
 use std::path::PathBuf;
 use std::time::Duration;
 

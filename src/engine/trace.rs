@@ -15,8 +15,8 @@
 //!
 //! The `bytes` of all `span` lines add up to the file.
 
-use super::job::Job;
 use crate::base::{Error, ErrorKind, Result};
+use crate::engine::context::Job;
 use crate::io::socket::TcpInfo;
 use crate::io::whole::open_stream;
 use serde::Serialize;

@@ -26,7 +26,7 @@ use super::statistics::Verdict;
 use super::table;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::whole;
+use crate::io::whole;
 use serde::Serialize;
 use std::fs;
 use std::io;

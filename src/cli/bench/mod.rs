@@ -13,7 +13,7 @@ use super::signals::Watch;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::bench::{self, Paint, Results, Settings, Source};
 use crate::engine::options::Engine;
-use crate::engine::shutdown::StopHandle;
+use crate::engine::stop::StopHandle;
 use crate::ui::colours_allowed;
 use keeping::Keeping;
 use screen::Screen;

@@ -1,0 +1,119 @@
+//! Which driver a thread of a transfer gets: the one that was asked for or, where nobody cares,
+//! epoll once the kernel has refused a ring. Says what a refusal comes from and what to do then.
+
+use crate::base::{Error, ErrorKind, Result};
+use crate::engine::context::Job;
+use crate::engine::options::Engine;
+use crate::engine::progress::Level;
+use crate::io::driver::{Driver, DriverKind};
+use std::io;
+
+/// A driver for this thread. Where one thread of a transfer goes through epoll, those that start
+/// later do so, too.
+pub(in crate::engine) fn driver(job: &Job) -> Result<Driver> {
+    let engine = if job.is_on_epoll() { Engine::Epoll } else { job.options.engine };
+    if engine != Engine::Epoll {
+        match Driver::new(DriverKind::IoUring) {
+            Ok(driver) => return Ok(driver),
+            Err(refused) if engine == Engine::Auto && !is_out_of_descriptors(&refused) => {
+                tell(job, &refused);
+            }
+            Err(refused) => return Err(ring_error(refused)),
+        }
+    }
+    let driver = Driver::new(DriverKind::Epoll).map_err(epoll_error)?;
+    job.set_on_epoll();
+    Ok(driver)
+}
+
+/// Tells of the fallback.
+fn tell(job: &Job, refused: &io::Error) {
+    let (_, remedy) = kind_and_remedy(refused);
+    let text = format!("no io_uring ({refused}), so epoll does its work; to change that, {remedy}");
+    job.tell(Level::Note, None, text);
+}
+
+/// Then epoll is not to be had either.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+fn ring_error(error: io::Error) -> Error {
+    let (kind, remedy) = kind_and_remedy(&error);
+    let advice = match kind {
+        ErrorKind::EngineUnavailable => format!("{remedy}; or leave it to '--engine auto'"),
+        _ => remedy.to_owned(),
+    };
+    Error::new(kind, "the kernel does not give us an io_uring").caused_by(error).advise(advice)
+}
+
+fn epoll_error(error: io::Error) -> Error {
+    let failed = Error::new(ErrorKind::ResourceLimit, "the kernel does not give us an epoll");
+    let failed = match is_out_of_descriptors(&error) {
+        true => failed.advise(DESCRIPTORS_REMEDY),
+        false => failed,
+    };
+    failed.caused_by(error)
+}
+
+const DESCRIPTORS_REMEDY: &str = "raise 'ulimit -n'; a download needs about 20 descriptors";
+
+/// What a refused ring means, and what makes the kernel give one.
+fn kind_and_remedy(error: &io::Error) -> (ErrorKind, &'static str) {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => (
+            ErrorKind::EngineUnavailable,
+            "allow io_uring: sysctl kernel.io_uring_disabled=0, or a seccomp profile that permits \
+             it in a container",
+        ),
+        Some(libc::ENOSYS | libc::EINVAL) => {
+            (ErrorKind::EngineUnavailable, "use Linux 5.19 or newer, or a host with io_uring")
+        }
+        Some(libc::EMFILE | libc::ENFILE) => (ErrorKind::ResourceLimit, DESCRIPTORS_REMEDY),
+        Some(libc::ENOMEM) => {
+            (ErrorKind::ResourceLimit, "raise 'ulimit -l' (locked memory) or free memory")
+        }
+        _ => (ErrorKind::EngineUnavailable, "run 'ringhaul doctor' to see what is missing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::options::Options;
+    use crate::engine::stop::StopHandle;
+
+    #[test]
+    fn a_refused_ring_says_why() {
+        for (errno, kind, word) in [
+            (libc::EPERM, ErrorKind::EngineUnavailable, "seccomp"),
+            (libc::ENOSYS, ErrorKind::EngineUnavailable, "Linux 5.19"),
+            (libc::EMFILE, ErrorKind::ResourceLimit, "ulimit -n"),
+            (libc::ENOMEM, ErrorKind::ResourceLimit, "ulimit -l"),
+        ] {
+            let error = ring_error(io::Error::from_raw_os_error(errno));
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_given_and_epoll_goes_on_with_epoll() {
+        let job_for = |engine| {
+            let options = Options { engine, ..Options::default() };
+            Job::new(options, StopHandle::new(), None)
+        };
+        for (engine, kind) in [
+            (Engine::Auto, DriverKind::IoUring),
+            (Engine::IoUring, DriverKind::IoUring),
+            (Engine::Epoll, DriverKind::Epoll),
+        ] {
+            let job = job_for(engine);
+            assert_eq!(driver(&job).unwrap().kind(), kind, "{engine:?}");
+            assert_eq!(job.is_on_epoll(), kind == DriverKind::Epoll);
+        }
+        let job = job_for(Engine::Auto);
+        job.set_on_epoll();
+        assert_eq!(driver(&job).unwrap().kind(), DriverKind::Epoll);
+    }
+}

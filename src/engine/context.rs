@@ -1,0 +1,367 @@
+//! What all parts of one running transfer share: settings, the clock's zero, counters, the first
+//! failure, and who listens. Knows neither plan nor sockets.
+
+use crate::base::limits::UNKEPT_NOTE_BYTES_MIN;
+use crate::base::size::format_bytes;
+use crate::base::{Error, ErrorKind, Result, SpanSet};
+use crate::engine::options::Options;
+use crate::engine::progress::{Event, Level, Phase, Progress};
+use crate::engine::race::{First, race};
+use crate::engine::source::ConnectionCounts;
+use crate::engine::stop::StopHandle;
+use crate::plan::Pressure;
+use crate::plan::rate::RateWindow;
+use crate::plan::retry::Backoff;
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Who hears of events.
+pub(super) type EventListener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// One transfer's common ground. All shards hold it.
+pub(super) struct Job {
+    pub(super) options: Options,
+    pub(super) counts: Arc<ConnectionCounts>,
+    started: Instant,
+    stop: StopHandle,
+    /// Ends all work of the present attempt; the stop handle belongs to the caller.
+    halt: Mutex<StopHandle>,
+    failure: Mutex<Option<Error>>,
+    /// Bytes on the disk that are not what was written there.
+    corrupt: Mutex<SpanSet>,
+    on_event: Option<EventListener>,
+    /// A thread of the transfer goes through epoll.
+    is_on_epoll: AtomicBool,
+    /// Bytes of the file that are here.
+    here_bytes: AtomicU64,
+    /// Those of them that an earlier run has left.
+    resumed_bytes: AtomicU64,
+    /// Those that have not been read back and compared.
+    unchecked_bytes: AtomicU64,
+    /// Why a stop keeps nothing, if that is so.
+    unkept: Mutex<Option<&'static str>>,
+    retries: AtomicU32,
+    /// What the shards have felt since the last tick of the plan.
+    pub(super) load: Load,
+    told: Mutex<Told>,
+}
+
+/// How busy the shards are; each adds to it, the tick takes it.
+#[derive(Default)]
+pub(super) struct Load {
+    blocks_exhausted: AtomicBool,
+    writes_waiting: AtomicBool,
+    /// Of the busiest thread, in thousandths.
+    cpu_permille: AtomicU32,
+    /// Over the whole transfer, per thread slot: CPU time in microseconds.
+    cpu_us_max: AtomicU64,
+}
+
+impl Load {
+    /// A shard's report since its last one; `cpu_total` is its thread's since it started.
+    pub(super) fn report(
+        &self,
+        exhausted: bool,
+        writing: bool,
+        cpu_busy: f64,
+        cpu_total: Duration,
+    ) {
+        self.blocks_exhausted.fetch_or(exhausted, Ordering::Relaxed);
+        self.writes_waiting.fetch_or(writing, Ordering::Relaxed);
+        #[allow(clippy::cast_possible_truncation, reason = "0 to 1 becomes 0 to 1000")]
+        self.cpu_permille.fetch_max((cpu_busy * 1000.0) as u32, Ordering::Relaxed);
+        let cpu_us = u64::try_from(cpu_total.as_micros()).unwrap_or(u64::MAX);
+        self.cpu_us_max.fetch_max(cpu_us, Ordering::Relaxed);
+    }
+
+    /// What was reported since the last call.
+    pub(super) fn take(&self) -> Pressure {
+        Pressure {
+            blocks_exhausted: self.blocks_exhausted.swap(false, Ordering::Relaxed),
+            writes_waiting: self.writes_waiting.swap(false, Ordering::Relaxed),
+            cpu_busy: f64::from(self.cpu_permille.swap(0, Ordering::Relaxed)) / 1000.0,
+        }
+    }
+
+    /// CPU time of the busiest thread over the whole transfer.
+    pub(super) fn cpu_of_busiest(&self) -> Duration {
+        Duration::from_micros(self.cpu_us_max.load(Ordering::Relaxed))
+    }
+}
+
+/// What changes seldom and is shown to the caller.
+struct Told {
+    phase: Phase,
+    total_bytes: Option<u64>,
+    rate: RateWindow,
+}
+
+impl Job {
+    pub(super) fn new(
+        options: Options,
+        stop: StopHandle,
+        on_event: Option<EventListener>,
+    ) -> Arc<Self> {
+        let rate = RateWindow::new();
+        let told = Told { phase: Phase::Connecting, total_bytes: None, rate };
+        Arc::new(Self {
+            options,
+            counts: Arc::default(),
+            started: Instant::now(),
+            stop,
+            halt: Mutex::default(),
+            failure: Mutex::new(None),
+            corrupt: Mutex::default(),
+            on_event,
+            is_on_epoll: AtomicBool::new(false),
+            here_bytes: AtomicU64::new(0),
+            resumed_bytes: AtomicU64::new(0),
+            unchecked_bytes: AtomicU64::new(0),
+            unkept: Mutex::new(None),
+            retries: AtomicU32::new(0),
+            load: Load::default(),
+            told: Mutex::new(told),
+        })
+    }
+
+    /// Time since the transfer began: the plan's `now`.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends the transfer with `error`; only the first one counts.
+    pub(super) fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+        lock(&self.halt).stop();
+    }
+
+    /// Ends the attempt, as these bytes, which an earlier run has left, are not what it wrote.
+    pub(super) fn fail_corrupt(&self, wrong: SpanSet) {
+        let bytes = wrong.covered();
+        self.set_resumed(self.resumed_bytes().saturating_sub(bytes));
+        *lock(&self.corrupt) = wrong;
+        let bytes = format_bytes(bytes);
+        let what = format!("{bytes} on the disk are not what an earlier run has written there");
+        self.fail(Error::new(ErrorKind::DiskIo, what));
+    }
+
+    /// The bytes that ended the attempt; none if it was something else.
+    pub(super) fn take_corrupt(&self) -> SpanSet {
+        std::mem::take(&mut *lock(&self.corrupt))
+    }
+
+    /// Another attempt begins after a failed one; everything of that has ended.
+    pub(super) fn rearm(&self) {
+        *lock(&self.failure) = None;
+        *lock(&self.halt) = StopHandle::new();
+    }
+
+    /// Ends the transfer once it has taken longer than it may.
+    pub(super) fn check_time(&self) {
+        let limit = self.options.max_time.filter(|limit| self.now() >= *limit);
+        if let Some(limit) = limit {
+            let what = format!("the download is not complete after {limit:.1?}");
+            self.fail(Error::new(ErrorKind::TimedOut, what).advise("allow more with --max-time"));
+        }
+    }
+
+    /// The failure that ended the transfer, if one did; once, for whoever reports the outcome.
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        lock(&self.failure).take()
+    }
+
+    /// An error if the caller has stopped the transfer.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        if self.stop.is_stopped() { Err(stopped()) } else { Ok(()) }
+    }
+
+    /// Runs `work`, or gives it up (drops it) when the transfer fails elsewhere or is stopped. The
+    /// error says no more than that then: the reason is what [`Job::take_failure`] answers.
+    pub(super) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let halt = lock(&self.halt).clone();
+        let halted = race(halt.stopped(), self.stop.stopped());
+        match race(work, halted).await {
+            First::Left(result) => result,
+            First::Right(_) => Err(Error::new(ErrorKind::Interrupted, "stopped before the end")),
+        }
+    }
+
+    /// A thread of the transfer goes through epoll.
+    pub(super) fn set_on_epoll(&self) {
+        self.is_on_epoll.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one does.
+    pub(super) fn is_on_epoll(&self) -> bool {
+        self.is_on_epoll.load(Ordering::Relaxed)
+    }
+
+    /// Counts body bytes that arrived.
+    pub(super) fn received(&self, bytes: u64) {
+        self.here_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the file are here before an attempt begins.
+    pub(super) fn set_here(&self, bytes: u64) {
+        self.here_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many of them are an earlier run's.
+    pub(super) fn set_resumed(&self, bytes: u64) {
+        self.resumed_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the file that this run has brought.
+    pub(super) fn new_bytes(&self) -> u64 {
+        self.here_bytes.load(Ordering::Relaxed).saturating_sub(self.resumed_bytes())
+    }
+
+    /// Bytes of the file that an earlier run has left.
+    pub(super) fn resumed_bytes(&self) -> u64 {
+        self.resumed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// So many bytes that are here have not been compared with what was written.
+    pub(super) fn set_unchecked(&self, bytes: u64) {
+        self.unchecked_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many more have been.
+    pub(super) fn checked(&self, bytes: u64) {
+        self.unchecked_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that are here and have not been compared with what was written.
+    pub(super) fn unchecked_bytes(&self) -> u64 {
+        self.unchecked_bytes.load(Ordering::Relaxed)
+    }
+
+    /// If the transfer is stopped, nothing of it will be there for a later run, for this reason.
+    /// Says so, once; of a file that is hardly worth it only to who wants to know much.
+    pub(super) fn cannot_keep(&self, total: Option<u64>, why: &'static str) {
+        let is_new = lock(&self.unkept).replace(why).is_none();
+        if is_new {
+            let is_small = total.is_some_and(|total| total < UNKEPT_NOTE_BYTES_MIN);
+            let level = if is_small { Level::Detail } else { Level::Note };
+            let text = format!("{why}: if this download stops, the next run starts over");
+            self.tell(level, None, text);
+        }
+    }
+
+    /// Why a stop keeps nothing, if that is so.
+    pub(super) fn unkept(&self) -> Option<&'static str> {
+        *lock(&self.unkept)
+    }
+
+    /// Waits between tries, as the options ask for.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.options.retries, self.options.retry_wait, jitter_seed())
+    }
+
+    /// Takes back body bytes that arrived and were lost.
+    pub(super) fn lost(&self, bytes: u64) {
+        self.here_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a failure that is retried.
+    pub(super) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Failures that were retried.
+    pub(super) fn retries(&self) -> u32 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// The server has said the size.
+    pub(super) fn set_total(&self, total: Option<u64>) {
+        lock(&self.told).total_bytes = total;
+    }
+
+    /// What the transfer does from now on.
+    pub(super) fn set_phase(&self, phase: Phase) {
+        lock(&self.told).phase = phase;
+    }
+
+    /// A snapshot for the caller; called by one thread at a steady pace.
+    pub(super) fn progress(&self) -> Progress {
+        let (now, bytes_done) = (self.now(), self.here_bytes.load(Ordering::Relaxed));
+        let resumed_bytes = self.resumed_bytes();
+        let mut told = lock(&self.told);
+        told.rate.sample(now, self.new_bytes());
+        Progress {
+            phase: told.phase,
+            bytes_done,
+            resumed_bytes,
+            unchecked_bytes: self.unchecked_bytes(),
+            bytes_total: told.total_bytes,
+            elapsed: now,
+            rate_bytes_per_second: told.rate.bytes_per_second(now),
+            connections: self.counts.open(),
+        }
+    }
+
+    /// Whether anybody hears of events; their text need not be made otherwise.
+    pub(super) fn is_heard(&self) -> bool {
+        self.on_event.is_some()
+    }
+
+    /// Tells the caller what happened.
+    pub(super) fn tell(&self, level: Level, connection: Option<u32>, text: impl Into<String>) {
+        if let Some(listener) = &self.on_event {
+            listener(&Event { level, connection, text: text.into() });
+        }
+    }
+}
+
+/// A seed that differs from run to run, so that clients that failed together do not come back
+/// together.
+pub(super) fn jitter_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Interrupted, "stopped before the end")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::driver::{Driver, DriverKind};
+    use std::future::pending;
+
+    fn job() -> (Arc<Job>, StopHandle) {
+        let stop = StopHandle::new();
+        (Job::new(Options::default(), stop.clone(), None), stop)
+    }
+
+    fn work_for_ever(job: &Job) -> Result<()> {
+        Driver::new(DriverKind::Epoll).unwrap().run(job.guard(pending()))
+    }
+
+    #[test]
+    fn the_first_failure_ends_the_work_and_is_the_reason() {
+        let (job, _stop) = job();
+        job.fail(Error::new(ErrorKind::DiskFull, "first"));
+        job.fail(Error::new(ErrorKind::Connect, "second"));
+        let result = work_for_ever(&job);
+        assert!(result.is_err());
+        assert_eq!(job.take_failure().unwrap().kind(), ErrorKind::DiskFull);
+    }
+
+    #[test]
+    fn a_stop_from_another_thread_ends_the_work() {
+        let (job, stop) = job();
+        let stopper = std::thread::spawn(move || stop.stop());
+        let result = work_for_ever(&job);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+        stopper.join().unwrap();
+    }
+}

@@ -1,0 +1,581 @@
+//! A file fetched in spans: what its workers share, over all shards, and the tick that steers them.
+
+pub(super) mod supervisor;
+pub(super) mod worker;
+
+use crate::base::limits::{
+    BARRIER_BYTES, BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX,
+};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::engine::client::shard::Sink;
+use crate::engine::context::{Job, jitter_seed};
+use crate::engine::progress::Level;
+use crate::engine::receive::claim::Claim;
+use crate::engine::source::discover::request_size;
+use crate::engine::source::expiry::{Renewed, Versions, Whereabouts};
+use crate::engine::source::follow::{FirstTimes, Refused};
+use crate::engine::source::twin::Twin;
+use crate::engine::source::{Connection, Source};
+use crate::engine::trace::{Line, Trace, seconds};
+use crate::http::Known;
+use crate::io::socket::{SocketHandle, TcpInfo};
+use crate::plan::{
+    Action, AheadFault, ConnectionId, Fanout, Fetch, Limiter, Next, Pressure, Settings, Totals,
+    Transfer, Verdict,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Largest span while the file is hashed in order: so many connections times this is what runs
+/// ahead of the hash.
+const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
+/// Hedging may fetch one part in so many of the file twice.
+const HEDGE_SHARE: u64 = 50;
+
+/// The plan with its one lock, and everything a worker needs to carry its answers out.
+pub(in crate::engine) struct Ranged {
+    pub(in crate::engine) job: Arc<Job>,
+    whereabouts: Whereabouts,
+    /// The file's bytes.
+    pub(in crate::engine) total: u64,
+    pub(in crate::engine) versions: Versions,
+    /// The file's digest is known, and compared at the end.
+    has_digest: bool,
+    pub(in crate::engine) sink: Sink,
+    pub(in crate::engine) trace: Option<Arc<Trace>>,
+    plan: Mutex<Transfer>,
+    workers: Mutex<BTreeMap<ConnectionId, Running>>,
+    /// Rings when waiting workers may find something to do.
+    pub(in crate::engine) bell: Notify,
+    /// The transfer has failed or was stopped: workers hand over what they have, and end.
+    is_halted: AtomicBool,
+    /// It has been said that this machine grants no more connections.
+    is_shortage_told: AtomicBool,
+}
+
+/// A worker as others see it.
+#[derive(Default)]
+struct Running {
+    /// The span it receives.
+    claim: Option<Arc<Claim>>,
+    socket: Option<SocketHandle>,
+    /// Its bytes have been delivered by another one.
+    is_aborted: bool,
+    /// Its connection was shut because it lags behind.
+    is_replaced: bool,
+}
+
+impl Ranged {
+    /// A plan in which `written` is here and connection 0 already receives `first`; answers its
+    /// lead, too.
+    pub(in crate::engine) fn new(
+        job: Arc<Job>,
+        whereabouts: Whereabouts,
+        (known, has_digest): (Known, bool),
+        sink: Sink,
+        trace: Option<Arc<Trace>>,
+        written: &SpanSet,
+        first: &FirstSpan,
+    ) -> (Arc<Self>, Fetch) {
+        let addresses = whereabouts.source().addresses();
+        let settings = settings(&job, &known, addresses, sink.hashing.is_some());
+        let mut plan = Transfer::resume(known.total, settings, written);
+        let (id, address) = (ConnectionId(0), first.address);
+        plan.on_connected(first.times.connected, id, address, first.setup);
+        plan.on_requested(first.times.requested, id, first.span.start());
+        let lead_bytes = plan.adopt(job.now(), id, address, first.span);
+        let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
+        let (total, versions) = (known.total, Versions::new(known));
+        let is_shortage_told = AtomicBool::new(false);
+        let is_halted = AtomicBool::new(false);
+        let ranged = Arc::new(Self {
+            job,
+            whereabouts,
+            total,
+            versions,
+            has_digest,
+            sink,
+            trace,
+            plan,
+            workers,
+            bell,
+            is_halted,
+            is_shortage_told,
+        });
+        ranged.workers().insert(id, Running::default());
+        (ranged, Fetch { span: first.span, lead_bytes })
+    }
+
+    /// How many workers the plan wants, the first one included.
+    pub(in crate::engine) fn connections_wanted(&self) -> u32 {
+        self.plan().connections_wanted(self.job.now()).max(1)
+    }
+
+    /// Workers that are to be started now; they count as running from here on.
+    pub(in crate::engine) fn to_start(&self) -> Vec<u32> {
+        let wanted = self.plan().connections_wanted(self.job.now());
+        let mut workers = self.workers();
+        let mut missing = (wanted as usize).saturating_sub(workers.len());
+        let mut started = Vec::new();
+        for id in 0.. {
+            if missing == 0 {
+                break;
+            }
+            if let std::collections::btree_map::Entry::Vacant(place) =
+                workers.entry(ConnectionId(id))
+            {
+                place.insert(Running::default());
+                started.push(id);
+                missing -= 1;
+            }
+        }
+        started
+    }
+
+    /// The worker has ended; its id may be started again.
+    pub(in crate::engine) fn retired(&self, id: ConnectionId) {
+        self.workers().remove(&id);
+    }
+
+    /// What the connection does next; steals are carried out on the way. All under one lock: a
+    /// victim that ended in between could be cut in a span the plan does not mean.
+    pub(in crate::engine) fn next(&self, id: ConnectionId) -> Next {
+        let mut steals = Vec::new();
+        let mut plan = self.plan();
+        self.report_positions(&mut plan);
+        let mut next = plan.next(self.job.now(), id);
+        while let Next::Steal { victim, at } = next {
+            let outcome = self.claim_of(victim).map_or(Err(at), |claim| claim.cut(at));
+            steals.push((victim, outcome));
+            next = plan.on_steal(self.job.now(), id, victim, outcome);
+        }
+        if let Next::Hedge { victim, .. } = next
+            && let Some(claim) = self.claim_of(victim)
+        {
+            claim.share();
+            // What the victim flushed since the positions were read; from here on it asks first.
+            self.tell_untold(&mut plan, victim, &claim);
+        }
+        drop(plan);
+        for (victim, outcome) in steals {
+            let text = match outcome {
+                Ok(end) => format!("takes over the rest of connection {} from {end}", victim.0),
+                Err(claimed) => format!("connection {} is already at {claimed}", victim.0),
+            };
+            self.job.tell(Level::Trace, Some(id.0), text);
+        }
+        next
+    }
+
+    /// The connection starts on a span.
+    pub(in crate::engine) fn open(
+        &self,
+        id: ConnectionId,
+        span: Span,
+        is_hedge: bool,
+    ) -> Arc<Claim> {
+        let claim = Arc::new(Claim::new(span));
+        if is_hedge {
+            claim.share();
+        }
+        let mut workers = self.workers();
+        let running = workers.entry(id).or_default();
+        (running.claim, running.is_aborted) = (Some(claim.clone()), false);
+        running.is_replaced = false;
+        claim
+    }
+
+    /// What to ask now.
+    pub(in crate::engine) fn source(&self) -> Arc<Source> {
+        self.whereabouts.source()
+    }
+
+    /// Whether `error`, an answer of `used`, may mean that its URL has expired.
+    pub(in crate::engine) fn may_have_expired(&self, used: &Source, error: &Error) -> bool {
+        self.whereabouts.may_have_expired(used, error)
+    }
+
+    /// After `used` has refused to give `asked`: the answer of a new URL, or `None` if there is a
+    /// new one to be asked.
+    pub(in crate::engine) async fn renew(
+        &self,
+        id: ConnectionId,
+        used: &Arc<Source>,
+        asked: Span,
+    ) -> Result<Option<Renewed>, Refused> {
+        let prove = async |source: &Source| self.prove(source).await;
+        let versions = &self.versions;
+        let renewed = self.whereabouts.renew(&self.job, used, versions, asked, prove).await?;
+        if let Some(Renewed { source, opening, times }) = &renewed {
+            let Connection { address, setup, .. } = opening.connection;
+            self.attach(id, &opening.connection);
+            let mut plan = self.plan();
+            plan.on_new_addresses(self.job.now(), source.addresses());
+            plan.on_connected(self.job.now(), id, address, setup);
+            plan.on_requested(times.requested, id, asked.start());
+        }
+        Ok(renewed)
+    }
+
+    /// Compares what is written with what `source` serves; nothing to do where a digest decides at
+    /// the end.
+    async fn prove(&self, source: &Source) -> Result<()> {
+        if self.has_digest {
+            return Ok(());
+        }
+        let (job, url) = (&*self.job, self.whereabouts.url());
+        let (versions, output) = (&self.versions, &*self.sink.output);
+        Twin { job, url, source, versions, output }
+            .test(&self.sink.book.written(), jitter_seed())
+            .await
+    }
+
+    /// Whom to connect to, best first.
+    pub(in crate::engine) fn address_order(&self, id: ConnectionId) -> Vec<u32> {
+        self.plan().address_order(self.job.now(), id)
+    }
+
+    /// The worker has a new connection.
+    pub(in crate::engine) fn connected(&self, id: ConnectionId, connection: &Connection) {
+        self.attach(id, connection);
+        self.plan().on_connected(self.job.now(), id, connection.address, connection.setup);
+    }
+
+    /// Lets the tick reach the connection.
+    pub(in crate::engine) fn attach(&self, id: ConnectionId, connection: &Connection) {
+        self.workers().entry(id).or_default().socket = Some(connection.wire.handle());
+    }
+
+    /// What the kernel knows of the connection.
+    pub(in crate::engine) fn tcp_info(&self, id: ConnectionId) -> Option<TcpInfo> {
+        self.workers().get(&id)?.socket.as_ref()?.tcp_info()
+    }
+
+    /// One more span for the connection, whose present one is about to end.
+    pub(in crate::engine) fn ahead(&self, id: ConnectionId) -> Option<Fetch> {
+        self.plan().ahead(self.job.now(), id)
+    }
+
+    /// The request for the span that starts at `start` is on the wire.
+    pub(in crate::engine) fn requested(&self, id: ConnectionId, start: u64) {
+        self.plan().on_requested(self.job.now(), id, start);
+    }
+
+    /// Its answer has begun.
+    pub(in crate::engine) fn first_byte(&self, id: ConnectionId, start: u64) {
+        self.plan().on_first_byte(self.job.now(), id, start);
+    }
+
+    /// An answer was completed and the connection stays open.
+    pub(in crate::engine) fn kept_alive(&self, id: ConnectionId) {
+        self.plan().on_keep_alive(self.job.now(), id);
+    }
+
+    /// Tells the plan what of the claim has gone to the disk.
+    pub(in crate::engine) fn deliver(&self, id: ConnectionId, claim: &Claim) {
+        self.tell_untold(&mut self.plan(), id, claim);
+    }
+
+    /// The next block of a shared claim is about to leave: the parts of it that no other connection
+    /// has delivered, which count as delivered from here on.
+    pub(in crate::engine) fn deliver_new(
+        &self,
+        id: ConnectionId,
+        claim: &Claim,
+        block: Span,
+    ) -> Vec<Span> {
+        let mut plan = self.plan();
+        // The blocks before it, which left before the claim was shared.
+        self.tell_untold(&mut plan, id, claim);
+        let new = plan.undelivered(block);
+        claim.flushed(block.end());
+        self.tell_untold(&mut plan, id, claim);
+        new
+    }
+
+    /// The bytes of the answer `body` to what the claim stands for have to wait for its digest.
+    /// From here on nobody cuts or doubles any span, so that each answer comes from its first to
+    /// its last byte by one connection; `false` if that is too late for this one.
+    pub(in crate::engine) fn guard(&self, claim: &Claim, body: Span) -> bool {
+        self.plan().on_guarded(self.job.now());
+        !claim.is_shared() && body.end() <= claim.rest().end()
+    }
+
+    /// The bytes of the connection's answer cannot be proved as it is; they are asked for again.
+    pub(in crate::engine) fn unprovable(&self, id: ConnectionId) {
+        let mut plan = self.plan();
+        self.close(id);
+        plan.on_let_go(self.job.now(), id);
+        drop(plan);
+        self.bell.notify_waiters();
+    }
+
+    /// The connection's span has been delivered, all of it; answers the span ahead, if it has one.
+    pub(in crate::engine) fn finished(&self, id: ConnectionId) -> Option<Span> {
+        let mut plan = self.plan();
+        self.close(id);
+        let ahead = plan.on_finished(self.job.now(), id);
+        let is_complete = plan.is_complete();
+        drop(plan);
+        if is_complete {
+            self.bell.notify_waiters();
+        }
+        ahead
+    }
+
+    /// A request sent ahead came to nothing.
+    pub(in crate::engine) fn ahead_refused(&self, id: ConnectionId, why: AheadFault) {
+        let mut plan = self.plan();
+        self.close(id);
+        plan.on_ahead_refused(self.job.now(), id, why);
+        drop(plan);
+        self.bell.notify_waiters();
+    }
+
+    /// The connection ends behind the present answer, all of which is here, and so a request sent
+    /// ahead came to nothing.
+    pub(in crate::engine) fn ahead_lost(&self, id: ConnectionId) {
+        self.plan().on_ahead_lost(self.job.now(), id, AheadFault::Closed);
+        self.bell.notify_waiters();
+    }
+
+    /// The connection's span failed. The transfer goes on, or has failed too.
+    pub(in crate::engine) fn failed(
+        &self,
+        id: ConnectionId,
+        error: Error,
+        retry_after: Option<Duration>,
+        while_connecting: bool,
+    ) {
+        let now = self.job.now();
+        let mut plan = self.plan();
+        self.close(id);
+        let kind = match error.kind() {
+            // Of one answer, not of the file: to the plan it is like any other wrong answer.
+            ErrorKind::ChecksumMismatch => ErrorKind::RangeMismatch,
+            kind => kind,
+        };
+        let verdict = plan.on_failed(now, id, kind, retry_after, while_connecting);
+        drop(plan);
+        match verdict {
+            Verdict::Retry { at } => {
+                match error.kind() {
+                    ErrorKind::ResourceLimit => self.tell_of_shortage(&error),
+                    _ => self.job.retried(),
+                }
+                let wait = at.saturating_sub(now);
+                let text = format!("{error}; trying again in {wait:.1?}");
+                self.job.tell(Level::Detail, Some(id.0), text);
+            }
+            Verdict::GiveUp => self.give_up(&error),
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// The transfer has failed with `error`.
+    pub(in crate::engine) fn give_up(&self, error: &Error) {
+        self.job.fail(error.clone().within(self.source().url()));
+    }
+
+    /// Says once that there will be fewer connections, and why.
+    fn tell_of_shortage(&self, error: &Error) {
+        if !self.is_shortage_told.swap(true, Ordering::Relaxed) {
+            let text = format!("{error}; going on with the connections there are");
+            self.job.tell(Level::Note, None, text);
+        }
+    }
+
+    /// Whether the connection was shut because it lags behind; so what it reports now is our doing.
+    pub(in crate::engine) fn is_replaced(&self, id: ConnectionId) -> bool {
+        self.workers().get(&id).is_some_and(|running| running.is_replaced)
+    }
+
+    /// Whether the connection's bytes have been delivered by another one.
+    pub(in crate::engine) fn is_aborted(&self, id: ConnectionId) -> bool {
+        self.workers().get(&id).is_some_and(|running| running.is_aborted)
+    }
+
+    /// Measures, decides, and acts on connections that did not ask.
+    pub(in crate::engine) fn tick(&self, pressure: Pressure) {
+        let mut plan = self.plan();
+        self.report_positions(&mut plan);
+        // Carried out under the lock, or a worker could be in its next span by then.
+        for action in plan.on_tick(self.job.now(), pressure) {
+            self.act(action);
+        }
+        self.look_for_barrier(plan.remaining_bytes());
+        drop(plan);
+        self.publish_decisions();
+        self.bell.notify_waiters();
+    }
+
+    /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
+    /// the CRCs that the barrier needs; before that barrier they are not needed.
+    fn look_for_barrier(&self, remaining_bytes: u64) {
+        let book = &self.sink.book;
+        if !self.sink.is_journaled || book.wants_sums() {
+            return;
+        }
+        let elapsed = self.job.now();
+        let rate = self.job.new_bytes() as f64 / elapsed.as_secs_f64();
+        let left_s = remaining_bytes as f64 / rate.max(1.0);
+        let interval = self.job.options.journal_interval;
+        let is_long = elapsed.as_secs_f64() + left_s > interval.as_secs_f64();
+        if is_long || remaining_bytes > BARRIER_BYTES {
+            book.want_sums(true);
+        }
+    }
+
+    /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
+    /// another one has brought may be silent for long.
+    pub(in crate::engine) fn end_laggards(&self) {
+        for running in self.workers().values_mut().filter(|running| running.claim.is_some()) {
+            running.is_aborted = true;
+            if let Some(socket) = &running.socket {
+                socket.shutdown();
+            }
+        }
+    }
+
+    /// Ends every connection: what has arrived on it comes out, and then its end.
+    pub(in crate::engine) fn halt(&self) {
+        self.is_halted.store(true, Ordering::Relaxed);
+        for running in self.workers().values() {
+            if let Some(socket) = &running.socket {
+                socket.shutdown();
+            }
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// Whether the transfer has failed or was stopped.
+    pub(in crate::engine) fn is_halted(&self) -> bool {
+        self.is_halted.load(Ordering::Relaxed)
+    }
+
+    /// Whether a worker holds bytes that have arrived and have not gone to the disk.
+    pub(in crate::engine) fn holds_bytes(&self) -> bool {
+        self.workers()
+            .values()
+            .filter_map(|running| running.claim.as_ref())
+            .any(|c| c.holds_bytes())
+    }
+
+    /// The worker has handed over what it had of its span; nothing more comes of it.
+    pub(in crate::engine) fn left(&self, id: ConnectionId) {
+        let _plan = self.plan();
+        self.close(id);
+    }
+
+    /// Every byte has been delivered.
+    pub(in crate::engine) fn is_complete(&self) -> bool {
+        self.plan().is_complete()
+    }
+
+    /// Panics unless every byte of the file has been delivered exactly once.
+    pub(in crate::engine) fn assert_complete(&self) {
+        let plan = self.plan();
+        plan.invariants();
+        assert!(plan.is_complete(), "workers end when every byte is delivered");
+    }
+
+    /// What limited the transfer.
+    pub(in crate::engine) fn limiter(&self, totals: Totals) -> Limiter {
+        self.publish_decisions();
+        self.plan().limiter(totals)
+    }
+
+    /// The connection receives nothing any more. To be called with the plan locked.
+    fn close(&self, id: ConnectionId) {
+        self.workers().entry(id).or_default().claim = None;
+    }
+
+    fn act(&self, action: Action) {
+        let mut workers = self.workers();
+        let (Action::Replace(id) | Action::Abort(id) | Action::TakeBack(id)) = action;
+        let Some(running) = workers.get_mut(&id) else { return };
+        match action {
+            Action::Abort(_) => running.is_aborted = true,
+            Action::Replace(_) => running.is_replaced = true,
+            // Its worker hears of it when the present span is finished.
+            Action::TakeBack(_) => return,
+        }
+        if let Some(socket) = &running.socket {
+            socket.shutdown();
+        }
+    }
+
+    fn publish_decisions(&self) {
+        let decisions = self.plan().decisions();
+        for decision in decisions {
+            let what = decision.what.to_string();
+            if let Some(trace) = &self.trace {
+                let (at, text) = (seconds(decision.at), decision.text.as_str());
+                trace.write(&Line::Decision { at, what: &what, text });
+            }
+            let at = decision.at.as_secs_f64();
+            self.job.tell(Level::Detail, None, format!("{at:.2} s: {what}: {}", decision.text));
+        }
+    }
+
+    /// Tells the plan how far each connection has come.
+    fn report_positions(&self, plan: &mut Transfer) {
+        for (&id, running) in &*self.workers() {
+            if let Some(claim) = &running.claim {
+                self.tell_untold(plan, id, claim);
+                plan.on_progress(self.job.now(), id, claim.received_to());
+            }
+        }
+    }
+
+    /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
+    fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) {
+        if let Some(span) = claim.take_untold() {
+            claim.count_new(plan.on_written(self.job.now(), id, span));
+        }
+    }
+
+    fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {
+        self.workers().get(&id).and_then(|running| running.claim.clone())
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Transfer> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken inside of the plan's lock, never the other way round.
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Running>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the plan has to know of the span that discovery has asked for.
+pub(in crate::engine) struct FirstSpan {
+    pub(in crate::engine) span: Span,
+    pub(in crate::engine) times: FirstTimes,
+    pub(in crate::engine) setup: Duration,
+    pub(in crate::engine) address: u32,
+}
+
+fn settings(job: &Job, known: &Known, addresses: u32, is_hashed: bool) -> Settings {
+    let options = &job.options;
+    Settings {
+        request: request_size(options),
+        fanout: match options.connections {
+            Some(connections) => Fanout::Fixed(connections),
+            None => Fanout::Auto { max: options.max_connections },
+        },
+        retries: options.retries,
+        retry_wait: options.retry_wait,
+        jitter_seed: jitter_seed(),
+        block_bytes: BLOCK_BYTES as u64,
+        align_bytes: SPAN_ALIGN_BYTES,
+        request_ahead: options.request_ahead,
+        span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
+        addresses,
+        hedge_bytes_max: (known.total / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a worker writes into the trace, and tells the plan of the moments it passes.
+
+use super::{Response, Setback, Task, Worker};
+use crate::base::Span;
+use crate::engine::source::exchange::Opening;
+use crate::engine::trace::{SpanTrace, TcpLine, seconds};
+use crate::plan::Fetch;
+use std::rc::Rc;
+
+impl Worker {
+    pub(super) fn note_requested(&self, span: Span, trace: Option<&SpanTrace>) {
+        self.ranged.requested(self.id, span.start());
+        if let Some(trace) = trace {
+            let now = seconds(self.ranged.job.now());
+            trace.note(|line| _ = line.requested.get_or_insert(now));
+        }
+    }
+
+    pub(super) fn note_first_byte(
+        &self,
+        span: Span,
+        rest: Span,
+        opening: &Opening,
+        trace: Option<&SpanTrace>,
+    ) {
+        if rest.start() == span.start() {
+            self.ranged.first_byte(self.id, span.start());
+        }
+        if let Some(trace) = trace {
+            let now = seconds(self.ranged.job.now());
+            let address = opening.connection.wire.peer().to_string();
+            trace.note(|line| {
+                line.address = address;
+                line.first_byte.get_or_insert(now);
+            });
+        }
+    }
+
+    pub(super) fn new_trace(&self, task: &Task) -> Option<Rc<SpanTrace>> {
+        let trace = self.ranged.trace.as_ref()?;
+        let start = task.fetch.span.start();
+        let new = SpanTrace::new(&self.ranged.job, trace, self.id.0, start);
+        new.note(|line| {
+            line.ahead = matches!(task.response, Response::Pending(_));
+            line.hedge = task.is_hedge;
+            line.requested = task.requested.map(seconds);
+        });
+        Some(new)
+    }
+
+    pub(super) fn end_trace(
+        &self,
+        trace: Option<Rc<SpanTrace>>,
+        fetch: &Fetch,
+        received: Span,
+        new_bytes: u64,
+        setback: Option<&Setback>,
+    ) {
+        let Some(trace) = trace else { return };
+        let now = seconds(self.ranged.job.now());
+        let outcome = match setback {
+            None if received == fetch.span => "ok".to_owned(),
+            None => "cut".to_owned(),
+            Some(_) if self.ranged.is_aborted(self.id) => "aborted".to_owned(),
+            Some(Setback::Span(error) | Setback::Ahead(error)) => error.to_string(),
+            Some(Setback::Unprovable) => "asked again, to be proved by its digest".to_owned(),
+        };
+        let tcp = self.ranged.tcp_info(self.id).map(TcpLine::from);
+        trace.note(|line| {
+            line.tcp = tcp.filter(|_| line.first_byte.is_some());
+            (line.end, line.bytes) = (received.end(), new_bytes);
+            (line.last_byte, line.outcome) = (Some(now), outcome);
+        });
+    }
+}

@@ -1,0 +1,6 @@
+//! The inner loop of every download: bodies into blocks, blocks to the output.
+
+pub(super) mod claim;
+pub(super) mod hashing;
+pub(super) mod intake;
+pub(super) mod quarantine;

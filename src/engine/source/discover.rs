@@ -1,0 +1,118 @@
+//! The first ranged GET of the real URL: size, validator, range support, digests on offer. Its body
+//! is already data.
+
+use crate::base::{Error, ErrorKind, Result, Span, Url};
+use crate::engine::context::Job;
+use crate::engine::options::Options;
+use crate::engine::progress::Level;
+use crate::engine::source::Source;
+use crate::engine::source::exchange::Opening;
+use crate::engine::source::follow::{FirstTimes, Located, Refused, locate, retrying};
+use crate::http::{
+    Discovery, Known, Offered, Validator, discover, retry_after, status_error, whole_file_digests,
+};
+use crate::plan::RequestSize;
+
+/// What the first answer taught.
+pub(in crate::engine) struct Discovered {
+    /// Where the file is, redirects followed.
+    pub(in crate::engine) source: Source,
+    pub(in crate::engine) found: Found,
+    /// Digests of the whole file that the server offers, those of redirects included.
+    pub(in crate::engine) offers: Vec<Offered>,
+}
+
+/// How the file can be had.
+pub(in crate::engine) enum Found {
+    /// In spans; the opening answers the request for the first one, maybe with less of it.
+    Ranged { known: Known, opening: Opening, span: Span, times: FirstTimes },
+    /// In one stream from the start, which is the body of the opening.
+    Whole { total: Option<u64>, validator: Validator, opening: Opening },
+    /// It has no bytes.
+    Empty,
+}
+
+/// Asks for `range`, which is aligned, or for everything, until there is an answer to work with;
+/// failures that may pass are retried.
+pub(in crate::engine) async fn find(
+    job: &Job,
+    url: &Url,
+    range: Option<Span>,
+) -> Result<Discovered> {
+    retrying(job, async || ask_once(job, url, range).await).await
+}
+
+/// One attempt: asks for the range, and if the server refuses that or does not tell the size, once
+/// more for everything. The error is that of the last request, which says most: it asks for
+/// nothing special.
+async fn ask_once(job: &Job, url: &Url, range: Option<Span>) -> Result<Discovered, Refused> {
+    if let Some(discovered) = ask(job, url, range).await? {
+        return Ok(discovered);
+    }
+    let text = "the server refuses ranges, or does not tell the size: asking for the whole file";
+    job.tell(Level::Detail, Some(0), text);
+    match ask(job, url, None).await {
+        Ok(discovered) => Ok(discovered.expect("there is no other way to ask")),
+        Err(Refused { error, retry_after }) => {
+            let error = match error.kind() {
+                ErrorKind::Status(_) => error,
+                _ => error.within("asking without a range, as the server answers none"),
+            };
+            Err(Refused { error, retry_after })
+        }
+    }
+}
+
+/// One request and what came of it; `None` if it has to be repeated without a range.
+async fn ask(job: &Job, url: &Url, range: Option<Span>) -> Result<Option<Discovered>, Refused> {
+    let located = locate(job, url, range, &Validator::None).await?;
+    let Located { source, opening, times, mut offers } = located;
+    let retry_after = retry_after(opening.head());
+    let offered = whole_file_digests(opening.head());
+    for why in offered.ignored {
+        job.tell(Level::Detail, Some(0), why);
+    }
+    offers.extend(offered.digests);
+    let found = match range {
+        Some(asked) => judge(job, opening, asked, times),
+        None => whole(opening).map(Some),
+    };
+    match found {
+        Ok(found) => Ok(found.map(|found| Discovered { source, found, offers })),
+        Err(error) => Err(Refused { error: error.within(source.url()), retry_after }),
+    }
+}
+
+/// Judges the answer to a request for `asked`.
+fn judge(job: &Job, opening: Opening, asked: Span, times: FirstTimes) -> Result<Option<Found>> {
+    Ok(match discover(opening.head(), asked)? {
+        Discovery::Ranged { known, .. } => {
+            // What the body lacks of it is the worker's to ask for, as with every later answer: a
+            // server may cut ranges short anywhere (RFC 9110 15.3.7), spans end aligned.
+            let span = Span::new(asked.start(), asked.end().min(known.total));
+            let known = if job.options.verify { known } else { known.without_digests() };
+            Some(Found::Ranged { known, opening, span, times })
+        }
+        Discovery::Whole { total, validator } => Some(Found::Whole { total, validator, opening }),
+        Discovery::Empty { .. } => Some(Found::Empty),
+        Discovery::AskWhole => None,
+    })
+}
+
+/// Judges the answer to a request without a range.
+fn whole(opening: Opening) -> Result<Found> {
+    match discover(opening.head(), Span::new(0, u64::MAX))? {
+        Discovery::Whole { total, validator } => Ok(Found::Whole { total, validator, opening }),
+        // Without a range asked for, this is a refusal like any other.
+        Discovery::AskWhole if opening.head().status() != 206 => Err(status_error(opening.head())),
+        _ => Err(Error::new(
+            ErrorKind::Protocol,
+            "the server answers a request for the whole file with a part of it",
+        )),
+    }
+}
+
+/// The request size the options ask for.
+pub(in crate::engine) fn request_size(options: &Options) -> RequestSize {
+    options.chunk_bytes.map_or(RequestSize::Auto, RequestSize::Fixed)
+}

@@ -1,0 +1,123 @@
+//! Which digests are computed, and what the file's is compared with: the caller's own, or else one
+//! that the server offers.
+
+use crate::base::{Error, ErrorKind, Result};
+use crate::digest::{Algorithm, Checksum, Digest};
+use crate::engine::context::Job;
+use crate::engine::options::Options;
+use crate::engine::progress::{Level, Verified};
+use crate::http::{Offered, contradiction};
+
+/// A digest the file must have.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Expected {
+    pub(in crate::engine) checksum: Checksum,
+    /// Where it came from, as the user reads it.
+    pub(in crate::engine) against: String,
+}
+
+/// The digest the caller named; or else, unless that is not wanted, the best one on offer. A server
+/// that contradicts itself is an error, as one of its answers is wrong.
+pub(in crate::engine) fn choose(job: &Job, offers: &[Offered]) -> Result<Option<Expected>> {
+    let options = &job.options;
+    if let Some(checksum) = options.checksum.clone() {
+        let source = options.checksum_source.as_ref().map(|source| format!("from {source}"));
+        let against = source.unwrap_or_else(|| "given with --checksum".to_owned());
+        return Ok(Some(Expected { checksum, against }));
+    }
+    if !options.verify {
+        return Ok(None);
+    }
+    if let Some(what) = contradiction(offers) {
+        return Err(Error::new(ErrorKind::Protocol, what)
+            .advise("name the right one with --checksum, or ignore them with --no-verify"));
+    }
+    let known = offers.iter().filter_map(|offered| {
+        let algorithm = offered.algorithm.parse().ok()?;
+        let checksum = Checksum::new(algorithm, offered.value.clone()).ok()?;
+        let against = format!("server's {}", offered.field);
+        Some(Expected { checksum, against })
+    });
+    let known: Vec<Expected> = known.collect();
+    let algorithms: Vec<Algorithm> = known.iter().map(|e| e.checksum.algorithm).collect();
+    let Some(best) = Algorithm::choose(&algorithms) else { return Ok(None) };
+    let chosen = known.into_iter().find(|expected| expected.checksum.algorithm == best);
+    if let Some(Expected { checksum, against }) = &chosen {
+        let text = format!("{against} is {checksum}: the file will be compared with it");
+        job.tell(Level::Detail, None, text);
+    }
+    Ok(chosen)
+}
+
+/// The algorithms to compute, each once: that of the expected digest, and those asked for.
+pub(in crate::engine) fn algorithms(
+    expected: Option<&Expected>,
+    options: &Options,
+) -> Vec<Algorithm> {
+    let mut algorithms: Vec<Algorithm> = Vec::new();
+    let expected = expected.map(|expected| expected.checksum.algorithm);
+    for algorithm in expected.into_iter().chain(options.digests.iter().copied()) {
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
+    algorithms
+}
+
+/// Compares what came out with what was expected.
+pub(in crate::engine) fn compare(
+    expected: Option<&Expected>,
+    digests: &[Digest],
+    read_back_bytes: u64,
+) -> Result<Option<Verified>> {
+    let Some(Expected { checksum, against }) = expected else { return Ok(None) };
+    let digest = digests.iter().find(|digest| digest.algorithm == checksum.algorithm);
+    let digest = digest.expect("the expected digest is computed");
+    checksum.verify(digest)?;
+    let (digest, against) = (format!("{}:{digest}", digest.algorithm), against.clone());
+    Ok(Some(Verified { digest, against, read_back_bytes }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stop::StopHandle;
+
+    fn offered(field: &'static str, algorithm: &'static str, byte: u8, len: usize) -> Offered {
+        Offered { field, algorithm, value: vec![byte; len] }
+    }
+
+    fn choose_with(options: Options, offers: &[Offered]) -> Result<Option<String>> {
+        let job = Job::new(options, StopHandle::new(), None);
+        let chosen = choose(&job, offers)?;
+        Ok(chosen.map(|e| format!("{} {}", e.checksum.algorithm, e.against)))
+    }
+
+    #[test]
+    fn the_callers_own_digest_goes_before_any_on_offer() {
+        let offers = [offered("Digest", "sha256", 1, 32), offered("Content-MD5", "md5", 1, 16)];
+        let offers = &offers[..];
+        let own: Checksum = format!("sha512:{}", "ab".repeat(64)).parse().unwrap();
+        let options = Options { checksum: Some(own), ..Options::default() };
+        assert_eq!(choose_with(options, offers).unwrap().unwrap(), "sha512 given with --checksum");
+        let chosen = choose_with(Options::default(), offers).unwrap();
+        assert_eq!(chosen.unwrap(), "sha256 server's Digest");
+        let options = Options { verify: false, ..Options::default() };
+        assert_eq!(choose_with(options, offers).unwrap(), None);
+    }
+
+    #[test]
+    fn a_server_that_contradicts_itself_is_told_so() {
+        let offers = [offered("Digest", "sha256", 1, 32), offered("Repr-Digest", "sha256", 2, 32)];
+        let error = choose_with(Options::default(), &offers).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        let options = Options { verify: false, ..Options::default() };
+        assert_eq!(choose_with(options, &offers).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_no_offer() {
+        let offers = [offered("Digest", "sha256", 1, 31), offered("Digest", "unheard", 1, 4)];
+        assert_eq!(choose_with(Options::default(), &offers).unwrap(), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! What of the file is here already when an attempt begins, and whether it is part of the file
+//! that the server has now.
+
+use crate::base::limits::SPAN_ALIGN_BYTES;
+use crate::base::url::is_one_resource;
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
+use crate::digest::crc::Run;
+use crate::disk::journal::{Identity, Saved};
+use crate::http::Validator;
+
+/// Bytes that an earlier run or attempt has left.
+#[derive(Default)]
+pub(in crate::engine) struct Here {
+    /// Which file they are of; `None` if there are none.
+    identity: Option<Identity>,
+    runs: Vec<Run>,
+    /// They have been read back since they were left, or this run has written them.
+    is_checked: bool,
+}
+
+/// Whether the bytes that are here are of the file that the server has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Proof {
+    /// They are, by a validator of the same resource or by the digest that the file must have.
+    Given,
+    /// Nothing speaks against it, but they have to be compared.
+    ByComparison,
+}
+
+impl Here {
+    /// What a journal tells.
+    pub(in crate::engine) fn saved(saved: Saved) -> Self {
+        Self::new(saved.identity, saved.runs, false)
+    }
+
+    /// Bytes of the file `identity`.
+    pub(in crate::engine) fn new(identity: Identity, runs: Vec<Run>, is_checked: bool) -> Self {
+        if runs.is_empty() {
+            return Self::default();
+        }
+        Self { identity: Some(identity), runs, is_checked }
+    }
+
+    /// The same without the runs that have a byte of `wrong`, once all have been read back.
+    pub(in crate::engine) fn without(mut self, wrong: &SpanSet) -> Self {
+        self.runs.retain(|run| wrong.gaps(run.span) == [run.span]);
+        self.is_checked = true;
+        self
+    }
+
+    /// Bytes that have not been read back since an earlier run has left them.
+    pub(in crate::engine) fn unchecked_bytes(&self) -> u64 {
+        if self.is_checked { 0 } else { self.bytes() }
+    }
+
+    /// Whether there is nothing.
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Where the last bytes without a gap between them start.
+    pub(in crate::engine) fn start_of_last_island(&self) -> u64 {
+        written(&self.runs).iter().last().map_or(0, Span::start)
+    }
+
+    /// How many bytes.
+    pub(in crate::engine) fn bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.span.len()).sum()
+    }
+
+    /// The runs, in order.
+    pub(in crate::engine) fn runs(&self) -> Vec<Run> {
+        self.runs.clone()
+    }
+
+    /// What to ask the server first: the start of what is missing, at most `bytes_max` of it; the
+    /// start of the file if nothing is missing, as an answer is needed all the same.
+    pub(in crate::engine) fn first_request(&self, bytes_max: u64) -> Span {
+        let bytes_max = bytes_max.next_multiple_of(SPAN_ALIGN_BYTES);
+        let Some(identity) = &self.identity else { return Span::with_len(0, bytes_max) };
+        let all = Span::new(0, identity.total);
+        match written(&self.runs).first_gap(all) {
+            Some(gap) => gap.split_at(gap.start().saturating_add(bytes_max)).0,
+            None => all.split_at(SPAN_ALIGN_BYTES).0,
+        }
+    }
+
+    /// What makes these bytes a part of the file `now`; an error if they are none: another size, a
+    /// validator or digest that differs.
+    ///
+    /// A validator names versions of one resource (RFC 9110 section 8.8.3): it speaks of these
+    /// bytes only where origin and path are the same. The query may differ, as that of signed URLs
+    /// does.
+    pub(in crate::engine) fn judge(&self, now: &Identity) -> Result<Proof> {
+        let Some(before) = &self.identity else { return Ok(Proof::Given) };
+        let changed = |what: String| Err(Error::new(ErrorKind::Changed, what));
+        if before.total != now.total {
+            let (before, now) = (before.total, now.total);
+            return changed(format!("the file had {before} bytes and now has {now}"));
+        }
+        let same = |before: &Option<String>, now: &Option<String>| {
+            before.as_ref().zip(now.as_ref()).map(|(before, now)| before == now)
+        };
+        let is_of_one = is_one_resource(&before.url, &now.url);
+        let validator = same(&before.validator, &now.validator).filter(|_| is_of_one);
+        match (validator, same(&before.digest, &now.digest)) {
+            (Some(true), _) | (_, Some(true)) => Ok(Proof::Given),
+            (Some(false), _) | (None, Some(false)) => {
+                changed("the file is another one than that begun before".into())
+            }
+            (None, None) => Ok(Proof::ByComparison),
+        }
+    }
+}
+
+/// What identifies the file at `url`, where redirects led to; its `Display` has no secrets.
+pub(in crate::engine) fn identity(
+    url: &Url,
+    total: u64,
+    validator: &Validator,
+    digest: Option<String>,
+) -> Identity {
+    Identity { url: url.to_string(), total, validator: validator.strong(), digest }
+}
+
+/// The bytes of `runs`.
+pub(in crate::engine) fn written(runs: &[Run]) -> SpanSet {
+    let mut written = SpanSet::new();
+    for run in runs {
+        written.insert(run.span);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity_of(total: u64, validator: Option<&str>, digest: Option<&str>) -> Identity {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let (validator, digest) = (text(validator), text(digest));
+        Identity { url: "http://h/f".into(), total, validator, digest }
+    }
+
+    fn run(start: u64, end: u64) -> Run {
+        Run { span: Span::new(start, end), crc32c: 0 }
+    }
+
+    #[test]
+    fn the_first_request_is_for_what_is_missing() {
+        let first = |runs: &[Run]| {
+            Here::new(identity_of(100_000, None, None), runs.to_vec(), true).first_request(16_384)
+        };
+        assert_eq!(first(&[]), Span::new(0, 16_384));
+        assert_eq!(first(&[run(0, 8192)]), Span::new(8192, 24_576));
+        assert_eq!(first(&[run(0, 8192), run(12_288, 100_000)]), Span::new(8192, 12_288));
+        assert_eq!(first(&[run(4096, 100_000)]), Span::new(0, 4096));
+        assert_eq!(first(&[run(0, 98_304)]), Span::new(98_304, 100_000));
+        assert_eq!(first(&[run(0, 100_000)]), Span::new(0, 4096));
+    }
+
+    #[test]
+    fn parts_are_joined_only_with_proof() {
+        type Proved<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+        let judge = |before: Proved<'_>, now: Proved<'_>| {
+            let [before, now] = [before, now].map(|(url, validator, digest)| Identity {
+                url: url.into(),
+                ..identity_of(9000, validator, digest)
+            });
+            Here::new(before, vec![run(0, 4096)], true).judge(&now).map_err(|e| e.kind())
+        };
+        let (a, b) = (Some("etag \"a\""), Some("etag \"b\""));
+        let (x, y) = (Some("sha256:01"), Some("sha256:02"));
+        let (given, compared) = (Ok(Proof::Given), Ok(Proof::ByComparison));
+        let (url, signed, other) = ("http://h/v1/f", "http://h/v1/f?…", "http://h/v2/f");
+        for (before, now, expected) in [
+            ((url, a, None), (url, a, None), given),
+            ((url, a, None), (url, b, None), Err(ErrorKind::Changed)),
+            ((url, a, None), (signed, a, None), given),
+            ((signed, a, None), (url, b, None), Err(ErrorKind::Changed)),
+            ((url, a, x), (url, b, x), given),
+            ((url, a, x), (url, a, y), given),
+            ((url, None, x), (url, None, y), Err(ErrorKind::Changed)),
+            ((url, None, None), (url, None, None), compared),
+            ((url, a, None), (url, None, x), compared),
+            ((url, a, None), (other, a, None), compared),
+            ((url, a, None), (other, b, None), compared),
+            ((url, a, None), ("https://h/v1/f", a, None), compared),
+            ((url, a, x), (other, b, x), given),
+            ((url, a, x), (other, a, y), Err(ErrorKind::Changed)),
+        ] {
+            assert_eq!(judge(before, now), expected, "{before:?}, {now:?}");
+        }
+        let here = Here::new(identity_of(9000, a, None), vec![run(0, 4096)], true);
+        let error = here.judge(&identity_of(9001, a, None)).unwrap_err();
+        assert!(error.to_string().contains("9000 bytes and now has 9001"), "{error}");
+        let nothing = Here::default().judge(&identity_of(1, None, None));
+        assert_eq!(nothing.map_err(|e| e.kind()), given);
+    }
+
+    #[test]
+    fn the_journals_url_has_no_secrets() {
+        let url = Url::parse("https://user:secret@h:8443/a/b?sig=secret#secret").unwrap();
+        let identity = identity(&url, 1, &Validator::None, None);
+        assert_eq!(identity.url, "https://h:8443/a/b?…");
+    }
+}
