@@ -24,6 +24,23 @@ pub const CONNECTIONS_MAX: u32 = 256;
 /// Most shards one download may ask for.
 pub const THREADS_MAX: u32 = 64;
 
+// The client: what downloads have in common.
+
+/// Most shards of a client unless told otherwise: one carries 20 Gbit/s of plain HTTP, and each has
+/// blocks of its own.
+pub const CLIENT_THREADS_AUTO_MAX: u32 = 8;
+/// How long the addresses of a name are used without a new lookup; curl's default.
+pub const NAMES_KEPT: Duration = Duration::from_secs(60);
+/// Origins whose addresses are remembered; a list of more is looked up again.
+pub const NAMES_MAX: usize = 1024;
+/// Combinations of trusted certificates that TLS settings, with their sessions, are kept for.
+pub const TRUSTS_MAX: usize = 16;
+/// A connection kept for longer than this without a request is closed: servers do it after 5 s
+/// and more, and a request that crosses their close is lost.
+pub const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+/// Connections of one shard that are kept without a request.
+pub const IDLE_CONNECTIONS_MAX: usize = 64;
+
 /// Response head: nginx and Apache send below 1 KiB, signed cloud answers below 8 KiB.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Header fields in one head; httparse needs the table up front.

@@ -1,14 +1,15 @@
 //! What all parts of one running transfer share: settings, the clock's zero, counters, the first
 //! failure, and who listens. Knows neither plan nor sockets.
 
+use super::client::Shared;
+use super::counts::ConnectionCounts;
+use super::options::{Engine, Options};
+use super::progress::{Event, Level, Phase, Progress};
+use super::race::{First, race};
+use super::stop::StopHandle;
 use crate::base::limits::UNKEPT_NOTE_BYTES_MIN;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, SpanSet};
-use crate::engine::options::Options;
-use crate::engine::progress::{Event, Level, Phase, Progress};
-use crate::engine::race::{First, race};
-use crate::engine::source::ConnectionCounts;
-use crate::engine::stop::StopHandle;
 use crate::plan::Pressure;
 use crate::plan::rate::RateWindow;
 use crate::plan::retry::Backoff;
@@ -22,8 +23,10 @@ use std::time::{Duration, Instant};
 pub(super) type EventListener = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// One transfer's common ground. All shards hold it.
-pub(super) struct Job {
+pub(super) struct Context {
     pub(super) options: Options,
+    /// What the transfer runs on.
+    pub(super) client: Arc<Shared>,
     pub(super) counts: Arc<ConnectionCounts>,
     started: Instant,
     stop: StopHandle,
@@ -33,8 +36,6 @@ pub(super) struct Job {
     /// Bytes on the disk that are not what was written there.
     corrupt: Mutex<SpanSet>,
     on_event: Option<EventListener>,
-    /// A thread of the transfer goes through epoll.
-    is_on_epoll: AtomicBool,
     /// Bytes of the file that are here.
     here_bytes: AtomicU64,
     /// Those of them that an earlier run has left.
@@ -99,16 +100,18 @@ struct Told {
     rate: RateWindow,
 }
 
-impl Job {
+impl Context {
     pub(super) fn new(
         options: Options,
         stop: StopHandle,
         on_event: Option<EventListener>,
+        client: &Arc<Shared>,
     ) -> Arc<Self> {
         let rate = RateWindow::new();
         let told = Told { phase: Phase::Connecting, total_bytes: None, rate };
         Arc::new(Self {
             options,
+            client: client.clone(),
             counts: Arc::default(),
             started: Instant::now(),
             stop,
@@ -116,7 +119,6 @@ impl Job {
             failure: Mutex::new(None),
             corrupt: Mutex::default(),
             on_event,
-            is_on_epoll: AtomicBool::new(false),
             here_bytes: AtomicU64::new(0),
             resumed_bytes: AtomicU64::new(0),
             unchecked_bytes: AtomicU64::new(0),
@@ -125,6 +127,13 @@ impl Job {
             load: Load::default(),
             told: Mutex::new(told),
         })
+    }
+
+    /// On a client of its own, for tests.
+    #[cfg(test)]
+    pub(super) fn alone(options: Options) -> Arc<Self> {
+        let client = super::client::Client::for_one(&options).expect("usable options");
+        Self::new(options, StopHandle::new(), None, client.shared())
     }
 
     /// Time since the transfer began: the plan's `now`.
@@ -159,15 +168,6 @@ impl Job {
         *lock(&self.halt) = StopHandle::new();
     }
 
-    /// Ends the transfer once it has taken longer than it may.
-    pub(super) fn check_time(&self) {
-        let limit = self.options.max_time.filter(|limit| self.now() >= *limit);
-        if let Some(limit) = limit {
-            let what = format!("the download is not complete after {limit:.1?}");
-            self.fail(Error::new(ErrorKind::TimedOut, what).advise("allow more with --max-time"));
-        }
-    }
-
     /// The failure that ended the transfer, if one did; once, for whoever reports the outcome.
     pub(super) fn take_failure(&self) -> Option<Error> {
         lock(&self.failure).take()
@@ -179,7 +179,7 @@ impl Job {
     }
 
     /// Runs `work`, or gives it up (drops it) when the transfer fails elsewhere or is stopped. The
-    /// error says no more than that then: the reason is what [`Job::take_failure`] answers.
+    /// error says no more than that then: the reason is what [`Context::take_failure`] answers.
     pub(super) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let halt = lock(&self.halt).clone();
         let halted = race(halt.stopped(), self.stop.stopped());
@@ -189,14 +189,16 @@ impl Job {
         }
     }
 
-    /// A thread of the transfer goes through epoll.
-    pub(super) fn set_on_epoll(&self) {
-        self.is_on_epoll.store(true, Ordering::Relaxed);
+    /// Says that a shard has another driver than it should, if nobody has said so.
+    pub(super) fn tell_of_fallback(&self) {
+        if let Some(note) = self.client.threads.drivers.take_note() {
+            self.tell(Level::Note, None, note);
+        }
     }
 
-    /// Whether one does.
-    pub(super) fn is_on_epoll(&self) -> bool {
-        self.is_on_epoll.load(Ordering::Relaxed)
+    /// What moves the bytes.
+    pub(super) fn engine(&self) -> Engine {
+        if self.client.threads.drivers.is_on_epoll() { Engine::Epoll } else { Engine::IoUring }
     }
 
     /// Counts body bytes that arrived.
@@ -334,33 +336,35 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::client::Client;
     use crate::io::driver::{Driver, DriverKind};
     use std::future::pending;
 
-    fn job() -> (Arc<Job>, StopHandle) {
+    fn context() -> (Arc<Context>, StopHandle) {
         let stop = StopHandle::new();
-        (Job::new(Options::default(), stop.clone(), None), stop)
+        let client = Client::for_one(&Options::default()).unwrap();
+        (Context::new(Options::default(), stop.clone(), None, client.shared()), stop)
     }
 
-    fn work_for_ever(job: &Job) -> Result<()> {
-        Driver::new(DriverKind::Epoll).unwrap().run(job.guard(pending()))
+    fn work_for_ever(context: &Context) -> Result<()> {
+        Driver::new(DriverKind::Epoll).unwrap().run(context.guard(pending()))
     }
 
     #[test]
     fn the_first_failure_ends_the_work_and_is_the_reason() {
-        let (job, _stop) = job();
-        job.fail(Error::new(ErrorKind::DiskFull, "first"));
-        job.fail(Error::new(ErrorKind::Connect, "second"));
-        let result = work_for_ever(&job);
+        let (context, _stop) = context();
+        context.fail(Error::new(ErrorKind::DiskFull, "first"));
+        context.fail(Error::new(ErrorKind::Connect, "second"));
+        let result = work_for_ever(&context);
         assert!(result.is_err());
-        assert_eq!(job.take_failure().unwrap().kind(), ErrorKind::DiskFull);
+        assert_eq!(context.take_failure().unwrap().kind(), ErrorKind::DiskFull);
     }
 
     #[test]
     fn a_stop_from_another_thread_ends_the_work() {
-        let (job, stop) = job();
+        let (context, stop) = context();
         let stopper = std::thread::spawn(move || stop.stop());
-        let result = work_for_ever(&job);
+        let result = work_for_ever(&context);
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
         stopper.join().unwrap();
     }

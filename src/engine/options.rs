@@ -60,7 +60,7 @@ pub struct Options {
     pub connections: Option<u32>,
     /// Most connections while their number is automatic, 1..=256.
     pub max_connections: u32,
-    /// What moves the bytes.
+    /// What moves the bytes; on a shared client, its own option does.
     pub engine: Engine,
     /// Shards: threads with a ring of their own, 1..=64; `None` chooses from cores and scheme.
     pub threads: Option<u32>,
@@ -73,7 +73,8 @@ pub struct Options {
     pub retries: u32,
     /// Direct or buffered writes.
     pub direct: DirectMode,
-    /// Register the block arena with the kernel where the memlock limit allows it.
+    /// Register the block arena with the kernel where the memlock limit allows it; on a shared
+    /// client, its own option does.
     pub register_buffers: bool,
     /// Replace an existing target; and take the name of the part file from what others have there,
     /// which is not written to.
@@ -98,7 +99,7 @@ pub struct Options {
     pub digests: Vec<Algorithm>,
     /// Go on with what an earlier run has left.
     pub resume: bool,
-    /// Keep a journal, so that a later run can go on with what this one leaves.
+    /// Records a journal, so that a later run can go on with what this one leaves.
     pub journal: bool,
     /// Time between two barriers, 10 ms..=1 h: what a crash may cost.
     pub journal_interval: Duration,
@@ -120,6 +121,48 @@ pub struct Options {
     pub speed_limit_bytes: Option<u64>,
     /// The time over which that average is taken; `None` for 30 s.
     pub speed_time: Option<Duration>,
+}
+
+/// Settings of a client; `ClientOptions::default()` is what a single download gets.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// What moves the bytes of all its downloads.
+    pub engine: Engine,
+    /// Shards: threads with a ring of their own, 1..=64; `None` for as many as there are cores, up
+    /// to 8. Each starts when it is first needed.
+    pub threads: Option<u32>,
+    /// Register the block arenas with the kernel where the memlock limit allows it.
+    pub register_buffers: bool,
+    /// Most connections of all downloads at once, at least 1; `None` for what each asks for.
+    pub max_connections: Option<u32>,
+    /// Most connections to one origin at once, at least 1; `None` for any number.
+    pub max_connections_per_host: Option<u32>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            engine: Engine::Auto,
+            threads: None,
+            register_buffers: true,
+            max_connections: None,
+            max_connections_per_host: None,
+        }
+    }
+}
+
+impl ClientOptions {
+    /// Checks every bound; what is out of range is the caller's mistake.
+    pub(super) fn validate(&self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            in_range("threads", threads.into(), 1, limits::THREADS_MAX.into())?;
+        }
+        for connections in [self.max_connections, self.max_connections_per_host] {
+            let connections = connections.unwrap_or(1);
+            in_range("connections of a client", connections.into(), 1, u32::MAX.into())?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Options {

@@ -1,17 +1,21 @@
 //! A small file into memory, such as a checksum file: one request without a range, over the same
 //! connections, redirects and retries as a download. Must not know what the file is for.
 
+use super::client::Client;
+use super::context::Context;
+use super::failure::Failure;
+use super::local::Local;
+use super::options::Options;
+use super::source::body;
+use super::source::exchange::Opening;
+use super::source::follow::{Located, locate};
+use super::source::retry::retrying;
+use super::stop::StopHandle;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::engine::client::driver;
-use crate::engine::context::Job;
-use crate::engine::options::Options;
-use crate::engine::source::body;
-use crate::engine::source::exchange::Opening;
-use crate::engine::source::follow::{Located, Refused, locate, retrying};
-use crate::engine::stop::StopHandle;
 use crate::http::{Discovery, Exchange, Validator, discover, sensitive, status_error};
-use std::thread;
+use std::rc::Rc;
+use std::sync::mpsc;
 
 /// A file that is wanted whole and in memory.
 #[derive(Debug)]
@@ -38,52 +42,64 @@ impl Small<'_> {
         if self.url.origin() != self.beside.origin() {
             options.headers.retain(|(name, _)| !sensitive(name));
         }
-        let job = Job::new(options, stop.clone(), None);
-        // A thread of its own, as the caller's may have a runtime already.
-        let working = thread::scope(|scope| scope.spawn(|| self.run(&job)).join());
-        working.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "the thread of a small file panicked"))
+        let client = Client::for_one(&options)?;
+        let context = Context::new(options, stop.clone(), None, client.shared());
+        let wanted = Wanted { url: self.url.clone(), bytes_max: self.bytes_max };
+        let (sender, receiver) = mpsc::channel();
+        let work = async move |shard: Rc<_>| wanted.fetch(&Local::new(&context, &shard)).await;
+        // Nobody has left: the caller waits below.
+        client.shared().threads.spawn(0, work, move |outcome| _ = sender.send(outcome));
+        receiver.recv().unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "the task of a small file panicked"))
         })
     }
+}
 
-    fn run(&self, job: &Job) -> Result<Vec<u8>> {
-        let driver = driver::driver(job)?;
-        driver.run(job.guard(async {
-            let fetching = retrying(job, async || self.attempt(job).await);
-            let Some(time) = job.options.max_time else { return fetching.await };
-            let fetched = tokio::time::timeout(time, fetching).await;
-            fetched.unwrap_or_else(|_| {
-                let context = format!("{} did not come within {time:.1?}", self.url);
-                Err(Error::new(ErrorKind::TimedOut, context)
+/// What the task knows of the file.
+struct Wanted {
+    url: Url,
+    bytes_max: u64,
+}
+
+impl Wanted {
+    async fn fetch(&self, local: &Local) -> Result<Vec<u8>> {
+        let context = &local.context;
+        let fetching = retrying(context, async || self.attempt(local).await);
+        let limited = async {
+            let Some(time) = context.options.max_time else { return fetching.await };
+            tokio::time::timeout(time, fetching).await.unwrap_or_else(|_| {
+                let what = format!("{} did not come within {time:.1?}", self.url);
+                Err(Error::new(ErrorKind::TimedOut, what)
                     .advise("try again, or allow more time with --max-time"))
             })
-        }))
+        };
+        context.guard(limited).await
     }
 
-    async fn attempt(&self, job: &Job) -> Result<Vec<u8>, Refused> {
-        let Located { source, mut opening, .. } =
-            locate(job, self.url, None, &Validator::None).await?;
-        let judged = match discover(opening.head(), Span::new(0, 1)) {
-            Ok(Discovery::Whole { total, .. }) => self.check_size(total.unwrap_or(0)),
-            // No range was asked for: to answer with one is as good as an error status.
-            Ok(_) => Err(status_error(opening.head())),
-            Err(error) => Err(error),
-        };
-        let result = match judged {
+    async fn attempt(&self, local: &Local) -> Result<Vec<u8>, Failure> {
+        let located = locate(local, &self.url, None, &Validator::None).await?;
+        let Located { endpoint, mut opening, .. } = located;
+        let received = match self.check(&opening) {
             Ok(()) => self.receive(&mut opening).await,
             Err(error) => Err(error),
         };
-        result.map_err(|error| Refused::by(opening.head(), error.within(source.url())))
+        received.map_err(|e| Failure::of_answer(opening.head(), e.within(endpoint.url())))
+    }
+
+    /// Judges the head of the answer.
+    fn check(&self, opening: &Opening) -> Result<()> {
+        match discover(opening.head(), Span::new(0, 1))? {
+            Discovery::Whole { total, .. } => self.check_size(total.unwrap_or(0)),
+            // No range was asked for: to answer with one is as good as an error status.
+            _ => Err(status_error(opening.head())),
+        }
     }
 
     /// The body, which nothing may follow.
     async fn receive(&self, opening: &mut Opening) -> Result<Vec<u8>> {
         let body = body::receive(opening, self.bytes_max).await?;
         let body = body.ok_or_else(|| self.too_large())?;
-        match opening.surplus.is_empty() {
-            true => Ok(body),
-            false => Err(Exchange::excess_error()),
-        }
+        if opening.surplus.is_empty() { Ok(body) } else { Err(Exchange::excess_error()) }
     }
 
     fn check_size(&self, bytes: u64) -> Result<()> {
@@ -101,6 +117,7 @@ impl Small<'_> {
 mod tests {
     use super::*;
     use crate::server::{Config, Fault, Rule, Server, Shape, When, content};
+    use std::thread;
     use std::time::{Duration, Instant};
 
     const SEED: u64 = 5;

@@ -16,7 +16,7 @@
 //! The `bytes` of all `span` lines add up to the file.
 
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::context::Job;
+use crate::engine::context::Context;
 use crate::io::socket::TcpInfo;
 use crate::io::whole::open_stream;
 use serde::Serialize;
@@ -113,16 +113,21 @@ impl From<TcpInfo> for TcpLine {
 /// A span's line while it grows. Shared with the span's writes; the last one to let go of it writes
 /// it out.
 pub(super) struct SpanTrace {
-    job: Arc<Job>,
+    context: Arc<Context>,
     trace: Arc<Trace>,
     line: RefCell<SpanLine>,
 }
 
 impl SpanTrace {
     /// A span that a connection starts on.
-    pub(super) fn new(job: &Arc<Job>, trace: &Arc<Trace>, connection: u32, start: u64) -> Rc<Self> {
+    pub(super) fn new(
+        context: &Arc<Context>,
+        trace: &Arc<Trace>,
+        connection: u32,
+        start: u64,
+    ) -> Rc<Self> {
         let line = SpanLine { connection, start, end: start, ..SpanLine::default() };
-        Rc::new(Self { job: job.clone(), trace: trace.clone(), line: RefCell::new(line) })
+        Rc::new(Self { context: context.clone(), trace: trace.clone(), line: RefCell::new(line) })
     }
 
     /// Fills in what became known.
@@ -134,7 +139,7 @@ impl SpanTrace {
 impl Drop for SpanTrace {
     fn drop(&mut self) {
         let line = self.line.get_mut();
-        line.written = Some(seconds(self.job.now())).filter(|_| line.bytes > 0);
+        line.written = Some(seconds(self.context.now())).filter(|_| line.bytes > 0);
         self.trace.write(&Line::Span(line));
     }
 }

@@ -64,6 +64,11 @@ impl Socket {
         })
     }
 
+    /// From here on the waits of another transfer hold.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.patience.replace(Patience::new(limits));
+    }
+
     /// From here on this is waited for.
     pub fn expect(&self, due: Due) {
         self.patience.borrow_mut().expect(due);

@@ -5,7 +5,7 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Lease;
-use crate::io::patience::{Due, Stall};
+use crate::io::patience::{Due, Limits, Stall};
 use crate::io::socket::{Socket, SocketHandle};
 use crate::io::target::Staging;
 use crate::tls::{Session, SessionInfo, TlsConfig};
@@ -53,6 +53,11 @@ impl Wire {
                 ));
             }
         }
+    }
+
+    /// Another transfer uses the connection from here on, and waits for it so.
+    pub fn set_limits(&mut self, limits: &Limits) {
+        self.socket.set_limits(limits.clone());
     }
 
     /// The address at the other end.

@@ -1,36 +1,67 @@
-//! Which driver a thread of a transfer gets: the one that was asked for or, where nobody cares,
+//! Which driver the thread of a shard gets: the one that was asked for or, where nobody cares,
 //! epoll once the kernel has refused a ring. Says what a refusal comes from and what to do then.
 
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::context::Job;
 use crate::engine::options::Engine;
-use crate::engine::progress::Level;
 use crate::io::driver::{Driver, DriverKind};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A driver for this thread. Where one thread of a transfer goes through epoll, those that start
-/// later do so, too.
-pub(in crate::engine) fn driver(job: &Job) -> Result<Driver> {
-    let engine = if job.is_on_epoll() { Engine::Epoll } else { job.options.engine };
-    if engine != Engine::Epoll {
-        match Driver::new(DriverKind::IoUring) {
-            Ok(driver) => return Ok(driver),
-            Err(refused) if engine == Engine::Auto && !is_out_of_descriptors(&refused) => {
-                tell(job, &refused);
-            }
-            Err(refused) => return Err(ring_error(refused)),
-        }
-    }
-    let driver = Driver::new(DriverKind::Epoll).map_err(epoll_error)?;
-    job.set_on_epoll();
-    Ok(driver)
+/// The drivers of a client.
+pub(in crate::engine) struct Drivers {
+    /// What was asked for.
+    engine: Engine,
+    /// Blocks are registered with the kernel where that pays.
+    pub(in crate::engine) registers_buffers: bool,
+    is_on_epoll: AtomicBool,
+    /// Why, if nobody has been told.
+    note: Mutex<Option<String>>,
 }
 
-/// Tells of the fallback.
-fn tell(job: &Job, refused: &io::Error) {
+impl Drivers {
+    pub(super) fn new(engine: Engine, registers_buffers: bool) -> Self {
+        let (is_on_epoll, note) = (AtomicBool::new(false), Mutex::default());
+        Self { engine, registers_buffers, is_on_epoll, note }
+    }
+
+    /// A driver for this thread. Where one shard goes through epoll, those that start later do so,
+    /// too.
+    pub(super) fn make(&self) -> Result<Driver> {
+        let engine = if self.is_on_epoll() { Engine::Epoll } else { self.engine };
+        if engine != Engine::Epoll {
+            match Driver::new(DriverKind::IoUring) {
+                Ok(driver) => return Ok(driver),
+                Err(refused) if engine == Engine::Auto && !is_out_of_descriptors(&refused) => {
+                    *self.lock_note() = Some(fallback(&refused));
+                }
+                Err(refused) => return Err(ring_error(refused)),
+            }
+        }
+        let driver = Driver::new(DriverKind::Epoll).map_err(epoll_error)?;
+        self.is_on_epoll.store(true, Ordering::Relaxed);
+        Ok(driver)
+    }
+
+    /// Whether a shard goes through epoll.
+    pub(in crate::engine) fn is_on_epoll(&self) -> bool {
+        self.is_on_epoll.load(Ordering::Relaxed)
+    }
+
+    /// Why, for whoever asks first.
+    pub(in crate::engine) fn take_note(&self) -> Option<String> {
+        self.lock_note().take()
+    }
+
+    fn lock_note(&self) -> MutexGuard<'_, Option<String>> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is said of the fallback.
+fn fallback(refused: &io::Error) -> String {
     let (_, remedy) = kind_and_remedy(refused);
-    let text = format!("no io_uring ({refused}), so epoll does its work; to change that, {remedy}");
-    job.tell(Level::Note, None, text);
+    format!("no io_uring ({refused}), so epoll does its work; to change that, {remedy}")
 }
 
 /// Then epoll is not to be had either.
@@ -80,8 +111,6 @@ fn kind_and_remedy(error: &io::Error) -> (ErrorKind, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::options::Options;
-    use crate::engine::stop::StopHandle;
 
     #[test]
     fn a_refused_ring_says_why() {
@@ -99,21 +128,17 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_given_and_epoll_goes_on_with_epoll() {
-        let job_for = |engine| {
-            let options = Options { engine, ..Options::default() };
-            Job::new(options, StopHandle::new(), None)
-        };
         for (engine, kind) in [
             (Engine::Auto, DriverKind::IoUring),
             (Engine::IoUring, DriverKind::IoUring),
             (Engine::Epoll, DriverKind::Epoll),
         ] {
-            let job = job_for(engine);
-            assert_eq!(driver(&job).unwrap().kind(), kind, "{engine:?}");
-            assert_eq!(job.is_on_epoll(), kind == DriverKind::Epoll);
+            let drivers = Drivers::new(engine, true);
+            assert_eq!(drivers.make().unwrap().kind(), kind, "{engine:?}");
+            assert_eq!(drivers.is_on_epoll(), kind == DriverKind::Epoll);
         }
-        let job = job_for(Engine::Auto);
-        job.set_on_epoll();
-        assert_eq!(driver(&job).unwrap().kind(), DriverKind::Epoll);
+        let drivers = Drivers::new(Engine::Auto, true);
+        drivers.is_on_epoll.store(true, Ordering::Relaxed);
+        assert_eq!(drivers.make().unwrap().kind(), DriverKind::Epoll);
     }
 }

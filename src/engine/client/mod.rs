@@ -1,4 +1,96 @@
-//! What outlives a transfer: threads with their drivers and blocks.
+//! What outlives a transfer, so that the next one begins where others have got to: threads with
+//! their drivers and blocks, idle connections, resolved names, TLS settings with their sessions,
+//! and the budget that all connections share.
+//!
+//! Must not know transfers, plans or files: work comes as tasks for the shards.
+//!
+//! States: open (shards start when they are first needed) -> closed (no more tasks; each shard
+//! ends once its tasks have).
 
-pub(super) mod driver;
+pub(super) mod budget;
+mod driver;
+pub(super) mod idle;
+mod names;
 pub(super) mod shard;
+pub(super) mod threads;
+pub(super) mod trust;
+
+use super::options::{ClientOptions, Options};
+use crate::base::Result;
+use crate::base::limits::CONNECTIONS_AUTO_MAX;
+use budget::Budget;
+use names::Names;
+use std::sync::Arc;
+use threads::Threads;
+use trust::Trust;
+
+/// What downloads have in common. Clones are the same client; when the last one and the last
+/// [`Running`](super::Running) download are gone, its threads end.
+#[derive(Clone)]
+pub struct Client {
+    open: Arc<Open>,
+}
+
+/// Closes the threads when the last handle is gone. Tasks hold [`Shared`] only, or a thread would
+/// have to wait for itself.
+struct Open {
+    shared: Arc<Shared>,
+}
+
+/// What tasks use of a client.
+pub(super) struct Shared {
+    /// Where tasks run.
+    pub(super) threads: Threads,
+    /// Permits for connections.
+    pub(super) budget: Arc<Budget>,
+    /// Addresses of origins.
+    pub(super) names: Names,
+    /// TLS settings and their sessions.
+    pub(super) trust: Trust,
+}
+
+impl Client {
+    /// A client without a thread; the first download starts one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if an option is out of its bounds.
+    pub fn new(options: &ClientOptions) -> Result<Self> {
+        let connections = options.max_connections.unwrap_or(CONNECTIONS_AUTO_MAX);
+        Self::with_blocks(options, connections)
+    }
+
+    /// For a single download, whose own options bound its connections.
+    pub(super) fn for_one(options: &Options) -> Result<Self> {
+        let own = ClientOptions {
+            engine: options.engine,
+            threads: options.threads,
+            register_buffers: options.register_buffers,
+            ..ClientOptions::default()
+        };
+        Self::with_blocks(&own, options.connections.unwrap_or(options.max_connections))
+    }
+
+    /// Each shard gets blocks for this many connections.
+    fn with_blocks(options: &ClientOptions, connections_per_shard: u32) -> Result<Self> {
+        options.validate()?;
+        let (total, per_origin) = (options.max_connections, options.max_connections_per_host);
+        let shared = Shared {
+            threads: Threads::new(options, connections_per_shard),
+            budget: Arc::new(Budget::new(total, per_origin)),
+            names: Names::default(),
+            trust: Trust::default(),
+        };
+        Ok(Self { open: Arc::new(Open { shared: Arc::new(shared) }) })
+    }
+
+    /// What tasks use of it.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.open.shared
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.threads.close();
+    }
+}

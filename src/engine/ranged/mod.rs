@@ -3,27 +3,29 @@
 pub(super) mod supervisor;
 pub(super) mod worker;
 
+use super::context::{Context, jitter_seed};
+use super::failure::{Failure, Stage};
+use super::local::Local;
+use super::progress::Level;
+use super::receive::claim::Claim;
+use super::receive::sink::Destination;
+use super::source::connection::Connection;
+use super::source::endpoint::Endpoint;
+use super::source::follow::FirstTimes;
+use super::source::twin::Twin;
+use super::source::{Renewed, Source};
+use super::trace::{Line, Trace, seconds};
 use crate::base::limits::{
     BARRIER_BYTES, BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX,
 };
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
-use crate::engine::client::shard::Sink;
-use crate::engine::context::{Job, jitter_seed};
-use crate::engine::progress::Level;
-use crate::engine::receive::claim::Claim;
-use crate::engine::source::discover::request_size;
-use crate::engine::source::expiry::{Renewed, Versions, Whereabouts};
-use crate::engine::source::follow::{FirstTimes, Refused};
-use crate::engine::source::twin::Twin;
-use crate::engine::source::{Connection, Source};
-use crate::engine::trace::{Line, Trace, seconds};
-use crate::http::Known;
 use crate::io::socket::{SocketHandle, TcpInfo};
 use crate::plan::{
-    Action, AheadFault, ConnectionId, Fanout, Fetch, Limiter, Next, Pressure, Settings, Totals,
-    Transfer, Verdict,
+    Action, AheadFault, ConnectionId, Fanout, Fetch, Limiter, Next, Pressure, RequestSize,
+    Settings, Totals, Transfer, Verdict,
 };
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,14 +39,11 @@ const HEDGE_SHARE: u64 = 50;
 
 /// The plan with its one lock, and everything a worker needs to carry its answers out.
 pub(in crate::engine) struct Ranged {
-    pub(in crate::engine) job: Arc<Job>,
-    whereabouts: Whereabouts,
-    /// The file's bytes.
-    pub(in crate::engine) total: u64,
-    pub(in crate::engine) versions: Versions,
-    /// The file's digest is known, and compared at the end.
-    has_digest: bool,
-    pub(in crate::engine) sink: Sink,
+    pub(in crate::engine) context: Arc<Context>,
+    /// Where the file can be had; at least one.
+    sources: Vec<Arc<Source>>,
+    file: File,
+    pub(in crate::engine) to: Destination,
     pub(in crate::engine) trace: Option<Arc<Trace>>,
     plan: Mutex<Transfer>,
     workers: Mutex<BTreeMap<ConnectionId, Running>>,
@@ -54,6 +53,15 @@ pub(in crate::engine) struct Ranged {
     is_halted: AtomicBool,
     /// It has been said that this machine grants no more connections.
     is_shortage_told: AtomicBool,
+}
+
+/// The file, whichever source serves it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct File {
+    /// Its size.
+    pub(in crate::engine) total_bytes: u64,
+    /// Its digest is known, and compared at the end.
+    pub(in crate::engine) has_digest: bool,
 }
 
 /// A worker as others see it.
@@ -69,41 +77,35 @@ struct Running {
 }
 
 impl Ranged {
-    /// A plan in which `written` is here and connection 0 already receives `first`; answers its
-    /// lead, too.
+    /// A plan in which `delivered` is in the file and connection 0 already receives `first` from
+    /// the first source.
     pub(in crate::engine) fn new(
-        job: Arc<Job>,
-        whereabouts: Whereabouts,
-        (known, has_digest): (Known, bool),
-        sink: Sink,
+        context: &Arc<Context>,
+        sources: Vec<Arc<Source>>,
+        file: File,
+        to: Destination,
         trace: Option<Arc<Trace>>,
-        written: &SpanSet,
+        delivered: &SpanSet,
         first: &FirstSpan,
     ) -> (Arc<Self>, Fetch) {
-        let addresses = whereabouts.source().addresses();
-        let settings = settings(&job, &known, addresses, sink.hashing.is_some());
-        let mut plan = Transfer::resume(known.total, settings, written);
+        let addresses = sources[0].endpoint().addresses();
+        let settings = settings(context, file, addresses, to.hashing.is_some());
+        let mut plan = Transfer::resume(file.total_bytes, settings, delivered);
         let (id, address) = (ConnectionId(0), first.address);
         plan.on_connected(first.times.connected, id, address, first.setup);
         plan.on_requested(first.times.requested, id, first.span.start());
-        let lead_bytes = plan.adopt(job.now(), id, address, first.span);
-        let (plan, workers, bell) = (Mutex::new(plan), Mutex::default(), Notify::new());
-        let (total, versions) = (known.total, Versions::new(known));
-        let is_shortage_told = AtomicBool::new(false);
-        let is_halted = AtomicBool::new(false);
+        let lead_bytes = plan.adopt(context.now(), id, address, first.span);
         let ranged = Arc::new(Self {
-            job,
-            whereabouts,
-            total,
-            versions,
-            has_digest,
-            sink,
+            context: context.clone(),
+            sources,
+            file,
+            to,
             trace,
-            plan,
-            workers,
-            bell,
-            is_halted,
-            is_shortage_told,
+            plan: Mutex::new(plan),
+            workers: Mutex::default(),
+            bell: Notify::new(),
+            is_halted: AtomicBool::new(false),
+            is_shortage_told: AtomicBool::new(false),
         });
         ranged.workers().insert(id, Running::default());
         (ranged, Fetch { span: first.span, lead_bytes })
@@ -111,25 +113,24 @@ impl Ranged {
 
     /// How many workers the plan wants, the first one included.
     pub(in crate::engine) fn connections_wanted(&self) -> u32 {
-        self.plan().connections_wanted(self.job.now()).max(1)
+        self.plan().connections_wanted(self.context.now()).max(1)
     }
 
-    /// Workers that are to be started now; they count as running from here on.
+    /// Workers that are to be started now, no more than have connections to hope for; they count as
+    /// running from here on.
     pub(in crate::engine) fn to_start(&self) -> Vec<u32> {
-        let wanted = self.plan().connections_wanted(self.job.now());
+        let wanted = self.plan().connections_wanted(self.context.now());
+        let permits = self.context.client.budget.available(self.sources[0].endpoint().origin());
         let mut workers = self.workers();
-        let mut missing = (wanted as usize).saturating_sub(workers.len());
+        let missing = (wanted as usize).saturating_sub(workers.len()).min(permits as usize);
         let mut started = Vec::new();
         for id in 0.. {
-            if missing == 0 {
+            if started.len() == missing {
                 break;
             }
-            if let std::collections::btree_map::Entry::Vacant(place) =
-                workers.entry(ConnectionId(id))
-            {
+            if let Entry::Vacant(place) = workers.entry(ConnectionId(id)) {
                 place.insert(Running::default());
                 started.push(id);
-                missing -= 1;
             }
         }
         started
@@ -146,11 +147,11 @@ impl Ranged {
         let mut steals = Vec::new();
         let mut plan = self.plan();
         self.report_positions(&mut plan);
-        let mut next = plan.next(self.job.now(), id);
+        let mut next = plan.next(self.context.now(), id);
         while let Next::Steal { victim, at } = next {
             let outcome = self.claim_of(victim).map_or(Err(at), |claim| claim.cut(at));
             steals.push((victim, outcome));
-            next = plan.on_steal(self.job.now(), id, victim, outcome);
+            next = plan.on_steal(self.context.now(), id, victim, outcome);
         }
         if let Next::Hedge { victim, .. } = next
             && let Some(claim) = self.claim_of(victim)
@@ -165,7 +166,7 @@ impl Ranged {
                 Ok(end) => format!("takes over the rest of connection {} from {end}", victim.0),
                 Err(claimed) => format!("connection {} is already at {claimed}", victim.0),
             };
-            self.job.tell(Level::Trace, Some(id.0), text);
+            self.context.tell(Level::Trace, Some(id.0), text);
         }
         next
     }
@@ -188,60 +189,54 @@ impl Ranged {
         claim
     }
 
-    /// What to ask now.
-    pub(in crate::engine) fn source(&self) -> Arc<Source> {
-        self.whereabouts.source()
+    /// Which source the connection asks.
+    pub(in crate::engine) fn source_of(&self, id: ConnectionId) -> &Arc<Source> {
+        &self.sources[id.0 as usize % self.sources.len()]
     }
 
-    /// Whether `error`, an answer of `used`, may mean that its URL has expired.
-    pub(in crate::engine) fn may_have_expired(&self, used: &Source, error: &Error) -> bool {
-        self.whereabouts.may_have_expired(used, error)
-    }
-
-    /// After `used` has refused to give `asked`: the answer of a new URL, or `None` if there is a
-    /// new one to be asked.
+    /// After the endpoint `used` has refused to give `asked`: the answer of a new one, or `None` if
+    /// there is a new one to be asked.
     pub(in crate::engine) async fn renew(
         &self,
+        local: &Local,
         id: ConnectionId,
-        used: &Arc<Source>,
+        used: &Arc<Endpoint>,
         asked: Span,
-    ) -> Result<Option<Renewed>, Refused> {
-        let prove = async |source: &Source| self.prove(source).await;
-        let versions = &self.versions;
-        let renewed = self.whereabouts.renew(&self.job, used, versions, asked, prove).await?;
-        if let Some(Renewed { source, opening, times }) = &renewed {
+    ) -> Result<Option<Renewed>, Failure> {
+        let source = self.source_of(id);
+        let prove = async |endpoint: &Endpoint| self.prove(local, source, endpoint).await;
+        let renewed = source.renew(local, used, asked, prove).await?;
+        if let Some(Renewed { endpoint, opening, times }) = &renewed {
             let Connection { address, setup, .. } = opening.connection;
             self.attach(id, &opening.connection);
             let mut plan = self.plan();
-            plan.on_new_addresses(self.job.now(), source.addresses());
-            plan.on_connected(self.job.now(), id, address, setup);
+            plan.on_new_addresses(self.context.now(), endpoint.addresses());
+            plan.on_connected(self.context.now(), id, address, setup);
             plan.on_requested(times.requested, id, asked.start());
         }
         Ok(renewed)
     }
 
-    /// Compares what is written with what `source` serves; nothing to do where a digest decides at
-    /// the end.
-    async fn prove(&self, source: &Source) -> Result<()> {
-        if self.has_digest {
+    /// Compares what is written with what `endpoint` serves; nothing to do where a digest decides
+    /// at the end.
+    async fn prove(&self, local: &Local, source: &Source, endpoint: &Endpoint) -> Result<()> {
+        if self.file.has_digest {
             return Ok(());
         }
-        let (job, url) = (&*self.job, self.whereabouts.url());
-        let (versions, output) = (&self.versions, &*self.sink.output);
-        Twin { job, url, source, versions, output }
-            .test(&self.sink.book.written(), jitter_seed())
-            .await
+        let (url, versions, output) = (source.url(), &source.versions, &*self.to.output);
+        let twin = Twin { local, url, endpoint, versions, output };
+        twin.test(&self.to.book.written(), jitter_seed()).await
     }
 
     /// Whom to connect to, best first.
     pub(in crate::engine) fn address_order(&self, id: ConnectionId) -> Vec<u32> {
-        self.plan().address_order(self.job.now(), id)
+        self.plan().address_order(self.context.now(), id)
     }
 
     /// The worker has a new connection.
     pub(in crate::engine) fn connected(&self, id: ConnectionId, connection: &Connection) {
         self.attach(id, connection);
-        self.plan().on_connected(self.job.now(), id, connection.address, connection.setup);
+        self.plan().on_connected(self.context.now(), id, connection.address, connection.setup);
     }
 
     /// Lets the tick reach the connection.
@@ -256,22 +251,22 @@ impl Ranged {
 
     /// One more span for the connection, whose present one is about to end.
     pub(in crate::engine) fn ahead(&self, id: ConnectionId) -> Option<Fetch> {
-        self.plan().ahead(self.job.now(), id)
+        self.plan().ahead(self.context.now(), id)
     }
 
     /// The request for the span that starts at `start` is on the wire.
     pub(in crate::engine) fn requested(&self, id: ConnectionId, start: u64) {
-        self.plan().on_requested(self.job.now(), id, start);
+        self.plan().on_requested(self.context.now(), id, start);
     }
 
     /// Its answer has begun.
     pub(in crate::engine) fn first_byte(&self, id: ConnectionId, start: u64) {
-        self.plan().on_first_byte(self.job.now(), id, start);
+        self.plan().on_first_byte(self.context.now(), id, start);
     }
 
     /// An answer was completed and the connection stays open.
     pub(in crate::engine) fn kept_alive(&self, id: ConnectionId) {
-        self.plan().on_keep_alive(self.job.now(), id);
+        self.plan().on_keep_alive(self.context.now(), id);
     }
 
     /// Tells the plan what of the claim has gone to the disk.
@@ -300,15 +295,16 @@ impl Ranged {
     /// From here on nobody cuts or doubles any span, so that each answer comes from its first to
     /// its last byte by one connection; `false` if that is too late for this one.
     pub(in crate::engine) fn guard(&self, claim: &Claim, body: Span) -> bool {
-        self.plan().on_guarded(self.job.now());
+        self.plan().on_guarded(self.context.now());
         !claim.is_shared() && body.end() <= claim.rest().end()
     }
 
-    /// The bytes of the connection's answer cannot be proved as it is; they are asked for again.
-    pub(in crate::engine) fn unprovable(&self, id: ConnectionId) {
+    /// The connection gives its span back, without a failure of anybody: its answer cannot be
+    /// proved as it is, or it gets no permit for a connection.
+    pub(in crate::engine) fn let_go(&self, id: ConnectionId) {
         let mut plan = self.plan();
         self.close(id);
-        plan.on_let_go(self.job.now(), id);
+        plan.on_let_go(self.context.now(), id);
         drop(plan);
         self.bell.notify_waiters();
     }
@@ -317,7 +313,7 @@ impl Ranged {
     pub(in crate::engine) fn finished(&self, id: ConnectionId) -> Option<Span> {
         let mut plan = self.plan();
         self.close(id);
-        let ahead = plan.on_finished(self.job.now(), id);
+        let ahead = plan.on_finished(self.context.now(), id);
         let is_complete = plan.is_complete();
         drop(plan);
         if is_complete {
@@ -330,7 +326,7 @@ impl Ranged {
     pub(in crate::engine) fn ahead_refused(&self, id: ConnectionId, why: AheadFault) {
         let mut plan = self.plan();
         self.close(id);
-        plan.on_ahead_refused(self.job.now(), id, why);
+        plan.on_ahead_refused(self.context.now(), id, why);
         drop(plan);
         self.bell.notify_waiters();
     }
@@ -338,19 +334,14 @@ impl Ranged {
     /// The connection ends behind the present answer, all of which is here, and so a request sent
     /// ahead came to nothing.
     pub(in crate::engine) fn ahead_lost(&self, id: ConnectionId) {
-        self.plan().on_ahead_lost(self.job.now(), id, AheadFault::Closed);
+        self.plan().on_ahead_lost(self.context.now(), id, AheadFault::Closed);
         self.bell.notify_waiters();
     }
 
     /// The connection's span failed. The transfer goes on, or has failed too.
-    pub(in crate::engine) fn failed(
-        &self,
-        id: ConnectionId,
-        error: Error,
-        retry_after: Option<Duration>,
-        while_connecting: bool,
-    ) {
-        let now = self.job.now();
+    pub(in crate::engine) fn failed(&self, id: ConnectionId, failure: Failure) {
+        let Failure { error, retry_after, stage } = failure;
+        let now = self.context.now();
         let mut plan = self.plan();
         self.close(id);
         let kind = match error.kind() {
@@ -358,33 +349,34 @@ impl Ranged {
             ErrorKind::ChecksumMismatch => ErrorKind::RangeMismatch,
             kind => kind,
         };
-        let verdict = plan.on_failed(now, id, kind, retry_after, while_connecting);
+        let verdict = plan.on_failed(now, id, kind, retry_after, stage == Stage::Connecting);
         drop(plan);
         match verdict {
             Verdict::Retry { at } => {
                 match error.kind() {
                     ErrorKind::ResourceLimit => self.tell_of_shortage(&error),
-                    _ => self.job.retried(),
+                    _ => self.context.retried(),
                 }
                 let wait = at.saturating_sub(now);
                 let text = format!("{error}; trying again in {wait:.1?}");
-                self.job.tell(Level::Detail, Some(id.0), text);
+                self.context.tell(Level::Detail, Some(id.0), text);
             }
-            Verdict::GiveUp => self.give_up(&error),
+            Verdict::GiveUp => self.give_up(id, &error),
         }
         self.bell.notify_waiters();
     }
 
-    /// The transfer has failed with `error`.
-    pub(in crate::engine) fn give_up(&self, error: &Error) {
-        self.job.fail(error.clone().within(self.source().url()));
+    /// The transfer has failed with `error`, which the connection has met.
+    pub(in crate::engine) fn give_up(&self, id: ConnectionId, error: &Error) {
+        let endpoint = self.source_of(id).endpoint();
+        self.context.fail(error.clone().within(endpoint.url()));
     }
 
     /// Says once that there will be fewer connections, and why.
     fn tell_of_shortage(&self, error: &Error) {
         if !self.is_shortage_told.swap(true, Ordering::Relaxed) {
             let text = format!("{error}; going on with the connections there are");
-            self.job.tell(Level::Note, None, text);
+            self.context.tell(Level::Note, None, text);
         }
     }
 
@@ -403,7 +395,7 @@ impl Ranged {
         let mut plan = self.plan();
         self.report_positions(&mut plan);
         // Carried out under the lock, or a worker could be in its next span by then.
-        for action in plan.on_tick(self.job.now(), pressure) {
+        for action in plan.on_tick(self.context.now(), pressure) {
             self.act(action);
         }
         self.look_for_barrier(plan.remaining_bytes());
@@ -415,14 +407,14 @@ impl Ranged {
     /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
     /// the CRCs that the barrier needs; before that barrier they are not needed.
     fn look_for_barrier(&self, remaining_bytes: u64) {
-        let book = &self.sink.book;
-        if !self.sink.is_journaled || book.wants_sums() {
+        let book = &self.to.book;
+        if !self.to.is_journaled || book.wants_sums() {
             return;
         }
-        let elapsed = self.job.now();
-        let rate = self.job.new_bytes() as f64 / elapsed.as_secs_f64();
+        let elapsed = self.context.now();
+        let rate = self.context.new_bytes() as f64 / elapsed.as_secs_f64();
         let left_s = remaining_bytes as f64 / rate.max(1.0);
-        let interval = self.job.options.journal_interval;
+        let interval = self.context.options.journal_interval;
         let is_long = elapsed.as_secs_f64() + left_s > interval.as_secs_f64();
         if is_long || remaining_bytes > BARRIER_BYTES {
             book.want_sums(true);
@@ -517,7 +509,7 @@ impl Ranged {
                 trace.write(&Line::Decision { at, what: &what, text });
             }
             let at = decision.at.as_secs_f64();
-            self.job.tell(Level::Detail, None, format!("{at:.2} s: {what}: {}", decision.text));
+            self.context.tell(Level::Detail, None, format!("{at:.2} s: {what}: {}", decision.text));
         }
     }
 
@@ -526,7 +518,7 @@ impl Ranged {
         for (&id, running) in &*self.workers() {
             if let Some(claim) = &running.claim {
                 self.tell_untold(plan, id, claim);
-                plan.on_progress(self.job.now(), id, claim.received_to());
+                plan.on_progress(self.context.now(), id, claim.received_to());
             }
         }
     }
@@ -534,7 +526,7 @@ impl Ranged {
     /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
     fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) {
         if let Some(span) = claim.take_untold() {
-            claim.count_new(plan.on_written(self.job.now(), id, span));
+            claim.count_new(plan.on_written(self.context.now(), id, span));
         }
     }
 
@@ -560,10 +552,15 @@ pub(in crate::engine) struct FirstSpan {
     pub(in crate::engine) address: u32,
 }
 
-fn settings(job: &Job, known: &Known, addresses: u32, is_hashed: bool) -> Settings {
-    let options = &job.options;
+/// The request size the options ask for.
+pub(in crate::engine) fn request_size(context: &Context) -> RequestSize {
+    context.options.chunk_bytes.map_or(RequestSize::Auto, RequestSize::Fixed)
+}
+
+fn settings(context: &Context, file: File, addresses: u32, is_hashed: bool) -> Settings {
+    let options = &context.options;
     Settings {
-        request: request_size(options),
+        request: request_size(context),
         fanout: match options.connections {
             Some(connections) => Fanout::Fixed(connections),
             None => Fanout::Auto { max: options.max_connections },
@@ -576,6 +573,6 @@ fn settings(job: &Job, known: &Known, addresses: u32, is_hashed: bool) -> Settin
         request_ahead: options.request_ahead,
         span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
         addresses,
-        hedge_bytes_max: (known.total / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+        hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
     }
 }

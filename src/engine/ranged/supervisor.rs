@@ -1,21 +1,22 @@
-//! The workers of a ranged download, spread over threads: one crew per shard.
+//! The workers of a ranged download, spread over shards: one supervisor on each.
 //!
-//! Connection `id` works on shard `id % threads`. The first crew works on the transfer's own thread
-//! and leads: it runs the plan's tick and has workers started wherever they belong.
+//! Connection `id` works on the shard number `id % shards` of the transfer. The first supervisor
+//! works on the shard where the transfer began, and leads: it runs the plan's tick and has workers
+//! started wherever they belong.
 
-use crate::base::limits::{CONNECTIONS_MAX, DESCRIPTORS_SPARE, SHARD_DESCRIPTORS, WIND_DOWN_MAX};
+use super::Ranged;
+use super::worker::{First as FirstAnswer, Worker};
+use crate::base::limits::{CONNECTIONS_MAX, WIND_DOWN_MAX};
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::client::driver;
 use crate::engine::client::shard::Shard;
+use crate::engine::local::Local;
 use crate::engine::race::{First, race};
-use crate::engine::ranged::Ranged;
-use crate::engine::ranged::worker::{First as FirstAnswer, Worker};
+use crate::engine::receive::sink::Sink;
 use crate::io::clock::thread_cpu_time;
-use crate::io::descriptors;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::plan::ConnectionId;
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -25,148 +26,109 @@ const TICK: Duration = Duration::from_millis(50);
 /// Time between two looks whether all that had arrived is handed over.
 const WIND_DOWN_TICK: Duration = Duration::from_millis(2);
 
-/// All crews of a transfer.
-pub(in crate::engine) struct Crews {
-    ranged: Arc<Ranged>,
-    leader: Crew,
-    orders: Vec<mpsc::Sender<u32>>,
-    others: Vec<CrewThread>,
-}
-
-/// How the work went, as far as the job does not know.
+/// How the work went, as far as the transfer's context does not know.
 pub(in crate::engine) struct Worked {
-    pub(in crate::engine) threads: u32,
-    pub(in crate::engine) registered: bool,
+    /// Shards that worked.
+    pub(in crate::engine) shards: u32,
+    /// Blocks of the leading shard were registered.
+    pub(in crate::engine) is_registered: bool,
 }
 
-/// One shard's part of a ranged download.
-struct Crew {
-    ranged: Arc<Ranged>,
-    /// Connections that may ever work here.
+/// Runs all workers of a transfer, which began on this shard, the one numbered `lead`, until it is
+/// complete or halted and every supervisor has ended. Uses at most `shards_max` shards, never more
+/// than there are connections. The context knows of any failure.
+pub(in crate::engine) async fn work(
+    ranged: &Arc<Ranged>,
+    local: &Local,
+    lead: u32,
+    shards_max: u32,
+    first: FirstAnswer,
+) -> Worked {
+    let (context, threads) = (&ranged.context, &ranged.context.client.threads);
+    let options = &context.options;
+    let connections_max = options.connections.unwrap_or(options.max_connections);
+    let wanted = shards_max.min(connections_max).min(ranged.connections_wanted());
+    let shards = threads.shards_from(lead, wanted);
+    let shard_count = u32::try_from(shards.len()).expect("at most as many as are wanted");
+    let connections_max = connections_max.div_ceil(shard_count);
+    let (mut orders, mut others) = (Vec::new(), Vec::new());
+    let (order, own_orders) = mpsc::channel(CONNECTIONS_MAX as usize);
+    orders.push(order);
+    for &shard in &shards[1..] {
+        let (order, receiver) = mpsc::channel(CONNECTIONS_MAX as usize);
+        orders.push(order);
+        others.push(start(ranged, shard, connections_max, receiver));
+    }
+    let supervisor = Supervisor::new(ranged, local.clone(), connections_max, own_orders);
+    let is_registered = supervisor.work(Some((first, orders))).await;
+    for ended in others {
+        // Whoever fails makes the others end, so waiting for all of them takes no time. Nothing
+        // comes of one that panicked, which is reported as the end of its task.
+        let _ = ended.await;
+    }
+    Worked { shards: shard_count, is_registered }
+}
+
+/// Starts a supervisor on another shard; completes when that has ended.
+fn start(
+    ranged: &Arc<Ranged>,
+    shard: u32,
     connections_max: u32,
-    /// Ids of workers to start; closed when the transfer is over.
     orders: mpsc::Receiver<u32>,
+) -> oneshot::Receiver<()> {
+    let (sender, ended) = oneshot::channel();
+    let (own, watched) = (ranged.clone(), Watched { ranged: ranged.clone(), sender: Some(sender) });
+    let work = async move |shard: Rc<Shard>| {
+        let local = Local::new(&own.context, &shard);
+        Supervisor::new(&own, local, connections_max, orders).work(None).await;
+        Ok(())
+    };
+    ranged.context.client.threads.spawn(shard, work, move |outcome| watched.end(outcome));
+    ended
 }
 
-/// A crew at work on another thread.
-struct CrewThread {
-    thread: thread::JoinHandle<()>,
-    ended: oneshot::Receiver<()>,
+/// Tells the leading supervisor of the end of another one, also if that is a panic.
+struct Watched {
+    ranged: Arc<Ranged>,
+    sender: Option<oneshot::Sender<()>>,
 }
 
-impl Crews {
-    /// Threads for at most so many crews, never more than connections; failures are the job's.
-    pub(in crate::engine) fn start(ranged: &Arc<Ranged>, threads_max: u32) -> Self {
-        let options = &ranged.job.options;
-        let connections_max = options.connections.unwrap_or(options.max_connections);
-        let threads = threads_max.min(connections_max).min(ranged.connections_wanted());
-        let threads = affordable(threads);
-        let connections_max = connections_max.div_ceil(threads);
-        let new_crew = |orders| Crew { ranged: ranged.clone(), connections_max, orders };
-        let (order, leader) = mpsc::channel(CONNECTIONS_MAX as usize);
-        let (mut orders, mut others) = (vec![order], Vec::new());
-        for _ in 1..threads {
-            let (order, receiver) = mpsc::channel(CONNECTIONS_MAX as usize);
-            match new_crew(receiver).start() {
-                Ok(thread) => others.push(thread),
-                Err(error) => ranged.job.fail(error),
-            }
-            orders.push(order);
+impl Watched {
+    fn end(mut self, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            // At once, or the others would do all the work for nothing.
+            self.ranged.context.fail(error);
         }
-        Self { ranged: ranged.clone(), leader: new_crew(leader), orders, others }
+        self.tell();
     }
 
-    /// Works until the transfer is complete or halted and every thread is gone. The job knows of
-    /// any failure.
-    pub(in crate::engine) async fn work(self, first: FirstAnswer) -> Worked {
-        let Self { ranged, leader, orders, others } = self;
-        let threads = u32::try_from(orders.len()).expect("at most 64 threads");
-        let outcome = leader.work(Some((first, orders))).await;
-        let registered = outcome.unwrap_or_else(|error| {
-            ranged.job.fail(error);
-            false
-        });
-        for other in others {
-            // Whoever fails makes the others end, so waiting for all of them takes no time.
-            other.join().await;
+    fn tell(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            // Nobody waits if the leading supervisor has died.
+            let _ = sender.send(());
         }
-        Worked { threads, registered }
     }
 }
 
-/// As many of these threads as there are descriptors for, at least the one that is there: a shard
-/// that cannot start would end the transfer, and one is slower at most.
-fn affordable(threads: u32) -> u32 {
-    if threads == 1 {
-        return 1;
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.sender.is_some() {
+            let error = Error::new(ErrorKind::Internal, "the workers of a shard panicked");
+            self.ranged.context.fail(error);
+            self.tell();
+        }
     }
-    // Each shard is of use with a connection.
-    let left = descriptors::left().unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_SPARE);
-    let more = left / (SHARD_DESCRIPTORS + 1);
-    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1).min(threads)
 }
 
-/// What the leading crew has that others do not: the first answer, and everybody's orders.
+/// What the leading supervisor has that others do not: the first answer, and everybody's orders.
 type Lead = (FirstAnswer, Vec<mpsc::Sender<u32>>);
 
-impl Crew {
-    /// Works on a thread and a driver of its own.
-    fn start(self) -> Result<CrewThread> {
-        let (sender, ended) = oneshot::channel();
-        let work = move || {
-            let job = self.ranged.job.clone();
-            let work = || driver::driver(&job).and_then(|driver| driver.run(self.work(None)));
-            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Internal, "a shard's thread panicked"))
-            });
-            if let Err(error) = result {
-                // At once, or the others would do all the work for nothing.
-                job.fail(error);
-            }
-            // The receiver waits for this, unless its own thread has died.
-            let _ = sender.send(());
-        };
-        let spawned = thread::Builder::new().name("ringhaul-shard".into()).spawn(work);
-        let thread = spawned.map_err(|e| {
-            Error::new(ErrorKind::ResourceLimit, "cannot start a shard's thread").caused_by(e)
-        })?;
-        Ok(CrewThread { thread, ended })
-    }
-
-    /// Runs this shard's workers until the transfer is complete or halted; answers whether its
-    /// blocks were registered.
-    async fn work(self, lead: Option<Lead>) -> Result<bool> {
-        let Self { ranged, connections_max, orders } = self;
-        let job = ranged.job.clone();
-        let shard = Shard::new(connections_max, ranged.sink.hashing.is_some())?;
-        shard.register(&job, &ranged.sink.output, ranged.total);
-        let (workers, meter) = (JoinSet::new(), Meter::new());
-        let mut foreman = Foreman { ranged, shard: shard.clone(), orders, workers, meter };
-        let result = job.guard(foreman.run(lead)).await;
-        // What has been received is not to be lost, whatever ended the work.
-        if result.is_err() {
-            foreman.wind_down().await;
-        }
-        drop(foreman);
-        shard.flushed().await;
-        result?;
-        Ok(shard.is_registered())
-    }
-}
-
-impl CrewThread {
-    /// Waits until the crew has ended, which the job knows more of, and its thread is gone.
-    async fn join(self) {
-        // Both fail only if the thread panicked where nothing catches it, which is reported then.
-        let _ = self.ended.await;
-        let _ = self.thread.join();
-    }
-}
-
-/// Runs one crew's workers.
-struct Foreman {
+/// Runs the workers of one shard.
+struct Supervisor {
     ranged: Arc<Ranged>,
-    shard: Rc<Shard>,
+    local: Local,
+    sink: Rc<Sink>,
+    /// Ids of workers to start; closed when the transfer is over.
     orders: mpsc::Receiver<u32>,
     workers: JoinSet<()>,
     meter: Meter,
@@ -179,22 +141,50 @@ enum Event {
     Tick,
 }
 
-impl Foreman {
+impl Supervisor {
+    /// For at most `connections_max` workers.
+    fn new(
+        ranged: &Arc<Ranged>,
+        local: Local,
+        connections_max: u32,
+        orders: mpsc::Receiver<u32>,
+    ) -> Self {
+        ranged.context.tell_of_fallback();
+        let sink = Sink::new(&ranged.context, &local.shard, &ranged.to, connections_max);
+        sink.register(ranged.file.total_bytes);
+        let (ranged, workers, meter) = (ranged.clone(), JoinSet::new(), Meter::new());
+        Self { ranged, local, sink, orders, workers, meter }
+    }
+
+    /// Runs this shard's workers until the transfer is complete or halted; `true` if its blocks
+    /// were registered.
+    async fn work(mut self, lead: Option<Lead>) -> bool {
+        let context = self.ranged.context.clone();
+        let result = context.guard(self.run(lead)).await;
+        // What has been received is not to be lost, whatever ended the work.
+        if result.is_err() {
+            self.wind_down().await;
+        }
+        let sink = self.sink.clone();
+        drop(self);
+        sink.flushed().await;
+        if let Err(error) = result {
+            context.fail(error);
+        }
+        sink.is_registered()
+    }
+
     async fn run(&mut self, lead: Option<Lead>) -> Result<()> {
         let (first, mut everybody) = lead.unzip();
         if let Some(first) = first {
-            let worker = Worker::new(0, self.ranged.clone(), self.shard.clone());
-            self.workers.spawn_local(worker.run(Some(first)));
+            self.start_worker(0, Some(first));
             self.order_workers(everybody.as_deref());
         }
         let mut next_tick = Instant::now() + TICK;
         let mut is_open = true;
         while is_open || !self.workers.is_empty() {
             match self.next_event(is_open, next_tick).await {
-                Event::Ordered(Some(id)) => {
-                    let worker = Worker::new(id, self.ranged.clone(), self.shard.clone());
-                    self.workers.spawn_local(worker.run(None));
-                }
+                Event::Ordered(Some(id)) => self.start_worker(id, None),
                 Event::Ordered(None) => is_open = false,
                 Event::Ended(joined) => joined.map_err(|e| {
                     Error::new(ErrorKind::Internal, "a worker panicked").caused_by(e)
@@ -203,7 +193,7 @@ impl Foreman {
                     next_tick = Instant::now() + TICK;
                     self.report_load();
                     if everybody.is_some() {
-                        self.ranged.tick(self.ranged.job.load.take());
+                        self.ranged.tick(self.ranged.context.load.take());
                         self.order_workers(everybody.as_deref());
                     }
                 }
@@ -217,6 +207,11 @@ impl Foreman {
         }
         self.report_load();
         Ok(())
+    }
+
+    fn start_worker(&mut self, id: u32, first: Option<FirstAnswer>) {
+        let worker = Worker::new(id, &self.ranged, &self.local, &self.sink);
+        self.workers.spawn_local(worker.run(first));
     }
 
     /// Ends all connections, and waits until the workers have handed over what has arrived. Those
@@ -235,12 +230,11 @@ impl Foreman {
 
     async fn next_event(&mut self, is_open: bool, next_tick: Instant) -> Event {
         let Self { orders, workers, .. } = self;
-        let ordered =
-            async { if is_open { orders.recv().await } else { std::future::pending().await } };
+        let ordered = async { if is_open { orders.recv().await } else { pending().await } };
         let ended = async {
             match workers.join_next().await {
                 Some(joined) => joined,
-                None => std::future::pending().await,
+                None => pending().await,
             }
         };
         let tick = tokio::time::sleep_until(next_tick.into());
@@ -255,19 +249,19 @@ impl Foreman {
     fn order_workers(&self, everybody: Option<&[mpsc::Sender<u32>]>) {
         let Some(everybody) = everybody else { return };
         for id in self.ranged.to_start() {
-            let crew = &everybody[id as usize % everybody.len()];
-            if crew.try_send(id).is_err() {
-                // The crew has died and the job knows why, or drowns in orders: then later.
-                self.ranged.retired(crate::plan::ConnectionId(id));
+            let supervisor = &everybody[id as usize % everybody.len()];
+            if supervisor.try_send(id).is_err() {
+                // It has died and the context knows why, or it drowns in orders: then later.
+                self.ranged.retired(ConnectionId(id));
             }
         }
     }
 
     fn report_load(&mut self) {
         let (cpu_busy, cpu_total) = self.meter.read();
-        let saturated = self.ranged.sink.output.is_saturated();
-        let exhausted = self.shard.was_exhausted();
-        self.ranged.job.load.report(exhausted, saturated, cpu_busy, cpu_total);
+        let saturated = self.ranged.to.output.is_saturated();
+        let exhausted = self.sink.was_exhausted();
+        self.ranged.context.load.report(exhausted, saturated, cpu_busy, cpu_total);
     }
 }
 

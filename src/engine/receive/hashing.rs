@@ -5,7 +5,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::disk::journal::Book;
 use crate::disk::output::Output;
 use crate::disk::verify::{Hashed, Verifier};
-use crate::engine::context::Job;
+use crate::engine::context::Context;
 use crate::io::buffers::Block;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -18,9 +18,9 @@ pub(in crate::engine) struct Hashing {
 
 impl Hashing {
     /// Starts to hash, if there is anything to compute. At most `budget_bytes` of blocks wait in
-    /// memory; `written` is in the file already. A failure is the job's at once.
+    /// memory; `written` is in the file already. A failure is the context's at once.
     pub(in crate::engine) fn start(
-        job: &Arc<Job>,
+        context: &Arc<Context>,
         algorithms: &[Algorithm],
         budget_bytes: u64,
         output: &Output,
@@ -30,11 +30,11 @@ impl Hashing {
             return Ok(None);
         }
         let (sender, receiver) = oneshot::channel();
-        let own_job = job.clone();
+        let own_context = context.clone();
         let on_end = move |outcome| match outcome {
             // Nobody waits any more if the transfer has failed meanwhile.
             Ok(hashed) => _ = sender.send(hashed),
-            Err(error) => own_job.fail(error),
+            Err(error) => own_context.fail(error),
         };
         let verifier = Verifier::start(algorithms, budget_bytes, output, written, on_end)?;
         let end = Mutex::new(Some(receiver));
@@ -52,7 +52,7 @@ impl Hashing {
     }
 
     /// Waits for the digests of the file, all of whose `total` bytes are written. To be called
-    /// once, and given up when the job fails.
+    /// once, and given up when the context fails.
     pub(in crate::engine) async fn finish(&self, total: u64) -> Result<Hashed> {
         self.verifier.set_total(total);
         let receiver = self

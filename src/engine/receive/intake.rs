@@ -5,18 +5,17 @@
 //! may have delivered the same bytes, only those that nobody has are written: a byte that counts is
 //! never written again.
 
+use super::claim::Claim;
+use super::quarantine::Quarantine;
+use super::sink::{Leaving, Sink, Written};
 use crate::base::limits::{BARRIER_FIRST, BLOCK_BYTES, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
-use crate::engine::client::shard::{Leaving, Shard, Sink};
-use crate::engine::context::Job;
-use crate::engine::receive::claim::Claim;
-use crate::engine::receive::quarantine::Gate;
+use crate::engine::context::Context;
 use crate::engine::source::exchange::Opening;
 use crate::engine::trace::SpanTrace;
 use crate::http::Want;
 use crate::io::buffers::{Block, Lease};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes of a coded body read at once.
@@ -34,9 +33,8 @@ const BARRIER_SHARE: u32 = 4;
 
 /// Fills blocks and sends them to the disk.
 pub(in crate::engine) struct Intake<'a> {
-    job: &'a Arc<Job>,
-    shard: &'a Rc<Shard>,
-    sink: &'a Sink,
+    context: &'a Context,
+    sink: &'a Rc<Sink>,
     claim: &'a Claim,
     lease: Option<Lease>,
     /// When bytes for it were waited for first.
@@ -48,9 +46,9 @@ pub(in crate::engine) struct Intake<'a> {
     delivery: Option<&'a dyn Delivery>,
     trace: Option<Rc<SpanTrace>>,
     /// Of the answer being received, if its bytes have to wait for its digest.
-    gate: Option<Rc<Gate>>,
-    /// Bytes at the start of the block being filled that came before the gate was closed.
-    ungated: usize,
+    quarantine: Option<Rc<Quarantine<Written>>>,
+    /// Bytes at the start of the block being filled that came before the quarantine began.
+    unwithheld: usize,
 }
 
 /// Decides which bytes are written where several bring the same ones.
@@ -63,15 +61,13 @@ pub(in crate::engine) trait Delivery {
 impl<'a> Intake<'a> {
     /// Starts at the claim's position.
     pub(in crate::engine) fn new(
-        job: &'a Arc<Job>,
-        shard: &'a Rc<Shard>,
-        sink: &'a Sink,
+        context: &'a Context,
+        sink: &'a Rc<Sink>,
         claim: &'a Claim,
     ) -> Self {
         let block_start = claim.position();
         Self {
-            job,
-            shard,
+            context,
             sink,
             claim,
             lease: None,
@@ -80,8 +76,8 @@ impl<'a> Intake<'a> {
             piece_bytes: PIECE_BYTES_MIN,
             delivery: None,
             trace: None,
-            gate: None,
-            ungated: 0,
+            quarantine: None,
+            unwithheld: 0,
         }
     }
 
@@ -97,37 +93,44 @@ impl<'a> Intake<'a> {
         self
     }
 
-    /// From here on bytes count only once the gate opens. The claim is not shared, and will not be.
-    pub(in crate::engine) fn close_gate(&mut self, gate: Rc<Gate>) {
-        self.ungated = self.lease.as_ref().map_or(0, Lease::filled);
-        self.gate = Some(gate);
+    /// From here on bytes count only once the digest of the answer fits. The claim is not shared,
+    /// and will not be.
+    pub(in crate::engine) fn withhold(&mut self, quarantine: Rc<Quarantine<Written>>) {
+        self.unwithheld = self.lease.as_ref().map_or(0, Lease::filled);
+        self.quarantine = Some(quarantine);
     }
 
-    /// The answer `span` behind the gate has ended: its bytes count if its digest fits. If it is
-    /// not whole, there is nothing to compare, and they count as they are.
-    pub(in crate::engine) async fn open_gate(&mut self, span: Span, is_whole: bool) -> Result<()> {
-        if let Some(gate) = self.gate.take_if(|_| is_whole) {
+    /// The answer `span`, which may be in quarantine, has ended: its bytes count if its digest
+    /// fits. If it is not whole, there is nothing to compare, and they count as they are.
+    pub(in crate::engine) async fn release(&mut self, span: Span, is_whole: bool) -> Result<()> {
+        if let Some(quarantine) = self.quarantine.take_if(|_| is_whole) {
             if let Some(lease) = &self.lease {
-                gate.update(&lease.as_ref()[self.ungated..]);
+                quarantine.update(&lease.as_ref()[self.unwithheld..]);
             }
-            if let Err(error) = gate.close(span, self.sink).await {
-                // What is left of the block belongs behind bytes that do not count.
-                self.lease = None;
-                self.job.lost(span.len());
-                return Err(error);
+            match quarantine.close(span).await {
+                Ok(written) => self.count_written(written),
+                Err(error) => {
+                    // What is left of the block belongs behind bytes that do not count.
+                    self.lease = None;
+                    self.context.lost(span.len());
+                    return Err(error);
+                }
             }
-            self.claim.flushed(self.block_start);
         }
-        self.give_up_gate();
+        self.release_unproved();
         Ok(())
     }
 
-    /// Everything behind the gate counts, as it will not be compared.
-    fn give_up_gate(&mut self) {
-        if let Some(gate) = self.gate.take() {
-            gate.open(self.sink);
-            self.claim.flushed(self.block_start);
+    /// Everything in quarantine counts, as it will not be compared.
+    fn release_unproved(&mut self) {
+        if let Some(quarantine) = self.quarantine.take() {
+            self.count_written(quarantine.open());
         }
+    }
+
+    fn count_written(&self, written: Vec<Written>) {
+        written.into_iter().for_each(|written| self.sink.report(written));
+        self.claim.flushed(self.block_start);
     }
 
     /// Receives the body of the opening until it ends, until the claim has no bytes left, as its
@@ -159,13 +162,13 @@ impl<'a> Intake<'a> {
     /// Sends what is filled to the disk, whatever its length.
     pub(in crate::engine) fn flush(&mut self) {
         self.filling_since = None;
-        let ungated = std::mem::take(&mut self.ungated);
+        let unwithheld = std::mem::take(&mut self.unwithheld);
         let Some(lease) = self.lease.take().filter(|lease| lease.filled() > 0) else { return };
         let span = Span::with_len(self.block_start, lease.filled() as u64);
         self.block_start = span.end();
         let block = lease.freeze();
-        if let Some(gate) = &self.gate {
-            gate.update(block.as_ref().get(ungated..).unwrap_or_default());
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.update(block.as_ref().get(unwithheld..).unwrap_or_default());
             return self.write(block, span);
         }
         if self.claim.flushed_alone(span.end()) {
@@ -173,7 +176,7 @@ impl<'a> Intake<'a> {
         }
         let delivery = self.delivery.expect("who shares a claim says what is new");
         let new = delivery.deliver(span, block.as_ref());
-        self.job.lost(span.len() - new.iter().map(|part| part.len()).sum::<u64>());
+        self.context.lost(span.len() - new.iter().map(|part| part.len()).sum::<u64>());
         let index = |at: u64| usize::try_from(at - span.start()).expect("within one block");
         for part in new {
             self.write(block.part(index(part.start()), index(part.end())), part);
@@ -181,9 +184,8 @@ impl<'a> Intake<'a> {
     }
 
     fn write(&self, block: Block, span: Span) {
-        let (trace, gate) = (self.trace.clone(), self.gate.clone());
-        let leaving = Leaving { block, offset: span.start(), trace, gate };
-        self.shard.write(self.job, self.sink, leaving);
+        let (trace, quarantine) = (self.trace.clone(), self.quarantine.clone());
+        self.sink.write(Leaving { block, offset: span.start(), trace, quarantine });
     }
 
     /// After a failure: sends the aligned part of what is filled to the disk, so that the rest
@@ -191,7 +193,7 @@ impl<'a> Intake<'a> {
     pub(in crate::engine) fn salvage(&mut self) {
         self.salvage_block();
         // The answer broke off, so there is nothing to compare.
-        self.give_up_gate();
+        self.release_unproved();
     }
 
     fn salvage_block(&mut self) {
@@ -199,7 +201,7 @@ impl<'a> Intake<'a> {
         let end = self.block_start + lease.filled() as u64;
         let odd = end % SPAN_ALIGN_BYTES;
         let kept = (lease.filled() as u64).saturating_sub(odd);
-        self.job.lost(lease.filled() as u64 - kept);
+        self.context.lost(lease.filled() as u64 - kept);
         lease.truncate(usize::try_from(kept).expect("at most one block"));
         self.flush();
     }
@@ -291,7 +293,7 @@ impl<'a> Intake<'a> {
             self.claim.settle(granted - produced as u64);
             lease.advance(produced);
             opening.connection.wire.pay(produced);
-            self.job.received(produced as u64);
+            self.context.received(produced as u64);
             self.keep(lease);
             let step = step?;
             rest = &rest[step.consumed..];
@@ -333,7 +335,7 @@ impl<'a> Intake<'a> {
     async fn lease(&mut self) -> Lease {
         let lease = match self.lease.take() {
             Some(lease) => lease,
-            None => self.shard.lease().await,
+            None => self.sink.lease().await,
         };
         self.filling_since.get_or_insert_with(Instant::now);
         lease
@@ -341,21 +343,21 @@ impl<'a> Intake<'a> {
 
     fn count(&mut self, opening: &mut Opening, received: u64, lease: Lease) {
         opening.exchange.on_direct(received);
-        self.job.received(received);
+        self.context.received(received);
         self.keep(lease);
     }
 
     /// Sends the aligned part of a block that fills slowly to the disk, if that makes it durable.
     /// The odd bytes begin the next block.
     async fn send_slow_block(&mut self) {
-        let interval = self.job.options.journal_interval;
-        let time_max = interval.min(self.job.now().max(BARRIER_FIRST)) / BARRIER_SHARE;
+        let interval = self.context.options.journal_interval;
+        let time_max = interval.min(self.context.now().max(BARRIER_FIRST)) / BARRIER_SHARE;
         let is_slow = self.filling_since.is_some_and(|since| since.elapsed() >= time_max);
         let Some(lease) = self.lease.as_mut().filter(|_| is_slow) else { return };
         let end = self.block_start + lease.filled() as u64;
         let odd = usize::try_from(end % SPAN_ALIGN_BYTES).expect("less than a page");
         let kept = lease.filled().saturating_sub(odd);
-        if !self.sink.is_journaled || kept == 0 || kept < self.ungated {
+        if !self.sink.is_journaled() || kept == 0 || kept < self.unwithheld {
             return;
         }
         lease.truncate(kept);

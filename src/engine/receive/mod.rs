@@ -4,3 +4,4 @@ pub(super) mod claim;
 pub(super) mod hashing;
 pub(super) mod intake;
 pub(super) mod quarantine;
+pub(super) mod sink;

@@ -1,8 +1,8 @@
 //! A body that is wanted in memory, however it is framed: of a small file, or of a sample. Must not
 //! know what it is for.
 
+use super::exchange::Opening;
 use crate::base::Result;
-use crate::engine::source::exchange::Opening;
 use crate::http::Want;
 
 /// Bytes read at once.

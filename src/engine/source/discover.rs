@@ -1,22 +1,23 @@
 //! The first ranged GET of the real URL: size, validator, range support, digests on offer. Its body
 //! is already data.
 
+use super::endpoint::Endpoint;
+use super::exchange::Opening;
+use super::follow::{FirstTimes, Located, locate};
+use super::retry::retrying;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::engine::context::Job;
-use crate::engine::options::Options;
+use crate::engine::context::Context;
+use crate::engine::failure::Failure;
+use crate::engine::local::Local;
 use crate::engine::progress::Level;
-use crate::engine::source::Source;
-use crate::engine::source::exchange::Opening;
-use crate::engine::source::follow::{FirstTimes, Located, Refused, locate, retrying};
 use crate::http::{
     Discovery, Known, Offered, Validator, discover, retry_after, status_error, whole_file_digests,
 };
-use crate::plan::RequestSize;
 
 /// What the first answer taught.
 pub(in crate::engine) struct Discovered {
     /// Where the file is, redirects followed.
-    pub(in crate::engine) source: Source,
+    pub(in crate::engine) endpoint: Endpoint,
     pub(in crate::engine) found: Found,
     /// Digests of the whole file that the server offers, those of redirects included.
     pub(in crate::engine) offers: Vec<Offered>,
@@ -35,62 +36,71 @@ pub(in crate::engine) enum Found {
 /// Asks for `range`, which is aligned, or for everything, until there is an answer to work with;
 /// failures that may pass are retried.
 pub(in crate::engine) async fn find(
-    job: &Job,
+    local: &Local,
     url: &Url,
     range: Option<Span>,
 ) -> Result<Discovered> {
-    retrying(job, async || ask_once(job, url, range).await).await
+    retrying(&local.context, async || ask_once(local, url, range).await).await
 }
 
 /// One attempt: asks for the range, and if the server refuses that or does not tell the size, once
 /// more for everything. The error is that of the last request, which says most: it asks for
 /// nothing special.
-async fn ask_once(job: &Job, url: &Url, range: Option<Span>) -> Result<Discovered, Refused> {
-    if let Some(discovered) = ask(job, url, range).await? {
+async fn ask_once(local: &Local, url: &Url, range: Option<Span>) -> Result<Discovered, Failure> {
+    if let Some(discovered) = ask(local, url, range).await? {
         return Ok(discovered);
     }
     let text = "the server refuses ranges, or does not tell the size: asking for the whole file";
-    job.tell(Level::Detail, Some(0), text);
-    match ask(job, url, None).await {
+    local.context.tell(Level::Detail, Some(0), text);
+    match ask(local, url, None).await {
         Ok(discovered) => Ok(discovered.expect("there is no other way to ask")),
-        Err(Refused { error, retry_after }) => {
+        Err(Failure { error, retry_after, stage }) => {
             let error = match error.kind() {
                 ErrorKind::Status(_) => error,
                 _ => error.within("asking without a range, as the server answers none"),
             };
-            Err(Refused { error, retry_after })
+            Err(Failure { error, retry_after, stage })
         }
     }
 }
 
 /// One request and what came of it; `None` if it has to be repeated without a range.
-async fn ask(job: &Job, url: &Url, range: Option<Span>) -> Result<Option<Discovered>, Refused> {
-    let located = locate(job, url, range, &Validator::None).await?;
-    let Located { source, opening, times, mut offers } = located;
-    let retry_after = retry_after(opening.head());
+async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Discovered>, Failure> {
+    let located = locate(local, url, range, &Validator::None).await?;
+    let Located { endpoint, opening, times, mut offers } = located;
+    let context = &local.context;
     let offered = whole_file_digests(opening.head());
     for why in offered.ignored {
-        job.tell(Level::Detail, Some(0), why);
+        context.tell(Level::Detail, Some(0), why);
     }
     offers.extend(offered.digests);
+    let retry_after = retry_after(opening.head());
     let found = match range {
-        Some(asked) => judge(job, opening, asked, times),
+        Some(asked) => judge(context, opening, asked, times),
         None => whole(opening).map(Some),
     };
     match found {
-        Ok(found) => Ok(found.map(|found| Discovered { source, found, offers })),
-        Err(error) => Err(Refused { error: error.within(source.url()), retry_after }),
+        Ok(found) => Ok(found.map(|found| Discovered { endpoint, found, offers })),
+        Err(error) => {
+            let failure = Failure::from(error.within(endpoint.url()));
+            Err(Failure { retry_after, ..failure })
+        }
     }
 }
 
 /// Judges the answer to a request for `asked`.
-fn judge(job: &Job, opening: Opening, asked: Span, times: FirstTimes) -> Result<Option<Found>> {
+fn judge(
+    context: &Context,
+    opening: Opening,
+    asked: Span,
+    times: FirstTimes,
+) -> Result<Option<Found>> {
     Ok(match discover(opening.head(), asked)? {
         Discovery::Ranged { known, .. } => {
             // What the body lacks of it is the worker's to ask for, as with every later answer: a
             // server may cut ranges short anywhere (RFC 9110 15.3.7), spans end aligned.
             let span = Span::new(asked.start(), asked.end().min(known.total));
-            let known = if job.options.verify { known } else { known.without_digests() };
+            let known = if context.options.verify { known } else { known.without_digests() };
             Some(Found::Ranged { known, opening, span, times })
         }
         Discovery::Whole { total, validator } => Some(Found::Whole { total, validator, opening }),
@@ -110,9 +120,4 @@ fn whole(opening: Opening) -> Result<Found> {
             "the server answers a request for the whole file with a part of it",
         )),
     }
-}
-
-/// The request size the options ask for.
-pub(in crate::engine) fn request_size(options: &Options) -> RequestSize {
-    options.chunk_bytes.map_or(RequestSize::Auto, RequestSize::Fixed)
 }

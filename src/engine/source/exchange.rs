@@ -1,7 +1,7 @@
 //! One request on one connection, up to the end of the response's head.
 
+use super::connection::Connection;
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::source::Connection;
 use crate::http::{Exchange, Head, Request};
 
 /// Bytes read at once while a head is expected: most heads are smaller, and what comes behind it

@@ -1,223 +1,108 @@
-//! One URL that serves the file: how to connect to it and what every request to it says.
+//! One URL that serves the file. It may lead elsewhere, and what it leads to may expire: signed
+//! URLs that a redirect led to are good for minutes. Then the caller's own URL is asked for a new
+//! one.
 //!
-//! Owns header fields, credentials and TLS settings; must not know spans or files.
+//! A source has its own validator, which every answer of it is held against; the file's size and
+//! digest, and the proof that two sources serve one file, belong to the transfer.
 
 pub(super) mod body;
+pub(super) mod connection;
 pub(super) mod discover;
+pub(super) mod endpoint;
 pub(super) mod exchange;
-pub(super) mod expiry;
 pub(super) mod follow;
+pub(super) mod retry;
 pub(super) mod twin;
+pub(super) mod versions;
 
-use crate::base::url::{Credentials, Origin, Scheme};
-use crate::base::{Error, ErrorKind, Result, Url};
-use crate::engine::options::Options;
-use crate::http::{Request, sensitive, want_digests};
-use crate::io::patience::{Limits, Line};
-use crate::net::dial::Dialer;
-use crate::net::dns;
-use crate::net::wire::Wire;
-use crate::tls::{PemFile, TlsConfig, TrustOptions};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use crate::base::url::is_one_resource;
+use crate::base::{Error, Result, Span, Url};
+use crate::engine::failure::Failure;
+use crate::engine::local::Local;
+use crate::engine::progress::Level;
+use crate::http::{Known, Part, may_have_expired};
+use endpoint::Endpoint;
+use exchange::Opening;
+use follow::{FirstTimes, Located, locate};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use versions::Versions;
 
-/// A URL after its redirects, with everything that is needed to ask it again.
-pub(in crate::engine) struct Source {
+/// One URL that serves the file, and where it leads at the moment.
+pub(super) struct Source {
+    /// What the caller named.
     url: Url,
-    dialer: Dialer,
-    identity: Identity,
-    tls: Option<TlsConfig>,
-    connect_timeout: Duration,
-    /// How long its connections are waited for.
-    limits: Limits,
-    /// Redirects led here, so that the URL may expire.
-    pub(in crate::engine) is_redirected: bool,
-    /// Requests say which digests are welcome.
-    wants_digests: bool,
-    counts: Arc<ConnectionCounts>,
+    endpoint: Mutex<Arc<Endpoint>>,
+    pub(super) versions: Versions,
+    /// One looks for a new endpoint, all others wait for it.
+    turn: tokio::sync::Mutex<()>,
 }
 
-/// What requests carry besides the range: the user's header fields and credentials.
-#[derive(Clone)]
-pub(in crate::engine) struct Identity {
-    headers: Vec<(String, String)>,
-    credentials: Option<Credentials>,
-}
-
-/// Connections of one transfer, over all its sources.
-#[derive(Default)]
-pub(in crate::engine) struct ConnectionCounts {
-    open: AtomicU32,
-    open_max: AtomicU32,
-    established: AtomicU32,
-    /// What they bring together.
-    line: Arc<Line>,
-}
-
-/// A connected wire, counted as open until dropped.
-pub(in crate::engine) struct Connection {
-    /// What carries the bytes.
-    pub(in crate::engine) wire: Wire,
-    /// Time it took to connect, TLS included.
-    pub(in crate::engine) setup: Duration,
-    /// The number of the address it leads to.
-    pub(in crate::engine) address: u32,
-    counts: Arc<ConnectionCounts>,
-}
-
-impl Identity {
-    /// Header fields from the options, credentials from the URL.
-    pub(in crate::engine) fn new(url: &Url, options: &Options) -> Self {
-        Self { headers: options.headers.clone(), credentials: url.credentials() }
-    }
-
-    /// What may go to another origin: everything but what is meant for its own (RFC 9110 15.4).
-    pub(in crate::engine) fn without_secrets(&self) -> Self {
-        let mut headers = self.headers.clone();
-        headers.retain(|(name, _)| !sensitive(name));
-        Self { headers, credentials: None }
-    }
+/// The answer of a new endpoint.
+pub(super) struct Renewed {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) opening: Opening,
+    pub(super) times: FirstTimes,
 }
 
 impl Source {
-    /// Resolves the URL's host. No connection is made yet.
-    pub(in crate::engine) async fn open(
-        url: Url,
-        identity: Identity,
-        tls: Option<TlsConfig>,
-        options: &Options,
-        counts: Arc<ConnectionCounts>,
-    ) -> Result<Self> {
-        let origin = url.origin();
-        let resolving = tokio::time::timeout(options.connect_timeout, dns::resolve(&origin));
-        let addresses = resolving.await.map_err(|_| {
-            Error::new(ErrorKind::Resolve, format!("looking up '{}' took too long", origin.host))
-        })??;
-        Ok(Self {
-            dialer: Dialer::new(origin, addresses),
-            url,
-            identity,
-            tls,
-            connect_timeout: options.connect_timeout,
-            limits: Limits::new(options.stall_timeout, options.speed_limit(), counts.line.clone()),
-            is_redirected: false,
-            wants_digests: options.verify,
-            counts,
-        })
+    /// Redirects from `url` have led to `endpoint`, whose first answer has taught what is `known`.
+    pub(super) fn new(url: Url, endpoint: Endpoint, known: Known) -> Self {
+        let (endpoint, turn) = (Mutex::new(Arc::new(endpoint)), tokio::sync::Mutex::default());
+        Self { url, endpoint, versions: Versions::new(known), turn }
     }
 
-    /// The URL that is asked.
-    pub(in crate::engine) fn url(&self) -> &Url {
+    /// What the caller named.
+    pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// What requests to it carry.
-    pub(in crate::engine) fn identity(&self) -> &Identity {
-        &self.identity
+    /// What to ask now.
+    pub(super) fn endpoint(&self) -> Arc<Endpoint> {
+        self.lock().clone()
     }
 
-    fn origin(&self) -> &Origin {
-        self.dialer.origin()
+    /// Whether `error`, an answer of `used`, may mean that its URL has expired.
+    pub(super) fn may_have_expired(&self, used: &Endpoint, error: &Error) -> bool {
+        used.is_redirected && may_have_expired(error.kind())
     }
 
-    /// A request for the file without a range.
-    pub(in crate::engine) fn request(&self) -> Result<Request> {
-        let mut request = Request::get(&self.url);
-        if let Some(credentials) = &self.identity.credentials {
-            request = request.basic_auth(credentials)?;
+    /// Finds the file anew after `used` has refused to give `asked`: the new URL's answer, which
+    /// has the start of these bytes; `None` if somebody else has found one meanwhile. So there are
+    /// new bytes for each time the caller's URL is asked, even where each new one is good for a
+    /// single request; and a new URL that refuses means it, which is an error, as is a file that
+    /// has changed. A URL of another resource has to pass `prove`.
+    pub(super) async fn renew(
+        &self,
+        local: &Local,
+        used: &Arc<Endpoint>,
+        asked: Span,
+        prove: impl AsyncFn(&Endpoint) -> Result<()>,
+    ) -> Result<Option<Renewed>, Failure> {
+        let _turn = self.turn.lock().await;
+        if !Arc::ptr_eq(&self.endpoint(), used) {
+            return Ok(None);
         }
-        if self.wants_digests {
-            for (name, value) in want_digests() {
-                request = request.header(name, value)?;
+        let Located { endpoint, opening, times, .. } = loop {
+            let condition = self.versions.condition();
+            let located = locate(local, &self.url, Some(asked), &condition).await?;
+            match self.versions.check(&located.opening, asked) {
+                Ok(Part::Usable(_)) => break located,
+                // Asked again, on condition; then it is one of the other two.
+                Ok(Part::Unproved) => {}
+                Err(error) => return Err(Failure::of_answer(located.opening.head(), error)),
             }
-        }
-        for (name, value) in &self.identity.headers {
-            request = request.header(name, value)?;
-        }
-        Ok(request)
-    }
-
-    /// How many addresses its host has; they are numbered from 0.
-    pub(in crate::engine) fn addresses(&self) -> u32 {
-        self.dialer.addresses()
-    }
-
-    /// A new connection to one of the addresses, tried in this order, ready for a request.
-    /// Dropping the future gives it up.
-    pub(in crate::engine) async fn connect(&self, order: &[u32]) -> Result<Connection> {
-        let began = Instant::now();
-        let connecting = tokio::time::timeout(self.connect_timeout, self.dial(order));
-        let (wire, address) = connecting.await.map_err(|_| {
-            let host = self.origin().host_header();
-            Error::new(ErrorKind::TimedOut, format!("connecting to {host} took too long"))
-                .advise("check the network path, or allow more time with --connect-timeout")
-        })??;
-        self.counts.add();
-        let (setup, counts) = (began.elapsed(), self.counts.clone());
-        Ok(Connection { wire, setup, address, counts })
-    }
-
-    async fn dial(&self, order: &[u32]) -> Result<(Wire, u32)> {
-        let (socket, address) = self.dialer.dial(order, &self.limits).await?;
-        let wire = match &self.tls {
-            Some(config) => Wire::tls(socket, config, &self.origin().host).await?,
-            None => Wire::plain(socket),
         };
-        Ok((wire, address))
-    }
-}
-
-impl ConnectionCounts {
-    /// Connections that are open now.
-    pub(in crate::engine) fn open(&self) -> u32 {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    /// Most that were open at once.
-    pub(in crate::engine) fn open_max(&self) -> u32 {
-        self.open_max.load(Ordering::Relaxed)
+        if !is_one_resource(&used.url().to_string(), &endpoint.url().to_string()) {
+            prove(&endpoint).await?;
+        }
+        let text = format!("the URL had expired; now asking {}", endpoint.url());
+        local.context.tell(Level::Detail, None, text);
+        let endpoint = Arc::new(endpoint);
+        *self.lock() = endpoint.clone();
+        Ok(Some(Renewed { endpoint, opening, times }))
     }
 
-    /// How many were established in all.
-    pub(in crate::engine) fn established(&self) -> u32 {
-        self.established.load(Ordering::Relaxed)
+    fn lock(&self) -> MutexGuard<'_, Arc<Endpoint>> {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn add(&self) {
-        self.established.fetch_add(1, Ordering::Relaxed);
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.open_max.fetch_max(open, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.counts.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// TLS settings for a URL of this scheme: none for http; for https the built-in roots and the
-/// certificates of the named files.
-pub(in crate::engine) fn tls_config(
-    scheme: Scheme,
-    options: &Options,
-) -> Result<Option<TlsConfig>> {
-    if scheme == Scheme::Http {
-        return Ok(None);
-    }
-    let mut trust = TrustOptions { insecure: options.insecure, ..TrustOptions::default() };
-    for path in &options.ca_certs {
-        let pem = std::fs::read(path).map_err(|e| {
-            Error::new(
-                ErrorKind::Usage,
-                format!("cannot read the certificates in {}", path.display()),
-            )
-            .caused_by(e)
-            .advise("check the file named with --ca-cert")
-        })?;
-        let name = path.display().to_string();
-        trust.extra_roots.push(PemFile { name, pem });
-    }
-    TlsConfig::new(&trust).map(Some)
 }

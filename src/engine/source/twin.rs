@@ -1,28 +1,32 @@
-//! The twin test: whether what a source serves is the file of which bytes are here, found out by
+//! The twin test: whether what a endpoint serves is the file of which bytes are here, found out by
 //! fetching samples of them again. Where neither a validator of the same resource nor a digest
-//! proves that, it has to pass before a byte of the source joins those that are here.
+//! proves that, it has to pass before a byte of the endpoint joins those that are here.
 //!
 //! Owns which bytes are compared, and how. Must not know what made the test necessary.
 
+use super::body;
+use super::connection::Connection;
+use super::endpoint::Endpoint;
+use super::exchange::{Opening, ask};
+use super::follow::{Located, locate};
+use super::retry::retrying;
+use super::versions::Versions;
 use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES, TWIN_SAMPLES};
 use crate::base::rng::Rng;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::disk::output::Output;
-use crate::engine::context::Job;
-use crate::engine::source::body;
-use crate::engine::source::exchange::{Opening, ask};
-use crate::engine::source::expiry::Versions;
-use crate::engine::source::follow::{Located, Refused, locate, retrying};
-use crate::engine::source::{Connection, Source};
+use crate::engine::failure::Failure;
+use crate::engine::local::Local;
 use crate::http::{Exchange, Part, may_have_expired};
 
 /// What is compared with what.
 pub(in crate::engine) struct Twin<'a> {
-    pub(in crate::engine) job: &'a Job,
+    /// Who asks, beside the connection that made the test necessary.
+    pub(in crate::engine) local: &'a Local,
     /// What the caller named, to be asked again where a URL that it led to expires.
     pub(in crate::engine) url: &'a Url,
     /// Serves the file that is to be proved the same.
-    pub(in crate::engine) source: &'a Source,
+    pub(in crate::engine) endpoint: &'a Endpoint,
     /// What its answers are held against.
     pub(in crate::engine) versions: &'a Versions,
     /// Has the bytes that are here.
@@ -34,14 +38,14 @@ impl Twin<'_> {
     /// other failure says nothing of the file.
     pub(in crate::engine) async fn test(&self, here: &SpanSet, seed: u64) -> Result<()> {
         let samples = samples(here, seed);
-        retrying(self.job, async || self.compare_all(&samples).await).await
+        retrying(&self.local.context, async || self.compare_all(&samples).await).await
     }
 
-    async fn compare_all(&self, samples: &[Span]) -> Result<(), Refused> {
+    async fn compare_all(&self, samples: &[Span]) -> Result<(), Failure> {
         let mut reach = Reach::default();
         for &sample in samples {
             let compared = self.compare(sample, &mut reach).await;
-            compared.map_err(|error| Refused::from(error.within(self.source.url())))?;
+            compared.map_err(|error| Failure::from(error.within(self.endpoint.url())))?;
         }
         Ok(())
     }
@@ -59,7 +63,7 @@ impl Twin<'_> {
         }
     }
 
-    /// The source's bytes, which it may send in several answers (RFC 9110 section 15.3.7).
+    /// The endpoint's bytes, which it may send in several answers (RFC 9110 section 15.3.7).
     async fn fetch(&self, sample: Span, reach: &mut Reach) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while (bytes.len() as u64) < sample.len() {
@@ -91,39 +95,40 @@ impl Twin<'_> {
     /// Asks for `span` on the connection there is, which the server may have closed, or on a new
     /// one.
     async fn ask(&self, span: Span, reach: &mut Reach) -> Result<Opening> {
-        let source = reach.renewed.as_ref().unwrap_or(self.source);
-        let request = source.request()?.range(span).if_range(&self.versions.condition());
+        let endpoint = reach.renewed.as_ref().unwrap_or(self.endpoint);
+        let request = endpoint.request()?.range(span).if_range(&self.versions.condition());
         if let Some(connection) = reach.connection.take() {
             match ask(connection, &request).await {
                 Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
                 other => return other,
             }
         }
-        let order: Vec<u32> = (0..source.addresses()).collect();
-        ask(source.connect(&order).await?, &request).await
+        let order: Vec<u32> = (0..endpoint.addresses()).collect();
+        let permit = endpoint.permit(&self.local.beside_connection()).await;
+        ask(endpoint.connect(&order, permit).await?, &request).await
     }
 
     /// Whether `error` may mean that the URL which is asked has expired.
     fn has_expired(&self, error: &Error, reach: &Reach) -> bool {
-        let source = reach.renewed.as_ref().unwrap_or(self.source);
-        source.is_redirected && may_have_expired(error.kind())
+        let endpoint = reach.renewed.as_ref().unwrap_or(self.endpoint);
+        endpoint.is_redirected && may_have_expired(error.kind())
     }
 
     /// The answer of a new URL, which is asked from then on.
     async fn renew(&self, span: Span, reach: &mut Reach) -> Result<Opening> {
         let condition = self.versions.condition();
-        let Located { source, opening, .. } =
-            locate(self.job, self.url, Some(span), &condition).await?;
-        reach.renewed = Some(source);
+        let Located { endpoint, opening, .. } =
+            locate(&self.local.beside_connection(), self.url, Some(span), &condition).await?;
+        reach.renewed = Some(endpoint);
         Ok(opening)
     }
 }
 
-/// How the source is reached at the moment.
+/// How the endpoint is reached at the moment.
 #[derive(Default)]
 struct Reach {
-    /// In the place of the source, whose URL has expired.
-    renewed: Option<Source>,
+    /// In the place of the endpoint, whose URL has expired.
+    renewed: Option<Endpoint>,
     connection: Option<Connection>,
 }
 

@@ -3,26 +3,32 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::digest::{Algorithm, Checksum, Digest};
-use crate::engine::context::Job;
-use crate::engine::options::Options;
+use crate::engine::context::Context;
 use crate::engine::progress::{Level, Verified};
 use crate::http::{Offered, contradiction};
 
 /// A digest the file must have.
 #[derive(Debug, Clone)]
-pub(in crate::engine) struct Expected {
-    pub(in crate::engine) checksum: Checksum,
+pub(super) struct Expected {
+    pub(super) checksum: Checksum,
     /// Where it came from, as the user reads it.
-    pub(in crate::engine) against: String,
+    pub(super) against: String,
+}
+
+/// The digests of an attempt.
+pub(super) struct Wanted {
+    pub(super) expected: Option<Expected>,
+    /// What is computed, each once: the expected digest's, and those asked for.
+    pub(super) algorithms: Vec<Algorithm>,
 }
 
 /// The digest the caller named; or else, unless that is not wanted, the best one on offer. A server
 /// that contradicts itself is an error, as one of its answers is wrong.
-pub(in crate::engine) fn choose(job: &Job, offers: &[Offered]) -> Result<Option<Expected>> {
-    let options = &job.options;
+fn choose(context: &Context, offers: &[Offered]) -> Result<Option<Expected>> {
+    let options = &context.options;
     if let Some(checksum) = options.checksum.clone() {
-        let source = options.checksum_source.as_ref().map(|source| format!("from {source}"));
-        let against = source.unwrap_or_else(|| "given with --checksum".to_owned());
+        let endpoint = options.checksum_source.as_ref().map(|endpoint| format!("from {endpoint}"));
+        let against = endpoint.unwrap_or_else(|| "given with --checksum".to_owned());
         return Ok(Some(Expected { checksum, against }));
     }
     if !options.verify {
@@ -44,28 +50,40 @@ pub(in crate::engine) fn choose(job: &Job, offers: &[Offered]) -> Result<Option<
     let chosen = known.into_iter().find(|expected| expected.checksum.algorithm == best);
     if let Some(Expected { checksum, against }) = &chosen {
         let text = format!("{against} is {checksum}: the file will be compared with it");
-        job.tell(Level::Detail, None, text);
+        context.tell(Level::Detail, None, text);
     }
     Ok(chosen)
 }
 
-/// The algorithms to compute, each once: that of the expected digest, and those asked for.
-pub(in crate::engine) fn algorithms(
-    expected: Option<&Expected>,
-    options: &Options,
-) -> Vec<Algorithm> {
-    let mut algorithms: Vec<Algorithm> = Vec::new();
-    let expected = expected.map(|expected| expected.checksum.algorithm);
-    for algorithm in expected.into_iter().chain(options.digests.iter().copied()) {
-        if !algorithms.contains(&algorithm) {
-            algorithms.push(algorithm);
+impl Wanted {
+    /// What the caller wants, and what the server offers.
+    pub(super) fn choose(context: &Context, offers: &[Offered]) -> Result<Self> {
+        let expected = choose(context, offers)?;
+        let own = expected.as_ref().map(|expected| expected.checksum.algorithm);
+        let mut algorithms: Vec<Algorithm> = Vec::new();
+        for algorithm in own.into_iter().chain(context.options.digests.iter().copied()) {
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
         }
+        Ok(Self { expected, algorithms })
     }
-    algorithms
+
+    /// The digest the file must have, as text.
+    pub(super) fn digest(&self) -> Option<String> {
+        self.expected.as_ref().map(|expected| expected.checksum.to_string())
+    }
+
+    /// What has to be hashed in file order, where the book has the CRC-32C of the blocks.
+    pub(super) fn in_order(&self) -> Vec<Algorithm> {
+        let mut algorithms = self.algorithms.clone();
+        algorithms.retain(|algorithm| *algorithm != Algorithm::Crc32c);
+        algorithms
+    }
 }
 
 /// Compares what came out with what was expected.
-pub(in crate::engine) fn compare(
+pub(super) fn compare(
     expected: Option<&Expected>,
     digests: &[Digest],
     read_back_bytes: u64,
@@ -81,15 +99,15 @@ pub(in crate::engine) fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::stop::StopHandle;
+    use crate::engine::options::Options;
 
     fn offered(field: &'static str, algorithm: &'static str, byte: u8, len: usize) -> Offered {
         Offered { field, algorithm, value: vec![byte; len] }
     }
 
     fn choose_with(options: Options, offers: &[Offered]) -> Result<Option<String>> {
-        let job = Job::new(options, StopHandle::new(), None);
-        let chosen = choose(&job, offers)?;
+        let context = Context::alone(options);
+        let chosen = choose(&context, offers)?;
         Ok(chosen.map(|e| format!("{} {}", e.checksum.algorithm, e.against)))
     }
 

@@ -4,7 +4,7 @@
 //! or as one stream -> verifying -> finishing) -> done, or failed, or another attempt: with the new
 //! file if it has changed (the last time in one stream, as parts may never agree), in one stream if
 //! the server has stopped serving ranges, or with what turned out to be damaged fetched again. Runs
-//! on a thread of its own, which is the first shard; others join it for a ranged download.
+//! as a task of one shard; others help it with a ranged download.
 
 mod attempt;
 mod expected_digest;
@@ -13,77 +13,105 @@ mod recheck;
 mod records;
 mod stream;
 
+use super::context::Context;
+use super::local::Local;
+use super::options::OnChange;
+use super::progress::{Level, Report};
+use super::race::{First, race};
+use super::trace::{Line, Trace, seconds};
 use crate::base::limits::ATTEMPTS_MAX;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::disk::journal::Found;
 use crate::disk::output::Reserved;
-use crate::engine::client::driver;
-use crate::engine::context::Job;
-use crate::engine::options::OnChange;
-use crate::engine::progress::{Level, Report};
-use crate::engine::trace::{Line, Trace, seconds};
-use crate::engine::transfer::attempt::{Attempt, Ended};
-use crate::engine::transfer::on_disk::Here;
 use crate::io::clock::process_cpu_time;
+use attempt::{Attempt, Ended};
+use on_disk::OnDisk;
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Runs the transfer on this thread, to the end; all its other threads have ended then.
-pub(in crate::engine) fn run(job: Arc<Job>, url: &Url, reserved: Reserved) -> Result<Report> {
-    let cpu_before = process_cpu_time();
-    let driver = driver::driver(&job)?;
-    let trace = job.options.trace.as_deref().map(Trace::create).transpose()?;
-    let transfer = Transfer { job, url, reserved, cpu_before, trace };
-    let result = driver.run(transfer.run());
-    transfer.end_trace(&result);
-    result
-}
+/// Time between two looks at a transfer whose time is over.
+const TIME_LIMIT_TICK: Duration = Duration::from_millis(100);
 
-struct Transfer<'a> {
-    job: Arc<Job>,
-    url: &'a Url,
+/// What there is to do, and who does it.
+pub(super) struct Transfer {
+    local: Local,
+    /// The number of the shard it runs on.
+    lead: u32,
+    url: Url,
     reserved: Reserved,
+    /// CPU time that the process had used when the transfer began.
     cpu_before: Duration,
     trace: Option<Arc<Trace>>,
 }
 
-impl Transfer<'_> {
-    async fn run(&self) -> Result<Report> {
-        let mut here = self.look()?;
-        self.job.set_resumed(here.bytes());
+impl Transfer {
+    /// A transfer of `url` that begins on this shard, the one numbered `lead`.
+    pub(super) fn new(local: Local, lead: u32, url: Url, reserved: Reserved) -> Result<Self> {
+        let trace = local.context.options.trace.as_deref().map(Trace::create).transpose()?;
+        Ok(Self { local, lead, url, reserved, cpu_before: process_cpu_time(), trace })
+    }
+
+    /// Runs it to the end; nothing of it is under way then.
+    pub(super) async fn run(&self) -> Result<Report> {
+        self.context().tell_of_fallback();
+        let result = match race(self.attempts(), self.time_limit()).await {
+            First::Left(result) => result,
+            First::Right(never) => match never {},
+        };
+        self.end_trace(&result);
+        result
+    }
+
+    /// Ends whichever attempt is under way once the time is over.
+    async fn time_limit(&self) -> Infallible {
+        let context = self.context();
+        let Some(limit) = context.options.max_time else { return pending().await };
+        tokio::time::sleep(limit.saturating_sub(context.now())).await;
+        loop {
+            let what = format!("the download is not complete after {limit:.1?}");
+            let late = Error::new(ErrorKind::TimedOut, what);
+            context.fail(late.advise("allow more with --max-time"));
+            // The next attempt may have begun since.
+            tokio::time::sleep(TIME_LIMIT_TICK).await;
+        }
+    }
+
+    async fn attempts(&self) -> Result<Report> {
+        let context = self.context();
+        let mut on_disk = self.look()?;
+        context.set_resumed(on_disk.bytes());
         let mut is_ranged = true;
         let mut attempts = 0;
         loop {
-            self.job.set_here(here.bytes());
+            context.set_here(on_disk.bytes());
             attempts += 1;
-            let (job, url, reserved) = (&self.job, self.url, &self.reserved);
-            let (trace, cpu_before) = (self.trace.clone(), self.cpu_before);
-            let attempt = Attempt { job, url, reserved, cpu_before, trace, is_ranged };
-            let Ended { error, is_corrupt, left } = match attempt.run(here).await {
+            let attempt = Attempt::new(self, is_ranged, on_disk);
+            let Ended { error, is_corrupt, left } = match attempt.run().await {
                 Ok(report) => return Ok(report),
                 Err(ended) => ended,
             };
-            here = left;
-            if attempts == ATTEMPTS_MAX || self.job.check_stop().is_err() {
+            on_disk = left;
+            if attempts == ATTEMPTS_MAX || context.check_stop().is_err() {
                 return Err(self.explain(error));
             }
             match error.kind() {
-                ErrorKind::Changed if self.job.options.on_change == OnChange::Restart => {
+                ErrorKind::Changed if context.options.on_change == OnChange::Restart => {
                     // One answer is of one version, however much several may disagree.
                     is_ranged &= attempts + 1 < ATTEMPTS_MAX;
                     let how =
                         if is_ranged { "starting over" } else { "starting over in one stream" };
                     self.note(&error, how);
-                    self.reserved.discard()?;
-                    here = Here::default();
-                    self.job.set_resumed(0);
+                    on_disk = self.start_over()?;
                 }
                 // Of a file that is whole nothing is left then.
-                ErrorKind::ChecksumMismatch if here.is_empty() && self.job.resumed_bytes() > 0 => {
+                ErrorKind::ChecksumMismatch
+                    if on_disk.is_empty() && context.resumed_bytes() > 0 =>
+                {
                     self.note(&error, "starting over, as an earlier run may have left wrong bytes");
-                    self.reserved.discard()?;
-                    self.job.set_resumed(0);
+                    on_disk = self.start_over()?;
                 }
                 ErrorKind::RangesIgnored => {
                     self.note(&error, "going on in one stream");
@@ -92,34 +120,39 @@ impl Transfer<'_> {
                 _ if is_corrupt => self.note(&error, "fetching them again"),
                 _ => return Err(self.explain(error)),
             }
-            self.job.rearm();
+            context.rearm();
         }
     }
 
     /// What an earlier run has left; what is of no use of it is cleared away. What others have
     /// under our names was refused when these were taken, before anything was asked.
-    fn look(&self) -> Result<Here> {
-        let options = &self.job.options;
-        let found = match options.resume && options.journal {
-            true => self.reserved.find()?,
-            false => Found::Nothing,
-        };
+    fn look(&self) -> Result<OnDisk> {
+        let options = &self.context().options;
+        let is_resumable = options.resume && options.journal;
+        let found = if is_resumable { self.reserved.find()? } else { Found::Nothing };
         match found {
             Found::Nothing => {}
-            Found::Useless(why) => self.job.tell(Level::Note, None, why),
+            Found::Useless(why) => self.context().tell(Level::Note, None, why),
             Found::Resumable(saved) => {
                 if let Some(note) = &saved.note {
-                    self.job.tell(Level::Note, None, note);
+                    self.context().tell(Level::Note, None, note);
                 }
-                return Ok(Here::saved(saved));
+                return Ok(OnDisk::saved(saved));
             }
         }
         self.reserved.discard()?;
-        Ok(Here::default())
+        Ok(OnDisk::default())
+    }
+
+    /// Nothing of what is on the disk is of use.
+    fn start_over(&self) -> Result<OnDisk> {
+        self.reserved.discard()?;
+        self.context().set_resumed(0);
+        Ok(OnDisk::default())
     }
 
     fn note(&self, error: &Error, what_now: &str) {
-        self.job.tell(Level::Note, None, format!("{}; {what_now}", error.context()));
+        self.context().tell(Level::Note, None, format!("{}; {what_now}", error.context()));
     }
 
     /// Says what is kept for a later run, if it is.
@@ -128,8 +161,8 @@ impl Transfer<'_> {
             ErrorKind::Interrupted => "run the same command again",
             _ => error.advice(),
         };
-        let kept = match (self.reserved.kept_bytes(), self.job.unkept()) {
-            (0, Some(why)) if self.job.new_bytes() > 0 => {
+        let kept = match (self.reserved.kept_bytes(), self.context().unkept()) {
+            (0, Some(why)) if self.context().new_bytes() > 0 => {
                 format!("nothing of it could be kept: {why}")
             }
             (0, _) => return error,
@@ -147,8 +180,12 @@ impl Transfer<'_> {
             Ok(report) => (report.bytes, "ok".to_owned(), report.limiter.as_deref()),
             Err(error) => (0, error.to_string(), None),
         };
-        let (at, limiter) = (seconds(self.job.now()), limiter.unwrap_or_default());
+        let (at, limiter) = (seconds(self.context().now()), limiter.unwrap_or_default());
         trace.write(&Line::End { at, bytes, outcome: &outcome, limiter });
         trace.flush();
+    }
+
+    fn context(&self) -> &Arc<Context> {
+        &self.local.context
     }
 }

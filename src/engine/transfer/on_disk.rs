@@ -8,9 +8,9 @@ use crate::digest::crc::Run;
 use crate::disk::journal::{Identity, Saved};
 use crate::http::Validator;
 
-/// Bytes that an earlier run or attempt has left.
+/// Bytes of the file that an earlier run or attempt has left on the disk.
 #[derive(Default)]
-pub(in crate::engine) struct Here {
+pub(super) struct OnDisk {
     /// Which file they are of; `None` if there are none.
     identity: Option<Identity>,
     runs: Vec<Run>,
@@ -20,21 +20,21 @@ pub(in crate::engine) struct Here {
 
 /// Whether the bytes that are here are of the file that the server has now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Proof {
+pub(super) enum Proof {
     /// They are, by a validator of the same resource or by the digest that the file must have.
     Given,
     /// Nothing speaks against it, but they have to be compared.
     ByComparison,
 }
 
-impl Here {
+impl OnDisk {
     /// What a journal tells.
-    pub(in crate::engine) fn saved(saved: Saved) -> Self {
+    pub(super) fn saved(saved: Saved) -> Self {
         Self::new(saved.identity, saved.runs, false)
     }
 
     /// Bytes of the file `identity`.
-    pub(in crate::engine) fn new(identity: Identity, runs: Vec<Run>, is_checked: bool) -> Self {
+    pub(super) fn new(identity: Identity, runs: Vec<Run>, is_checked: bool) -> Self {
         if runs.is_empty() {
             return Self::default();
         }
@@ -42,44 +42,53 @@ impl Here {
     }
 
     /// The same without the runs that have a byte of `wrong`, once all have been read back.
-    pub(in crate::engine) fn without(mut self, wrong: &SpanSet) -> Self {
+    pub(super) fn without(mut self, wrong: &SpanSet) -> Self {
         self.runs.retain(|run| wrong.gaps(run.span) == [run.span]);
         self.is_checked = true;
         self
     }
 
     /// Bytes that have not been read back since an earlier run has left them.
-    pub(in crate::engine) fn unchecked_bytes(&self) -> u64 {
+    pub(super) fn unchecked_bytes(&self) -> u64 {
         if self.is_checked { 0 } else { self.bytes() }
     }
 
     /// Whether there is nothing.
-    pub(in crate::engine) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 
     /// Where the last bytes without a gap between them start.
-    pub(in crate::engine) fn start_of_last_island(&self) -> u64 {
-        written(&self.runs).iter().last().map_or(0, Span::start)
+    pub(super) fn start_of_last_island(&self) -> u64 {
+        self.spans().iter().last().map_or(0, Span::start)
     }
 
     /// How many bytes.
-    pub(in crate::engine) fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.runs.iter().map(|run| run.span.len()).sum()
     }
 
     /// The runs, in order.
-    pub(in crate::engine) fn runs(&self) -> Vec<Run> {
+    pub(super) fn runs(&self) -> Vec<Run> {
         self.runs.clone()
+    }
+
+    /// The bytes.
+    pub(super) fn spans(&self) -> SpanSet {
+        let mut spans = SpanSet::new();
+        for run in &self.runs {
+            spans.insert(run.span);
+        }
+        spans
     }
 
     /// What to ask the server first: the start of what is missing, at most `bytes_max` of it; the
     /// start of the file if nothing is missing, as an answer is needed all the same.
-    pub(in crate::engine) fn first_request(&self, bytes_max: u64) -> Span {
+    pub(super) fn first_request(&self, bytes_max: u64) -> Span {
         let bytes_max = bytes_max.next_multiple_of(SPAN_ALIGN_BYTES);
         let Some(identity) = &self.identity else { return Span::with_len(0, bytes_max) };
         let all = Span::new(0, identity.total);
-        match written(&self.runs).first_gap(all) {
+        match self.spans().first_gap(all) {
             Some(gap) => gap.split_at(gap.start().saturating_add(bytes_max)).0,
             None => all.split_at(SPAN_ALIGN_BYTES).0,
         }
@@ -91,7 +100,7 @@ impl Here {
     /// A validator names versions of one resource (RFC 9110 section 8.8.3): it speaks of these
     /// bytes only where origin and path are the same. The query may differ, as that of signed URLs
     /// does.
-    pub(in crate::engine) fn judge(&self, now: &Identity) -> Result<Proof> {
+    pub(super) fn judge(&self, now: &Identity) -> Result<Proof> {
         let Some(before) = &self.identity else { return Ok(Proof::Given) };
         let changed = |what: String| Err(Error::new(ErrorKind::Changed, what));
         if before.total != now.total {
@@ -114,22 +123,13 @@ impl Here {
 }
 
 /// What identifies the file at `url`, where redirects led to; its `Display` has no secrets.
-pub(in crate::engine) fn identity(
+pub(super) fn identity(
     url: &Url,
     total: u64,
     validator: &Validator,
     digest: Option<String>,
 ) -> Identity {
     Identity { url: url.to_string(), total, validator: validator.strong(), digest }
-}
-
-/// The bytes of `runs`.
-pub(in crate::engine) fn written(runs: &[Run]) -> SpanSet {
-    let mut written = SpanSet::new();
-    for run in runs {
-        written.insert(run.span);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_first_request_is_for_what_is_missing() {
         let first = |runs: &[Run]| {
-            Here::new(identity_of(100_000, None, None), runs.to_vec(), true).first_request(16_384)
+            OnDisk::new(identity_of(100_000, None, None), runs.to_vec(), true).first_request(16_384)
         };
         assert_eq!(first(&[]), Span::new(0, 16_384));
         assert_eq!(first(&[run(0, 8192)]), Span::new(8192, 24_576));
@@ -167,7 +167,7 @@ mod tests {
                 url: url.into(),
                 ..identity_of(9000, validator, digest)
             });
-            Here::new(before, vec![run(0, 4096)], true).judge(&now).map_err(|e| e.kind())
+            OnDisk::new(before, vec![run(0, 4096)], true).judge(&now).map_err(|e| e.kind())
         };
         let (a, b) = (Some("etag \"a\""), Some("etag \"b\""));
         let (x, y) = (Some("sha256:01"), Some("sha256:02"));
@@ -191,10 +191,10 @@ mod tests {
         ] {
             assert_eq!(judge(before, now), expected, "{before:?}, {now:?}");
         }
-        let here = Here::new(identity_of(9000, a, None), vec![run(0, 4096)], true);
+        let here = OnDisk::new(identity_of(9000, a, None), vec![run(0, 4096)], true);
         let error = here.judge(&identity_of(9001, a, None)).unwrap_err();
         assert!(error.to_string().contains("9000 bytes and now has 9001"), "{error}");
-        let nothing = Here::default().judge(&identity_of(1, None, None));
+        let nothing = OnDisk::default().judge(&identity_of(1, None, None));
         assert_eq!(nothing.map_err(|e| e.kind()), given);
     }
 

@@ -1,60 +1,60 @@
 //! The check of what an earlier run has left, beside an attempt: starts it, tells how far it is,
 //! and ends the attempt when bytes are found that have to be fetched again.
 
+use super::on_disk::OnDisk;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, SpanSet};
 use crate::disk::output::Output;
 use crate::disk::recheck::Recheck;
-use crate::engine::context::Job;
+use crate::engine::context::Context;
 use crate::engine::progress::Level;
-use crate::engine::transfer::on_disk::Here;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A check that is under way.
-pub(in crate::engine) struct Rechecking {
+pub(super) struct RecheckTask {
     _recheck: Recheck,
     ended: oneshot::Receiver<()>,
 }
 
-impl Rechecking {
-    /// Starts to read back what is `here`, if nobody has since it was left.
-    pub(in crate::engine) fn start(
-        job: &Arc<Job>,
+impl RecheckTask {
+    /// Starts to read back what is `on_disk`, if nobody has since it was left.
+    pub(super) fn start(
+        context: &Arc<Context>,
         output: &Output,
-        here: &Here,
+        on_disk: &OnDisk,
     ) -> Result<Option<Self>> {
-        if job.unchecked_bytes() == 0 {
+        if context.unchecked_bytes() == 0 {
             return Ok(None);
         }
         let (sender, ended) = oneshot::channel();
-        let own_job = job.clone();
+        let own_context = context.clone();
         let on_end = move |outcome: Result<SpanSet>| {
-            own_job.set_unchecked(0);
+            own_context.set_unchecked(0);
             match outcome {
                 Ok(wrong) if wrong.is_empty() => {
-                    own_job.tell(Level::Detail, None, "what was here is as it was written");
+                    own_context.tell(Level::Detail, None, "what was here is as it was written");
                     // Nobody waits any more if the transfer has failed meanwhile.
                     _ = sender.send(());
                 }
-                Ok(wrong) => own_job.fail_corrupt(wrong),
-                Err(error) => own_job.fail(error),
+                Ok(wrong) => own_context.fail_corrupt(wrong),
+                Err(error) => own_context.fail(error),
             }
         };
-        let watching = job.clone();
+        let watching = context.clone();
         let on_checked = move |bytes| watching.checked(bytes);
-        let recheck = Recheck::start(output, here.runs(), on_checked, on_end)?;
+        let recheck = Recheck::start(output, on_disk.runs(), on_checked, on_end)?;
         Ok(Some(Self { _recheck: recheck, ended }))
     }
 
-    /// Waits until every byte that was here is known to be right. To be given up when the job
+    /// Waits until every byte that was here is known to be right. To be given up when the context
     /// fails.
-    pub(in crate::engine) async fn finished(self, job: &Job) -> Result<()> {
-        let bytes = job.unchecked_bytes();
+    pub(super) async fn finished(self, context: &Context) -> Result<()> {
+        let bytes = context.unchecked_bytes();
         if bytes > 0 {
             let text =
                 format!("{} of what was here are still to be read back", format_bytes(bytes));
-            job.tell(Level::Detail, None, text);
+            context.tell(Level::Detail, None, text);
         }
         let ended = self.ended.await;
         ended.map_err(|_| Error::new(ErrorKind::Internal, "the check of kept bytes has no outcome"))

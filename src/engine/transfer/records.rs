@@ -1,20 +1,20 @@
 //! What of an attempt outlives it: the book of written bytes, and the journal that makes them
 //! durable for a later run.
 
+use super::on_disk::OnDisk;
 use crate::base::limits::BARRIER_BYTES;
 use crate::base::{Result, Span};
 use crate::digest::Algorithm;
 use crate::digest::crc::Run;
 use crate::disk::journal::{Book, Identity, Journal, Pace};
 use crate::disk::output::Output;
-use crate::engine::context::Job;
+use crate::engine::context::Context;
 use crate::engine::progress::Level;
-use crate::engine::transfer::on_disk::Here;
 use std::sync::Arc;
 
 /// The book of one attempt, and its journal.
-pub(in crate::engine) struct Keep {
-    job: Arc<Job>,
+pub(super) struct Records {
+    context: Arc<Context>,
     output: Arc<Output>,
     identity: Identity,
     book: Arc<Book>,
@@ -24,95 +24,91 @@ pub(in crate::engine) struct Keep {
     is_disowned: bool,
 }
 
-impl Keep {
+impl Records {
     /// Begins with `runs`. A journal is kept if it is wanted and a later run could prove that the
     /// server's file is still the same.
-    pub(in crate::engine) fn start(
-        job: &Arc<Job>,
+    pub(super) fn start(
+        context: &Arc<Context>,
         output: &Arc<Output>,
         identity: Identity,
         runs: Vec<Run>,
         algorithms: &[Algorithm],
     ) -> Result<Self> {
         let is_provable = identity.validator.is_some() || identity.digest.is_some();
-        let is_journaled = job.options.journal && is_provable;
+        let is_journaled = context.options.journal && is_provable;
         if output.is_nowhere() {
             // Nobody expects that anything is kept.
-        } else if !job.options.journal {
-            job.cannot_keep(Some(identity.total), "no journal is kept (--no-journal)");
+        } else if !context.options.journal {
+            context.cannot_keep(Some(identity.total), "no journal is kept (--no-journal)");
         } else if !is_provable {
             let why = "the server's answers have no validator that tells versions apart";
-            job.cannot_keep(Some(identity.total), why);
+            context.cannot_keep(Some(identity.total), why);
         }
         let book = Arc::new(Book::new(identity.total, runs));
         book.want_sums(algorithms.contains(&Algorithm::Crc32c));
-        let (job, output) = (job.clone(), output.clone());
+        let (context, output) = (context.clone(), output.clone());
         let (journal, is_disowned) = (None, false);
-        let mut keep = Self { job, output, identity, book, is_journaled, journal, is_disowned };
-        keep.journal = keep.new_journal()?;
-        Ok(keep)
+        let mut records =
+            Self { context, output, identity, book, is_journaled, journal, is_disowned };
+        records.journal = records.new_journal()?;
+        Ok(records)
     }
 
     fn new_journal(&self) -> Result<Option<Journal>> {
         if !self.is_journaled {
             return Ok(None);
         }
-        let pace = Pace { interval: self.job.options.journal_interval, bytes: BARRIER_BYTES };
-        let job = self.job.clone();
-        let on_failed = move |error| job.fail(error);
+        let pace = Pace { interval: self.context.options.journal_interval, bytes: BARRIER_BYTES };
+        let context = self.context.clone();
+        let on_failed = move |error| context.fail(error);
         Journal::start(&self.output, self.identity.clone(), &self.book, pace, on_failed).map(Some)
     }
 
     /// The book, for those who write.
-    pub(in crate::engine) fn book(&self) -> &Arc<Book> {
+    pub(super) fn book(&self) -> &Arc<Book> {
         &self.book
     }
 
     /// Whether a journal is kept.
-    pub(in crate::engine) fn is_journaled(&self) -> bool {
+    pub(super) fn is_journaled(&self) -> bool {
         self.is_journaled
     }
 
-    /// What is written.
-    pub(in crate::engine) fn runs(&self) -> Vec<Run> {
-        self.book.runs()
-    }
-
     /// Takes note that these bytes on the disk are not what was written.
-    pub(in crate::engine) fn forget(&self, span: Span) {
+    pub(super) fn forget(&self, span: Span) {
         self.book.forget(span);
     }
 
     /// Everything has come, and may have to be verified still. If no barrier was near until now,
     /// none is made: it would read all of the file back while the digest does, for what was quick
     /// to fetch.
-    pub(in crate::engine) fn received(&mut self) {
+    pub(super) fn received(&mut self) {
         if !self.book.wants_sums() {
             self.journal = None;
         }
     }
 
     /// No more barriers: the file is about to get its name.
-    pub(in crate::engine) fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.journal = None;
     }
 
     /// All of the file is here, and it is not what it has to be. The part file stays for whoever
     /// wants to look at it; a later run does not go on from it.
-    pub(in crate::engine) fn disown(&mut self) {
+    pub(super) fn disown(&mut self) {
         (self.journal, self.is_journaled, self.is_disowned) = (None, false, true);
         self.output.disown();
     }
 
     /// After a failure: one more barrier, so that a later run loses nothing; and what is here for
     /// another attempt of this run.
-    pub(in crate::engine) fn end(mut self) -> Here {
+    pub(super) fn end(mut self) -> OnDisk {
         if let Err(error) = self.last_barrier() {
             let text = format!("what came since the last barrier is not recorded: {error}");
-            self.job.tell(Level::Detail, None, text);
+            self.context.tell(Level::Detail, None, text);
         }
         let runs = if self.is_disowned { Vec::new() } else { self.book.runs() };
-        Here::new(self.identity, runs, self.job.unchecked_bytes() == 0)
+        OnDisk::new(self.identity, runs, self.context.unchecked_bytes() == 0)
     }
 
     fn last_barrier(&mut self) -> Result<()> {

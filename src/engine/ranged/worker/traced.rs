@@ -1,6 +1,6 @@
 //! What a worker writes into the trace, and tells the plan of the moments it passes.
 
-use super::{Response, Setback, Task, Worker};
+use super::{Ended, Reason, Response, Task, Worker};
 use crate::base::Span;
 use crate::engine::source::exchange::Opening;
 use crate::engine::trace::{SpanTrace, TcpLine, seconds};
@@ -11,7 +11,7 @@ impl Worker {
     pub(super) fn note_requested(&self, span: Span, trace: Option<&SpanTrace>) {
         self.ranged.requested(self.id, span.start());
         if let Some(trace) = trace {
-            let now = seconds(self.ranged.job.now());
+            let now = seconds(self.local.context.now());
             trace.note(|line| _ = line.requested.get_or_insert(now));
         }
     }
@@ -27,7 +27,7 @@ impl Worker {
             self.ranged.first_byte(self.id, span.start());
         }
         if let Some(trace) = trace {
-            let now = seconds(self.ranged.job.now());
+            let now = seconds(self.local.context.now());
             let address = opening.connection.wire.peer().to_string();
             trace.note(|line| {
                 line.address = address;
@@ -39,7 +39,7 @@ impl Worker {
     pub(super) fn new_trace(&self, task: &Task) -> Option<Rc<SpanTrace>> {
         let trace = self.ranged.trace.as_ref()?;
         let start = task.fetch.span.start();
-        let new = SpanTrace::new(&self.ranged.job, trace, self.id.0, start);
+        let new = SpanTrace::new(&self.local.context, trace, self.id.0, start);
         new.note(|line| {
             line.ahead = matches!(task.response, Response::Pending(_));
             line.hedge = task.is_hedge;
@@ -54,16 +54,19 @@ impl Worker {
         fetch: &Fetch,
         received: Span,
         new_bytes: u64,
-        setback: Option<&Setback>,
+        ended: &Ended,
     ) {
         let Some(trace) = trace else { return };
-        let now = seconds(self.ranged.job.now());
-        let outcome = match setback {
-            None if received == fetch.span => "ok".to_owned(),
-            None => "cut".to_owned(),
-            Some(_) if self.ranged.is_aborted(self.id) => "aborted".to_owned(),
-            Some(Setback::Span(error) | Setback::Ahead(error)) => error.to_string(),
-            Some(Setback::Unprovable) => "asked again, to be proved by its digest".to_owned(),
+        let now = seconds(self.local.context.now());
+        let outcome = match ended {
+            Ended::Whole if received == fetch.span => "ok".to_owned(),
+            Ended::Whole => "cut".to_owned(),
+            _ if self.ranged.is_aborted(self.id) => "aborted".to_owned(),
+            Ended::Failed(failure) => failure.error.to_string(),
+            Ended::LetGo(Reason::Unprovable) => {
+                "asked again, to be proved by its digest".to_owned()
+            }
+            Ended::LetGo(Reason::NoPermit) => "no connection to spare".to_owned(),
         };
         let tcp = self.ranged.tcp_info(self.id).map(TcpLine::from);
         trace.note(|line| {

@@ -1,0 +1,90 @@
+//! Addresses of origins, looked up once a minute at most and kept with what is known of each: which
+//! ones answered last.
+
+use crate::base::limits::{NAMES_KEPT, NAMES_MAX};
+use crate::base::url::Origin;
+use crate::base::{Error, ErrorKind, Result};
+use crate::net::dial::Dialer;
+use crate::net::dns;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The addresses a client knows.
+#[derive(Default)]
+pub(in crate::engine) struct Names {
+    known: Mutex<HashMap<Origin, Known>>,
+}
+
+struct Known {
+    since: Instant,
+    dialer: Arc<Dialer>,
+}
+
+impl Names {
+    /// The addresses of `origin`, which a lookup may take `time_max` to find.
+    pub(in crate::engine) async fn resolve(
+        &self,
+        origin: &Origin,
+        time_max: Duration,
+    ) -> Result<Arc<Dialer>> {
+        let now = Instant::now();
+        if let Some(known) = self.lock().get(origin).filter(|known| known.is_fresh(now)) {
+            return Ok(known.dialer.clone());
+        }
+        let addresses =
+            tokio::time::timeout(time_max, dns::resolve(origin)).await.map_err(|_| {
+                Error::new(
+                    ErrorKind::Resolve,
+                    format!("looking up '{}' took too long", origin.host),
+                )
+            })??;
+        let dialer = Arc::new(Dialer::new(origin.clone(), addresses));
+        self.keep(origin, &dialer, now);
+        Ok(dialer)
+    }
+
+    /// None of the addresses answers, so the name is to be looked up again.
+    pub(in crate::engine) fn forget(&self, origin: &Origin) {
+        self.lock().remove(origin);
+    }
+
+    fn keep(&self, origin: &Origin, dialer: &Arc<Dialer>, now: Instant) {
+        let mut known = self.lock();
+        if known.len() >= NAMES_MAX {
+            known.retain(|_, known| known.is_fresh(now));
+        }
+        if known.len() < NAMES_MAX {
+            known.insert(origin.clone(), Known { since: now, dialer: dialer.clone() });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < NAMES_KEPT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Url;
+    use crate::io::driver::{Driver, DriverKind};
+
+    #[test]
+    fn a_name_is_looked_up_again_only_once_forgotten() {
+        let (names, origin) = (Names::default(), Url::parse("http://localhost/").unwrap().origin());
+        Driver::new(DriverKind::Epoll).unwrap().run(async {
+            let find = async || names.resolve(&origin, Duration::from_secs(20)).await.unwrap();
+            let first = find().await;
+            assert!(Arc::ptr_eq(&first, &find().await));
+            names.forget(&origin);
+            assert!(!Arc::ptr_eq(&first, &find().await));
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! What a caller configures and runs: one download, and the handle on one that is under way.
+
+use super::client::Client;
+use super::context::{Context, EventListener};
+use super::local::Local;
+use super::options::Options;
+use super::progress::{Event, Progress, Report};
+use super::stop::StopHandle;
+use super::transfer::Transfer;
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::disk::output::Reserved;
+use crate::http::Request;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// Time between two progress reports.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Who hears of progress.
+type ProgressListener = Box<dyn Fn(&Progress) + Send + Sync>;
+
+/// Where the bytes go.
+enum Target {
+    File(PathBuf),
+    Nowhere,
+}
+
+/// One download, to be configured and then run.
+#[must_use = "a download does nothing before run()"]
+pub struct Download {
+    url: Url,
+    output: Option<Target>,
+    options: Options,
+    stop: StopHandle,
+    on_progress: Option<ProgressListener>,
+    on_event: Option<EventListener>,
+}
+
+impl Download {
+    /// A download of `url`, an absolute http or https URL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if it is none.
+    pub fn new(url: &str) -> Result<Self> {
+        Ok(Self {
+            url: Url::parse(url)?,
+            output: None,
+            options: Options::default(),
+            stop: StopHandle::new(),
+            on_progress: None,
+            on_event: None,
+        })
+    }
+
+    /// The URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The file to write. Required, unless [`Download::discard`] is called; its folder must exist.
+    pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output = Some(Target::File(path.into()));
+        self
+    }
+
+    /// Receives and checks every byte, but keeps none: for measuring what is in front of the disk.
+    /// Nothing can be resumed or verified against a digest of the whole file then.
+    pub fn discard(mut self) -> Self {
+        self.output = Some(Target::Nowhere);
+        self
+    }
+
+    /// Settings other than the defaults.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Called about ten times a second, and once at the end, on the thread that called
+    /// [`Download::run`].
+    pub fn on_progress(mut self, listener: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Box::new(listener));
+        self
+    }
+
+    /// Called for each event, on any thread; must not block.
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Box::new(listener));
+        self
+    }
+
+    /// A handle that stops the download from another thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Downloads the file; blocks until it stands under its name, complete, synced and, where a
+    /// checksum was given, verified, or until it is clear that it will not. The short form of
+    /// [`Download::start`] with a client for this download alone.
+    ///
+    /// # Errors
+    /// Every [`ErrorKind`]; nothing stands under the final name then that was not there before.
+    pub fn run(self) -> Result<Report> {
+        self.options.validate()?;
+        let client = Client::for_one(&self.options)?;
+        self.start(&client)?.wait()
+    }
+
+    /// Begins to download the file on `client`, beside whatever else runs there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if a setting is wrong, and what is wrong with the output's place.
+    pub fn start(mut self, client: &Client) -> Result<Running> {
+        self.options.validate()?;
+        let target = self.output.ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "no output file is named").advise("call output()")
+        })?;
+        check_headers(&self.url, &self.options)?;
+        let reserved = match target {
+            Target::File(path) => Reserved::new(&path, self.options.force)?,
+            Target::Nowhere => {
+                self.options.keep_nothing()?;
+                Reserved::nowhere()
+            }
+        };
+        let shared = client.shared();
+        let context = Context::new(self.options, self.stop.clone(), self.on_event, shared);
+        let (lead, url, own_context) = (shared.threads.next_lead(), self.url, context.clone());
+        let work = async move |shard: Rc<_>| {
+            Transfer::new(Local::new(&own_context, &shard), lead, url, reserved)?.run().await
+        };
+        let (sender, outcome) = mpsc::channel();
+        // Nobody hears of it if the handle was dropped.
+        shared.threads.spawn(lead, work, move |result| _ = sender.send(result));
+        let (client, on_progress) = (client.clone(), self.on_progress);
+        Ok(Running { outcome, context, stop: self.stop, on_progress, _client: client })
+    }
+}
+
+/// A download that is under way. It stops if this is dropped.
+#[must_use = "a download stops when its handle is dropped"]
+pub struct Running {
+    outcome: mpsc::Receiver<Result<Report>>,
+    context: Arc<Context>,
+    stop: StopHandle,
+    on_progress: Option<ProgressListener>,
+    /// Its threads do the work.
+    _client: Client,
+}
+
+impl Running {
+    /// Where the download is.
+    pub fn progress(&self) -> Progress {
+        self.context.progress()
+    }
+
+    /// A handle that stops it.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Blocks until the download has ended; [`Download::on_progress`] hears of it meanwhile.
+    ///
+    /// # Errors
+    /// As for [`Download::run`].
+    pub fn wait(self) -> Result<Report> {
+        let ended = loop {
+            match self.outcome.recv_timeout(PROGRESS_INTERVAL) {
+                Err(RecvTimeoutError::Timeout) => {
+                    self.report_progress();
+                }
+                ended => break ended,
+            }
+        };
+        self.report_progress();
+        ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the transfer panicked")))
+    }
+
+    fn report_progress(&self) {
+        if let Some(listener) = &self.on_progress {
+            listener(&self.context.progress());
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.stop();
+    }
+}
+
+/// Header fields that cannot be sent are the caller's mistake, before anything is done.
+fn check_headers(url: &Url, options: &Options) -> Result<()> {
+    let mut request = Request::get(url);
+    for (name, value) in &options.headers {
+        request = request.header(name, value)?;
+    }
+    request.encode().map(drop)
+}

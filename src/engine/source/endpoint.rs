@@ -1,0 +1,192 @@
+//! A URL after its redirects: how to connect to it and what every request to it says.
+//!
+//! Owns header fields, credentials and TLS settings; must not know spans or files.
+
+use super::connection::Connection;
+use crate::base::url::{Credentials, Origin, Scheme};
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::engine::client::Shared;
+use crate::engine::client::budget::Permit;
+use crate::engine::client::idle::{Link, Peer};
+use crate::engine::client::shard::Shard;
+use crate::engine::client::trust::Trusted;
+use crate::engine::context::Context;
+use crate::engine::counts::ConnectionCounts;
+use crate::engine::local::Local;
+use crate::engine::options::Options;
+use crate::http::{Request, sensitive, want_digests};
+use crate::io::patience::Limits;
+use crate::net::dial::Dialer;
+use crate::net::wire::Wire;
+use crate::tls::TlsConfig;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A URL that serves the file itself, with everything that is needed to ask it.
+pub(in crate::engine) struct Endpoint {
+    url: Url,
+    headers: RequestHeaders,
+    client: Arc<Shared>,
+    dialer: Arc<Dialer>,
+    /// Whom its connections lead to.
+    peer: Peer,
+    tls: Option<TlsConfig>,
+    connect_timeout: Duration,
+    /// How long its connections are waited for.
+    limits: Limits,
+    /// Redirects led here, so that the URL may expire.
+    pub(in crate::engine) is_redirected: bool,
+    /// Requests say which digests are welcome.
+    wants_digests: bool,
+    counts: Arc<ConnectionCounts>,
+}
+
+/// What requests carry besides the range: the user's header fields and credentials.
+#[derive(Clone)]
+pub(in crate::engine) struct RequestHeaders {
+    fields: Vec<(String, String)>,
+    credentials: Option<Credentials>,
+}
+
+impl RequestHeaders {
+    /// Header fields from the options, credentials from the URL.
+    pub(in crate::engine) fn new(url: &Url, options: &Options) -> Self {
+        Self { fields: options.headers.clone(), credentials: url.credentials() }
+    }
+
+    /// What may go to another origin: everything but what is meant for its own (RFC 9110 15.4).
+    pub(in crate::engine) fn without_secrets(&self) -> Self {
+        let mut fields = self.fields.clone();
+        fields.retain(|(name, _)| !sensitive(name));
+        Self { fields, credentials: None }
+    }
+}
+
+impl Endpoint {
+    /// Resolves the URL's host. No connection is made yet.
+    pub(in crate::engine) async fn open(
+        url: Url,
+        headers: RequestHeaders,
+        context: &Context,
+    ) -> Result<Self> {
+        let (options, client, origin) = (&context.options, &context.client, url.origin());
+        let trusted = (url.scheme() == Scheme::Https).then(|| Trusted::by(options));
+        let tls = trusted.as_ref().map(|trusted| client.trust.config(trusted)).transpose()?;
+        let dialer = client.names.resolve(&origin, options.connect_timeout).await?;
+        let (counts, line) = (context.counts.clone(), context.counts.line.clone());
+        Ok(Self {
+            url,
+            headers,
+            client: client.clone(),
+            dialer,
+            peer: Peer { origin, trusted },
+            tls,
+            connect_timeout: options.connect_timeout,
+            limits: Limits::new(options.stall_timeout, options.speed_limit(), line),
+            is_redirected: false,
+            wants_digests: options.verify,
+            counts,
+        })
+    }
+
+    /// The URL that is asked.
+    pub(in crate::engine) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What requests to it carry.
+    pub(in crate::engine) fn headers(&self) -> &RequestHeaders {
+        &self.headers
+    }
+
+    /// What it belongs to.
+    pub(in crate::engine) fn origin(&self) -> &Origin {
+        self.dialer.origin()
+    }
+
+    /// A request for the file without a range.
+    pub(in crate::engine) fn request(&self) -> Result<Request> {
+        let mut request = Request::get(&self.url);
+        if let Some(credentials) = &self.headers.credentials {
+            request = request.basic_auth(credentials)?;
+        }
+        if self.wants_digests {
+            for (name, value) in want_digests() {
+                request = request.header(name, value)?;
+            }
+        }
+        for (name, value) in &self.headers.fields {
+            request = request.header(name, value)?;
+        }
+        Ok(request)
+    }
+
+    /// How many addresses its host has; they are numbered from 0.
+    pub(in crate::engine) fn addresses(&self) -> u32 {
+        self.dialer.addresses()
+    }
+
+    /// A connection that is idle on the shard and leads here. The server may have closed it.
+    pub(in crate::engine) fn idle(&self, shard: &Shard) -> Option<Connection> {
+        let mut link = shard.idle.take(&self.peer)?;
+        link.wire.set_limits(&self.limits);
+        Some(Connection::new(link, self.counts.count_kept()))
+    }
+
+    /// Leaves a connection that may carry another request to the next transfer on the shard.
+    pub(in crate::engine) fn keep_idle(&self, shard: &Shard, connection: Connection) {
+        shard.idle.put(self.peer.clone(), connection.into_link());
+    }
+
+    /// A permit for a new connection, which an idle one may be closed for; `None` if there is none
+    /// to be had now.
+    pub(in crate::engine) fn try_permit(&self, shard: &Shard) -> Option<Permit> {
+        loop {
+            if let Some(permit) = self.client.budget.try_acquire(self.origin()) {
+                return Some(permit);
+            }
+            if !shard.idle.close_oldest() {
+                return None;
+            }
+        }
+    }
+
+    /// A permit for a new connection, waited for; or beyond the budget, for who keeps a connection
+    /// beside it.
+    pub(in crate::engine) async fn permit(&self, local: &Local) -> Permit {
+        let budget = &self.client.budget;
+        match self.try_permit(&local.shard) {
+            Some(permit) => permit,
+            None if local.holds_connection => budget.acquire_over(self.origin()),
+            None => budget.acquire(self.origin()).await,
+        }
+    }
+
+    /// A new connection to one of the addresses, tried in this order, ready for a request.
+    /// Dropping the future gives it up.
+    pub(in crate::engine) async fn connect(
+        &self,
+        order: &[u32],
+        permit: Permit,
+    ) -> Result<Connection> {
+        let began = Instant::now();
+        let connecting = tokio::time::timeout(self.connect_timeout, self.dial(order));
+        let connected = connecting.await.unwrap_or_else(|_| {
+            let host = self.origin().host_header();
+            Err(Error::new(ErrorKind::TimedOut, format!("connecting to {host} took too long"))
+                .advise("check the network path, or allow more time with --connect-timeout"))
+        });
+        let (wire, address) = connected.inspect_err(|_| self.client.names.forget(self.origin()))?;
+        let link = Link { wire, setup: began.elapsed(), address, permit };
+        Ok(Connection::new(link, self.counts.count_new()))
+    }
+
+    async fn dial(&self, order: &[u32]) -> Result<(Wire, u32)> {
+        let (socket, address) = self.dialer.dial(order, &self.limits).await?;
+        let wire = match &self.tls {
+            Some(config) => Wire::tls(socket, config, &self.origin().host).await?,
+            None => Wire::plain(socket),
+        };
+        Ok((wire, address))
+    }
+}

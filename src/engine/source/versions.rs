@@ -1,0 +1,35 @@
+//! Which version of the file a source serves: what its first answer taught, and what each later one
+//! is held against.
+
+use super::exchange::Opening;
+use crate::base::{Result, Span};
+use crate::http::{Asked, Known, Part, Validator, check_partial};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What every answer of a source is held against, whichever connection it comes on.
+pub(in crate::engine) struct Versions {
+    known: Mutex<Known>,
+}
+
+impl Versions {
+    /// What the first answer taught.
+    pub(in crate::engine) fn new(known: Known) -> Self {
+        Self { known: Mutex::new(known) }
+    }
+
+    /// Judges the head of an answer that was asked for `span`; see [`check_partial`].
+    pub(in crate::engine) fn check(&self, opening: &Opening, span: Span) -> Result<Part> {
+        let asked = Asked { span, is_conditional: opening.is_conditional };
+        check_partial(opening.head(), asked, &mut self.lock())
+    }
+
+    /// What requests are to send as `If-Range`.
+    pub(in crate::engine) fn condition(&self) -> Validator {
+        self.lock().condition()
+    }
+
+    /// Taken once per answer and per request, and never while waiting.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,179 @@
+//! The end of an attempt, all bytes of which have come: verifying, the name, the report.
+
+use super::Attempt;
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::digest::{Algorithm, Digest};
+use crate::disk::output::Output;
+use crate::engine::progress::{Phase, Report, Verified};
+use crate::engine::ranged::Ranged;
+use crate::engine::receive::hashing::{Hashing, joined_crc32c};
+use crate::engine::transfer::expected_digest::{self, Wanted};
+use crate::engine::transfer::recheck::RecheckTask;
+use crate::engine::transfer::records::Records;
+use crate::engine::transfer::stream::Received;
+use crate::io::clock::process_cpu_time;
+use crate::plan::Totals;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Hashing that takes longer than this share of the transfer's time, after the last byte has come,
+/// was behind: one part in 20.
+const HASH_BEHIND_SHARE: u32 = 20;
+
+/// What an attempt knows once all bytes have come, besides the counters.
+pub(super) struct Ending {
+    pub(super) received: Received,
+    pub(super) output: Arc<Output>,
+    /// Shards that worked.
+    pub(super) shards: u32,
+    /// The arena was registered with the kernel.
+    pub(super) is_registered: bool,
+    /// The server serves ranges.
+    pub(super) is_ranged: bool,
+    /// The plan and what it learned; `None` if there was none.
+    pub(super) ranges: Option<Arc<Ranged>>,
+    /// The check of what was here before, if it may be under way.
+    pub(super) recheck: Option<RecheckTask>,
+}
+
+/// What has come of the digests.
+struct Verdict {
+    /// The comparison, if a digest was expected.
+    verified: Option<Verified>,
+    /// The digests that were asked for.
+    digests: Vec<Digest>,
+}
+
+impl Ending {
+    /// Of a file served in ranges, by one shard without a plan.
+    pub(super) fn new(received: Received, output: Arc<Output>) -> Self {
+        Self {
+            received,
+            output,
+            shards: 1,
+            is_registered: false,
+            is_ranged: true,
+            ranges: None,
+            recheck: None,
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// All bytes are in the part file: verifies them and gives the file its name.
+    pub(super) async fn finish(&mut self, mut ending: Ending, wanted: &Wanted) -> Result<Report> {
+        let context = self.context();
+        let received_at = context.now();
+        let joined = self.records.as_ref().and_then(|records| joined_crc32c(records.book()));
+        if let Some(records) = &mut self.records {
+            records.received();
+        }
+        if let Some(recheck) = ending.recheck.take() {
+            context.set_phase(Phase::Verifying);
+            context.guard(recheck.finished(context)).await?;
+        }
+        let verdict = context.guard(self.verify(&ending, wanted, joined)).await;
+        let verdict = verdict.inspect_err(|error| {
+            if error.kind() == ErrorKind::ChecksumMismatch {
+                self.records.iter_mut().for_each(Records::disown);
+            }
+        })?;
+        let limiter = self.limiter(&ending, received_at);
+        context.set_phase(Phase::Finishing);
+        // The last writes may have failed after all else was through.
+        self.check_failure()?;
+        if let Some(records) = &mut self.records {
+            records.stop();
+        }
+        let path = ending.output.commit(ending.received.bytes)?;
+        Ok(self.report(path, &ending, limiter, verdict))
+    }
+
+    /// Waits for the digests, and compares the one that is expected.
+    async fn verify(
+        &self,
+        ending: &Ending,
+        wanted: &Wanted,
+        joined: Option<Digest>,
+    ) -> Result<Verdict> {
+        if wanted.algorithms.is_empty() {
+            return Ok(Verdict { verified: None, digests: Vec::new() });
+        }
+        let context = self.context();
+        context.set_phase(Phase::Verifying);
+        let bytes = ending.received.bytes;
+        let (mut digests, mut read_back_bytes) = (Vec::new(), 0);
+        if let Some(hashing) = &ending.received.hashing {
+            let hashed = hashing.finish(bytes).await?;
+            (digests, read_back_bytes) = (hashed.digests, hashed.read_back_bytes);
+        }
+        digests.extend(joined.filter(|_| wanted.algorithms.contains(&Algorithm::Crc32c)));
+        let is_lacking = |a: &&Algorithm| digests.iter().all(|digest| digest.algorithm != **a);
+        if let Some(&crc32c) = wanted.algorithms.iter().find(is_lacking) {
+            // The parts overlap, as where a slow connection was overtaken: read it all again.
+            let nothing = SpanSet::new();
+            let hashing = Hashing::start(context, &[crc32c], 0, &ending.output, &nothing)?;
+            let hashing = hashing.expect("there is something to compute");
+            hashing.on_written(Span::new(0, bytes));
+            let hashed = hashing.finish(bytes).await?;
+            read_back_bytes += hashed.read_back_bytes;
+            digests.extend(hashed.digests);
+        }
+        let verified =
+            expected_digest::compare(wanted.expected.as_ref(), &digests, read_back_bytes)
+                .map_err(|error| mismatch(error, ending))?;
+        digests.retain(|digest| context.options.digests.contains(&digest.algorithm));
+        Ok(Verdict { verified, digests })
+    }
+
+    /// What limited the transfer, whose last byte had arrived at `received_at`.
+    fn limiter(&self, ending: &Ending, received_at: Duration) -> Option<String> {
+        let context = self.context();
+        let elapsed = context.now();
+        let cpu_busy = context.load.cpu_of_busiest().as_secs_f64() / received_at.as_secs_f64();
+        let hash_behind = elapsed.saturating_sub(received_at) > elapsed / HASH_BEHIND_SHARE;
+        let bytes = ending.received.bytes - context.resumed_bytes().min(ending.received.bytes);
+        let totals = Totals { elapsed: received_at, bytes, cpu_busy, hash_behind };
+        ending.ranges.as_ref().map(|ranged| ranged.limiter(totals).to_string())
+    }
+
+    fn report(
+        &self,
+        path: PathBuf,
+        ending: &Ending,
+        limiter: Option<String>,
+        verdict: Verdict,
+    ) -> Report {
+        let (context, Verdict { verified, digests }) = (self.context(), verdict);
+        let digests = digests.iter().map(|digest| format!("{}:{digest}", digest.algorithm));
+        Report {
+            path,
+            bytes: ending.received.bytes,
+            resumed_bytes: context.resumed_bytes(),
+            elapsed: context.now(),
+            connections: context.counts.open_max(),
+            connects: context.counts.established(),
+            engine: context.engine(),
+            threads: ending.shards,
+            cpu: process_cpu_time().saturating_sub(self.transfer.cpu_before),
+            discarded: ending.output.is_nowhere(),
+            direct: ending.output.is_direct(),
+            registered: ending.is_registered,
+            ranges: ending.is_ranged,
+            retries: context.retries(),
+            limiter,
+            verified,
+            digests: digests.collect(),
+        }
+    }
+}
+
+fn mismatch(error: Error, ending: &Ending) -> Error {
+    ending.output.keep_part();
+    let part = ending.output.part_path().display();
+    error.advise(format!(
+        "the bytes are kept as {part} until the next run, which fetches them anew; compare the \
+         expected digest with its source"
+    ))
+}

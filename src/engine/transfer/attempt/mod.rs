@@ -1,0 +1,275 @@
+//! One attempt at a transfer: discovering -> receiving (ranged or as one stream) -> verifying ->
+//! finishing. What a failed one leaves is the next one's, or a later run's.
+
+mod finish;
+
+use super::Transfer;
+use super::expected_digest::Wanted;
+use super::on_disk::{OnDisk, Proof, identity};
+use super::recheck::RecheckTask;
+use super::records::Records;
+use super::stream::{Received, Stream, Whole};
+use crate::base::size::format_bytes;
+use crate::base::url::Scheme;
+use crate::base::{Error, Result, Span, SpanSet};
+use crate::disk::journal::Identity;
+use crate::disk::output::{DirectPolicy, Output};
+use crate::engine::client::shard::hash_budget_bytes;
+use crate::engine::context::{Context, jitter_seed};
+use crate::engine::options::DirectMode;
+use crate::engine::progress::{Level, Phase, Report};
+use crate::engine::ranged::worker::First;
+use crate::engine::ranged::{File, FirstSpan, Ranged, request_size, supervisor};
+use crate::engine::receive::hashing::Hashing;
+use crate::engine::receive::sink::Destination;
+use crate::engine::source::Source;
+use crate::engine::source::discover::{self, Discovered, Found};
+use crate::engine::source::endpoint::Endpoint;
+use crate::engine::source::exchange::Opening;
+use crate::engine::source::follow::FirstTimes;
+use crate::engine::source::twin::Twin;
+use crate::engine::source::versions::Versions;
+use crate::engine::trace::Line;
+use crate::http::{Known, Validator};
+use crate::plan::first_request_bytes;
+use finish::Ending;
+use std::sync::Arc;
+use std::thread;
+
+/// One attempt.
+pub(super) struct Attempt<'a> {
+    transfer: &'a Transfer,
+    /// Ask for ranges, not for everything at once.
+    is_ranged: bool,
+    /// What is here already.
+    on_disk: OnDisk,
+    /// Knows more than `on_disk` does, once bytes are fetched in ranges.
+    records: Option<Records>,
+}
+
+/// How an attempt failed.
+pub(super) struct Ended {
+    pub(super) error: Error,
+    /// What is here is not what was written; it is not counted among what is left.
+    pub(super) is_corrupt: bool,
+    pub(super) left: OnDisk,
+}
+
+/// An answer that serves ranges.
+struct Ranges {
+    endpoint: Endpoint,
+    known: Known,
+    opening: Opening,
+    span: Span,
+    times: FirstTimes,
+}
+
+impl<'a> Attempt<'a> {
+    /// With what is `on_disk` already.
+    pub(super) fn new(transfer: &'a Transfer, is_ranged: bool, on_disk: OnDisk) -> Self {
+        Self { transfer, is_ranged, on_disk, records: None }
+    }
+
+    /// Runs it to the end.
+    pub(super) async fn run(mut self) -> Result<Report, Ended> {
+        match self.fetch_file().await {
+            Ok(report) => Ok(report),
+            Err(error) => Err(self.ended(error)),
+        }
+    }
+
+    /// What made the attempt fail says more than how its other parts noticed.
+    fn ended(self, error: Error) -> Ended {
+        let context = self.context().clone();
+        let error = context.take_failure().unwrap_or(error);
+        let corrupt = context.take_corrupt();
+        let is_corrupt = !corrupt.is_empty();
+        let left = match self.records {
+            Some(records) => {
+                corrupt.iter().for_each(|span| records.forget(span));
+                records.end()
+            }
+            None if is_corrupt => self.on_disk.without(&corrupt),
+            None => self.on_disk,
+        };
+        Ended { error, is_corrupt, left }
+    }
+
+    async fn fetch_file(&mut self) -> Result<Report> {
+        let Transfer { local, url, .. } = self.transfer;
+        let context = &local.context;
+        context.set_unchecked(self.on_disk.unchecked_bytes());
+        let discovering = discover::find(local, url, self.first_range());
+        let Discovered { endpoint, found, offers } = context.guard(discovering).await?;
+        let wanted = Wanted::choose(context, &offers)?;
+        context.set_phase(Phase::Downloading);
+        match found {
+            Found::Ranged { known, opening, span, times } => {
+                self.by_ranges(Ranges { endpoint, known, opening, span, times }, &wanted).await
+            }
+            Found::Whole { total, validator, opening } => {
+                let url = endpoint.url().clone();
+                self.by_stream(Whole { url, total, validator, opening }, &wanted).await
+            }
+            Found::Empty => {
+                let now = identity(endpoint.url(), 0, &Validator::None, wanted.digest());
+                self.on_disk.judge(&now)?;
+                self.empty(&wanted).await
+            }
+        }
+    }
+
+    /// What to ask first; `None` for everything.
+    fn first_range(&self) -> Option<Span> {
+        let bytes_max = first_request_bytes(request_size(self.context()));
+        self.is_ranged.then(|| self.on_disk.first_request(bytes_max))
+    }
+
+    async fn by_ranges(&mut self, ranges: Ranges, wanted: &Wanted) -> Result<Report> {
+        let (known, digest) = (&ranges.known, wanted.digest());
+        let now = identity(ranges.endpoint.url(), known.total, &known.validator, digest);
+        let (output, recheck) = self.join(&ranges, &now).await?;
+        let (context, runs) = (self.context(), self.on_disk.runs());
+        let records = Records::start(context, &output, now, runs, &wanted.algorithms)?;
+        let (book, is_journaled) = (records.book().clone(), records.is_journaled());
+        self.records = Some(records);
+        let here = self.on_disk.spans();
+        let shards_max = shards_max(self.context(), ranges.endpoint.url().scheme());
+        let (in_order, budget_bytes) = (wanted.in_order(), hash_budget_bytes(shards_max));
+        let hashing = Hashing::start(self.context(), &in_order, budget_bytes, &output, &here)?;
+        let to = Destination { output, hashing, book, is_journaled };
+        let has_digest = wanted.expected.is_some();
+        let ending = self.fetch(ranges, has_digest, to, &here, shards_max).await?;
+        self.finish(Ending { recheck, ..ending }, wanted).await
+    }
+
+    /// Makes sure that what is on the disk is a part of the file that is served `now`, and gives
+    /// the output, with the check of these bytes under way.
+    async fn join(
+        &self,
+        ranges: &Ranges,
+        now: &Identity,
+    ) -> Result<(Arc<Output>, Option<RecheckTask>)> {
+        let Transfer { local, url, .. } = self.transfer;
+        let context = &local.context;
+        let proof = self.on_disk.judge(now)?;
+        let output = self.allocate(Some(now.total))?;
+        let Ranges { endpoint, known, .. } = ranges;
+        if proof == Proof::ByComparison {
+            let versions = &Versions::new(known.clone());
+            let twin = Twin { local, url, endpoint, versions, output: &output };
+            context.guard(twin.test(&self.on_disk.spans(), jitter_seed())).await?;
+            let text = "samples of what is here are the same there: it is taken for one file";
+            context.tell(Level::Note, None, text);
+        }
+        if !self.on_disk.is_empty() {
+            let (bytes, total) = (format_bytes(self.on_disk.bytes()), format_bytes(now.total));
+            context.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
+        }
+        let recheck = RecheckTask::start(context, &output, &self.on_disk)?;
+        Ok((output, recheck))
+    }
+
+    async fn fetch(
+        &self,
+        ranges: Ranges,
+        has_digest: bool,
+        to: Destination,
+        here: &SpanSet,
+        shards_max: u32,
+    ) -> Result<Ending> {
+        let Transfer { local, lead, url, trace, .. } = self.transfer;
+        let Ranges { endpoint, known, opening, span, times } = ranges;
+        let (context, total_bytes) = (&local.context, known.total);
+        let received = Received { bytes: total_bytes, hashing: to.hashing.clone() };
+        let ending = Ending::new(received, to.output.clone());
+        self.begin_trace(&endpoint, total_bytes);
+        if here.covers(Span::new(0, total_bytes)) {
+            return Ok(ending);
+        }
+        let (setup, address) = (opening.connection.setup, opening.connection.address);
+        let first = FirstSpan { span, times, setup, address };
+        let sources = vec![Arc::new(Source::new(url.clone(), endpoint, known))];
+        let file = File { total_bytes, has_digest };
+        let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
+        let first = First { fetch, opening, requested: times.requested };
+        let worked = supervisor::work(&ranged, local, *lead, shards_max, first).await;
+        self.check_failure()?;
+        context.check_stop()?;
+        ranged.assert_complete();
+        Ok(Ending {
+            shards: worked.shards,
+            is_registered: worked.is_registered,
+            ranges: Some(ranged),
+            ..ending
+        })
+    }
+
+    async fn by_stream(&mut self, whole: Whole, wanted: &Wanted) -> Result<Report> {
+        let Transfer { local, url, .. } = self.transfer;
+        let (context, total) = (&local.context, whole.total);
+        if self.is_ranged {
+            context.cannot_keep(total, "the server does not serve ranges, only one stream");
+        }
+        let output = self.allocate(total)?;
+        let recheck = RecheckTask::start(context, &output, &self.on_disk)?;
+        let stream = Stream::new(local, url, &output, wanted, &self.on_disk);
+        let received = context.guard(stream.receive(whole)).await;
+        let is_registered = stream.end().await;
+        let ending = Ending { is_registered, is_ranged: false, ..Ending::new(received?, output) };
+        self.finish(Ending { recheck, ..ending }, wanted).await
+    }
+
+    async fn empty(&mut self, wanted: &Wanted) -> Result<Report> {
+        let output = self.allocate(Some(0))?;
+        let nothing = SpanSet::new();
+        let hashing = Hashing::start(self.context(), &wanted.algorithms, 0, &output, &nothing)?;
+        let received = Received { bytes: 0, hashing };
+        self.finish(Ending::new(received, output), wanted).await
+    }
+
+    fn allocate(&self, total: Option<u64>) -> Result<Arc<Output>> {
+        let context = self.context();
+        context.set_total(total);
+        let policy = match context.options.direct {
+            DirectMode::Auto => DirectPolicy::Auto,
+            DirectMode::On => DirectPolicy::Always,
+            DirectMode::Off => DirectPolicy::Never,
+        };
+        let output = self.transfer.reserved.allocate(total, policy)?;
+        if let Some(reason) = output.buffered_reason() {
+            context.tell(Level::Detail, None, format!("buffered writes: {reason}"));
+        }
+        Ok(Arc::new(output))
+    }
+
+    /// The failure of any part of the transfer ends it here.
+    fn check_failure(&self) -> Result<()> {
+        self.context().take_failure().map_or(Ok(()), Err)
+    }
+
+    fn begin_trace(&self, endpoint: &Endpoint, bytes: u64) {
+        if let Some(trace) = &self.transfer.trace {
+            let (url, addresses) = (endpoint.url().to_string(), endpoint.addresses());
+            let engine = self.context().engine().to_string();
+            trace.write(&Line::Begin { url: &url, bytes, addresses, engine: &engine });
+        }
+    }
+
+    fn context(&self) -> &'a Arc<Context> {
+        &self.transfer.local.context
+    }
+}
+
+/// Shards to use at most: what was asked for, or one, which keeps up with 20 Gbit/s of plain HTTP;
+/// decryption gets a second one where there are cores. Measured, see the README: a second shard
+/// saves HTTP nothing that could be told from noise, and HTTPS a little.
+fn shards_max(context: &Context, scheme: Scheme) -> u32 {
+    context.options.threads.unwrap_or_else(|| match scheme {
+        Scheme::Http => 1,
+        Scheme::Https => {
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            if cores > 1 { 2 } else { 1 }
+        }
+    })
+}
