@@ -1,0 +1,61 @@
+//! Programs of this machine that a test runs others under: strace, a shell that sets limits, a
+//! mount namespace. What cannot be had is skipped loudly.
+
+use super::skipped;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where an executable of this name is: `PATH`, and the folders of system services.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    let mut folders = std::env::split_paths(&path).chain(system);
+    folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
+}
+
+/// A shell that runs `script`, and then what it gets as arguments: `ulimit -n 40`.
+pub(crate) fn shell(script: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{script} && exec \"$@\""), "sh"]);
+    shell
+}
+
+/// To be told what is to fail, and then the command. `None`, said loudly, where it cannot be had.
+pub(crate) fn strace() -> Option<Command> {
+    let Some(program) = find_program("strace") else {
+        let strict = std::env::var("RINGHAUL_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
+        assert!(!strict, "strace is required and not installed");
+        skipped("strace is not installed, so no system call fails");
+        return None;
+    };
+    let works = Command::new(&program).args(["-f", "-q", "-o", "/dev/null", "true"]).status();
+    if !works.is_ok_and(|status| status.success()) {
+        skipped("strace may not trace here, so no system call fails");
+        return None;
+    }
+    let mut strace = Command::new(program);
+    strace.args(["-f", "-q", "-e", "signal=none", "-o", "/dev/null"]);
+    Some(strace)
+}
+
+/// The shell that gives what it starts a hosts file of its own, written to `home`, in which `name`
+/// has the addresses 127.0.0.1, .2 and .3. `None`, said loudly, where the kernel does not let us.
+pub(crate) fn with_three_addresses(home: &Path, name: &str) -> Option<String> {
+    let hosts = home.join("hosts");
+    let lines: String = (1..=3).map(|last| format!("127.0.0.{last} {name}\n")).collect();
+    std::fs::write(&hosts, lines).expect("a scratch file is written");
+    let mount = format!("mount --bind '{}' /etc/hosts && exec \"$@\"", hosts.display());
+    let wrapper = find_program("unshare").map(|unshare| {
+        let inner = mount.replace('\'', r"'\''");
+        format!("exec {} --map-root-user --mount sh -c '{inner}' sh \"$@\"", unshare.display())
+    });
+    let works = wrapper.as_ref().is_some_and(|wrapper| {
+        let mut probe = Command::new("sh");
+        probe.args(["-c", wrapper, "sh", "true"]);
+        probe.status().is_ok_and(|status| status.success())
+    });
+    if !works {
+        skipped("no mount namespace of our own here, so no name with many addresses");
+    }
+    wrapper.filter(|_| works)
+}
