@@ -1,13 +1,18 @@
 //! Each case of bad input, end to end: the right kind and exit code, one line that names cause and
 //! side, no file, no connection, no hang.
 
-mod rig;
+mod common;
 
-use rig::child::{CHILD_DONE, CHILD_SKIPS, child_of, limited, run_child};
-use rig::{NAME, Rig, SEED, assert_content, bounded, eventually, expect_error, files};
+use common::child::{CHILD_DONE, CHILD_SKIPS, child_of, limited, program, run_child};
+use common::{
+    NAME, Place, SEED, Site, assert_content, assert_line, bounded, eventually, expect_error, fetch,
+    names, skipped,
+};
+use ringhaul::base::size::MIB;
 use ringhaul::base::{ErrorKind, Result};
 use ringhaul::engine::Download;
 use ringhaul::engine::options::Options;
+use ringhaul::engine::progress::Report;
 use ringhaul::server::{
     Config, EntityTag, Fault, Route, Rule, Served, Server, TlsConfig, When, content,
 };
@@ -20,21 +25,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-const MIB: u64 = 1 << 20;
 /// A small file in several spans.
 const SIZE: u64 = 3 * MIB + 5;
 
 /// A server with one fault in every answer, asked for three spans on two connections.
-fn always(fault: Fault) -> Rig {
+fn always(fault: Fault) -> Site {
     over(Config::new(SEED, SIZE).rule(When::All, fault))
 }
 
-fn always_tls(fault: Fault) -> Rig {
+fn always_tls(fault: Fault) -> Site {
     over(Config::new_tls(SEED, SIZE).rule(When::All, fault))
 }
 
-fn over(config: Config) -> Rig {
-    Rig::new(config).with(|options| {
+fn over(config: Config) -> Site {
+    Site::strict(config).with(|options| {
         options.chunk_bytes = Some(MIB);
         options.connections = Some(2);
     })
@@ -45,12 +49,16 @@ fn status(code: u16) -> Fault {
 }
 
 /// Downloads `url` into a folder of its own, which is empty afterwards.
-fn run_alone(url: &str, options: Options) -> Result<ringhaul::engine::progress::Report> {
-    let folder = tempfile::tempdir().expect("a scratch folder");
-    let download = Download::new(url)?.output(folder.path().join(NAME)).options(options);
-    let result = bounded("the download", move || download.run());
-    assert_eq!(files(folder.path()), [""; 0]);
-    result
+fn run_alone(url: &str, options: Options) -> Result<Report> {
+    let run = fetch(url, options);
+    assert_eq!(run.names(), [""; 0]);
+    run.result
+}
+
+/// Downloads the site's file to `target`.
+fn run_to(site: &Site, target: &Path) -> Result<Report> {
+    let download = site.download().output(target);
+    bounded("the download", move || download.run())
 }
 
 fn no_retries() -> Options {
@@ -96,10 +104,10 @@ fn an_unknown_scheme_is_named() {
 #[test]
 fn a_header_that_cannot_be_sent_is_refused_before_anything_happens() {
     for (name, value) in [("X\r\nY", "v"), ("", "v"), ("X", "v\r\nInjected: 1"), ("X", "\0")] {
-        let rig = over(Config::new(SEED, SIZE));
-        let rig = rig.with(|options| options.headers.push((name.into(), value.into())));
-        rig.fails(ErrorKind::Usage, 2, &["(your side)"]);
-        assert_eq!(rig.server.stats().connections, 0);
+        let site = over(Config::new(SEED, SIZE));
+        let site = site.with(|options| options.headers.push((name.into(), value.into())));
+        site.fails(ErrorKind::Usage, 2, &["(your side)"]);
+        assert_eq!(site.server.stats().connections, 0);
     }
 }
 
@@ -134,39 +142,33 @@ fn a_refused_connection_names_the_address() {
 #[test]
 fn a_refused_connection_is_tried_as_often_as_allowed() {
     let (address, _keeper) = refusing();
-    let folder = tempfile::tempdir().unwrap();
-    let (sender, told) = std::sync::mpsc::channel();
-    let download = Download::new(&format!("http://{address}/")).unwrap();
-    let download = download
-        .output(folder.path().join(NAME))
-        .options(Options { retries: 2, ..Options::default() })
-        .on_event(move |event| drop(sender.send(event.text.clone())));
-    let result = bounded("the download", move || download.run());
-    expect_error(result, ErrorKind::Connect, 4, &[]);
-    let retries = told.iter().filter(|text| text.contains("trying again")).count();
+    let options = Options { retries: 2, ..Options::default() };
+    let run = fetch(&format!("http://{address}/"), options);
+    expect_error(run.result, ErrorKind::Connect, 4, &[]);
+    let retries = run.events.iter().filter(|event| event.text.contains("trying again")).count();
     assert_eq!(retries, 2);
 }
 
 #[test]
 fn a_stopped_server_refuses() {
-    let mut rig = over(Config::new(SEED, SIZE));
-    rig.server.stop();
-    eventually("the listener is gone", || TcpStream::connect(rig.server.address()).is_err());
-    rig.fails(ErrorKind::Connect, 4, &["refused", "(network)"]);
+    let mut site = over(Config::new(SEED, SIZE));
+    site.server.stop();
+    eventually("the listener is gone", || TcpStream::connect(site.server.address()).is_err());
+    site.fails(ErrorKind::Connect, 4, &["refused", "(network)"]);
 }
 
 #[test]
 fn a_reset_on_accept_is_the_networks_fault() {
-    for rig in [always(Fault::ResetOnAccept), always_tls(Fault::ResetOnAccept)] {
-        let error = rig.run().unwrap_err();
+    for site in [always(Fault::ResetOnAccept), always_tls(Fault::ResetOnAccept)] {
+        let error = site.run().unwrap_err();
         // The reset may overtake the end of connect().
         let (kind, exit_code) = match error.kind() {
             ErrorKind::Connect => (ErrorKind::Connect, 4),
             _ => (ErrorKind::ConnectionLost, 5),
         };
         expect_error(Err::<(), _>(error), kind, exit_code, &["127.0.0.1", "(network)"]);
-        rig.assert_nothing_left();
-        assert_eq!(rig.server.stats().connections, 1);
+        site.assert_nothing_left();
+        assert_eq!(site.server.stats().connections, 1);
     }
 }
 
@@ -179,10 +181,10 @@ fn a_close_on_accept_is_a_lost_connection() {
 
 #[test]
 fn a_reset_in_each_body_is_a_lost_connection() {
-    for rig in [always(Fault::ResetAfter(1000)), always_tls(Fault::ResetAfter(1000))] {
+    for site in [always(Fault::ResetAfter(1000)), always_tls(Fault::ResetAfter(1000))] {
         // Retried at once, then after a wait: nothing is ever kept, so two retries are the end.
-        let rig = rig.with(|options| options.retries = 2);
-        rig.fails(ErrorKind::ConnectionLost, 5, &["127.0.0.1", "(network)"]);
+        let site = site.with(|options| options.retries = 2);
+        site.fails(ErrorKind::ConnectionLost, 5, &["127.0.0.1", "(network)"]);
     }
 }
 
@@ -196,12 +198,12 @@ fn silence_is_a_time_out() {
         (Fault::StallAfter(70_000), false),
         (Fault::StallAfter(70_000), true),
     ] {
-        let rig = if is_tls { always_tls(fault) } else { always(fault) };
-        let rig = rig.with(|options| {
+        let site = if is_tls { always_tls(fault) } else { always(fault) };
+        let site = site.with(|options| {
             options.connect_timeout = Duration::from_millis(400);
             options.stall_timeout = Duration::from_millis(400);
         });
-        rig.fails(ErrorKind::TimedOut, 6, &["-timeout", "(network)"]);
+        site.fails(ErrorKind::TimedOut, 6, &["-timeout", "(network)"]);
     }
 }
 
@@ -209,44 +211,44 @@ fn silence_is_a_time_out() {
 
 #[test]
 fn an_unknown_authority_is_a_certificate_error() {
-    let rig = over(Config::new_tls(SEED, SIZE)).with(|options| options.ca_certs.clear());
+    let site = over(Config::new_tls(SEED, SIZE)).with(|options| options.ca_certs.clear());
     let words = ["not signed by a known authority", "(server side)", "--ca-cert"];
-    rig.fails(ErrorKind::Certificate, 7, &words);
-    assert_eq!(rig.server.stats().requests, 0, "nothing is said to a server nobody trusts");
+    site.fails(ErrorKind::Certificate, 7, &words);
+    assert_eq!(site.server.stats().requests, 0, "nothing is said to a server nobody trusts");
 }
 
 #[test]
 fn a_certificate_for_another_host_names_both() {
     let tls = TlsConfig { names: vec!["other.example".into()], ..TlsConfig::default() };
-    let rig = over(Config { tls: Some(tls), ..Config::new(SEED, SIZE) });
+    let site = over(Config { tls: Some(tls), ..Config::new(SEED, SIZE) });
     let words = ["127.0.0.1", "other.example", "(server side)"];
-    rig.fails(ErrorKind::Certificate, 7, &words);
-    assert_eq!(rig.server.stats().requests, 0);
+    site.fails(ErrorKind::Certificate, 7, &words);
+    assert_eq!(site.server.stats().requests, 0);
 }
 
 #[test]
 fn certificates_that_cannot_be_read_are_your_mistake() {
-    let rig = over(Config::new_tls(SEED, SIZE));
-    let rig = rig.with(|options| options.ca_certs.push("/no/such/file.pem".into()));
-    rig.fails(ErrorKind::Usage, 2, &["/no/such/file.pem", "(your side)", "--ca-cert"]);
+    let site = over(Config::new_tls(SEED, SIZE));
+    let site = site.with(|options| options.ca_certs.push("/no/such/file.pem".into()));
+    site.fails(ErrorKind::Usage, 2, &["/no/such/file.pem", "(your side)", "--ca-cert"]);
 }
 
 #[test]
 fn https_to_a_plain_server_is_said_so() {
-    let rig = over(Config::new(SEED, SIZE));
-    let url = rig.server.url("/").replace("http:", "https:");
+    let site = over(Config::new(SEED, SIZE));
+    let url = site.server.url("/").replace("http:", "https:");
     let words = ["does not speak TLS", "(server side)", "http://"];
     expect_error(run_alone(&url, no_retries()), ErrorKind::Tls, 7, &words);
-    rig.assert_disconnected();
+    site.assert_disconnected();
 }
 
 #[test]
 fn http_to_a_tls_server_is_said_so() {
-    let rig = over(Config::new_tls(SEED, SIZE));
-    let url = rig.server.url("/").replace("https:", "http:");
+    let site = over(Config::new_tls(SEED, SIZE));
+    let url = site.server.url("/").replace("https:", "http:");
     let words = ["127.0.0.1", "TLS", "(server side)", "https://"];
     expect_error(run_alone(&url, no_retries()), ErrorKind::Protocol, 9, &words);
-    rig.assert_disconnected();
+    site.assert_disconnected();
 }
 
 // --- the answer ---
@@ -254,9 +256,9 @@ fn http_to_a_tls_server_is_said_so() {
 #[test]
 fn statuses_without_data_are_named() {
     for code in [400, 401, 403, 404, 410, 416, 451, 500, 501, 503] {
-        let rig = always(status(code));
+        let site = always(status(code));
         let words = [&*code.to_string(), "127.0.0.1", "(server side)"];
-        rig.fails(ErrorKind::Status(code), 8, &words);
+        site.fails(ErrorKind::Status(code), 8, &words);
     }
 }
 
@@ -264,9 +266,9 @@ fn statuses_without_data_are_named() {
 fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
     // What might be meant for ranges alone is asked once more without one.
     for (code, requests) in [(403, 2), (404, 1), (410, 1), (500, 2), (503, 2)] {
-        let rig = always(status(code)).with(|options| options.retries = 1);
-        rig.fails(ErrorKind::Status(code), 8, &[]);
-        assert_eq!(rig.server.stats().requests, requests, "{code}");
+        let site = always(status(code)).with(|options| options.retries = 1);
+        site.fails(ErrorKind::Status(code), 8, &[]);
+        assert_eq!(site.server.stats().requests, requests, "{code}");
     }
 }
 
@@ -284,37 +286,37 @@ fn what_refuses_ranges_and_answers_nothing_else_is_said_so() {
 #[test]
 fn a_416_that_names_a_size_is_a_status() {
     let headers = vec![("Content-Range".to_owned(), "bytes */1000".to_owned())];
-    let rig = always(Fault::Status { code: 416, headers, body: Vec::new() });
-    rig.fails(ErrorKind::Status(416), 8, &["416", "(server side)"]);
+    let site = always(Fault::Status { code: 416, headers, body: Vec::new() });
+    site.fails(ErrorKind::Status(416), 8, &["416", "(server side)"]);
 }
 
 #[test]
 fn wrong_credentials_are_a_401_that_shows_none() {
     let fault = Fault::RequireBasicAuth { user: "me".into(), password: "other".into() };
-    let rig = always(fault);
-    let url = rig.server.url("/x?token=1").replace("http://", "http://me:sesame@");
+    let site = always(fault);
+    let url = site.server.url("/x?token=1").replace("http://", "http://me:sesame@");
     let words = ["401", "Basic", "(server side)", "give credentials"];
     expect_error(run_alone(&url, no_retries()), ErrorKind::Status(401), 8, &words);
-    rig.assert_disconnected();
+    site.assert_disconnected();
 }
 
 #[test]
 fn a_missing_file_is_a_404() {
     let route = Route { path: "/file.bin".into(), what: Served::Missing };
-    let rig = over(Config { routes: vec![route], ..Config::new(SEED, SIZE) });
-    rig.fails(ErrorKind::Status(404), 8, &["404", "Not Found", "(server side)"]);
+    let site = over(Config { routes: vec![route], ..Config::new(SEED, SIZE) });
+    site.fails(ErrorKind::Status(404), 8, &["404", "Not Found", "(server side)"]);
 }
 
 #[test]
 fn a_status_between_spans_is_named() {
-    let rig = over(Config::new(SEED, SIZE).rule(When::FromRequest(2), status(403)));
-    rig.fails(ErrorKind::Status(403), 8, &["403", "127.0.0.1", "(server side)"]);
+    let site = over(Config::new(SEED, SIZE).rule(When::FromRequest(2), status(403)));
+    site.fails(ErrorKind::Status(403), 8, &["403", "127.0.0.1", "(server side)"]);
 }
 
 #[test]
 fn a_head_above_the_limit_is_refused() {
-    for rig in [always(Fault::HugeHead(70_000)), always_tls(Fault::HugeHead(70_000))] {
-        rig.fails(ErrorKind::Protocol, 9, &["head", "65536", "(server side)"]);
+    for site in [always(Fault::HugeHead(70_000)), always_tls(Fault::HugeHead(70_000))] {
+        site.fails(ErrorKind::Protocol, 9, &["head", "65536", "(server side)"]);
     }
 }
 
@@ -329,8 +331,8 @@ fn garbage_is_no_http() {
         b"\x00\x01\x02\xff\xfe\x1b[31m\r\n\r\n",
         b"<html>what?</html>\r\n\r\n",
     ] {
-        let rig = always(Fault::Garbage(garbage.to_vec()));
-        rig.fails(ErrorKind::Protocol, 9, &["127.0.0.1", "(server side)"]);
+        let site = always(Fault::Garbage(garbage.to_vec()));
+        site.fails(ErrorKind::Protocol, 9, &["127.0.0.1", "(server side)"]);
     }
 }
 
@@ -344,17 +346,17 @@ fn the_peers_words_cannot_draw_on_the_terminal() {
     ] {
         // Refused as malformed or shown in bounds, but never printed as it came.
         let error = always(Fault::Garbage(answer.into_bytes())).run().unwrap_err();
-        rig::assert_line(&error);
+        assert_line(&error);
         assert!(matches!(error.kind(), ErrorKind::Status(_) | ErrorKind::Protocol), "{error}");
     }
 }
 
 #[test]
 fn silence_after_the_request_is_a_lost_connection_and_half_a_head_is_truncated() {
-    let rig = always(Fault::Garbage(Vec::new()));
-    rig.fails(ErrorKind::ConnectionLost, 5, &["closed", "(network)"]);
-    let rig = always(Fault::Garbage(b"HTTP/1.1 206 Partial\r\nContent-Le".to_vec()));
-    rig.fails(ErrorKind::Truncated, 11, &["head", "(server side)"]);
+    let site = always(Fault::Garbage(Vec::new()));
+    site.fails(ErrorKind::ConnectionLost, 5, &["closed", "(network)"]);
+    let site = always(Fault::Garbage(b"HTTP/1.1 206 Partial\r\nContent-Le".to_vec()));
+    site.fails(ErrorKind::Truncated, 11, &["head", "(server side)"]);
 }
 
 #[test]
@@ -367,8 +369,8 @@ fn too_many_interim_answers_are_refused() {
 #[test]
 fn a_shorter_body_is_truncated() {
     let cut = |close_notify| Fault::CloseAfter { bytes: 1000, close_notify };
-    for rig in [always(cut(true)), always_tls(cut(true)), always_tls(cut(false))] {
-        rig.fails(ErrorKind::Truncated, 11, &["127.0.0.1", "(server side)"]);
+    for site in [always(cut(true)), always_tls(cut(true)), always_tls(cut(false))] {
+        site.fails(ErrorKind::Truncated, 11, &["127.0.0.1", "(server side)"]);
     }
 }
 
@@ -407,44 +409,44 @@ fn a_partial_answer_without_length_is_held_to_its_range() {
 fn a_longer_body_never_reaches_the_file() {
     // Seen with the end of the body it is an error, in the next answer too; unseen it is nobody's
     // business. Either way the file is right or is not there.
-    for rig in [always(Fault::LongBody(7)), always_tls(Fault::LongBody(100_000))] {
-        match rig.run() {
-            Ok(_) => assert_content(&rig.target(), SEED, SIZE),
+    for site in [always(Fault::LongBody(7)), always_tls(Fault::LongBody(100_000))] {
+        match site.run() {
+            Ok(_) => assert_content(&site.target(), SEED, SIZE),
             Err(error) => {
                 assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Protocol, 9), "{error}");
-                rig::assert_line(&error);
-                rig.assert_nothing_left();
+                assert_line(&error);
+                site.assert_nothing_left();
             }
         }
-        rig.assert_disconnected();
+        site.assert_disconnected();
     }
 }
 
 #[test]
 fn a_longer_body_that_comes_with_its_head_is_refused() {
-    let rig = over(Config::new(SEED, 100).rule(When::All, Fault::LongBody(7)));
-    rig.fails(ErrorKind::Protocol, 9, &["127.0.0.1", "longer", "(server side)"]);
+    let site = over(Config::new(SEED, 100).rule(When::All, Fault::LongBody(7)));
+    site.fails(ErrorKind::Protocol, 9, &["127.0.0.1", "longer", "(server side)"]);
 }
 
 #[test]
 fn another_range_is_refused() {
     for shift in [4096, 1] {
-        let rig = always(Fault::WrongRange { shift });
-        rig.fails(ErrorKind::RangeMismatch, 10, &["asked for", "127.0.0.1", "(server side)"]);
+        let site = always(Fault::WrongRange { shift });
+        site.fails(ErrorKind::RangeMismatch, 10, &["asked for", "127.0.0.1", "(server side)"]);
     }
     for shift in [-4096, -1, 4096] {
         let rule = Rule::new(When::FromRequest(2), Fault::WrongRange { shift });
-        let rig = over(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
-        rig.fails(ErrorKind::RangeMismatch, 10, &["127.0.0.1", "(server side)"]);
+        let site = over(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+        site.fails(ErrorKind::RangeMismatch, 10, &["127.0.0.1", "(server side)"]);
     }
 }
 
 #[test]
 fn another_size_between_spans_is_a_changed_file() {
     for total in [SIZE + 1, SIZE - 1, 1 << 40] {
-        let rig =
+        let site =
             over(Config::new(SEED, SIZE).rule(When::FromRequest(2), Fault::WrongTotal(total)));
-        rig.fails(ErrorKind::Changed, 10, &[&total.to_string(), "127.0.0.1", "(server side)"]);
+        site.fails(ErrorKind::Changed, 10, &[&total.to_string(), "127.0.0.1", "(server side)"]);
     }
 }
 
@@ -469,9 +471,10 @@ fn a_changed_file_is_not_retried() {
     let config = Config::new(SEED, SIZE)
         .rule(When::FromRequest(2), Fault::ETag("\"other\"".into()))
         .rule(When::All, Fault::IgnoreConditions);
-    let rig = over(config).with(|options| (options.retries, options.connections) = (1000, Some(1)));
-    rig.fails(ErrorKind::Changed, 10, &[]);
-    assert_eq!(rig.server.stats().requests, 2);
+    let site =
+        over(config).with(|options| (options.retries, options.connections) = (1000, Some(1)));
+    site.fails(ErrorKind::Changed, 10, &[]);
+    assert_eq!(site.server.stats().requests, 2);
 }
 
 #[test]
@@ -496,8 +499,8 @@ fn another_date_between_spans_is_a_changed_file() {
 #[test]
 fn a_content_coding_is_refused() {
     for coding in ["gzip", "br", "x-unknown"] {
-        let rig = always(Fault::ContentEncoding(coding.into()));
-        rig.fails(ErrorKind::ContentEncoding, 9, &[coding, "127.0.0.1", "(server side)"]);
+        let site = always(Fault::ContentEncoding(coding.into()));
+        site.fails(ErrorKind::ContentEncoding, 9, &[coding, "127.0.0.1", "(server side)"]);
     }
 }
 
@@ -506,16 +509,16 @@ fn a_content_coding_is_refused() {
 #[test]
 fn a_redirect_loop_ends() {
     let to_itself = Fault::Redirect { status: 302, location: "/file.bin?token=1".into() };
-    let rig = always(to_itself);
-    rig.fails(ErrorKind::Redirect, 12, &["more than 20 redirects", "(server side)"]);
-    assert_eq!(rig.server.stats().requests, 21);
+    let site = always(to_itself);
+    site.fails(ErrorKind::Redirect, 12, &["more than 20 redirects", "(server side)"]);
+    assert_eq!(site.server.stats().requests, 21);
 }
 
 #[test]
 fn a_redirect_to_what_is_no_url_is_refused() {
     for location in ["", "ftp://h/", "file:///etc/passwd", "http://[", "javascript:alert(1)"] {
-        let rig = always(Fault::Redirect { status: 301, location: location.into() });
-        rig.fails(ErrorKind::Redirect, 12, &["127.0.0.1", "(server side)"]);
+        let site = always(Fault::Redirect { status: 301, location: location.into() });
+        site.fails(ErrorKind::Redirect, 12, &["127.0.0.1", "(server side)"]);
     }
 }
 
@@ -523,29 +526,28 @@ fn a_redirect_to_what_is_no_url_is_refused() {
 fn a_redirect_to_plain_http_is_refused_unless_allowed() {
     let plain = Server::start(Config::new(SEED, SIZE)).unwrap();
     let redirect = Fault::Redirect { status: 302, location: plain.url("/file.bin") };
-    let rig = always_tls(redirect);
+    let site = always_tls(redirect);
     let words = ["from https to plain http", "(server side)", "--allow-downgrade"];
-    rig.fails(ErrorKind::Redirect, 12, &words);
+    site.fails(ErrorKind::Redirect, 12, &words);
     assert_eq!(plain.stats().connections, 0, "the plain server never hears of it");
-    let rig = rig.with(|options| options.allow_downgrade = true);
-    rig.succeeds(SIZE);
+    let site = site.with(|options| options.allow_downgrade = true);
+    site.succeeds(SIZE);
 }
 
 // --- the output ---
 
 #[test]
 fn no_output_is_your_mistake() {
-    let rig = over(Config::new(SEED, SIZE));
-    let download = Download::new(&rig.server.url("/")).unwrap();
+    let site = over(Config::new(SEED, SIZE));
+    let download = Download::new(&site.server.url("/")).unwrap();
     expect_error(download.run(), ErrorKind::Usage, 2, &["output", "(your side)"]);
 }
 
 /// Runs with `target`, which is not usable; nobody is asked for anything.
 fn unusable(target: &Path, kind: ErrorKind, words: &[&str]) {
-    let rig = over(Config::new(SEED, SIZE));
-    let download = Download::new(&rig.server.url("/")).expect("a usable URL").output(target);
-    expect_error(bounded("the download", move || download.run()), kind, 14, words);
-    assert_eq!(rig.server.stats().connections, 0, "no server hears of a target that is no good");
+    let site = over(Config::new(SEED, SIZE));
+    expect_error(run_to(&site, target), kind, 14, words);
+    assert_eq!(site.server.stats().connections, 0, "no server hears of a target that is no good");
 }
 
 #[test]
@@ -555,7 +557,7 @@ fn a_missing_folder_is_named() {
     unusable(&target, ErrorKind::TargetUnusable, &["missing", "(your side)", "create it"]);
     fs::write(folder.path().join("missing"), "a file").unwrap();
     unusable(&target, ErrorKind::TargetUnusable, &["missing", "not a folder", "(your side)"]);
-    assert_eq!(files(folder.path()), ["missing"]);
+    assert_eq!(names(folder.path()), ["missing"]);
 }
 
 #[test]
@@ -564,27 +566,27 @@ fn a_target_that_is_a_folder_is_refused() {
     fs::create_dir(folder.path().join(NAME)).unwrap();
     let words = [NAME, "is a folder", "(your side)"];
     unusable(&folder.path().join(NAME), ErrorKind::TargetUnusable, &words);
-    assert_eq!(files(folder.path()), [NAME]);
+    assert_eq!(names(folder.path()), [NAME]);
 }
 
 #[test]
 fn an_existing_target_is_kept_unless_forced() {
-    let rig = over(Config::new(SEED, SIZE));
-    fs::write(rig.target(), "mine").unwrap();
-    expect_error(rig.run(), ErrorKind::TargetExists, 14, &[NAME, "(your side)", "--force"]);
-    assert_eq!(fs::read(rig.target()).unwrap(), b"mine");
-    assert_eq!(files(&rig.out()), [NAME]);
-    assert_eq!(rig.server.stats().connections, 0);
-    rig.with(|options| options.force = true).succeeds(SIZE);
+    let site = over(Config::new(SEED, SIZE));
+    fs::write(site.target(), "mine").unwrap();
+    expect_error(site.run(), ErrorKind::TargetExists, 14, &[NAME, "(your side)", "--force"]);
+    assert_eq!(fs::read(site.target()).unwrap(), b"mine");
+    assert_eq!(site.names(), [NAME]);
+    assert_eq!(site.server.stats().connections, 0);
+    site.with(|options| options.force = true).succeeds(SIZE);
 }
 
 #[test]
 fn a_failure_keeps_the_target_that_was_to_be_replaced() {
-    let rig = always(status(404)).with(|options| options.force = true);
-    fs::write(rig.target(), "mine").unwrap();
-    expect_error(rig.run(), ErrorKind::Status(404), 8, &[]);
-    assert_eq!(fs::read(rig.target()).unwrap(), b"mine");
-    assert_eq!(files(&rig.out()), [NAME]);
+    let site = always(status(404)).with(|options| options.force = true);
+    fs::write(site.target(), "mine").unwrap();
+    expect_error(site.run(), ErrorKind::Status(404), 8, &[]);
+    assert_eq!(fs::read(site.target()).unwrap(), b"mine");
+    assert_eq!(site.names(), [NAME]);
 }
 
 #[test]
@@ -614,21 +616,21 @@ fn a_read_only_folder_is_refused() {
     for path in [folder.path(), &read_only] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let mut child = Command::new(program());
     if fs::metadata(&read_only).unwrap().uid() == 0 {
         // Root may write anywhere.
         child.uid(65534).gid(65534);
     }
     run_child(child.args([test, "--exact", "--nocapture"]), test, &read_only.to_string_lossy());
-    assert_eq!(files(&read_only), [""; 0]);
+    assert_eq!(names(&read_only), [""; 0]);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
 fn a_size_no_disk_has_room_for_is_refused() {
     let small = Config::new(SEED, 1 << 50);
-    let rig = over(small);
-    rig.fails(ErrorKind::DiskFull, 15, &["reserve", "1.00 PiB", NAME, "(this machine)"]);
+    let site = over(small);
+    site.fails(ErrorKind::DiskFull, 15, &["reserve", "1.00 PiB", NAME, "(this machine)"]);
 }
 
 #[test]
@@ -637,7 +639,7 @@ fn sizes_at_the_edge_of_what_can_be_said_are_refused() {
         let headers = vec![("Content-Range".into(), format!("bytes 0-0/{size_bytes}"))];
         let fault = Fault::Status { code: 206, headers, body: vec![0] };
         let error = always(fault).run().unwrap_err();
-        rig::assert_line(&error);
+        assert_line(&error);
         let kinds = [ErrorKind::DiskFull, ErrorKind::RangeMismatch, ErrorKind::Protocol];
         assert!(kinds.contains(&error.kind()), "{size_bytes}: {error}");
     }
@@ -647,19 +649,17 @@ fn sizes_at_the_edge_of_what_can_be_said_are_refused() {
 fn a_full_file_system_is_named_when_space_is_reserved() {
     let memory = Path::new("/dev/shm");
     let Ok(folder) = tempfile::tempdir_in(memory) else {
-        return rig::skip::skipped("there is no /dev/shm to fill");
+        return skipped("there is no /dev/shm to fill");
     };
     // tmpfs compares with its size before it takes anything: nobody runs out of space for this.
-    let rig = over(Config::new(SEED, 1 << 43));
-    let download = Download::new(&rig.server.url("/")).unwrap();
-    let download = download.output(folder.path().join(NAME)).options(no_retries());
-    let result = bounded("the download", move || download.run());
+    let site = over(Config::new(SEED, 1 << 43));
+    let result = run_to(&site, &folder.path().join(NAME));
     expect_error(result, ErrorKind::DiskFull, 15, &["reserve", "/dev/shm", "(this machine)"]);
-    assert_eq!(files(folder.path()), [""; 0]);
-    rig.assert_disconnected();
+    assert_eq!(names(folder.path()), [""; 0]);
+    site.assert_disconnected();
 }
 
-/// Files of the child may have so many bytes.
+/// The size limit of the child's files (`ulimit -f`).
 const FILE_LIMIT_BYTES: u64 = 3 * MIB;
 
 #[test]
@@ -683,8 +683,8 @@ fn a_disk_that_fills_up_in_the_middle_is_named() {
         }
     }
     over(Config::new(SEED, FILE_LIMIT_BYTES)).succeeds(FILE_LIMIT_BYTES);
-    let rig = over(Config::new(SEED, FILE_LIMIT_BYTES + 1));
-    rig.fails(ErrorKind::DiskFull, 15, &["reserve", NAME, "(this machine)"]);
+    let site = over(Config::new(SEED, FILE_LIMIT_BYTES + 1));
+    site.fails(ErrorKind::DiskFull, 15, &["reserve", NAME, "(this machine)"]);
     println!("{CHILD_DONE}");
 }
 
@@ -706,12 +706,10 @@ fn a_last_write_that_fails_leaves_no_file() {
         let config = Config::new(SEED, FILE_LIMIT_BYTES + 5000)
             .rule(When::All, Fault::NoRangeSupport)
             .rule(When::All, framing);
-        let rig = over(config);
-        let download = Download::new(&rig.server.url("/")).unwrap();
-        let download = download.output(Path::new(&folder).join(NAME)).options(no_retries());
-        let result = bounded("the download", move || download.run());
+        let site = over(config);
+        let result = run_to(&site, &Path::new(&folder).join(NAME));
         expect_error(result, ErrorKind::DiskFull, 15, &["write", NAME, "(this machine)"]);
-        assert_eq!(files(Path::new(&folder)), [""; 0]);
+        assert_eq!(names(Path::new(&folder)), [""; 0]);
     }
     println!("{CHILD_DONE}");
 }
@@ -729,23 +727,23 @@ fn too_few_file_descriptors_are_named() {
         return;
     };
     let spare: u64 = spare.parse().unwrap();
-    let rig = over(Config::new(SEED, SIZE));
-    let open = files(Path::new("/proc/self/fd")).len() as u64;
+    let site = over(Config::new(SEED, SIZE));
+    let open = names(Path::new("/proc/self/fd")).len() as u64;
     let limit = Rlimit { current: Some(open + spare), maximum: Some(1024) };
     setrlimit(Resource::Nofile, limit).unwrap();
-    let result = rig.run();
+    let result = site.run();
     setrlimit(Resource::Nofile, Rlimit { current: Some(1024), maximum: Some(1024) }).unwrap();
     match result {
         Ok(_) => {
             assert!(spare > 4, "{spare} descriptors cannot be enough");
-            assert_content(&rig.target(), SEED, SIZE);
+            assert_content(&site.target(), SEED, SIZE);
         }
         Err(error) => {
-            rig::assert_line(&error);
+            assert_line(&error);
             // The server lives under the same limit: it may be the one that cannot go on.
             assert!(spare < 40 && error.kind() != ErrorKind::Internal, "{spare}: {error}");
             assert!(spare >= 4 || error.kind() == ErrorKind::ResourceLimit, "{spare}: {error}");
-            rig.assert_nothing_left();
+            site.assert_nothing_left();
         }
     }
     println!("{CHILD_DONE}");
