@@ -1,21 +1,20 @@
 //! URLs that a redirect led to and that expire on the way: asked anew as often as that, with no
 //! more requests than it takes, and never for a refusal that is meant.
 
-mod rig;
+mod common;
 
-use rig::{NAME, Rig, SEED, assert_content, files};
+use common::{Place, SEED, Site, serve};
 use ringhaul::base::ErrorKind;
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::OnChange;
-use ringhaul::server::{Config, Fault, RequestLog, Rule, Server, Shape, When};
+use ringhaul::server::{Config, Fault, RequestLog, Rule, Shape, When};
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 /// Twelve spans and a tail that fits nothing.
 const SIZE: u64 = 3 * MIB + 7;
 
-fn rig(config: Config, connections: u32) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config, connections: u32) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(connections);
         options.chunk_bytes = Some(256 * KIB);
         options.retry_wait = Duration::from_millis(1);
@@ -42,8 +41,8 @@ fn distant(config: Config) -> Config {
     Config { shape, ..config }
 }
 
-fn with_status(rig: &Rig, status: u16) -> Vec<RequestLog> {
-    let log = rig.server.stats().log;
+fn with_status(site: &Site, status: u16) -> Vec<RequestLog> {
+    let log = site.server.stats().log;
     log.into_iter().filter(|request| request.status == Some(status)).collect()
 }
 
@@ -51,10 +50,10 @@ fn with_status(rig: &Rig, status: u16) -> Vec<RequestLog> {
 fn renews(config: impl Fn(Rule) -> Config) {
     for requests in [1, 3] {
         for connections in [1, 3, 8] {
-            let rig = rig(config(expiring(requests)), connections);
-            rig.succeeds(SIZE);
-            let redirects = with_status(&rig, 302).len();
-            let needed = with_status(&rig, 206).len().div_ceil(requests as usize);
+            let site = site(config(expiring(requests)), connections);
+            site.succeeds(SIZE);
+            let redirects = with_status(&site, 302).len();
+            let needed = with_status(&site, 206).len().div_ceil(requests as usize);
             let what = format!("{requests} requests each, {connections} connections");
             assert!(redirects <= needed + 1, "{redirects} of {needed}: {what}");
         }
@@ -74,10 +73,10 @@ fn a_url_may_expire_while_every_connection_waits_for_an_answer() {
 #[test]
 fn requests_ahead_go_on_behind_a_new_url() {
     for config in both(&[expiring(8)]) {
-        let rig = rig(distant(config), 1).with(|options| options.chunk_bytes = Some(128 * KIB));
-        rig.succeeds(SIZE);
-        let renewed = with_status(&rig, 302)[1].at;
-        let later = rig.server.stats().log.into_iter().filter(|request| request.at > renewed);
+        let site = site(distant(config), 1).with(|options| options.chunk_bytes = Some(128 * KIB));
+        site.succeeds(SIZE);
+        let renewed = with_status(&site, 302)[1].at;
+        let later = site.server.stats().log.into_iter().filter(|request| request.at > renewed);
         assert!(later.into_iter().any(|request| request.is_early), "none behind the new URL");
     }
 }
@@ -89,24 +88,23 @@ fn a_new_url_that_refuses_means_it() {
     let refused = Fault::Status { code: 403, headers: Vec::new(), body: Vec::new() };
     for connections in [1, 3, 8] {
         let script = vec![expiring(4), Rule::new(When::Signature(2), refused.clone())];
-        let rig = rig(Config { script, ..config.clone() }, connections);
-        let rig = rig.with(|options| options.retries = 5);
-        rig.fails(ErrorKind::Status(403), 8, &["403", "are kept"]);
-        assert_eq!(with_status(&rig, 302).len(), 2, "the original URL is asked once per expiry");
+        let site = site(Config { script, ..config.clone() }, connections);
+        let site = site.with(|options| options.retries = 5);
+        site.fails(ErrorKind::Status(403), 8, &["403", "are kept"]);
+        assert_eq!(with_status(&site, 302).len(), 2, "the original URL is asked once per expiry");
     }
 }
 
 #[test]
 fn a_renewed_url_elsewhere_hears_nothing_that_is_not_meant_for_it() {
-    let elsewhere = Server::start(Config::new(SEED, SIZE).rule(expiring(4).when, expiring(4).what));
-    let elsewhere = elsewhere.expect("the server starts");
+    let elsewhere = serve(Config::new(SEED, SIZE).rule(expiring(4).when, expiring(4).what));
     let away = Fault::Redirect { status: 302, location: elsewhere.url("/file.bin") };
-    let rig = rig(Config::new(SEED, 0).rule(When::All, away), 3).with(|options| {
+    let site = site(Config::new(SEED, 0).rule(When::All, away), 3).with(|options| {
         let headers = [("Host", "secret.example"), ("X-Api-Key", "secret"), ("X-Plain", "1")];
         options.headers = headers.map(|(name, value)| (name.into(), value.into())).to_vec();
     });
-    rig.succeeds(SIZE);
-    let asked = rig.server.stats().log;
+    site.succeeds(SIZE);
+    let asked = site.server.stats().log;
     assert!(asked.len() > 1, "the URL was renewed");
     for request in asked {
         let is_there = |line: &str| request.head.contains(line);
@@ -123,11 +121,11 @@ fn a_refusal_without_a_redirect_is_final() {
     for code in [401, 403, 410] {
         let refused = Fault::Status { code, headers: Vec::new(), body: Vec::new() };
         let config = Config::new(SEED, SIZE).rule(When::FromRequest(4), refused);
-        let rig = rig(config, 1).with(|options| {
+        let site = site(config, 1).with(|options| {
             (options.retries, options.request_ahead) = (5, false);
         });
-        rig.fails(ErrorKind::Status(code), 8, &["are kept"]);
-        assert_eq!(rig.server.stats().requests, 4);
+        site.fails(ErrorKind::Status(code), 8, &["are kept"]);
+        assert_eq!(site.server.stats().requests, 4);
     }
 }
 
@@ -137,12 +135,12 @@ fn the_original_url_may_be_busy_for_a_moment() {
         // The request that asks for the second URL: one redirect and four spans came before.
         let rules = [Rule::once(When::Request(7), fault), expiring(4)];
         for config in both(&rules) {
-            let rig = rig(config, 1).with(|options| {
+            let site = site(config, 1).with(|options| {
                 options.retries = 2;
                 options.request_ahead = false;
                 options.stall_timeout = Duration::from_millis(300);
             });
-            let report = rig.succeeds(SIZE);
+            let report = site.succeeds(SIZE);
             assert!(report.retries >= 1, "it was busy");
         }
     }
@@ -155,17 +153,16 @@ fn a_file_that_was_replaced_meanwhile_is_noticed() {
     let script = vec![expiring(4), Rule::new(When::Signature(2), replaced.clone())];
     for connections in [1, 3] {
         let config = || Config { script: script.clone(), ..Config::new(SEED, SIZE) };
-        let rig = rig(config(), connections);
-        rig.fails(ErrorKind::Changed, 10, &["another one by now", "are kept"]);
+        let site = site(config(), connections);
+        site.fails(ErrorKind::Changed, 10, &["another one by now", "are kept"]);
 
         let script = [script.clone(), vec![Rule::new(When::FromRequest(7), replaced.clone())]];
-        let rig = rig.moved(Config { script: script.concat(), ..config() }).with(|options| {
+        let site = site.moved(Config { script: script.concat(), ..config() }).with(|options| {
             options.on_change = OnChange::Restart;
             options.resume = false;
         });
-        rig.run().expect("it starts over");
-        assert_content(&rig.target(), SEED + 1, SIZE);
-        assert_eq!(files(&rig.out()), [NAME]);
+        site.run().expect("it starts over");
+        site.assert_whole(SEED + 1, SIZE);
     }
 }
 
@@ -177,9 +174,9 @@ fn one_stream_begins_again_at_the_original_url() {
         Rule::once(When::Request(2), Fault::ResetAfter(MIB)),
     ];
     for config in both(&rules) {
-        let rig = rig(config, 3).with(|options| options.retries = 1);
-        rig.succeeds(SIZE);
-        assert_eq!(with_status(&rig, 302).len(), 2);
+        let site = site(config, 3).with(|options| options.retries = 1);
+        site.succeeds(SIZE);
+        assert_eq!(with_status(&site, 302).len(), 2);
     }
 }
 
@@ -189,12 +186,12 @@ fn a_url_may_expire_while_another_one_is_proved_to_be_the_same_file() {
     for requests in [1, 5] {
         let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
         let script = vec![Rule::new(When::RangeStartFrom(2 * MIB), gone)];
-        let mut rig = rig(Config { script, ..Config::new(SEED, SIZE) }, 3);
-        rig.path = "/mirror/file.bin".to_owned();
-        rig.run().expect_err("a part is missing there");
-        let mut rig =
-            rig.moved(Config { script: vec![expiring(requests)], ..both(&[])[0].clone() });
-        rig.path = "/file.bin".to_owned();
-        assert!(rig.succeeds(SIZE).resumed_bytes >= MIB);
+        let mut site = site(Config { script, ..Config::new(SEED, SIZE) }, 3);
+        site.path = "/mirror/file.bin".to_owned();
+        site.run().expect_err("a part is missing there");
+        let mut site =
+            site.moved(Config { script: vec![expiring(requests)], ..both(&[])[0].clone() });
+        site.path = "/file.bin".to_owned();
+        assert!(site.succeeds(SIZE).resumed_bytes >= MIB);
     }
 }

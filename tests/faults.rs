@@ -1,21 +1,20 @@
 //! Faults a download survives, one at a time, each with the right bytes in the end, and what a
 //! checksum finds. Many at once: `storm.rs`.
 
-mod rig;
+mod common;
 
-use rig::{NAME, Rig, SEED, assert_content, expect_error, files, sha256_of};
+use common::{Place, SEED, Site, assert_content, checksum, expect_error};
 use ringhaul::base::ErrorKind;
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, Shape, When, content};
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 /// Thirteen spans and a tail that fits nothing.
 const SIZE: u64 = 3 * MIB + 3 * KIB + 7;
 
 /// Three connections, small spans, few retries.
-fn rig(config: Config) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(3);
         options.chunk_bytes = Some(256 * KIB);
         options.retries = 3;
@@ -23,18 +22,18 @@ fn rig(config: Config) -> Rig {
 }
 
 /// Both schemes, with one rule.
-fn both(rule: &Rule) -> [Rig; 2] {
+fn both(rule: &Rule) -> [Site; 2] {
     [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)].map(|mut config| {
         config.script.push(rule.clone());
-        rig(config)
+        site(config)
     })
 }
 
 /// The fault happens, and the file is right.
 fn survives(rule: &Rule) {
-    for rig in both(rule) {
-        rig.succeeds(SIZE);
-        rig.assert_fired();
+    for site in both(rule) {
+        site.succeeds(SIZE);
+        site.assert_fired();
     }
 }
 
@@ -80,15 +79,15 @@ fn a_connection_that_ends_before_its_first_byte() {
 #[test]
 fn one_stall() {
     for fault in [Fault::StallAfter(70_000), Fault::StallBeforeHead, Fault::StallAfter(0)] {
-        for rig in both(&Rule::once(When::Request(3), fault.clone())) {
+        for site in both(&Rule::once(When::Request(3), fault.clone())) {
             // Alone, as others would fetch its bytes before the limit is reached.
-            let rig = rig.with(|options| {
+            let site = site.with(|options| {
                 options.connections = Some(1);
                 options.request_ahead = false;
                 options.stall_timeout = Duration::from_millis(300);
             });
-            assert!(rig.succeeds(SIZE).retries >= 1, "silence ends a connection: {fault:?}");
-            rig.assert_fired();
+            assert!(site.succeeds(SIZE).retries >= 1, "silence ends a connection: {fault:?}");
+            site.assert_fired();
         }
     }
 }
@@ -97,9 +96,9 @@ fn one_stall() {
 fn a_slow_head_is_no_stall() {
     // About 200 bytes, all of them together within the stall limit.
     let rule = Rule::once(When::Request(1), Fault::SlowHead(Duration::from_millis(3)));
-    let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
-    assert_eq!(rig.succeeds(SIZE).retries, 0);
-    rig.assert_fired();
+    let site = site(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+    assert_eq!(site.succeeds(SIZE).retries, 0);
+    site.assert_fired();
 }
 
 #[test]
@@ -109,20 +108,20 @@ fn a_head_that_takes_for_ever_is_a_time_out() {
     for fault in [Fault::SlowHead(Duration::from_micros(635)), Fault::HugeHead(60_000)] {
         config.script.push(Rule::once(When::Connection(1), fault));
     }
-    let rig = rig(config).with(|options| options.stall_timeout = Duration::from_millis(200));
-    assert_eq!(rig.succeeds(SIZE).retries, 1);
+    let site = site(config).with(|options| options.stall_timeout = Duration::from_millis(200));
+    assert_eq!(site.succeeds(SIZE).retries, 1);
 }
 
 #[test]
 fn others_take_over_from_a_slow_connection() {
     // The slow one alone would take 8 s for its span: most of it must be taken over.
     let slow = Rule::once(When::Request(1), Fault::Rate(MIB));
-    let rig = rig(Config { script: vec![slow], ..Config::new(SEED, 16 * MIB) });
-    let rig = rig.with(|options| options.chunk_bytes = Some(8 * MIB));
-    let report = rig.succeeds(16 * MIB);
-    rig.assert_fired();
+    let site = site(Config { script: vec![slow], ..Config::new(SEED, 16 * MIB) });
+    let site = site.with(|options| options.chunk_bytes = Some(8 * MIB));
+    let report = site.succeeds(16 * MIB);
+    site.assert_fired();
     assert!(report.elapsed < Duration::from_secs(7), "{:?}", report.elapsed);
-    assert!(rig.server.stats().requests > 2, "two spans, and what was taken over");
+    assert!(site.server.stats().requests > 2, "two spans, and what was taken over");
 }
 
 #[test]
@@ -131,9 +130,9 @@ fn one_status_that_may_pass() {
         let fault = Fault::Status { code, headers: Vec::new(), body: b"later\n".to_vec() };
         for when in [When::Request(1), When::Request(3)] {
             let rule = Rule::once(when, fault.clone());
-            let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
-            assert_eq!(rig.succeeds(SIZE).retries, 1, "{code}");
-            rig.assert_fired();
+            let site = site(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+            assert_eq!(site.succeeds(SIZE).retries, 1, "{code}");
+            site.assert_fired();
         }
     }
 }
@@ -155,9 +154,9 @@ fn one_wrong_answer() {
 fn a_close_behind_each_answer() {
     for announce in [true, false] {
         let rule = Rule::new(When::All, Fault::CloseAfterReply { announce });
-        for rig in both(&rule) {
-            let report = rig.succeeds(SIZE);
-            rig.assert_fired();
+        for site in both(&rule) {
+            let report = site.succeeds(SIZE);
+            site.assert_fired();
             assert!(report.connects > 12, "one connection for each span: {}", report.connects);
             assert_eq!(report.retries, 0, "a connection that ends behind its answer is no failure");
         }
@@ -175,9 +174,9 @@ fn what_is_odd_but_legal() {
         Fault::HugeHead(60_000),
         Fault::DelayHead(Duration::from_millis(20)),
     ] {
-        for rig in both(&Rule::new(When::All, fault.clone())) {
-            assert_eq!(rig.succeeds(SIZE).retries, 0, "{fault:?}");
-            rig.assert_fired();
+        for site in both(&Rule::new(When::All, fault.clone())) {
+            assert_eq!(site.succeeds(SIZE).retries, 0, "{fault:?}");
+            site.assert_fired();
         }
     }
 }
@@ -188,9 +187,9 @@ fn a_server_that_takes_fewer_connections_than_asked_for() {
         for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
             // Slow enough that the others do come while the first one is at work.
             let shape = Shape { connection_bytes_per_second: Some(4 * MIB), ..Shape::default() };
-            let rig = rig(Config { connections_max, shape, ..config });
-            rig.succeeds(SIZE);
-            let stats = rig.server.stats();
+            let site = site(Config { connections_max, shape, ..config });
+            site.succeeds(SIZE);
+            let stats = site.server.stats();
             assert!(stats.connections_refused > 0, "the limit was met");
             assert_eq!(stats.connections_peak, connections_max);
         }
@@ -207,8 +206,8 @@ fn a_stream_that_breaks_starts_over() {
             Rule::once(When::Request(1), Fault::ResetAfter(MIB + 77)),
             Rule::once(When::Request(2), Fault::CloseAfter { bytes: 5000, close_notify: true }),
         ];
-        let rig = rig(config).with(|options| options.checksum = Some(sha256_of(SIZE)));
-        let report = rig.succeeds(SIZE);
+        let site = site(config).with(|options| options.checksum = Some(checksum(SEED, SIZE)));
+        let report = site.succeeds(SIZE);
         assert_eq!((report.retries, report.ranges, report.connections), (2, false, 1));
     }
 }
@@ -217,11 +216,11 @@ fn a_stream_that_breaks_starts_over() {
 fn progress_is_kept_across_more_failures_than_retries() {
     // Each answer breaks, but each brings something: retries count failures without progress.
     let rule = Rule::new(When::All, Fault::ResetAfter(100_000));
-    let rig = rig(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
-    let rig = rig.with(|options| options.retries = 1);
-    let report = rig.succeeds(SIZE);
+    let site = site(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
+    let site = site.with(|options| options.retries = 1);
+    let report = site.succeeds(SIZE);
     assert!(report.retries > 10, "{}", report.retries);
-    let asked_twice = rig.server.stats().body_bytes;
+    let asked_twice = site.server.stats().body_bytes;
     assert!(asked_twice < 2 * SIZE, "{asked_twice} bytes were sent for {SIZE}");
 }
 
@@ -229,34 +228,33 @@ fn progress_is_kept_across_more_failures_than_retries() {
 
 #[test]
 fn a_wrong_digest_keeps_the_part_file_and_names_it() {
-    let rig = rig(Config::new(SEED, SIZE)).with(|options| {
-        options.checksum = Some(sha256_of(SIZE - 1));
+    let site = site(Config::new(SEED, SIZE)).with(|options| {
+        options.checksum = Some(checksum(SEED, SIZE - 1));
     });
-    let part = format!("{NAME}.part");
-    let words = ["sha256", &*part, "(server side)"];
-    expect_error(rig.run(), ErrorKind::ChecksumMismatch, 13, &words);
-    assert_eq!(files(&rig.out()), [&*part], "the final name is not taken");
-    assert_content(&rig.out().join(&part), SEED, SIZE);
-    rig.assert_disconnected();
+    let words = ["sha256", "file.bin.part", "(server side)"];
+    expect_error(site.run(), ErrorKind::ChecksumMismatch, 13, &words);
+    assert_eq!(site.names(), ["file.bin.part"], "the final name is not taken");
+    assert_content(&site.part(), SEED, SIZE);
+    site.assert_disconnected();
 }
 
 #[test]
 fn one_wrong_byte_is_found() {
     for offset in [0, SIZE / 2, SIZE - 1] {
-        for rig in both(&Rule::new(When::All, Fault::FlipByte(offset))) {
-            let rig = rig.with(|options| options.checksum = Some(sha256_of(SIZE)));
-            expect_error(rig.run(), ErrorKind::ChecksumMismatch, 13, &["(server side)"]);
-            rig.assert_fired();
-            rig.assert_nothing_left();
+        for site in both(&Rule::new(When::All, Fault::FlipByte(offset))) {
+            let site = site.with(|options| options.checksum = Some(checksum(SEED, SIZE)));
+            expect_error(site.run(), ErrorKind::ChecksumMismatch, 13, &["(server side)"]);
+            site.assert_fired();
+            site.assert_nothing_left();
         }
     }
 }
 
 #[test]
 fn without_a_checksum_the_wrong_byte_is_the_servers_word() {
-    let rig = rig(Config::new(SEED, SIZE).rule(When::All, Fault::FlipByte(5)));
-    rig.run().unwrap();
-    let bytes = std::fs::read(rig.target()).unwrap();
+    let site = site(Config::new(SEED, SIZE).rule(When::All, Fault::FlipByte(5)));
+    site.run().unwrap();
+    let bytes = std::fs::read(site.target()).unwrap();
     assert_eq!(content::verify(SEED, 0, &bytes), Err(5), "this test's server does lie");
 }
 
@@ -271,9 +269,9 @@ fn a_right_digest_passes_whatever_the_order() {
     ];
     for mut config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
         config.script = rules.to_vec();
-        let rig = rig(config).with(|options| options.checksum = Some(sha256_of(SIZE)));
-        let verified = rig.succeeds(SIZE).verified.unwrap();
-        rig.assert_fired();
+        let site = site(config).with(|options| options.checksum = Some(checksum(SEED, SIZE)));
+        let verified = site.succeeds(SIZE).verified.unwrap();
+        site.assert_fired();
         assert!(verified.digest.starts_with("sha256:"), "{}", verified.digest);
     }
 }

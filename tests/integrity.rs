@@ -1,20 +1,19 @@
 //! Digests end to end: what a server says of its file or of one answer is compared with what
 //! arrived, what differs is found, and what was asked for is computed.
 
-mod rig;
+mod common;
 
-use rig::{NAME, Rig, SEED, assert_content, expect_error, files, sha256_of};
+use common::{NAME, Place, SEED, Site, assert_content, checksum, expect_error, sha256_digits};
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::base::{ErrorKind, Span, SpanSet};
 use ringhaul::engine::options::{Algorithm, Checksum};
-use ringhaul::engine::progress::Report;
+use ringhaul::engine::progress::{Level, Report};
 use ringhaul::server::{
     Config, DigestField, Fault, RangeAsked, Rule, Server, Shape, SlowConnections, When, content,
 };
 use sha2::Digest;
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 /// Thirteen spans and a tail that fits nothing.
 const SIZE: u64 = 3 * MIB + 3 * KIB + 7;
 /// In the middle of a span.
@@ -32,8 +31,8 @@ const OF_THE_ANSWER: [(DigestField, &str, &str); 2] = [
     (DigestField::ContentDigestSha256, "sha256", "server's Content-Digest"),
 ];
 
-fn rig(config: Config) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(3);
         options.chunk_bytes = Some(256 * KIB);
         options.retry_wait = Duration::from_millis(1);
@@ -56,16 +55,12 @@ fn assert_verified(report: &Report, size: u64, algorithm: &str, against: &str) {
     let (name, digits) = verified.digest.split_once(':').expect("a name and digits");
     assert_eq!(name, algorithm);
     if name == "sha256" {
-        assert_eq!(digits, hex(&content::sha256(SEED, size)));
+        assert_eq!(digits, sha256_digits(SEED, size));
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn part_and_journal() -> [String; 2] {
-    [format!("{NAME}.part"), format!("{NAME}.ringhaul")]
 }
 
 /// Every byte of the file that was asked for, and those that were asked for twice.
@@ -97,7 +92,7 @@ fn a_digest_of_the_file_is_compared() {
     for (field, algorithm, against) in OF_THE_FILE {
         for size in [SIZE, 5] {
             for config in both(size, &[field]) {
-                let report = rig(config).succeeds(size);
+                let report = site(config).succeeds(size);
                 assert!(report.ranges);
                 assert_verified(&report, size, algorithm, against);
             }
@@ -110,7 +105,7 @@ fn a_digest_of_the_file_is_compared_in_one_stream() {
     for (field, algorithm, against) in OF_THE_FILE.into_iter().chain(OF_THE_ANSWER) {
         for size in [SIZE, 5, 0] {
             for config in both(size, &[field]) {
-                let report = rig(config.rule(When::All, Fault::NoRangeSupport)).succeeds(size);
+                let report = site(config.rule(When::All, Fault::NoRangeSupport)).succeeds(size);
                 assert_verified(&report, size, algorithm, against);
             }
         }
@@ -119,8 +114,8 @@ fn a_digest_of_the_file_is_compared_in_one_stream() {
 
 #[test]
 fn a_digest_beside_a_part_that_may_be_the_parts_does_not_count() {
-    let rig = rig(plain(&[DigestField::XAmzSha256FullObject]));
-    let (result, said) = rig.run_aloud();
+    let site = site(plain(&[DigestField::XAmzSha256FullObject]));
+    let (result, said) = site.run_aloud(Level::Trace);
     assert!(result.unwrap().verified.is_none());
     assert!(said.contains("x-amz-checksum-sha256: beside a part"), "{said}");
 }
@@ -128,7 +123,7 @@ fn a_digest_beside_a_part_that_may_be_the_parts_does_not_count() {
 #[test]
 fn an_empty_file_behind_ranges_has_no_digest() {
     // Its 416 is no answer about the file.
-    let report = rig(Config { size_bytes: 0, ..plain(&[DigestField::DigestSha256]) }).succeeds(0);
+    let report = site(Config { size_bytes: 0, ..plain(&[DigestField::DigestSha256]) }).succeeds(0);
     assert!(report.verified.is_none());
 }
 
@@ -136,26 +131,26 @@ fn an_empty_file_behind_ranges_has_no_digest() {
 fn a_wrong_byte_is_found() {
     for (field, ..) in OF_THE_FILE {
         for config in both(SIZE, &[field]) {
-            let rig = rig(config.rule(When::All, Fault::FlipByte(FLIPPED)));
-            rig.fails(ErrorKind::ChecksumMismatch, 13, &["what arrived", "are kept"]);
-            assert_eq!(files(&rig.out()), [format!("{NAME}.part")], "nobody goes on from it");
+            let site = site(config.rule(When::All, Fault::FlipByte(FLIPPED)));
+            site.fails(ErrorKind::ChecksumMismatch, 13, &["what arrived", "are kept"]);
+            assert_eq!(site.names(), [format!("{NAME}.part")], "nobody goes on from it");
         }
     }
     for (field, ..) in OF_THE_FILE.into_iter().chain(OF_THE_ANSWER) {
         let flipped = plain(&[field]).rule(When::All, Fault::FlipByte(FLIPPED));
-        let rig = rig(flipped.rule(When::All, Fault::NoRangeSupport));
-        expect_error(rig.run(), ErrorKind::ChecksumMismatch, 13, &["are kept"]);
-        assert_eq!(files(&rig.out()), [format!("{NAME}.part")], "a stream has no journal");
+        let site = site(flipped.rule(When::All, Fault::NoRangeSupport));
+        expect_error(site.run(), ErrorKind::ChecksumMismatch, 13, &["are kept"]);
+        assert_eq!(site.names(), [format!("{NAME}.part")], "a stream has no journal");
     }
 }
 
 #[test]
 fn what_did_not_fit_is_fetched_anew() {
     let flipped = plain(&[DigestField::ReprDigestSha256]);
-    let rig = rig(flipped.rule(When::All, Fault::FlipByte(FLIPPED)));
-    rig.fails(ErrorKind::ChecksumMismatch, 13, &[]);
-    let rig = rig.moved(plain(&[DigestField::ReprDigestSha256]));
-    let report = rig.succeeds(SIZE);
+    let site = site(flipped.rule(When::All, Fault::FlipByte(FLIPPED)));
+    site.fails(ErrorKind::ChecksumMismatch, 13, &[]);
+    let site = site.moved(plain(&[DigestField::ReprDigestSha256]));
+    let report = site.succeeds(SIZE);
     assert_eq!(report.resumed_bytes, 0);
     assert_verified(&report, SIZE, "sha256", "server's Repr-Digest");
 }
@@ -165,10 +160,10 @@ fn a_resumed_file_is_compared_as_a_whole() {
     for (field, algorithm, against) in OF_THE_FILE {
         for config in both(SIZE, &[field]) {
             let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
-            let rig = rig(config.clone().rule(When::RangeStartFrom(2 * MIB), gone));
-            expect_error(rig.run(), ErrorKind::Status(404), 8, &["are kept"]);
-            let rig = rig.moved(config);
-            let report = rig.succeeds(SIZE);
+            let site = site(config.clone().rule(When::RangeStartFrom(2 * MIB), gone));
+            expect_error(site.run(), ErrorKind::Status(404), 8, &["are kept"]);
+            let site = site.moved(config);
+            let report = site.succeeds(SIZE);
             assert!(report.resumed_bytes >= MIB, "{}", report.resumed_bytes);
             assert_verified(&report, SIZE, algorithm, against);
         }
@@ -183,9 +178,9 @@ fn nothing_is_compared_unasked() {
         if is_stream {
             config = config.rule(When::All, Fault::NoRangeSupport);
         }
-        let rig = rig(config).with(|options| options.verify = false);
-        assert!(rig.succeeds(SIZE).verified.is_none());
-        let heads = rig.server.stats().log.into_iter().map(|request| request.head);
+        let site = site(config).with(|options| options.verify = false);
+        assert!(site.succeeds(SIZE).verified.is_none());
+        let heads = site.server.stats().log.into_iter().map(|request| request.head);
         assert!(heads.into_iter().all(|head| !head.contains("Want-")), "nothing is asked for");
     }
 }
@@ -193,8 +188,8 @@ fn nothing_is_compared_unasked() {
 #[test]
 fn the_callers_digest_counts_and_the_servers_is_not_looked_at() {
     let lying = plain(&[DigestField::ReprDigestSha256]).rule(When::All, Fault::WrongDigest);
-    let rig = rig(lying).with(|options| options.checksum = Some(sha256_of(SIZE)));
-    assert_verified(&rig.succeeds(SIZE), SIZE, "sha256", "given with --checksum");
+    let site = site(lying).with(|options| options.checksum = Some(checksum(SEED, SIZE)));
+    assert_verified(&site.succeeds(SIZE), SIZE, "sha256", "given with --checksum");
 }
 
 #[test]
@@ -207,15 +202,15 @@ fn a_server_that_contradicts_itself_is_refused() {
     ] {
         let fields = Fault::Fields(vec![(name.to_owned(), value)]);
         let config = plain(&[DigestField::ReprDigestSha256]).rule(When::All, fields);
-        let rig = rig(config);
-        rig.fails(ErrorKind::Protocol, 9, &["sha256", "different", "--checksum", "--no-verify"]);
-        let rig = rig.with(|options| options.checksum = Some(sha256_of(SIZE)));
-        rig.succeeds(SIZE);
+        let site = site(config);
+        site.fails(ErrorKind::Protocol, 9, &["sha256", "different", "--checksum", "--no-verify"]);
+        let site = site.with(|options| options.checksum = Some(checksum(SEED, SIZE)));
+        site.succeeds(SIZE);
     }
     let fields = Fault::Fields(vec![("Digest".to_owned(), format!("sha-256={other}"))]);
     let config = plain(&[DigestField::ReprDigestSha256]).rule(When::All, fields);
-    let rig = rig(config).with(|options| options.verify = false);
-    assert!(rig.succeeds(SIZE).verified.is_none());
+    let site = site(config).with(|options| options.verify = false);
+    assert!(site.succeeds(SIZE).verified.is_none());
 }
 
 #[test]
@@ -231,7 +226,7 @@ fn malformed_fields_are_no_digests() {
         ("X-Linked-Etag", "\"xyz\"", "no sha256 in hex"),
     ] {
         let fields = Fault::Fields(vec![(name.to_owned(), value.to_owned())]);
-        let (result, said) = rig(plain(&[]).rule(When::All, fields)).run_aloud();
+        let (result, said) = site(plain(&[]).rule(When::All, fields)).run_aloud(Level::Trace);
         assert!(result.unwrap().verified.is_none());
         let line = said.lines().find(|line| line.starts_with(&format!("{name}: ")));
         assert!(line.is_some_and(|line| line.contains(words)), "{words}: {said}");
@@ -259,7 +254,7 @@ fn expected_digests(size: u64) -> Vec<(Algorithm, String)> {
     content::fill(SEED, 0, &mut bytes);
     let bytes = &bytes[..];
     vec![
-        (Algorithm::Sha256, hex(&content::sha256(SEED, size))),
+        (Algorithm::Sha256, sha256_digits(SEED, size)),
         (Algorithm::Sha512, hex(&sha2::Sha512::digest(bytes))),
         (Algorithm::Blake3, blake3::hash(bytes).to_hex().to_string()),
         (Algorithm::Crc64Nvme, format!("{:016x}", crc(0x9a6c_9329_ac4b_c9b5, 64, bytes))),
@@ -282,10 +277,10 @@ fn every_digest_can_be_had_at_once() {
             if is_stream {
                 config = config.rule(When::All, Fault::NoRangeSupport);
             }
-            let rig = rig(config).with(|options| {
+            let site = site(config).with(|options| {
                 options.digests = expected.iter().map(|(algorithm, _)| *algorithm).collect();
             });
-            let report = rig.succeeds(size);
+            let report = site.succeeds(size);
             assert_eq!(report.digests.len(), expected.len());
             for (algorithm, digest) in &expected {
                 let line = format!("{algorithm}:{digest}");
@@ -301,10 +296,10 @@ fn each_algorithm_is_good_for_a_checksum() {
         let right: Checksum = format!("{algorithm}:{digits}").parse().expect("a checksum");
         let mut wrong = right.clone();
         wrong.expected[0] ^= 1;
-        let rig = rig(plain(&[])).with(|options| options.checksum = Some(wrong));
-        rig.fails(ErrorKind::ChecksumMismatch, 13, &[algorithm.name()]);
-        let rig = rig.with(|options| options.checksum = Some(right));
-        let report = rig.succeeds(SIZE);
+        let site = site(plain(&[])).with(|options| options.checksum = Some(wrong));
+        site.fails(ErrorKind::ChecksumMismatch, 13, &[algorithm.name()]);
+        let site = site.with(|options| options.checksum = Some(right));
+        let report = site.succeeds(SIZE);
         assert_eq!(report.verified.unwrap().digest, format!("{algorithm}:{digits}"));
     }
 }
@@ -312,14 +307,14 @@ fn each_algorithm_is_good_for_a_checksum() {
 #[test]
 fn crc32c_is_joined_from_parts_and_reads_nothing_back() {
     for field in [None, Some(DigestField::XGoogCrc32c)] {
-        let rig = rig(plain(field.as_slice())).with(|options| {
+        let site = site(plain(field.as_slice())).with(|options| {
             // One connection overtakes nobody, so its blocks fit together.
             options.connections = Some(1);
             let (algorithm, digits) = expected_digests(SIZE).swap_remove(4);
             let checksum = format!("{algorithm}:{digits}").parse().expect("a checksum");
             options.checksum = field.is_none().then_some(checksum);
         });
-        assert_eq!(rig.succeeds(SIZE).verified.unwrap().read_back_bytes, 0);
+        assert_eq!(site.succeeds(SIZE).verified.unwrap().read_back_bytes, 0);
     }
 }
 
@@ -341,15 +336,15 @@ fn an_answer_that_does_not_fit_is_asked_for_again() {
         for request in [1, 2, 7] {
             let mut config = config.clone();
             config.script = vec![Rule::once(When::Request(request as u64), Fault::WrongDigest)];
-            let rig = rig(config).with(|options| {
+            let site = site(config).with(|options| {
                 // Alone and one after the other, so that nothing else is asked for twice.
                 (options.connections, options.retries) = (Some(1), 1);
                 options.request_ahead = false;
             });
-            let report = rig.succeeds(SIZE);
+            let report = site.succeeds(SIZE);
             assert_eq!((report.retries, report.bytes), (1, SIZE));
-            let bad = asked_by(&rig.server, request);
-            let twice: Vec<Span> = asked(&rig.server).1.iter().collect();
+            let bad = asked_by(&site.server, request);
+            let twice: Vec<Span> = asked(&site.server).1.iter().collect();
             assert_eq!(twice, [bad], "that answer and no other");
         }
     }
@@ -361,14 +356,14 @@ fn an_answer_that_does_not_fit_is_found_with_requests_ahead_and_with_company() {
         for config in both(SIZE, &[DigestField::ContentDigestSha256]) {
             let mut config = shape(config);
             config.script = vec![Rule::once(When::Request(4), Fault::WrongDigest)];
-            let rig = rig(config).with(|options| {
+            let site = site(config).with(|options| {
                 (options.connections, options.retries) = (Some(connections), 1);
                 options.chunk_bytes = Some(128 * KIB);
             });
-            assert_eq!(rig.succeeds(SIZE).retries, 1);
-            let bad = asked_by(&rig.server, 4);
-            assert!(asked(&rig.server).1.covers(bad), "it was asked for again");
-            let ahead = rig.server.stats().log.iter().any(|request| request.is_early);
+            assert_eq!(site.succeeds(SIZE).retries, 1);
+            let bad = asked_by(&site.server, 4);
+            assert!(asked(&site.server).1.covers(bad), "it was asked for again");
+            let ahead = site.server.stats().log.iter().any(|request| request.is_early);
             assert!(ahead || connections > 1, "a request went ahead");
         }
     }
@@ -383,19 +378,19 @@ fn an_answer_may_end_before_its_digest_can_be_compared() {
             slow_connections: Some(slow),
             ..Shape::default()
         };
-        let rig = rig(Config { shape, ..config });
-        let rig = rig.with(|options| options.chunk_bytes = Some(MIB));
-        rig.succeeds(SIZE);
+        let site = site(Config { shape, ..config });
+        let site = site.with(|options| options.chunk_bytes = Some(MIB));
+        site.succeeds(SIZE);
     }
 }
 
 #[test]
 fn answers_that_never_fit_end_the_download() {
     for config in both(SIZE, &[DigestField::ContentDigestSha256]) {
-        let rig = rig(config.rule(When::FromRequest(4), Fault::WrongDigest));
-        let rig = rig.with(|options| options.retries = 2);
-        rig.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest", "are kept", "proxy"]);
-        let requests = rig.server.stats().requests;
+        let site = site(config.rule(When::FromRequest(4), Fault::WrongDigest));
+        let site = site.with(|options| options.retries = 2);
+        site.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest", "are kept", "proxy"]);
+        let requests = site.server.stats().requests;
         assert!(requests < 20, "{requests} requests for three tries each");
     }
 }
@@ -403,12 +398,12 @@ fn answers_that_never_fit_end_the_download() {
 #[test]
 fn what_did_not_fit_is_not_kept_for_a_later_run() {
     for config in both(SIZE, &[DigestField::ContentDigestSha256]) {
-        let rig = rig(config.rule(When::All, Fault::FlipByte(FLIPPED)));
-        let rig = rig.with(|options| options.retries = 2);
-        rig.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest"]);
-        assert_eq!(files(&rig.out()), part_and_journal());
+        let site = site(config.rule(When::All, Fault::FlipByte(FLIPPED)));
+        let site = site.with(|options| options.retries = 2);
+        site.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest"]);
+        site.assert_left_for_later();
         // Nobody tells the later run of digests, and it has no need of them.
-        let report = rig.moved(plain(&[])).succeeds(SIZE);
+        let report = site.moved(plain(&[])).succeeds(SIZE);
         assert!(report.resumed_bytes > 0, "what fitted is kept");
     }
 }
@@ -419,14 +414,14 @@ fn answers_shorter_than_asked_are_held_against_their_digests_too() {
     for bytes_max in [64 * KIB, 65_000, 5001] {
         for config in both(SIZE, &[DigestField::ContentDigestSha256]) {
             let config = config.rule(When::All, Fault::ShorterRange(bytes_max));
-            let report = rig(config.clone()).succeeds(SIZE);
+            let report = site(config.clone()).succeeds(SIZE);
             assert_eq!(report.retries, 0);
             let wrong = Config { ..config.clone() }.rule(When::FromRequest(4), Fault::WrongDigest);
-            let never = rig(wrong).with(|options| options.retries = 2);
+            let never = site(wrong).with(|options| options.retries = 2);
             never.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest"]);
             let mut once = config.clone();
             once.script.push(Rule::once(When::Request(3), Fault::WrongDigest));
-            let once = rig(once).with(|options| options.retries = 2);
+            let once = site(once).with(|options| options.retries = 2);
             assert_eq!(once.succeeds(SIZE).retries, 1);
         }
     }
@@ -444,10 +439,10 @@ fn answers_with_digests_are_neither_cut_nor_fetched_twice() {
     let with_digests = [DigestField::ContentDigestSha256];
     for (digests, is_shared) in [(&with_digests[..], false), (&[], true)] {
         let config = Config { shape: shape.clone(), ..plain(digests) };
-        let rig = rig(config).with(|options| options.chunk_bytes = Some(MIB));
-        let (result, said) = rig.run_aloud();
+        let site = site(config).with(|options| options.chunk_bytes = Some(MIB));
+        let (result, said) = site.run_aloud(Level::Trace);
         result.expect("it ends well");
-        assert_content(&rig.target(), SEED, SIZE);
+        assert_content(&site.target(), SEED, SIZE);
         let shares = ["takes over the rest of", "fetches "].iter().any(|what| said.contains(what));
         assert_eq!(shares, is_shared, "{said}");
     }

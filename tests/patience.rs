@@ -1,25 +1,24 @@
 //! The options that say how long to wait and how often to try, end to end.
 
+mod common;
 #[path = "patience/drips.rs"]
 mod drips;
-mod rig;
 #[path = "patience/tickets.rs"]
 mod tickets;
 
-use rig::{Rig, SEED, expect_error};
+use common::{SEED, Site, expect_error};
 use ringhaul::base::ErrorKind;
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, RequestLog, Rule, Shape, When};
 use std::time::{Duration, Instant};
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 const SIZE: u64 = 3 * MIB + 7;
 /// Far more than any limit of these tests, far less than what it cuts short.
 const PROMPT: Duration = Duration::from_secs(3);
 const NEVER: Duration = Duration::from_secs(60);
 
-fn rig(config: Config) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(2);
         options.chunk_bytes = Some(256 * KIB);
         (options.connect_timeout, options.stall_timeout) = (NEVER, NEVER);
@@ -44,16 +43,16 @@ fn pauses(log: &[RequestLog]) -> Vec<Duration> {
 #[test]
 fn the_whole_download_may_take_so_long_and_the_next_run_goes_on() {
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
-        let rig = rig(slow(config.clone()));
-        let rig = rig.with(|options| {
+        let site = site(slow(config.clone()));
+        let site = site.with(|options| {
             options.max_time = Some(Duration::from_millis(700));
             options.journal_interval = Duration::from_millis(100);
         });
         let began = Instant::now();
-        rig.fails(ErrorKind::TimedOut, 6, &["not complete after 700.0ms", "--max-time", "kept"]);
+        site.fails(ErrorKind::TimedOut, 6, &["not complete after 700.0ms", "--max-time", "kept"]);
         assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
-        let rig = rig.moved(config).with(|options| options.max_time = None);
-        let report = rig.succeeds(SIZE);
+        let site = site.moved(config).with(|options| options.max_time = None);
+        let report = site.succeeds(SIZE);
         assert!((64 * KIB..MIB).contains(&report.resumed_bytes), "{}", report.resumed_bytes);
     }
 }
@@ -68,12 +67,12 @@ fn time_is_up_in_whatever_the_download_is_doing() {
         stalled(When::FromRequest(2), Fault::StallBeforeHead),
         stalled(When::All, status(503)),
     ] {
-        let rig = rig(config).with(|options| {
+        let site = site(config).with(|options| {
             options.max_time = Some(Duration::from_millis(300));
             (options.retries, options.retry_wait) = (3, NEVER);
         });
         let began = Instant::now();
-        rig.fails(ErrorKind::TimedOut, 6, &["not complete after", "--max-time"]);
+        site.fails(ErrorKind::TimedOut, 6, &["not complete after", "--max-time"]);
         assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
     }
 }
@@ -81,14 +80,14 @@ fn time_is_up_in_whatever_the_download_is_doing() {
 #[test]
 fn waits_grow_from_the_one_that_was_asked_for() {
     for when in [When::All, When::FromRequest(3)] {
-        let rig = rig(Config::new(SEED, SIZE).rule(when.clone(), status(503)));
-        let rig = rig.with(|options| {
+        let site = site(Config::new(SEED, SIZE).rule(when.clone(), status(503)));
+        let site = site.with(|options| {
             (options.connections, options.retries) = (Some(1), 3);
             options.retry_wait = Duration::from_millis(80);
             options.request_ahead = false;
         });
-        rig.fails(ErrorKind::Status(503), 8, &[]);
-        let log = rig.server.stats().log;
+        site.fails(ErrorKind::Status(503), 8, &[]);
+        let log = site.server.stats().log;
         let tries: Vec<RequestLog> =
             log.into_iter().filter(|request| request.status == Some(503)).collect();
         assert_eq!(tries.len(), 4, "the first try and three more");
@@ -103,12 +102,12 @@ fn waits_grow_from_the_one_that_was_asked_for() {
 #[test]
 fn so_many_retries_and_no_more() {
     for retries in [0, 1, 4] {
-        let rig = rig(Config::new(SEED, SIZE).rule(When::All, Fault::Garbage(b"?".to_vec())));
-        let rig = rig.with(|options| {
+        let site = site(Config::new(SEED, SIZE).rule(When::All, Fault::Garbage(b"?".to_vec())));
+        let site = site.with(|options| {
             (options.retries, options.retry_wait) = (retries, Duration::from_millis(1));
         });
-        rig.fails(ErrorKind::Protocol, 9, &[]);
-        assert_eq!(rig.server.stats().requests, u64::from(retries) + 1);
+        site.fails(ErrorKind::Protocol, 9, &[]);
+        assert_eq!(site.server.stats().requests, u64::from(retries) + 1);
     }
 }
 
@@ -121,10 +120,10 @@ fn silence_is_a_stall_after_its_time() {
     ];
     for rule in stalls {
         for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
-            let rig = rig(Config { script: vec![rule.clone()], ..config });
-            let rig = rig.with(|options| options.stall_timeout = Duration::from_millis(250));
+            let site = site(Config { script: vec![rule.clone()], ..config });
+            let site = site.with(|options| options.stall_timeout = Duration::from_millis(250));
             let began = Instant::now();
-            rig.fails(ErrorKind::TimedOut, 6, &["--timeout"]);
+            site.fails(ErrorKind::TimedOut, 6, &["--timeout"]);
             let took = began.elapsed();
             assert!(took >= Duration::from_millis(250) && took < PROMPT, "{took:?}");
         }
@@ -136,21 +135,21 @@ fn slow_is_no_stall() {
     // Its pieces come more often than the limit, and all of it takes far longer.
     let shape = Shape { total_bytes_per_second: Some(400 * KIB), ..Shape::default() };
     for config in [Config::new(SEED, 300 * KIB), Config::new_tls(SEED, 300 * KIB)] {
-        let rig = rig(Config { shape: shape.clone(), ..config });
-        let rig = rig.with(|options| {
+        let site = site(Config { shape: shape.clone(), ..config });
+        let site = site.with(|options| {
             (options.connections, options.stall_timeout) = (Some(1), Duration::from_millis(400));
         });
-        rig.succeeds(300 * KIB);
+        site.succeeds(300 * KIB);
     }
 }
 
 #[test]
 fn a_connection_is_to_be_made_within_its_time() {
-    let rig = rig(Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept));
-    let rig = rig.with(|options| options.connect_timeout = Duration::from_millis(250));
+    let site = site(Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept));
+    let site = site.with(|options| options.connect_timeout = Duration::from_millis(250));
     let began = Instant::now();
-    expect_error(rig.run(), ErrorKind::TimedOut, 6, &["connecting", "--connect-timeout"]);
+    expect_error(site.run(), ErrorKind::TimedOut, 6, &["connecting", "--connect-timeout"]);
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(250) && took < PROMPT, "{took:?}");
-    rig.assert_nothing_left();
+    site.assert_nothing_left();
 }

@@ -1,11 +1,12 @@
 //! Going on after a run that failed: what is fetched again, what is not, and when nothing of it may
 //! be used.
 
-mod rig;
+mod common;
 
-use rig::{NAME, Rig, SEED, assert_content, expect_error, files};
-use ringhaul::base::{Error, ErrorKind, Span, SpanSet};
-use ringhaul::engine::options::{Algorithm, Checksum, DirectMode, OnChange, Options};
+use common::{Place, SEED, Site, assert_content, bounded, checksum, expect_error};
+use ringhaul::base::size::{KIB, MIB};
+use ringhaul::base::{ErrorKind, Span, SpanSet};
+use ringhaul::engine::options::{Algorithm, DirectMode, OnChange, Options};
 use ringhaul::engine::progress::{Level, Phase, Report};
 use ringhaul::server::{
     Config, DigestField, EntityTag, Fault, RangeAsked, Route, Rule, Served, Server, Shape, When,
@@ -13,11 +14,8 @@ use ringhaul::server::{
 };
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 const SIZE: u64 = 8 * MIB + 3 * KIB + 7;
 
 /// Nobody gets bytes from here on.
@@ -27,62 +25,39 @@ fn refused_from(offset: u64) -> Rule {
 }
 
 /// A server that refuses everything behind 5 MiB, and a client with small spans.
-fn broken_rig() -> Rig {
+fn broken_site() -> Site {
     let config = Config { script: vec![refused_from(5 * MIB)], ..Config::new(SEED, SIZE) };
-    rig(config)
+    site(config)
 }
 
-fn rig(config: Config) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(3);
         options.on_change = OnChange::Restart;
         options.chunk_bytes = Some(512 * KIB);
     })
 }
 
-fn part(rig: &Rig) -> PathBuf {
-    rig.out().join(format!("{NAME}.part"))
-}
-
-fn journal(rig: &Rig) -> PathBuf {
-    rig.out().join(format!("{NAME}.ringhaul"))
-}
-
 /// The first run, which fails and leaves something.
-fn begin(rig: &Rig) {
-    expect_error(rig.run(), ErrorKind::Status(404), 8, &["are kept", "the next run"]);
-    assert_eq!(files(&rig.out()), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
+fn begin(site: &Site) {
+    expect_error(site.run(), ErrorKind::Status(404), 8, &["are kept", "the next run"]);
+    site.assert_left_for_later();
 }
 
 /// A run against another server in the place of the first one, which has to end well; its report,
 /// how many bytes of the file it asked for, and what the user was told.
 fn finish(
-    rig: &mut Rig,
+    site: &mut Site,
     config: Config,
     change: impl FnOnce(&mut Options),
 ) -> (Report, u64, String) {
     let (size, seed) = (config.size_bytes, config.seed);
-    rig.replace_server(config);
-    change(&mut rig.options);
-    let (result, told) = run_aloud(rig);
+    site.replace_server(config);
+    change(&mut site.options);
+    let (result, told) = site.run_aloud(Level::Note);
     let report = result.expect("the second run ends well");
-    assert_content(&rig.target(), seed, size);
-    assert_eq!(files(&rig.out()), [NAME], "nothing but the file is left");
-    (report, asked_bytes(&rig.server, size), told)
-}
-
-/// Runs the download; what the user was told, too.
-fn run_aloud(rig: &Rig) -> (Result<Report, Error>, String) {
-    let told = Arc::new(Mutex::new(String::new()));
-    let listener = told.clone();
-    let download = rig.download().on_event(move |event| {
-        if event.level <= Level::Note {
-            *listener.lock().expect("nobody panics with it") += &(event.text.clone() + "\n");
-        }
-    });
-    let result = rig::bounded("the second run", move || download.run());
-    let told = told.lock().expect("nobody panics with it").clone();
-    (result, told)
+    site.assert_whole(seed, size);
+    (report, asked_bytes(&site.server, size), told)
 }
 
 /// Bytes of the file that were asked for, each counted once.
@@ -101,9 +76,9 @@ fn whole() -> Config {
 
 #[test]
 fn a_second_run_fetches_only_what_is_missing() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    let (report, asked, told) = finish(&mut rig, whole(), |_| ());
+    let mut site = broken_site();
+    begin(&site);
+    let (report, asked, told) = finish(&mut site, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
     assert_eq!(report.bytes, SIZE);
     assert_eq!(asked, SIZE - report.resumed_bytes, "what was here is not asked for");
@@ -112,16 +87,16 @@ fn a_second_run_fetches_only_what_is_missing() {
 
 #[test]
 fn progress_begins_with_what_is_here() {
-    let rig = broken_rig();
-    begin(&rig);
+    let site = broken_site();
+    begin(&site);
     let shape = Shape { total_bytes_per_second: Some(8 * MIB), ..Shape::default() };
-    let rig = rig.moved(Config { shape, ..whole() });
+    let site = site.moved(Config { shape, ..whole() });
     let snapshots = Arc::new(Mutex::new(Vec::new()));
     let own = snapshots.clone();
-    let download = rig.download().on_progress(move |progress| {
+    let download = site.download().on_progress(move |progress| {
         own.lock().expect("nobody panics with it").push(progress.clone());
     });
-    rig::bounded("the second run", move || download.run()).expect("it ends well");
+    bounded("the second run", move || download.run()).expect("it ends well");
     let snapshots = snapshots.lock().expect("nobody panics with it").clone();
     let under_way: Vec<_> = snapshots.iter().filter(|it| it.phase == Phase::Downloading).collect();
     assert!(!under_way.is_empty(), "{snapshots:?}");
@@ -135,9 +110,9 @@ fn progress_begins_with_what_is_here() {
 #[test]
 fn other_settings_change_nothing() {
     for (connections, chunk_bytes) in [(1, 4 * KIB), (8, 96 * KIB), (2, 64 * MIB)] {
-        let mut rig = broken_rig();
-        begin(&rig);
-        let (report, asked, _) = finish(&mut rig, whole(), |options| {
+        let mut site = broken_site();
+        begin(&site);
+        let (report, asked, _) = finish(&mut site, whole(), |options| {
             options.connections = Some(connections);
             options.chunk_bytes = Some(chunk_bytes);
         });
@@ -147,44 +122,45 @@ fn other_settings_change_nothing() {
 
 #[test]
 fn it_may_fail_again_and_again() {
-    let mut rig = broken_rig();
-    begin(&rig);
+    let mut site = broken_site();
+    begin(&site);
     for offset in [6 * MIB, 7 * MIB, 15 * MIB / 2] {
-        rig.replace_server(Config { script: vec![refused_from(offset)], ..whole() });
-        rig.options.connections = Some(1 + u32::try_from(offset / MIB).expect("small"));
-        expect_error(rig.run(), ErrorKind::Status(404), 8, &["are kept"]);
-        assert!(asked_bytes(&rig.server, SIZE) <= 5 * MIB, "it does not start from zero");
+        site.replace_server(Config { script: vec![refused_from(offset)], ..whole() });
+        site.options.connections = Some(1 + u32::try_from(offset / MIB).expect("small"));
+        expect_error(site.run(), ErrorKind::Status(404), 8, &["are kept"]);
+        assert!(asked_bytes(&site.server, SIZE) <= 5 * MIB, "it does not start from zero");
     }
-    let (report, asked, _) = finish(&mut rig, whole(), |_| ());
+    let (report, asked, _) = finish(&mut site, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
     assert_eq!(asked, SIZE - report.resumed_bytes);
 }
 
 /// A run that has fetched everything, but somebody takes the name meanwhile.
-fn complete_without_its_name() -> Rig {
-    let rig = rig(whole());
-    let target = rig.target();
-    let download = rig.download().on_event(move |_| fs::write(&target, "mine").expect("a file"));
-    let result = rig::bounded("the first run", move || download.run());
+fn complete_without_its_name() -> Site {
+    let site = site(whole());
+    let target = site.target();
+    let download = site.download().on_event(move |_| fs::write(&target, "mine").expect("a file"));
+    let result = bounded("the first run", move || download.run());
     expect_error(result, ErrorKind::TargetExists, 14, &["appeared"]);
-    fs::remove_file(rig.target()).expect("it is there");
-    assert_eq!(files(&rig.out()), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
-    rig
+    fs::remove_file(site.target()).expect("it is there");
+    site.assert_left_for_later();
+    site
 }
 
 #[test]
 fn a_complete_part_file_takes_one_small_request() {
-    let rig = complete_without_its_name().moved(whole());
-    assert_eq!(rig.succeeds(SIZE).resumed_bytes, SIZE);
-    let stats = rig.server.stats();
+    let site = complete_without_its_name().moved(whole());
+    assert_eq!(site.succeeds(SIZE).resumed_bytes, SIZE);
+    let stats = site.server.stats();
     assert_eq!(stats.requests, 1);
     assert_eq!(stats.log[0].range, Some(RangeAsked::FromTo { first: 0, last: 4 * KIB - 1 }));
 }
 
 #[test]
 fn what_an_earlier_run_has_left_is_verified_too() {
-    let mut rig = complete_without_its_name();
-    let (report, ..) = finish(&mut rig, whole(), |options| options.checksum = Some(sha256()));
+    let mut site = complete_without_its_name();
+    let (report, ..) =
+        finish(&mut site, whole(), |options| options.checksum = Some(checksum(SEED, SIZE)));
     assert_eq!(report.resumed_bytes, SIZE);
     assert_eq!(report.verified.expect("it was verified").read_back_bytes, SIZE);
 }
@@ -194,24 +170,20 @@ fn wrong_bytes_that_an_earlier_run_has_fetched_are_fetched_anew() {
     // The first server's bytes are wrong, and so are the CRCs of them.
     let mut config = Config { script: vec![refused_from(5 * MIB)], ..whole() };
     config.script.push(Rule::new(When::All, Fault::FlipByte(MIB)));
-    let mut rig = rig(config);
-    begin(&rig);
-    let (report, _, told) = finish(&mut rig, whole(), |options| options.checksum = Some(sha256()));
+    let mut site = site(config);
+    begin(&site);
+    let (report, _, told) =
+        finish(&mut site, whole(), |options| options.checksum = Some(checksum(SEED, SIZE)));
     assert_eq!(report.resumed_bytes, 0);
     assert!(told.contains("an earlier run may have left wrong bytes"), "{told}");
 }
 
-fn sha256() -> Checksum {
-    let expected = content::sha256(SEED, SIZE).to_vec();
-    Checksum { algorithm: Algorithm::Sha256, expected }
-}
-
 #[test]
 fn a_changed_file_starts_over_and_says_so() {
-    let mut rig = broken_rig();
-    begin(&rig);
+    let mut site = broken_site();
+    begin(&site);
     let config = Config { seed: SEED + 1, etag: EntityTag::Fixed("\"new\"".into()), ..whole() };
-    let (report, asked, told) = finish(&mut rig, config, |_| ());
+    let (report, asked, told) = finish(&mut site, config, |_| ());
     assert_eq!((report.resumed_bytes, report.bytes), (0, SIZE));
     assert!(asked >= SIZE);
     assert!(told.contains("another one") && told.contains("starting over"), "{told}");
@@ -220,21 +192,21 @@ fn a_changed_file_starts_over_and_says_so() {
 #[test]
 fn another_size_starts_over() {
     for size in [4 * MIB, 20 * MIB + 1] {
-        let mut rig = broken_rig();
-        begin(&rig);
-        let (report, ..) = finish(&mut rig, Config::new(SEED, size), |_| ());
+        let mut site = broken_site();
+        begin(&site);
+        let (report, ..) = finish(&mut site, Config::new(SEED, size), |_| ());
         assert_eq!((report.resumed_bytes, report.bytes), (0, size));
     }
 }
 
 #[test]
 fn a_changed_file_may_be_an_error_that_loses_nothing() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    rig.replace_server(Config { etag: EntityTag::Fixed("\"new\"".into()), ..whole() });
-    rig.options.on_change = OnChange::Fail;
-    expect_error(rig.run(), ErrorKind::Changed, 10, &["another one"]);
-    let (report, ..) = finish(&mut rig, whole(), |_| ());
+    let mut site = broken_site();
+    begin(&site);
+    site.replace_server(Config { etag: EntityTag::Fixed("\"new\"".into()), ..whole() });
+    site.options.on_change = OnChange::Fail;
+    expect_error(site.run(), ErrorKind::Changed, 10, &["another one"]);
+    let (report, ..) = finish(&mut site, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB, "the old one is still to be had");
 }
 
@@ -242,8 +214,8 @@ fn a_changed_file_may_be_an_error_that_loses_nothing() {
 fn a_file_that_changes_meanwhile_starts_over_once() {
     let mut config = whole();
     config.script = vec![Rule::new(When::FromRequest(4), Fault::ETag("\"new\"".into()))];
-    let rig = rig(config);
-    assert_eq!(rig.succeeds(SIZE).resumed_bytes, 0);
+    let site = site(config);
+    assert_eq!(site.succeeds(SIZE).resumed_bytes, 0);
 }
 
 #[test]
@@ -253,9 +225,9 @@ fn a_file_that_never_holds_still_is_had_in_one_answer_or_not_at_all() {
         let tag = format!("\"{request}\"");
         config.script.push(Rule::once(When::Request(request), Fault::ETag(tag)));
     }
-    let strict = rig(config.clone()).with(|options| options.on_change = OnChange::Fail);
+    let strict = site(config.clone()).with(|options| options.on_change = OnChange::Fail);
     expect_error(strict.run(), ErrorKind::Changed, 10, &["ETag"]);
-    let (result, told) = rig(config).run_aloud();
+    let (result, told) = site(config).run_aloud(Level::Trace);
     let report = result.expect("one answer is of one version");
     assert!(!report.ranges && told.contains("starting over in one stream"), "{told}");
 }
@@ -265,36 +237,36 @@ fn without_proof_nothing_is_kept() {
     for etag in [EntityTag::Absent, EntityTag::Fixed("W/\"weak\"".into())] {
         let mut config = Config { etag, last_modified: None, ..whole() };
         config.script = vec![refused_from(5 * MIB)];
-        let rig = rig(config);
-        rig.fails(ErrorKind::Status(404), 8, &[]);
+        let site = site(config);
+        site.fails(ErrorKind::Status(404), 8, &[]);
     }
 }
 
 #[test]
 fn a_digest_is_proof_enough() {
     let none = || Config { etag: EntityTag::Absent, last_modified: None, ..whole() };
-    let rig = rig(Config { script: vec![refused_from(5 * MIB)], ..none() });
-    let mut rig = rig.with(|options| options.checksum = Some(sha256()));
-    begin(&rig);
-    let (report, asked, _) = finish(&mut rig, none(), |_| ());
+    let site = site(Config { script: vec![refused_from(5 * MIB)], ..none() });
+    let mut site = site.with(|options| options.checksum = Some(checksum(SEED, SIZE)));
+    begin(&site);
+    let (report, asked, _) = finish(&mut site, none(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB);
     assert_eq!(asked, SIZE - report.resumed_bytes);
 }
 
 #[test]
 fn no_resume_and_no_journal_do_as_they_say() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    let (report, asked, _) = finish(&mut rig, whole(), |options| options.resume = false);
+    let mut site = broken_site();
+    begin(&site);
+    let (report, asked, _) = finish(&mut site, whole(), |options| options.resume = false);
     assert_eq!((report.resumed_bytes, asked), (0, SIZE));
 
-    let rig = broken_rig().with(|options| options.journal = false);
-    rig.fails(ErrorKind::Status(404), 8, &[]);
+    let site = broken_site().with(|options| options.journal = false);
+    site.fails(ErrorKind::Status(404), 8, &[]);
 }
 
 /// Changes a byte of the part file at each of these offsets.
-fn damage(rig: &Rig, offsets: &[u64]) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(part(rig));
+fn damage(site: &Site, offsets: &[u64]) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(site.part());
     let file = file.expect("the part file can be written");
     for &offset in offsets {
         let mut byte = [0];
@@ -306,14 +278,14 @@ fn damage(rig: &Rig, offsets: &[u64]) {
 
 #[test]
 fn damage_on_the_disk_is_found_and_fetched_again() {
-    for checksum in [None, Some(sha256())] {
+    for checksum in [None, Some(checksum(SEED, SIZE))] {
         for direct in [DirectMode::On, DirectMode::Off] {
             // In more runs than there are attempts: all are found in one go.
             for offsets in [&[2 * MIB + 5][..], &[1, MIB, 2 * MIB, 3 * MIB, 4 * MIB - 1]] {
-                let mut rig = broken_rig();
-                begin(&rig);
-                damage(&rig, offsets);
-                let (report, asked, told) = finish(&mut rig, whole(), |options| {
+                let mut site = broken_site();
+                begin(&site);
+                damage(&site, offsets);
+                let (report, asked, told) = finish(&mut site, whole(), |options| {
                     (options.checksum, options.direct) = (checksum.clone(), direct);
                 });
                 assert_eq!(report.verified.is_some(), checksum.is_some());
@@ -330,12 +302,12 @@ fn damage_on_the_disk_is_found_and_fetched_again() {
 
 #[test]
 fn damage_is_found_where_one_stream_goes_on() {
-    for checksum in [None, Some(sha256())] {
-        let mut rig = broken_rig();
-        begin(&rig);
-        damage(&rig, &[2 * MIB + 5]);
+    for checksum in [None, Some(checksum(SEED, SIZE))] {
+        let mut site = broken_site();
+        begin(&site);
+        damage(&site, &[2 * MIB + 5]);
         let config = whole().rule(When::All, Fault::NoRangeSupport);
-        let (.., told) = finish(&mut rig, config, |options| options.checksum = checksum);
+        let (.., told) = finish(&mut site, config, |options| options.checksum = checksum);
         let is_found = ["not what an earlier run has written", "not those fetched before"];
         assert!(is_found.iter().any(|words| told.contains(words)), "{told}");
     }
@@ -351,26 +323,26 @@ fn two_paths(seeds: [u64; 2]) -> Config {
     Config { routes, etag: EntityTag::Fixed("\"5e-1\"".into()), ..whole() }
 }
 
-fn begin_at_v1(config: Config) -> Rig {
+fn begin_at_v1(config: Config) -> Site {
     let script = vec![refused_from(5 * MIB)];
-    let mut rig = rig(Config { script, ..config.clone() });
-    rig.path = "/v1/file.bin".into();
-    begin(&rig);
-    rig.replace_server(config);
-    rig.path = "/v2/file.bin".into();
-    rig
+    let mut site = site(Config { script, ..config.clone() });
+    site.path = "/v1/file.bin".into();
+    begin(&site);
+    site.replace_server(config);
+    site.path = "/v2/file.bin".into();
+    site
 }
 
 #[test]
 fn two_resources_with_one_validator_are_not_joined() {
     for seeds in [[SEED, SEED + 1], [SEED + 1, SEED]] {
-        let mut rig = begin_at_v1(two_paths(seeds));
-        rig.options.on_change = OnChange::Fail;
-        expect_error(rig.run(), ErrorKind::Changed, 10, &["two files"]);
-        rig.options.on_change = OnChange::Restart;
-        let (result, told) = run_aloud(&rig);
+        let mut site = begin_at_v1(two_paths(seeds));
+        site.options.on_change = OnChange::Fail;
+        expect_error(site.run(), ErrorKind::Changed, 10, &["two files"]);
+        site.options.on_change = OnChange::Restart;
+        let (result, told) = site.run_aloud(Level::Note);
         assert_eq!(result.expect("it starts over").resumed_bytes, 0);
-        assert_content(&rig.target(), seeds[1], SIZE);
+        assert_content(&site.target(), seeds[1], SIZE);
         assert!(told.contains("two files") && told.contains("starting over"), "{told}");
     }
 }
@@ -380,13 +352,13 @@ fn one_file_at_two_urls_is_joined_after_a_comparison() {
     for faults in [vec![], vec![Fault::Chunked], vec![Fault::ShorterRange(10_000)]] {
         let mut config = two_paths([SEED, SEED]);
         config.script = faults.iter().map(|fault| Rule::new(When::All, fault.clone())).collect();
-        let rig = begin_at_v1(config);
-        let (result, told) = run_aloud(&rig);
+        let site = begin_at_v1(config);
+        let (result, told) = site.run_aloud(Level::Note);
         let report = result.expect("the same file");
         assert!(report.resumed_bytes >= 4 * MIB, "{}", report.resumed_bytes);
-        assert_content(&rig.target(), SEED, SIZE);
+        assert_content(&site.target(), SEED, SIZE);
         assert!(told.contains("samples of what is here are the same there"), "{told}");
-        let again = asked_bytes(&rig.server, SIZE) - (SIZE - report.resumed_bytes);
+        let again = asked_bytes(&site.server, SIZE) - (SIZE - report.resumed_bytes);
         // Two places may overlap.
         assert!((640 * KIB..=MIB).contains(&again), "sixteen samples: {again}");
     }
@@ -395,10 +367,10 @@ fn one_file_at_two_urls_is_joined_after_a_comparison() {
 #[test]
 fn a_digest_saves_the_comparison_of_two_urls() {
     let config = Config { digests: vec![DigestField::ReprDigestSha256], ..two_paths([SEED, SEED]) };
-    let rig = begin_at_v1(config);
-    let report = rig.run().expect("the same file");
+    let site = begin_at_v1(config);
+    let report = site.run().expect("the same file");
     assert!(report.resumed_bytes >= 4 * MIB && report.verified.is_some());
-    assert_eq!(asked_bytes(&rig.server, SIZE), SIZE - report.resumed_bytes);
+    assert_eq!(asked_bytes(&site.server, SIZE), SIZE - report.resumed_bytes);
 }
 
 #[test]
@@ -408,55 +380,55 @@ fn a_stream_that_begins_otherwise_changes_no_byte_that_is_here() {
             .rule(When::FromRequest(6), Fault::NoRangeSupport)
             .rule(When::FromRequest(6), Fault::FlipByte(flipped))
     };
-    let rig = rig(config(10)).with(|options| {
+    let site = site(config(10)).with(|options| {
         (options.retries, options.on_change) = (5, OnChange::Fail);
         options.retry_wait = std::time::Duration::from_millis(1);
     });
-    expect_error(rig.run(), ErrorKind::Changed, 10, &["not those fetched before"]);
+    expect_error(site.run(), ErrorKind::Changed, 10, &["not those fetched before"]);
     // Started over, all of it is the file that the server has now.
-    let rig = rig.moved(config(10)).with(|options| options.on_change = OnChange::Restart);
-    rig.run().expect("it starts over");
-    let bytes = fs::read(rig.target()).unwrap();
+    let site = site.moved(config(10)).with(|options| options.on_change = OnChange::Restart);
+    site.run().expect("it starts over");
+    let bytes = fs::read(site.target()).unwrap();
     assert_eq!(content::verify(SEED, 0, &bytes), Err(10), "the first byte that differs");
     assert_eq!(content::verify(SEED, 11, &bytes[11..]), Ok(()), "the only one");
 }
 
 #[test]
 fn a_part_file_that_is_gone_starts_over() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    fs::remove_file(part(&rig)).unwrap();
-    let (report, _, told) = finish(&mut rig, whole(), |_| ());
+    let mut site = broken_site();
+    begin(&site);
+    fs::remove_file(site.part()).unwrap();
+    let (report, _, told) = finish(&mut site, whole(), |_| ());
     assert_eq!(report.resumed_bytes, 0);
     assert!(told.contains("the part file is gone"), "{told}");
 }
 
 #[test]
 fn a_journal_that_is_gone_starts_over() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    fs::remove_file(journal(&rig)).unwrap();
-    assert_eq!(finish(&mut rig, whole(), |_| ()).0.resumed_bytes, 0);
+    let mut site = broken_site();
+    begin(&site);
+    fs::remove_file(site.journal()).unwrap();
+    assert_eq!(finish(&mut site, whole(), |_| ()).0.resumed_bytes, 0);
 }
 
 #[test]
 fn a_part_file_that_was_copied_is_checked_and_used() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    let copy = rig.out().join("copy");
-    fs::copy(part(&rig), &copy).unwrap();
-    fs::rename(&copy, part(&rig)).unwrap();
-    let (report, _, told) = finish(&mut rig, whole(), |_| ());
+    let mut site = broken_site();
+    begin(&site);
+    let copy = site.folder().join("copy");
+    fs::copy(site.part(), &copy).unwrap();
+    fs::rename(&copy, site.part()).unwrap();
+    let (report, _, told) = finish(&mut site, whole(), |_| ());
     assert!(report.resumed_bytes >= 4 * MIB);
     assert!(told.contains("is not the file the journal was made for"), "{told}");
 }
 
 #[test]
 fn a_part_file_that_was_cut_short_gives_what_it_has() {
-    let mut rig = broken_rig();
-    begin(&rig);
-    fs::OpenOptions::new().write(true).open(part(&rig)).unwrap().set_len(2 * MIB).unwrap();
-    let (report, ..) = finish(&mut rig, whole(), |_| ());
+    let mut site = broken_site();
+    begin(&site);
+    fs::OpenOptions::new().write(true).open(site.part()).unwrap().set_len(2 * MIB).unwrap();
+    let (report, ..) = finish(&mut site, whole(), |_| ());
     assert!((MIB..=2 * MIB).contains(&report.resumed_bytes), "{}", report.resumed_bytes);
 }
 
@@ -476,14 +448,14 @@ fn journals_that_cannot_be_read_are_left_alone() {
         ("damaged|not a journal", |_| Vec::new()),
     ];
     for (words, change) in damage {
-        let rig = broken_rig();
-        begin(&rig);
-        let bytes = change(fs::read(journal(&rig)).unwrap());
-        fs::write(journal(&rig), &bytes).unwrap();
-        let line = expect_error(rig.run(), ErrorKind::TargetUnusable, 14, &[]);
+        let site = broken_site();
+        begin(&site);
+        let bytes = change(fs::read(site.journal()).unwrap());
+        fs::write(site.journal(), &bytes).unwrap();
+        let line = expect_error(site.run(), ErrorKind::TargetUnusable, 14, &[]);
         assert!(words.split('|').any(|word| line.contains(word)), "{line}");
-        assert_eq!(fs::read(journal(&rig)).unwrap(), bytes, "it is as it was");
-        assert_eq!(fs::metadata(part(&rig)).unwrap().len(), SIZE, "so is the part file");
+        assert_eq!(fs::read(site.journal()).unwrap(), bytes, "it is as it was");
+        assert_eq!(fs::metadata(site.part()).unwrap().len(), SIZE, "so is the part file");
     }
 }
 
@@ -491,44 +463,45 @@ fn journals_that_cannot_be_read_are_left_alone() {
 fn a_server_that_stops_serving_ranges_leads_to_one_stream() {
     let mut config = whole();
     config.script = vec![Rule::new(When::FromRequest(6), Fault::NoRangeSupport)];
-    let rig = rig(config).with(|options| {
+    let site = site(config).with(|options| {
         options.retries = 5;
         options.retry_wait = std::time::Duration::from_millis(1);
     });
-    let report = rig.succeeds(SIZE);
+    let report = site.succeeds(SIZE);
     assert_eq!(report.bytes, SIZE);
     assert!(!report.ranges, "it ended in one stream");
 }
 
 #[test]
 fn a_resumed_file_may_come_in_one_stream() {
-    let mut rig = broken_rig();
-    begin(&rig);
+    let mut site = broken_site();
+    begin(&site);
     let mut config = whole();
     config.script = vec![Rule::new(When::All, Fault::NoRangeSupport)];
-    let (report, ..) = finish(&mut rig, config, |options| options.checksum = Some(sha256()));
+    let (report, ..) =
+        finish(&mut site, config, |options| options.checksum = Some(checksum(SEED, SIZE)));
     assert!(report.resumed_bytes >= 4 * MIB && !report.ranges);
 }
 
 #[test]
 fn a_resumed_file_may_come_from_a_server_that_refuses_ranges() {
     for (code, total) in [(400, None), (403, None), (416, None), (416, Some(SIZE)), (501, None)] {
-        let mut rig = broken_rig();
-        begin(&rig);
+        let mut site = broken_site();
+        begin(&site);
         let mut config = whole();
         let headers = total.map(|total| ("Content-Range".into(), format!("bytes */{total}")));
         let headers = headers.into_iter().collect();
         let refused = Fault::Status { code, headers, body: Vec::new() };
         config.script = vec![Rule::new(When::RangeStartFrom(0), refused)];
-        let (report, ..) = finish(&mut rig, config, |_| ());
+        let (report, ..) = finish(&mut site, config, |_| ());
         assert!(report.resumed_bytes >= 4 * MIB && !report.ranges, "{code}: {report:?}");
     }
 }
 
 #[test]
 fn crc32c_needs_no_reading_back() {
-    let rig = rig(whole()).with(|options| options.digests = vec![Algorithm::Crc32c]);
-    let report = rig.succeeds(SIZE);
+    let site = site(whole()).with(|options| options.digests = vec![Algorithm::Crc32c]);
+    let report = site.succeeds(SIZE);
     assert_eq!(report.digests.len(), 1);
     assert!(report.digests[0].starts_with("crc32c:"), "{:?}", report.digests);
 }

@@ -1,12 +1,13 @@
 //! Stops at every stage, and downloads side by side: prompt, nothing left behind, no thread or
 //! file descriptor lost, nobody else disturbed.
 
-mod rig;
+mod common;
 
-use rig::process::Process;
-use rig::{
-    NAME, Rig, SEED, assert_content, bounded, eventually, expect_error, files, wait_for_end,
+use common::process::Process;
+use common::{
+    NAME, Place, SEED, Site, assert_content, bounded, eventually, expect_error, wait_for_end,
 };
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::base::{ErrorKind, Result};
 use ringhaul::digest::{Algorithm, Checksum};
 use ringhaul::engine::options::{Engine, Options};
@@ -19,12 +20,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-const MIB: u64 = 1 << 20;
 const SIZE: u64 = 8 * MIB;
-/// A stop may take so long on a loaded machine; what it interrupts would last far longer.
+/// The limit for a stop, on a loaded machine too; what it interrupts would last far longer.
 const PROMPT: Duration = Duration::from_secs(2);
 /// Slow enough that 8 MiB are still on their way when a test has looked.
-const SLOW: u64 = 256 * 1024;
+const SLOW: u64 = 256 * KIB;
 
 /// A download on its way; a test that fails meanwhile stops it.
 struct Running {
@@ -43,10 +43,10 @@ impl Drop for StopOnDrop {
 }
 
 impl Running {
-    fn start(rig: &Rig) -> Self {
+    fn start(site: &Site) -> Self {
         let (bytes_done, events) = (Arc::new(AtomicU64::new(0)), Arc::<Mutex<Vec<_>>>::default());
         let (own_bytes, own_events) = (bytes_done.clone(), events.clone());
-        let download = rig
+        let download = site
             .download()
             .on_progress(move |progress| own_bytes.store(progress.bytes_done, Ordering::SeqCst))
             .on_event(move |event| own_events.lock().expect("no panic").push(event.text.clone()));
@@ -55,7 +55,7 @@ impl Running {
     }
 
     /// Stops it, which takes effect promptly.
-    fn stop(self, rig: &Rig) {
+    fn stop(self, site: &Site) {
         assert!(!self.thread.is_finished(), "it is still at work when it is stopped");
         let asked = Instant::now();
         self.stop.0.stop();
@@ -64,12 +64,12 @@ impl Running {
         assert!(took < PROMPT, "stopping took {took:?}");
         let words = ["stopped", "(your side)"];
         expect_error(result, ErrorKind::Interrupted, 130, &words);
-        rig.assert_nothing_left();
+        site.assert_nothing_left();
     }
 }
 
-fn rig(config: Config) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(3);
         options.chunk_bytes = Some(MIB);
         options.retries = 1000;
@@ -84,11 +84,11 @@ fn slow(config: Config) -> Config {
     Config { shape, ..config }
 }
 
-/// Runs `rig`, stops it as soon as `is_there` holds, and counts what is left in the process.
-fn stop_when(rig: Rig, what: &str, is_there: impl Fn(&Rig, &Running) -> bool) {
-    let running = Running::start(&rig);
-    eventually(what, || is_there(&rig, &running));
-    running.stop(&rig);
+/// Runs `site`, stops it as soon as `is_there` holds, and counts what is left in the process.
+fn stop_when(site: Site, what: &str, is_there: impl Fn(&Site, &Running) -> bool) {
+    let running = Running::start(&site);
+    eventually(what, || is_there(&site, &running));
+    running.stop(&site);
 }
 
 /// Each connection may lose less than a page: what does not fill one.
@@ -99,17 +99,17 @@ fn a_stop_keeps_every_byte_that_had_arrived() {
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
         for engine in [Engine::IoUring, Engine::Epoll] {
             let shape = Shape { total_bytes_per_second: Some(3 * MIB), ..Shape::default() };
-            let rig = rig(Config { shape, ..config.clone() }).with(|options| {
+            let site = site(Config { shape, ..config.clone() }).with(|options| {
                 (options.connections, options.engine) = (Some(connections), engine);
                 options.chunk_bytes = None;
             });
-            let running = Running::start(&rig);
+            let running = Running::start(&site);
             let done = running.bytes_done.clone();
             eventually("half of it is there", || done.load(Ordering::SeqCst) >= SIZE / 2);
             let had_arrived = done.load(Ordering::SeqCst);
-            running.stop(&rig);
-            let rig = rig.moved(config.clone());
-            let resumed = rig.succeeds(SIZE).resumed_bytes;
+            running.stop(&site);
+            let site = site.moved(config.clone());
+            let resumed = site.succeeds(SIZE).resumed_bytes;
             let lost_max = u64::from(connections) * 4096;
             let what = format!("{resumed} of {had_arrived} bytes were kept, {engine}");
             assert!(resumed + lost_max >= had_arrived, "{what}");
@@ -120,8 +120,8 @@ fn a_stop_keeps_every_byte_that_had_arrived() {
 #[test]
 fn a_stop_says_that_nothing_could_be_kept_and_why() {
     let _process = Process::alone();
-    let rig = rig(slow(Config::new(SEED, SIZE))).with(|options| options.journal = false);
-    let running = Running::start(&rig);
+    let site = site(slow(Config::new(SEED, SIZE))).with(|options| options.journal = false);
+    let running = Running::start(&site);
     let (done, stop) = (running.bytes_done.clone(), running.stop.0.clone());
     eventually("bytes have come", || done.load(Ordering::SeqCst) > 0);
     stop.stop();
@@ -139,13 +139,13 @@ fn checksum() -> Checksum {
 #[test]
 fn a_stop_before_the_start() {
     let process = Process::alone();
-    let rig = rig(Config::new(SEED, SIZE));
-    let download = rig.download();
+    let site = site(Config::new(SEED, SIZE));
+    let download = site.download();
     download.stop_handle().stop();
     let result = bounded("the stopped download", move || download.run());
     expect_error(result, ErrorKind::Interrupted, 130, &["stopped"]);
-    rig.assert_nothing_left();
-    drop(rig);
+    site.assert_nothing_left();
+    drop(site);
     process.assert_as_before();
 }
 
@@ -153,8 +153,8 @@ fn a_stop_before_the_start() {
 fn a_stop_while_connecting() {
     let process = Process::alone();
     let silent = || Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept);
-    stop_when(rig(silent()), "the handshake has begun", |rig, _| {
-        rig.server.stats().connections == 1
+    stop_when(site(silent()), "the handshake has begun", |site, _| {
+        site.server.stats().connections == 1
     });
     process.assert_as_before();
 }
@@ -164,9 +164,9 @@ fn a_stop_while_other_connections_are_made() {
     let process = Process::alone();
     for threads in [1, 3] {
         let config = slow(Config::new_tls(SEED, SIZE));
-        let rig = rig(config.rule(When::FromConnection(2), Fault::StallOnAccept));
-        let rig = rig.with(|options| options.threads = Some(threads));
-        stop_when(rig, "three connections", |rig, _| rig.server.stats().connections == 3);
+        let site = site(config.rule(When::FromConnection(2), Fault::StallOnAccept));
+        let site = site.with(|options| options.threads = Some(threads));
+        stop_when(site, "three connections", |site, _| site.server.stats().connections == 3);
     }
     process.assert_as_before();
 }
@@ -175,8 +175,8 @@ fn a_stop_while_other_connections_are_made() {
 fn a_stop_before_the_head() {
     let process = Process::alone();
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
-        let rig = rig(config.rule(When::All, Fault::StallBeforeHead));
-        stop_when(rig, "the request has been sent", |rig, _| rig.server.stats().requests == 1);
+        let site = site(config.rule(When::All, Fault::StallBeforeHead));
+        stop_when(site, "the request has been sent", |site, _| site.server.stats().requests == 1);
     }
     process.assert_as_before();
 }
@@ -187,12 +187,12 @@ fn a_stop_in_the_middle() {
     for threads in [1, 3] {
         for is_checked in [false, true] {
             for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
-                let rig = rig(slow(config)).with(|options| {
+                let site = site(slow(config)).with(|options| {
                     options.threads = Some(threads);
                     options.checksum = is_checked.then(checksum);
                 });
-                stop_when(rig, "bytes flow on each connection", |rig, running| {
-                    rig.server.stats().requests >= 3
+                stop_when(site, "bytes flow on each connection", |site, running| {
+                    site.server.stats().requests >= 3
                         && running.bytes_done.load(Ordering::SeqCst) > 0
                 });
             }
@@ -207,8 +207,8 @@ fn a_stop_in_the_middle_of_a_stream() {
     for framing in [Fault::NoRangeSupport, Fault::Chunked, Fault::NoLength] {
         for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
             let config = slow(config).rule(When::All, Fault::NoRangeSupport);
-            let rig = rig(config.rule(When::All, framing.clone()));
-            stop_when(rig, "bytes flow", |_, running| {
+            let site = site(config.rule(When::All, framing.clone()));
+            stop_when(site, "bytes flow", |_, running| {
                 running.bytes_done.load(Ordering::SeqCst) > 0
             });
         }
@@ -221,9 +221,9 @@ fn a_stop_while_every_connection_stalls() {
     let process = Process::alone();
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
         // The first pieces of each span arrive, another one begins and never ends.
-        let rig = rig(config.rule(When::All, Fault::StallAfter(600_000)));
-        stop_when(rig, "pieces on three connections", |rig, running| {
-            let is_all_sent = rig.server.stats().body_bytes == 3 * 600_000;
+        let site = site(config.rule(When::All, Fault::StallAfter(600_000)));
+        stop_when(site, "pieces on three connections", |site, running| {
+            let is_all_sent = site.server.stats().body_bytes == 3 * 600_000;
             is_all_sent && running.bytes_done.load(Ordering::SeqCst) >= 3 * 65_536
         });
     }
@@ -235,18 +235,18 @@ fn a_stop_while_waiting_to_try_again() {
     let process = Process::alone();
     let busy = || Fault::Status { code: 503, headers: Vec::new(), body: Vec::new() };
     let both = [When::All, When::FromRequest(2)].map(|when| {
-        let rig = rig(Config::new(SEED, SIZE).rule(when, busy()));
+        let site = site(Config::new(SEED, SIZE).rule(when, busy()));
         // Half of it is waited at least, which is longer than a stop may last.
         let wait = Duration::from_secs(20);
-        let rig = rig.with(|options| (options.connections, options.retry_wait) = (Some(1), wait));
-        let running = Running::start(&rig);
-        (rig, running)
+        let site = site.with(|options| (options.connections, options.retry_wait) = (Some(1), wait));
+        let running = Running::start(&site);
+        (site, running)
     });
-    for (rig, running) in both {
+    for (site, running) in both {
         eventually("a wait", || {
             running.events.lock().unwrap().iter().any(|text| text.contains("trying again in"))
         });
-        running.stop(&rig);
+        running.stop(&site);
     }
     process.assert_as_before();
 }
@@ -254,24 +254,24 @@ fn a_stop_while_waiting_to_try_again() {
 #[test]
 fn a_stop_after_the_end_changes_nothing() {
     let process = Process::alone();
-    let rig = rig(Config::new(SEED, SIZE));
-    let download = rig.download();
+    let site = site(Config::new(SEED, SIZE));
+    let download = site.download();
     let stop = download.stop_handle();
     bounded("the download", move || download.run()).unwrap();
     stop.stop();
-    assert_content(&rig.target(), SEED, SIZE);
-    drop(rig);
+    assert_content(&site.target(), SEED, SIZE);
+    drop(site);
     process.assert_as_before();
 }
 
 #[test]
 fn a_stop_at_any_moment_leaves_the_whole_file_or_none() {
     let process = Process::alone();
-    let rig = rig(Config::new(SEED, SIZE));
+    let site = site(Config::new(SEED, SIZE));
     // From the first event on, each run is stopped one event later than the one before.
     for after_events in 0..24 {
         let seen = Arc::new(AtomicU64::new(0));
-        let download = rig.download();
+        let download = site.download();
         let stop = download.stop_handle();
         let download = download.on_event(move |_| {
             if seen.fetch_add(1, Ordering::SeqCst) >= after_events {
@@ -280,16 +280,16 @@ fn a_stop_at_any_moment_leaves_the_whole_file_or_none() {
         });
         match bounded("the download", move || download.run()) {
             Ok(_) => {
-                assert_content(&rig.target(), SEED, SIZE);
-                fs::remove_file(rig.target()).unwrap();
+                assert_content(&site.target(), SEED, SIZE);
+                fs::remove_file(site.target()).unwrap();
             }
             Err(error) => {
                 expect_error(Err::<(), _>(error), ErrorKind::Interrupted, 130, &[]);
-                rig.assert_nothing_left();
+                site.assert_nothing_left();
             }
         }
     }
-    drop(rig);
+    drop(site);
     process.assert_as_before();
 }
 
@@ -308,12 +308,12 @@ fn failures_leave_nothing_in_the_process() {
             for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
                 // The other connections are in the middle of theirs when the second one fails.
                 let config = slow(config).rule(When::FromRequest(2), fault.clone());
-                let rig = rig(config).with(|options| {
+                let site = site(config).with(|options| {
                     options.retries = 0;
                     options.threads = Some(threads);
                     options.checksum = Some(checksum());
                 });
-                rig.fails(kind, exit_code, &["127.0.0.1"]);
+                site.fails(kind, exit_code, &["127.0.0.1"]);
             }
         }
     }
@@ -324,10 +324,10 @@ fn failures_leave_nothing_in_the_process() {
 fn a_failure_beside_another_download_does_not_disturb_it() {
     let process = Process::alone();
     let shape = Shape { connection_bytes_per_second: Some(2 * MIB), ..Shape::default() };
-    let good = rig(Config { shape, ..Config::new(SEED, SIZE) });
+    let good = site(Config { shape, ..Config::new(SEED, SIZE) });
     let quick = |fault| {
-        let rig = Rig::new(Config::new_tls(SEED, SIZE).rule(When::All, fault));
-        rig.with(|options: &mut Options| options.connections = Some(2))
+        let site = Site::strict(Config::new_tls(SEED, SIZE).rule(When::All, fault));
+        site.with(|options: &mut Options| options.connections = Some(2))
     };
     let bad = quick(Fault::CloseAfter { bytes: 1000, close_notify: true });
     let stopped = quick(Fault::StallAfter(600_000));
@@ -337,8 +337,7 @@ fn a_failure_beside_another_download_does_not_disturb_it() {
     stop_when(stopped, "some bytes", |_, running| running.bytes_done.load(Ordering::SeqCst) > 0);
     let Running { thread, stop: _still_running, .. } = running;
     assert!(wait_for_end(thread).is_ok());
-    assert_content(&good.target(), SEED, SIZE);
-    assert_eq!(files(&good.out()), [NAME]);
+    good.assert_whole(SEED, SIZE);
     drop((good, bad));
     process.assert_as_before();
 }
@@ -346,27 +345,27 @@ fn a_failure_beside_another_download_does_not_disturb_it() {
 #[test]
 fn two_downloads_of_one_target_do_not_mix() {
     let process = Process::alone();
-    let rig = rig(slow(Config::new(SEED, SIZE)));
-    let first = Running::start(&rig);
+    let site = site(slow(Config::new(SEED, SIZE)));
+    let first = Running::start(&site);
     eventually("the first one is at work", || first.bytes_done.load(Ordering::SeqCst) > 0);
     let words = ["another ringhaul", NAME, "(your side)"];
-    expect_error(rig.run(), ErrorKind::TargetUnusable, 14, &words);
-    assert_eq!(files(&rig.out()), [format!("{NAME}.part")], "the first one's part file stays");
-    first.stop(&rig);
-    drop(rig);
+    expect_error(site.run(), ErrorKind::TargetUnusable, 14, &words);
+    assert_eq!(site.names(), [format!("{NAME}.part")], "the first one's part file stays");
+    first.stop(&site);
+    drop(site);
     process.assert_as_before();
 }
 
 #[test]
 fn the_last_progress_says_it_is_finishing() {
     let process = Process::alone();
-    let rig = rig(Config::new(SEED, SIZE));
+    let site = site(Config::new(SEED, SIZE));
     let last = Arc::new(Mutex::new(None));
     let own = last.clone();
-    let download = rig.download().on_progress(move |p| *own.lock().unwrap() = Some(p.clone()));
+    let download = site.download().on_progress(move |p| *own.lock().unwrap() = Some(p.clone()));
     bounded("the download", move || download.run()).unwrap();
     let last = last.lock().unwrap().take().unwrap();
     assert_eq!((last.phase, last.bytes_done, last.connections), (Phase::Finishing, SIZE, 0));
-    drop(rig);
+    drop(site);
     process.assert_as_before();
 }

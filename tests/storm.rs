@@ -3,11 +3,11 @@
 //!
 //! `RINGHAUL_FAULTS_SEED=0..2000 cargo test --test storm` is the long form.
 
-mod rig;
+mod common;
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod schedule;
 
-use rig::process::Process;
+use common::process::Process;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::Engine;
 use ringhaul::server::{Config, Refusal, Shape};

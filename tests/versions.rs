@@ -1,16 +1,15 @@
 //! Answers of different versions of a file: never joined, whichever field gives them away; and
 //! whoever lacks its proof is asked for it.
 
-mod rig;
+mod common;
 
-use rig::{NAME, Rig, SEED, assert_content, files};
+use common::{Place, SEED, Site};
 use ringhaul::base::ErrorKind;
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::OnChange;
 use ringhaul::server::{Config, EntityTag, Fault, Rule, Shape, When};
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 /// Twelve spans and a tail.
 const SIZE: u64 = 3 * MIB + 7;
 
@@ -22,8 +21,8 @@ const CLOSE: Field = ("Date", "Sun, 06 Nov 1994 08:50:00 GMT");
 /// Long after them: they are strong.
 const LATER: Field = ("Date", "Sun, 06 Nov 2022 08:49:37 GMT");
 
-fn rig(config: Config, connections: u32) -> Rig {
-    Rig::new(config).with(|options| {
+fn site(config: Config, connections: u32) -> Site {
+    Site::strict(config).with(|options| {
         options.connections = Some(connections);
         options.chunk_bytes = Some(256 * KIB);
         options.retry_wait = Duration::from_millis(1);
@@ -58,14 +57,13 @@ fn two_versions(first: &[Field], later: &[Field]) -> Config {
 /// The change is an error, or a new start with the new file; never a file of both.
 #[track_caller]
 fn is_noticed(config: &Config) {
-    let strict = rig(config.clone(), 1).with(|options| options.request_ahead = false);
+    let strict = site(config.clone(), 1).with(|options| options.request_ahead = false);
     strict.fails(ErrorKind::Changed, 10, &["127.0.0.1", "(server side)"]);
 
-    let lenient = rig(config.clone(), 1).with(|options| options.on_change = OnChange::Restart);
+    let lenient = site(config.clone(), 1).with(|options| options.on_change = OnChange::Restart);
     let report = lenient.run().expect("the new file is there for whoever starts over");
     assert_eq!(report.bytes, SIZE);
-    assert_content(&lenient.target(), SEED + 1, SIZE);
-    assert_eq!(files(&lenient.out()), [NAME]);
+    lenient.assert_whole(SEED + 1, SIZE);
 }
 
 // --- what gives another version away ---
@@ -126,11 +124,11 @@ fn digests_that_change() {
     const B: Field = ("Repr-Digest", "sha-256=:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:");
     let script =
         vec![fields(When::Request(2), &[A]), fields(When::FromRequest(3), &[B]), replaced_from(3)];
-    let strict = rig(mute(script.clone()), 1).with(|options| options.request_ahead = false);
+    let strict = site(mute(script.clone()), 1).with(|options| options.request_ahead = false);
     strict.fails(ErrorKind::Changed, 10, &["sha256", "Repr-Digest", "--no-verify"]);
     // Whoever distrusts the server's digests is not stopped by them.
     let script = script[..2].to_vec();
-    rig(mute(script), 1).with(|options| options.verify = false).succeeds(SIZE);
+    site(mute(script), 1).with(|options| options.verify = false).succeeds(SIZE);
 }
 
 // --- who lacks its proof is asked for it ---
@@ -161,10 +159,10 @@ fn a_validator_that_is_missing_is_asked_for() {
     let plain = || Config::new(SEED, SIZE);
     for config in [plain(), dated(plain()), Config::new_tls(SEED, SIZE), distant(plain())] {
         for connections in [1, 3] {
-            let rig = rig(hiding(config.clone()), connections);
-            let report = rig.succeeds(SIZE);
+            let site = site(hiding(config.clone()), connections);
+            let report = site.succeeds(SIZE);
             assert!(report.ranges && report.retries == 0, "{report:?}");
-            let log = rig.server.stats().log;
+            let log = site.server.stats().log;
             let is_asked: Vec<bool> =
                 log.iter().map(|request| request.head.contains("If-Range: ")).collect();
             assert!(!is_asked[0] && !is_asked[1], "not before it is needed");
@@ -195,7 +193,7 @@ fn what_is_asked_for_and_denied_is_a_change() {
 #[test]
 fn a_server_that_knows_no_conditions_vouches_with_each_part() {
     let config = hiding(Config::new(SEED, SIZE)).rule(When::All, Fault::IgnoreConditions);
-    rig(config, 3).succeeds(SIZE);
+    site(config, 3).succeeds(SIZE);
 }
 
 #[test]
@@ -209,16 +207,16 @@ fn the_answers_of_a_new_url_are_held_against_the_first_one() {
     for connections in [1, 3] {
         let script = [expiring.clone()].into_iter().chain(later(Fault::HideValidators));
         let config = Config { script: script.collect(), ..Config::new(SEED, SIZE) };
-        rig(config.clone(), connections).succeeds(SIZE);
+        site(config.clone(), connections).succeeds(SIZE);
 
         let mut other = config;
         other.script.extend(later(replaced.clone()));
-        rig(other, connections).fails(ErrorKind::Changed, 10, &["another one by now"]);
+        site(other, connections).fails(ErrorKind::Changed, 10, &["another one by now"]);
 
         let weak = |number, field| fields(at(number), &[field]);
         let mut script = vec![expiring.clone(), weak(1, OLD)];
         script.extend((2..9).map(|number| weak(number, NEW)).chain(later(replaced.clone())));
-        rig(mute(script), connections).fails(ErrorKind::Changed, 10, &["Last-Modified"]);
+        site(mute(script), connections).fails(ErrorKind::Changed, 10, &["Last-Modified"]);
     }
 }
 
@@ -228,7 +226,7 @@ fn servers_that_never_agree_are_asked_for_one_stream_in_the_end() {
     let tag = |n: u64| format!("\"{}\"", n % 2);
     let nodes = (1..100).map(|n| Rule::new(When::Request(n), Fault::ETag(tag(n))));
     let config = Config { script: nodes.collect(), ..Config::new(SEED, SIZE) };
-    let rig = rig(config, 1).with(|options| options.on_change = OnChange::Restart);
-    let report = rig.succeeds(SIZE);
+    let site = site(config, 1).with(|options| options.on_change = OnChange::Restart);
+    let report = site.succeeds(SIZE);
     assert!(!report.ranges, "{report:?}");
 }

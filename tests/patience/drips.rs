@@ -1,9 +1,10 @@
 //! Peers that send a little now and then: no phase of a download goes on for ever because of them,
 //! and none that keeps its pace is ended.
 
-use super::{KIB, rig, slow};
-use crate::rig::{Rig, SEED};
+use super::{site, slow};
+use crate::common::{SEED, Site};
 use ringhaul::base::ErrorKind;
+use ringhaul::base::size::KIB;
 use ringhaul::engine::options::Engine;
 use ringhaul::server::{Config, Fault, Rule, Shape, When};
 use std::time::{Duration, Instant};
@@ -19,13 +20,13 @@ const ENGINES: [Engine; 2] = [Engine::IoUring, Engine::Epoll];
 
 /// Every request, or those from the third on, with these faults; plain and encrypted, on both
 /// engines.
-fn each(faults: &[Fault], run: impl Fn(Rig)) {
+fn each(faults: &[Fault], run: impl Fn(Site)) {
     for when in [When::All, When::FromRequest(3)] {
         for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
             for engine in ENGINES {
                 let rule = |fault: &Fault| Rule::new(when.clone(), fault.clone());
                 let config = Config { script: faults.iter().map(rule).collect(), ..config.clone() };
-                run(rig(config).with(|options| {
+                run(site(config).with(|options| {
                     (options.engine, options.stall_timeout) = (engine, LIMIT);
                     options.chunk_bytes = Some(32 * KIB);
                 }));
@@ -35,9 +36,9 @@ fn each(faults: &[Fault], run: impl Fn(Rig)) {
 }
 
 #[track_caller]
-fn assert_stalls(rig: &Rig) {
+fn assert_stalls(site: &Site) {
     let began = Instant::now();
-    rig.fails(ErrorKind::TimedOut, 6, &["--timeout", "(network)"]);
+    site.fails(ErrorKind::TimedOut, 6, &["--timeout", "(network)"]);
     let took = began.elapsed();
     assert!(took >= LIMIT / 2 && took < ENDED, "{took:?}");
 }
@@ -46,7 +47,7 @@ const DRIP: Fault = Fault::DripBody { bytes: 1, pause: PAUSE };
 
 #[test]
 fn a_range_that_comes_byte_by_byte_is_a_stall() {
-    each(&[DRIP], |rig| assert_stalls(&rig));
+    each(&[DRIP], |site| assert_stalls(&site));
 }
 
 #[test]
@@ -57,11 +58,11 @@ fn a_whole_body_that_comes_byte_by_byte_is_a_stall_however_it_is_framed() {
         for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
             for engine in ENGINES {
                 let script = faults.iter().map(|fault| Rule::new(When::All, fault.clone()));
-                let rig = rig(Config { script: script.collect(), ..config.clone() });
-                let rig = rig.with(|options| {
+                let site = site(Config { script: script.collect(), ..config.clone() });
+                let site = site.with(|options| {
                     (options.engine, options.stall_timeout) = (engine, LIMIT);
                 });
-                assert_stalls(&rig);
+                assert_stalls(&site);
             }
         }
     }
@@ -74,12 +75,12 @@ fn a_trailer_that_comes_byte_by_byte_is_a_stall() {
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
         for engine in ENGINES {
             let config = config.clone().rule(When::All, Fault::NoRangeSupport);
-            let rig = rig(config.rule(When::All, Fault::DripTrailer(pause)));
-            let rig = rig.with(|options| {
+            let site = site(config.rule(When::All, Fault::DripTrailer(pause)));
+            let site = site.with(|options| {
                 (options.engine, options.stall_timeout) = (engine, LIMIT);
             });
             let began = Instant::now();
-            rig.fails(ErrorKind::TimedOut, 6, &["--timeout", "(network)"]);
+            site.fails(ErrorKind::TimedOut, 6, &["--timeout", "(network)"]);
             assert!(began.elapsed() < 24 * pause, "{:?}", began.elapsed());
         }
     }
@@ -87,9 +88,9 @@ fn a_trailer_that_comes_byte_by_byte_is_a_stall() {
 
 #[test]
 fn a_head_that_comes_byte_by_byte_has_one_limit() {
-    each(&[Fault::SlowHead(PAUSE)], |rig| {
+    each(&[Fault::SlowHead(PAUSE)], |site| {
         let began = Instant::now();
-        rig.fails(ErrorKind::TimedOut, 6, &["head of its answer", "--timeout"]);
+        site.fails(ErrorKind::TimedOut, 6, &["head of its answer", "--timeout"]);
         // About 15 s if it were read to its end.
         assert!(began.elapsed() < 4 * LIMIT, "{:?}", began.elapsed());
     });
@@ -99,9 +100,9 @@ fn a_head_that_comes_byte_by_byte_has_one_limit() {
 fn a_slow_body_that_keeps_its_pace_is_no_stall() {
     // 8 KiB ten times a second, and 4 KiB are due within the limit.
     let drip = Fault::DripBody { bytes: 8 * KIB, pause: Duration::from_millis(100) };
-    each(&[drip], |rig| {
-        let rig = rig.with(|options| options.connections = Some(1));
-        let report = rig.succeeds(SIZE);
+    each(&[drip], |site| {
+        let site = site.with(|options| options.connections = Some(1));
+        let report = site.succeeds(SIZE);
         assert!(report.elapsed > LIMIT, "{:?}", report.elapsed);
     });
 }
@@ -111,13 +112,13 @@ fn connections_that_share_a_slow_path_are_borne() {
     // Each of them brings about 2 KiB within the limit, and all of them 16.
     let shape = Shape { total_bytes_per_second: Some(16 * KIB), ..Shape::default() };
     for engine in ENGINES {
-        let rig = rig(Config { shape: shape.clone(), ..Config::new(SEED, 80 * KIB) });
-        let rig = rig.with(|options| {
+        let site = site(Config { shape: shape.clone(), ..Config::new(SEED, 80 * KIB) });
+        let site = site.with(|options| {
             (options.engine, options.stall_timeout) = (engine, LIMIT);
             (options.connections, options.chunk_bytes) = (Some(8), Some(8 * KIB));
         });
         // Without retries; that the slowest are asked for again elsewhere is another matter.
-        rig.succeeds(80 * KIB);
+        site.succeeds(80 * KIB);
     }
 }
 
@@ -125,14 +126,14 @@ fn connections_that_share_a_slow_path_are_borne() {
 fn a_speed_limit_ends_what_is_slower_and_bears_what_is_faster() {
     for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
         // 300 KiB/s for all connections, of which there is one.
-        let rig = rig(slow(config)).with(|options| {
+        let site = site(slow(config)).with(|options| {
             options.connections = Some(1);
             options.speed_limit_bytes = Some(1024 * KIB);
             options.speed_time = Some(Duration::from_millis(300));
         });
-        let line = rig.fails(ErrorKind::TimedOut, 6, &["--speed-limit", "were due"]);
+        let line = site.fails(ErrorKind::TimedOut, 6, &["--speed-limit", "were due"]);
         assert!(line.contains("307"), "1 MiB/s for 0.3 s: {line}");
-        let rig = rig.with(|options| options.speed_limit_bytes = Some(20 * KIB));
-        rig.succeeds(SIZE);
+        let site = site.with(|options| options.speed_limit_bytes = Some(20 * KIB));
+        site.succeeds(SIZE);
     }
 }

@@ -1,8 +1,7 @@
 //! A TLS peer that has shaken hands and then sends nothing but session tickets, a byte at a time.
 
-use crate::rig::{bounded, expect_error, wait_for_end};
+use crate::common::{expect_error, fetch, wait_for_end};
 use ringhaul::base::ErrorKind;
-use ringhaul::engine::Download;
 use ringhaul::engine::options::{Engine, Options};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
@@ -69,7 +68,6 @@ fn session_tickets_are_no_progress() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("https://{}/f", listener.local_addr().expect("it is bound"));
         let server = std::thread::spawn(move || drip(&listener));
-        let folder = tempfile::tempdir().expect("a folder");
         let options = Options {
             engine,
             insecure: true,
@@ -77,10 +75,8 @@ fn session_tickets_are_no_progress() {
             stall_timeout: LIMIT,
             ..Options::default()
         };
-        let download = Download::new(&url).expect("a URL").output(folder.path().join("f"));
-        let download = download.options(options);
         let began = Instant::now();
-        let result = bounded("the download", move || download.run());
+        let result = fetch(&url, options).result;
         expect_error(result, ErrorKind::TimedOut, 6, &["head of its answer", "--timeout"]);
         assert!((LIMIT..ENDED).contains(&began.elapsed()), "{:?}", began.elapsed());
         let sent = wait_for_end(server);

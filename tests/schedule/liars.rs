@@ -4,7 +4,8 @@
 //! A liar takes the place of the faults that do not pass, so that each lie can be told by what the
 //! server says. What it draws is a function of its own seed: the other schedules stay as they are.
 
-use super::{KIB, MIB, Random, SEED_REPLACED};
+use super::{Random, SEED_REPLACED};
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, DigestField, EntityTag, Fault, Rule, When};
 use std::ops::Range;
 use std::time::Duration;

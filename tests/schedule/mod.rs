@@ -8,10 +8,11 @@ mod blame;
 mod liars;
 mod random;
 
-use crate::rig::{NAME, Rig, SEED, assert_line, bounded, files, sha256_of};
+use crate::common::{NAME, Place, SEED, Site, assert_line, bounded, checksum};
 use blame::may_cause;
 use liars::Liar;
 pub(crate) use random::Random;
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::base::{Error, ErrorKind, Result};
 use ringhaul::engine::options::{OnChange, Options};
 use ringhaul::engine::progress::Report;
@@ -24,8 +25,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 const SEED_VARIABLE: &str = "RINGHAUL_FAULTS_SEED";
 /// A fault drawn so often happens at least once. The rarest are for connections and offsets that
 /// many downloads never come to.
@@ -122,39 +121,39 @@ impl Schedule {
     /// Runs it with options that `adapt` has changed.
     pub(crate) fn run(self, adapt: impl FnOnce(&mut Options)) -> Outcome {
         let what = format!("{self:?}");
-        let mut rig = Rig::new(self.config.clone()).with(|options| {
+        let mut site = Site::strict(self.config.clone()).with(|options| {
             options.retries = RETRIES;
             options.retry_wait = Duration::from_millis(50);
             options.connect_timeout = Duration::from_millis(1500);
             options.stall_timeout = Duration::from_millis(600);
             options.journal_interval = Duration::from_millis(20);
-            options.checksum = self.is_checked.then(|| sha256_of(self.config.size_bytes));
+            options.checksum = self.is_checked.then(|| checksum(SEED, self.config.size_bytes));
             options.threads = Some(self.threads);
             adapt(options);
         });
-        let error = self.run_legs(&mut rig, &what).map(|error| error.to_string());
-        let fired = rig.server.counts().fired;
+        let error = self.run_legs(&mut site, &what).map(|error| error.to_string());
+        let fired = site.server.counts().fired;
         let faults = self.config.script.iter().map(|rule| name_of(&rule.what));
         let faults = faults.zip(fired.iter().map(|count| *count > 0)).collect();
         Outcome { error, faults, liar: self.liar.map(|liar| format!("{:?}", liar.kind)) }
     }
 
     /// Answers with the error of a download that did not end well.
-    fn run_legs(&self, rig: &mut Rig, what: &str) -> Option<Error> {
+    fn run_legs(&self, site: &mut Site, what: &str) -> Option<Error> {
         for leg in self.stopped.iter().chain([&self.last]) {
-            leg.prepare(rig);
-            match leg.run(rig, what) {
+            leg.prepare(site);
+            match leg.run(site, what) {
                 Ok(report) => {
-                    self.assert_right(rig, &report, what);
+                    self.assert_right(site, &report, what);
                     return None;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
                     assert!(leg.stop_after.is_some(), "nobody has stopped it: {what}");
-                    assert_left(rig, what);
+                    assert_left(site, what);
                 }
                 Err(error) => {
-                    self.assert_clean(rig, &error, what);
-                    self.recover(rig, &error, what);
+                    self.assert_clean(site, &error, what);
+                    self.recover(site, &error, what);
                     return Some(error);
                 }
             }
@@ -164,8 +163,8 @@ impl Schedule {
 
     /// The file is there, whole and alone: all of it the first one's or all of it that which has
     /// taken its place.
-    fn assert_right(&self, rig: &Rig, report: &Report, what: &str) {
-        let mut bytes = std::fs::read(rig.target()).expect("the file can be read");
+    fn assert_right(&self, site: &Site, report: &Report, what: &str) {
+        let mut bytes = std::fs::read(site.target()).expect("the file can be read");
         assert_eq!(report.bytes, bytes.len() as u64, "{what}");
         if let Some(offset) = self.flip
             && report.verified.is_none()
@@ -181,11 +180,11 @@ impl Schedule {
         let is_second = self.replacements().any(|size| is(SEED_REPLACED, size));
         let first_wrong = content::verify(SEED, 0, &bytes);
         let is_right = is_first || (is_second && !self.is_checked);
-        assert!(is_right || self.has_no_proof(rig), "{first_wrong:?}: {what}");
+        assert!(is_right || self.has_no_proof(site), "{first_wrong:?}: {what}");
         let is_verified = report.verified.is_some();
         assert!(is_verified || !self.must_be_verified(), "nothing was compared: {what}");
-        assert_eq!(files(&rig.out()), [NAME], "{what}");
-        rig.assert_disconnected();
+        assert_eq!(site.names(), [NAME], "{what}");
+        site.assert_disconnected();
     }
 
     /// Whether a digest of the whole file is there on every answer, whatever happens to it.
@@ -206,27 +205,27 @@ impl Schedule {
     }
 
     /// The error is one that may be, and leaves nothing but what a later run can use.
-    fn assert_clean(&self, rig: &Rig, error: &Error, what: &str) {
+    fn assert_clean(&self, site: &Site, error: &Error, what: &str) {
         let line = assert_line(error);
         let is_mismatch = error.kind() == ErrorKind::ChecksumMismatch;
         assert!(!self.must_survive || (self.flip.is_some() && is_mismatch), "{line}: {what}");
         let is_other = self.is_checked && self.replacements().next().is_some();
         let may_mismatch = self.flip.is_some() || self.lies || self.liar.is_some() || is_other;
         assert!(may_mismatch || !is_mismatch, "{line}: {what}");
-        let stats = rig.server.counts();
+        let stats = site.server.counts();
         let fired = self.config.script.iter().zip(&stats.fired).filter(|(_, count)| **count > 0);
         let is_caused = fired.into_iter().any(|(rule, _)| may_cause(&rule.what, error.kind()))
             || (stats.requests_refused > 0 && error.kind() == ErrorKind::Status(503));
         assert!(is_caused, "{line}, and {:?} of these faults happened: {what}", stats.fired);
-        assert_left(rig, &format!("{line}: {what}"));
+        assert_left(site, &format!("{line}: {what}"));
     }
 
     /// Whether no answer that came whole told one version from the other.
-    fn has_no_proof(&self, rig: &Rig) -> bool {
+    fn has_no_proof(&self, site: &Site) -> bool {
         let Some(proof) = self.liar.as_ref().and_then(|liar| liar.proof.clone()) else {
             return false;
         };
-        let log = rig.server.stats().log;
+        let log = site.server.stats().log;
         let mut tellers = (1..).zip(&log).filter(|(number, _)| proof.contains(number));
         !tellers.any(|(_, record): (u64, &RequestLog)| {
             matches!(record.status, Some(200 | 206)) && record.is_whole
@@ -234,19 +233,19 @@ impl Schedule {
     }
 
     /// Once the cause is gone the same command ends well, with whatever was left.
-    fn recover(&self, rig: &mut Rig, error: &Error, what: &str) {
+    fn recover(&self, site: &mut Site, error: &Error, what: &str) {
         let passes = self.config.script.iter().all(|rule| rule.times.is_some());
         if !passes {
             return;
         }
         if error.kind() == ErrorKind::Changed {
             // A size that a server made up is that of another file for ever.
-            rig.options.on_change = OnChange::Restart;
+            site.options.on_change = OnChange::Restart;
         }
         for _ in 0..RUNS_TO_RECOVER {
-            match self.last.run(rig, what) {
-                Ok(report) => return self.assert_right(rig, &report, what),
-                Err(error) => self.assert_clean(rig, &error, what),
+            match self.last.run(site, what) {
+                Ok(report) => return self.assert_right(site, &report, what),
+                Err(error) => self.assert_clean(site, &error, what),
             }
         }
         panic!("it does not recover from {error}: {what}");
@@ -297,20 +296,20 @@ impl Leg {
         }
     }
 
-    fn prepare(&self, rig: &mut Rig) {
-        let options = &mut rig.options;
+    fn prepare(&self, site: &mut Site) {
+        let options = &mut site.options;
         if let Some(means) = self.means {
             (options.connections, options.chunk_bytes) = means;
         }
         (options.resume, options.journal) = (self.resume, self.journal);
-        self.path.clone_into(&mut rig.path);
+        self.path.clone_into(&mut site.path);
     }
 
     /// Runs the download, until its end or until the server has sent enough.
-    fn run(&self, rig: &Rig, what: &str) -> Result<Report> {
-        let download = rig.download();
+    fn run(&self, site: &Site, what: &str) -> Result<Report> {
+        let download = site.download();
         let stop = download.stop_handle();
-        let (is_over, server) = (&AtomicBool::new(false), &rig.server);
+        let (is_over, server) = (&AtomicBool::new(false), &site.server);
         let stop_at = self.stop_after.map(|after_bytes| server.body_bytes() + after_bytes);
         thread::scope(|scope| {
             let over = SetOnDrop(is_over);
@@ -354,12 +353,9 @@ fn add_fatal(random: &mut Random, config: &mut Config) -> bool {
 }
 
 /// Nothing under the final name; what is left is what a later run can go on with.
-fn assert_left(rig: &Rig, what: &str) {
-    let (part, journal) = (format!("{NAME}.part"), format!("{NAME}.ringhaul"));
-    let left = files(&rig.out());
-    let may_be: [&[&str]; 3] = [&[], &[&part], &[&part, &journal]];
-    assert!(may_be.iter().any(|names| left == *names), "{left:?} is left: {what}");
-    rig.assert_disconnected();
+fn assert_left(site: &Site, what: &str) {
+    site.assert_unfinished(what);
+    site.assert_disconnected();
 }
 
 /// Runs `count` schedules, or those the variable names, `at_once` at the same time: most of their

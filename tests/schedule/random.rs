@@ -1,27 +1,22 @@
 //! Where a schedule's chances come from: a small generator and the faults it draws.
 
-use super::{KIB, MIB, SEED_REPLACED};
+use super::SEED_REPLACED;
+use ringhaul::base::rng::Rng;
+use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{DigestField, EntityTag, Fault, Rule, When};
 use std::time::Duration;
 
-/// A small generator (splitmix64): what it draws is a function of its seed alone.
-pub(crate) struct Random(u64);
+/// What it draws is a function of its seed alone.
+pub(crate) struct Random(Rng);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(Rng::new(seed))
     }
 
     /// From 0 to `end - 1`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.0.next_u64() % end
     }
 
     /// True once in `n`.
