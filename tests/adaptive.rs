@@ -10,19 +10,18 @@ mod addresses;
 mod ahead;
 #[path = "adaptive/auto.rs"]
 mod auto;
+mod common;
 #[path = "adaptive/laggards.rs"]
 mod laggards;
 #[path = "adaptive/push_back.rs"]
 mod push_back;
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod support;
 #[path = "adaptive/trace.rs"]
 mod trace;
 #[path = "adaptive/traced.rs"]
 mod traced;
 
-/// Runs a download in a process of its own, when started for that; see `support::child`.
+/// Runs a download in a process of its own, when started for that; see `common::child`.
 #[test]
 fn child() {
-    support::child::work();
+    common::child::work();
 }

@@ -3,6 +3,7 @@
 //! Everything here goes through the library's public face, against the built-in server, whose
 //! codec and content are independent of the client's.
 
+mod common;
 #[path = "download/connections.rs"]
 mod connections;
 #[path = "download/matrix.rs"]
@@ -13,11 +14,9 @@ mod redirects;
 mod responses;
 #[path = "download/secrets.rs"]
 mod secrets;
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod support;
 
-/// Runs a download in a process of its own, when started for that; see `support::child`.
+/// Runs a download in a process of its own, when started for that; see `common::child`.
 #[test]
 fn child() {
-    support::child::work();
+    common::child::work();
 }

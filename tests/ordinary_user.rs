@@ -1,12 +1,14 @@
 //! Downloads with what an ordinary user is granted: little locked memory, few descriptors, perhaps
-//! no io_uring at all. Each runs in a process of its own, see `support::child`.
+//! no io_uring at all. Each runs in a process of its own, see `common::child`.
 //!
 //! As root the children become users nobody else is; otherwise they are who we are. A child gets
 //! its limits from the shell that starts it, so nothing here needs `unsafe`.
 
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod support;
+mod common;
 
+use common::child::{Answer, Child, EPOLL, INSISTS, program};
+use common::tools::find_program;
+use common::{SEED, Site, assert_content, names, scratch, skipped};
 use ringhaul::base::size::MIB;
 use ringhaul::server::{Config, Shape};
 use std::fs;
@@ -16,8 +18,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use support::child::{Answer, Child, EPOLL, INSISTS};
-use support::{SEED, Site, assert_content, find_program, names_in, scratch, skipped};
 use tempfile::TempDir;
 
 /// Above what registering memory begins to pay at.
@@ -32,7 +32,7 @@ const DESCRIPTORS: std::ops::RangeInclusive<u32> = 4..=40;
 /// Runs a download in this process, when it was started for that.
 #[test]
 fn child() {
-    support::child::work();
+    common::child::work();
 }
 
 /// Who is not root has one user for all children: one at a time.
@@ -50,7 +50,7 @@ impl Ground {
     fn new(config: Config) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let site = Site::start(config);
-        let built = std::env::current_exe().expect("a process knows its program");
+        let built = program();
         let home = scratch();
         let (home, program) = if is_open_to_all(home.path()) && is_open_to_all(&built) {
             (home, built)
@@ -70,23 +70,18 @@ impl Ground {
 
     /// Downloads as the ordinary user, through a shell that ends in `exec "$@"`.
     fn run(&self, wrapper: &str, connections: u32) -> Option<Answer> {
-        self.run_as(wrapper, connections, |command| self.become_ordinary(command))
-    }
-
-    fn become_ordinary(&self, command: &mut Command) {
-        if is_root() {
-            let user = USERS.fetch_add(1, Ordering::Relaxed);
-            chown(self.home.path(), Some(user), Some(user)).expect("root gives folders away");
-            command.uid(user).gid(user);
-        }
+        self.run_aloud(wrapper, connections).0
     }
 
     /// The same with the notes on the way.
     fn run_aloud(&self, wrapper: &str, connections: u32) -> (Option<Answer>, Vec<String>) {
-        let (url, target) = (self.site.url("/f"), self.target());
-        let (program, trace) = (&*self.program, None);
-        let child = Child { program, url: &url, target: &target, connections, trace };
-        child.run_aloud(wrapper, |command| self.become_ordinary(command))
+        self.run_as(wrapper, connections, |command| {
+            if is_root() {
+                let user = USERS.fetch_add(1, Ordering::Relaxed);
+                chown(self.home.path(), Some(user), Some(user)).expect("root gives folders away");
+                command.uid(user).gid(user);
+            }
+        })
     }
 
     fn run_as(
@@ -94,7 +89,7 @@ impl Ground {
         wrapper: &str,
         connections: u32,
         adapt: impl FnOnce(&mut Command),
-    ) -> Option<Answer> {
+    ) -> (Option<Answer>, Vec<String>) {
         let (url, target) = (self.site.url("/f"), self.target());
         let (program, trace) = (&*self.program, None);
         let child = Child { program, url: &url, target: &target, connections, trace };
@@ -111,14 +106,14 @@ impl Ground {
 
     /// Removes what a failed download has kept: the next one is another user's, who may not use it.
     fn clear_away(&self) {
-        for name in names_in(self.home.path()).into_iter().filter(|name| name != "program") {
+        for name in names(self.home.path()).into_iter().filter(|name| name != "program") {
             fs::remove_file(self.home.path().join(name)).expect("a file in our own folder");
         }
     }
 
     #[track_caller]
     fn expect_nothing_left(&self) {
-        let names = names_in(self.home.path()).into_iter().filter(|name| name != "program");
+        let names = names(self.home.path()).into_iter().filter(|name| name != "program");
         assert_eq!(names.collect::<Vec<_>>(), [""; 0], "what is left in the folder");
     }
 }
@@ -263,9 +258,11 @@ fn without_io_uring_it_works_or_says_what_is_missing() {
         let wrapper = format!("exec '{}' -c \"$SCRIPT\" {errno} \"$@\"", python.display());
         // As who we are: python may be in a private folder.
         let run = |wrapper: &str| {
-            ground.run_as(wrapper, 4, |command| {
-                command.env("SCRIPT", &script);
-            })
+            ground
+                .run_as(wrapper, 4, |command| {
+                    command.env("SCRIPT", &script);
+                })
+                .0
         };
         assert_eq!(run(&wrapper), Some(Answer::Done { registered: false }));
         ground.expect_file(MIB);

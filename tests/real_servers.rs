@@ -4,18 +4,18 @@
 //! A server that is not installed is skipped loudly. With `RINGHAUL_REQUIRE_SERVERS=1` nginx, caddy
 //! and python3 have to be there; lighttpd and Apache are welcome but never required.
 
+mod common;
 #[path = "real_servers/launch.rs"]
 mod launch;
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod support;
 
-use launch::{Certificate, Ports, RealServer, find_or_skip};
+use common::tools::find_or_skip;
+use common::{Run, SEED, checksum, fetch, scratch, skipped};
+use launch::{Certificate, Ports, RealServer};
 use ringhaul::base::size::MIB;
 use ringhaul::engine::options::{DirectMode, Options};
 use ringhaul::engine::progress::Report;
 use std::path::Path;
 use std::process::Command;
-use support::{Run, SEED, checksum, fetch, scratch};
 
 const SIZE: u64 = 20 * MIB + 17;
 
@@ -47,7 +47,9 @@ fn trusting(certificate: &Certificate) -> Options {
 
 /// Runs the test with the program `name`, if there is one.
 fn with(name: &str, is_required: bool, test: impl FnOnce(&Path, &Path)) {
-    let Some(program) = find_or_skip(name, is_required) else { return };
+    let Some(program) = find_or_skip(name, is_required, "nothing is downloaded from it") else {
+        return;
+    };
     let home = scratch();
     launch::write_served_file(home.path(), SEED, SIZE);
     test(&program, home.path());
@@ -160,7 +162,7 @@ fn lighttpd() {
 fn apache() {
     const MODULES: &str = "/usr/lib/apache2/modules";
     if !Path::new(MODULES).join("mod_mpm_event.so").is_file() {
-        support::skipped("no modules of Apache where Debian has them");
+        skipped("no modules of Apache where Debian has them");
         return;
     }
     with("apache2", false, |program, home| {

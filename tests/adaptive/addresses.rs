@@ -1,9 +1,9 @@
 //! A name with three addresses, of which one is bad: the others do the work. Each download runs in
 //! a process with a hosts file of its own.
 
-use super::support::child::{Answer, Child};
-use super::support::hosts::with_own_hosts;
-use super::support::{SEED, assert_content, scratch, skipped};
+use super::common::child::{Answer, Child, program};
+use super::common::tools::with_three_addresses;
+use super::common::{SEED, assert_content, scratch, skipped};
 use super::traced::Trace;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Server, Shape, Stats};
@@ -18,7 +18,7 @@ const RATE: u64 = 4 * MIB;
 enum Stand {
     Well,
     Nobody,
-    /// Its server ends when it has sent so many bytes.
+    /// Its server ends when it has sent this number of bytes.
     DiesAfter(u64),
     /// Bytes per second of a connection.
     Slow(u64),
@@ -65,21 +65,22 @@ fn with_third(third: Stand) -> Option<Outcome> {
         }
     }
     let home = scratch();
-    let hosts: String = (1..=3).map(|last| format!("127.0.0.{last} three.test\n")).collect();
-    std::fs::write(home.path().join("hosts"), hosts).expect("a scratch file is written");
-    let wrapper = with_own_hosts(&home.path().join("hosts"))?;
+    let wrapper = with_three_addresses(home.path(), "three.test")?;
     let (target, trace) = (home.path().join("file"), home.path().join("trace"));
-    let program = std::env::current_exe().expect("a process knows its program");
     let url = format!("http://three.test:{port}/f");
-    let trace_path = Some(&*trace);
-    let child =
-        Child { program: &program, url: &url, target: &target, connections: 6, trace: trace_path };
+    let child = Child {
+        program: &program(),
+        url: &url,
+        target: &target,
+        connections: 6,
+        trace: Some(&trace),
+    };
     let answer = thread::scope(|scope| {
         if let Stand::DiesAfter(bytes) = third {
             let last = servers.last_mut().expect("three servers");
             scope.spawn(move || stop_after(last, bytes));
         }
-        child.run(&wrapper, |_| {}).expect("the child comes as far as the download")
+        child.run(&wrapper, |_| {}).0.expect("the child comes as far as the download")
     });
     assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
     assert_content(&target, SEED, SIZE);

@@ -1,7 +1,7 @@
 //! Requests sent ahead: that they are, that they may be forbidden, and all the ways in which a
 //! server can take them badly. None of these may cost a byte or count as a failure.
 
-use super::support::Site;
+use super::common::{SEED, Site};
 use super::traced::{Traced, fetch_traced};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::Options;
@@ -20,12 +20,12 @@ const WRONG: u64 = 7;
 fn site(first_byte_delay: Duration, script: Vec<Rule>) -> Site {
     let connection_bytes_per_second = Some(RATE);
     let shape = Shape { connection_bytes_per_second, first_byte_delay, ..Shape::default() };
-    Site::start(Config { shape, script, ..Config::new(super::support::SEED, SIZE) })
+    Site::start(Config { shape, script, ..Config::new(SEED, SIZE) })
 }
 
 fn one_connection(site: &Site, request_ahead: bool) -> Traced {
     let (connections, chunk_bytes) = (Some(1), Some(CHUNK));
-    let options = Options { connections, chunk_bytes, request_ahead, ..site.options() };
+    let options = Options { connections, chunk_bytes, request_ahead, ..site.options.clone() };
     fetch_traced(site, options, SIZE)
 }
 

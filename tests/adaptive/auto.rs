@@ -1,7 +1,7 @@
 //! No options at all: the right bytes of every size, bounds that are kept, and a verdict that
 //! names what the server does.
 
-use super::support::{SEED, Site, checksum};
+use super::common::{SEED, Site, checksum};
 use super::traced::fetch_traced;
 use ringhaul::base::size::MIB;
 use ringhaul::engine::options::Options;
@@ -15,10 +15,10 @@ fn the_right_bytes_of_every_size() {
     for size_bytes in SIZES {
         for config in [Config::new(SEED, size_bytes), Config::new_tls(SEED, size_bytes)] {
             let site = Site::start(config);
-            site.fetch("/f", site.options()).expect_file(SEED, size_bytes);
+            site.fetch("/f", site.options.clone()).expect_file(SEED, size_bytes);
             for threads in [1, 2] {
                 let checksum = Some(checksum(SEED, size_bytes));
-                let options = Options { checksum, threads: Some(threads), ..site.options() };
+                let options = Options { checksum, threads: Some(threads), ..site.options.clone() };
                 let run = site.fetch("/f", options);
                 let report = run.expect_file(SEED, size_bytes);
                 assert!(report.verified.is_some() && report.threads <= threads, "{report:?}");
@@ -37,7 +37,7 @@ fn per_connection(rate: u64, size_bytes: u64) -> Site {
 fn the_count_grows_to_its_bound_and_the_verdict_names_the_cap_per_connection() {
     let size_bytes = 48 * MIB;
     let site = per_connection(2 * MIB, size_bytes);
-    let options = Options { max_connections: 12, ..site.options() };
+    let options = Options { max_connections: 12, ..site.options.clone() };
     let traced = fetch_traced(&site, options, size_bytes);
     let (report, stats) = (traced.report(), site.stats());
     assert_eq!(report.connections, 12, "{:#?}", traced.trace.decisions);
@@ -53,7 +53,7 @@ fn the_count_grows_to_its_bound_and_the_verdict_names_the_cap_per_connection() {
 fn one_connection_is_never_more() {
     let size_bytes = 6 * MIB;
     let site = per_connection(8 * MIB, size_bytes);
-    let options = Options { max_connections: 1, ..site.options() };
+    let options = Options { max_connections: 1, ..site.options.clone() };
     assert_eq!(fetch_traced(&site, options, size_bytes).report().connections, 1);
     assert_eq!(site.stats().connections_peak, 1);
 }
@@ -63,7 +63,7 @@ fn a_fixed_count_is_exact() {
     let size_bytes = 16 * MIB;
     for connections in [2, 7] {
         let site = per_connection(4 * MIB, size_bytes);
-        let options = Options { connections: Some(connections), ..site.options() };
+        let options = Options { connections: Some(connections), ..site.options.clone() };
         let traced = fetch_traced(&site, options, size_bytes);
         assert_eq!(traced.report().connections, connections);
         assert!(traced.trace.about("connections").is_empty(), "{:?}", traced.trace.decisions);
@@ -73,7 +73,7 @@ fn a_fixed_count_is_exact() {
 #[test]
 fn a_tiny_file_says_nothing() {
     let site = Site::start(Config::new(SEED, 1000));
-    let traced = fetch_traced(&site, site.options(), 1000);
+    let traced = fetch_traced(&site, site.options.clone(), 1000);
     assert!(traced.trace.limiter.starts_with("too short"), "{}", traced.trace.limiter);
 }
 
@@ -86,7 +86,7 @@ fn the_verdict_names_the_path_where_more_connections_bring_nothing() {
     let first_byte_delay = Duration::from_millis(2);
     let shape = Shape { total_bytes_per_second, first_byte_delay, ..Shape::default() };
     let site = Site::start(Config { shape, ..Config::new(SEED, size_bytes) });
-    let traced = fetch_traced(&site, site.options(), size_bytes);
+    let traced = fetch_traced(&site, site.options.clone(), size_bytes);
     let limiter = &traced.trace.limiter;
     assert!(limiter.contains("network path"), "{limiter}: {:#?}", traced.trace.decisions);
 }

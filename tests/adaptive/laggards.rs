@@ -1,7 +1,7 @@
 //! Connections that fall behind or say nothing any more: nobody waits for them, and what is
 //! fetched twice is committed once.
 
-use super::support::{SEED, Site};
+use super::common::{SEED, Site};
 use super::traced::{Traced, fetch_traced};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::{Engine, Options};
@@ -22,7 +22,7 @@ fn fetch(config: Config, connections: Option<u32>, engine: Engine) -> Traced {
     let size_bytes = config.size_bytes;
     let site = Site::start(config);
     let stall_timeout = STALL_TIMEOUT;
-    let options = Options { connections, engine, stall_timeout, ..site.options() };
+    let options = Options { connections, engine, stall_timeout, ..site.options.clone() };
     fetch_traced(&site, options, size_bytes)
 }
 
@@ -83,7 +83,8 @@ fn what_is_fetched_twice_counts_once() {
         let site = Site::start(paced(size_bytes, vec![rule]));
         let (connections, chunk_bytes) = (Some(4), Some(512 * KIB));
         let stall_timeout = STALL_TIMEOUT;
-        let options = Options { connections, chunk_bytes, engine, stall_timeout, ..site.options() };
+        let options =
+            Options { connections, chunk_bytes, engine, stall_timeout, ..site.options.clone() };
         let traced = fetch_traced(&site, options, size_bytes);
         let hedges = traced.trace.about("hedge").len();
         let lines = traced.trace.spans.iter().filter(|span| span.hedge).count();

@@ -1,7 +1,7 @@
 //! Servers that have enough: the download ends well, with the connections they tolerate, and
 //! whoever was told to wait does.
 
-use super::support::{SEED, Site};
+use super::common::{SEED, Site};
 use super::traced::fetch_traced;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::Options;
@@ -35,7 +35,7 @@ fn too_many_requests_at_a_time() {
         for (status, retry_after) in cases {
             scope.spawn(move || {
                 let site = refusing(status, retry_after);
-                let traced = fetch_traced(&site, site.options(), SIZE);
+                let traced = fetch_traced(&site, site.options.clone(), SIZE);
                 let stats = site.stats();
                 let what = format!("{status} {retry_after:?}: {stats:#?} {:#?}", traced.trace);
                 let caps = traced.trace.about("cap");
@@ -61,7 +61,8 @@ fn forbidden_while_another_connection_is_served() {
             scope.spawn(move || {
                 let refusal = Some(Refusal { answers_max: 1, status: 403, retry_after: None });
                 let site = shaped(Shape { refusal, ..Shape::default() });
-                let traced = fetch_traced(&site, Options { connections, ..site.options() }, SIZE);
+                let traced =
+                    fetch_traced(&site, Options { connections, ..site.options.clone() }, SIZE);
                 let stats = site.stats();
                 let what = format!("{connections:?}: {stats:#?} {:#?}", traced.trace);
                 assert!(stats.requests_refused > 0, "{what}");
@@ -100,7 +101,7 @@ fn assert_newcomers_wait(log: &[RequestLog], what: &str) {
 #[test]
 fn a_fixed_count_gets_through_too() {
     let site = refusing(503, Some(RetryAfter::Seconds(1)));
-    let options = Options { connections: Some(4), ..site.options() };
+    let options = Options { connections: Some(4), ..site.options.clone() };
     let traced = fetch_traced(&site, options, SIZE);
     let stats = site.stats();
     assert!(stats.requests_refused > 0, "{stats:#?}");
@@ -110,7 +111,7 @@ fn a_fixed_count_gets_through_too() {
 #[test]
 fn resets_beyond_some_connections() {
     let site = shaped(Shape { resets_beyond: Some(3), ..Shape::default() });
-    let traced = fetch_traced(&site, site.options(), SIZE);
+    let traced = fetch_traced(&site, site.options.clone(), SIZE);
     let stats = site.stats();
     let what = format!("{stats:#?} {:#?}", traced.trace);
     assert!((1..=12).contains(&stats.connections_refused), "{what}");
@@ -140,7 +141,7 @@ fn refused_once(nth: u64, headers: Vec<(String, String)>) -> Vec<RequestLog> {
     let size_bytes = 6 * MIB;
     let site = Site::start(Config { shape, script, ..Config::new(SEED, size_bytes) });
     let (connections, chunk_bytes) = (Some(1), Some(512 * KIB));
-    let options = Options { connections, chunk_bytes, ..site.options() };
+    let options = Options { connections, chunk_bytes, ..site.options.clone() };
     let traced = fetch_traced(&site, options, size_bytes);
     assert_eq!(traced.report().retries, 1, "{:#?}", traced.trace);
     site.stats().log

@@ -1,7 +1,7 @@
 //! A download with its trace, read back and held against everything that has to be true of every
 //! trace.
 
-use super::support::{Run, SEED, Site, scratch};
+use super::common::{Run, SEED, Site, scratch};
 use ringhaul::base::span::{Span, SpanSet};
 use ringhaul::engine::options::Options;
 use ringhaul::engine::progress::Report;

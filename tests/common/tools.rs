@@ -13,6 +13,18 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
 }
 
+/// The program, or `None` after saying what is left out. A required one that is missing fails the
+/// test if `RINGHAUL_REQUIRE_SERVERS` is 1.
+pub(crate) fn find_or_skip(name: &str, is_required: bool, left_out: &str) -> Option<PathBuf> {
+    let found = find_program(name);
+    if found.is_none() {
+        let strict = std::env::var("RINGHAUL_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
+        assert!(!(strict && is_required), "{name} is required and not installed");
+        skipped(&format!("{name} is not installed, so {left_out}"));
+    }
+    found
+}
+
 /// A shell that runs `script`, and then what it gets as arguments: `ulimit -n 40`.
 pub(crate) fn shell(script: &str) -> Command {
     let mut shell = Command::new("sh");
@@ -22,12 +34,7 @@ pub(crate) fn shell(script: &str) -> Command {
 
 /// To be told what is to fail, and then the command. `None`, said loudly, where it cannot be had.
 pub(crate) fn strace() -> Option<Command> {
-    let Some(program) = find_program("strace") else {
-        let strict = std::env::var("RINGHAUL_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        assert!(!strict, "strace is required and not installed");
-        skipped("strace is not installed, so no system call fails");
-        return None;
-    };
+    let program = find_or_skip("strace", true, "no system call fails")?;
     let works = Command::new(&program).args(["-f", "-q", "-o", "/dev/null", "true"]).status();
     if !works.is_ok_and(|status| status.success()) {
         skipped("strace may not trace here, so no system call fails");

@@ -1,8 +1,8 @@
 //! How many connections there are, what becomes of them, and where they lead.
 
-use super::support::child::{Answer, Child};
-use super::support::hosts::with_own_hosts;
-use super::support::{SEED, Site, assert_content, fetch, scratch, skipped};
+use super::common::child::{Answer, Child, program};
+use super::common::tools::with_three_addresses;
+use super::common::{SEED, Site, assert_content, fetch, scratch, skipped};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::Options;
 use ringhaul::server::{Config, Fault, Server, Shape, TlsConfig, TlsVersion, When};
@@ -22,7 +22,7 @@ fn paced(config: Config) -> Config {
 }
 
 fn in_chunks(site: &Site, connections: u32) -> Options {
-    Options { connections: Some(connections), chunk_bytes: Some(CHUNK), ..site.options() }
+    Options { connections: Some(connections), chunk_bytes: Some(CHUNK), ..site.options.clone() }
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn more_connections_than_a_ring_has_entries() {
         connections: Some(connections),
         chunk_bytes: Some(chunk_bytes),
         threads: Some(1),
-        ..site.options()
+        ..site.options.clone()
     };
     let report = site.fetch("/f", options);
     let report = report.expect_file(SEED, SIZE);
@@ -126,15 +126,12 @@ fn connections_spread_over_the_addresses_of_a_name() {
         return;
     };
     let home = scratch();
-    let hosts: String = (1..=3).map(|last| format!("127.0.0.{last} many.test\n")).collect();
-    std::fs::write(home.path().join("hosts"), hosts).unwrap();
     let target = home.path().join("file");
-    let program = std::env::current_exe().unwrap();
     let url = format!("http://many.test:{port}/f");
-    let child =
-        Child { program: &program, url: &url, target: &target, connections: 4, trace: None };
-    let Some(wrapper) = with_own_hosts(&home.path().join("hosts")) else { return };
-    let answer = child.run(&wrapper, |_| {}).expect("the child comes as far as the download");
+    let program = &program();
+    let child = Child { program, url: &url, target: &target, connections: 4, trace: None };
+    let Some(wrapper) = with_three_addresses(home.path(), "many.test") else { return };
+    let answer = child.run(&wrapper, |_| {}).0.expect("the child comes as far as the download");
     assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
     assert_content(&target, SEED, SIZE);
     let (first, second) = (first.stats().connections, second.stats().connections);

@@ -3,7 +3,8 @@
 //! Small files meet every combination of size, protocol and connection count; the other settings
 //! vary so that each pair of values meets in some case. Large files have a list of their own.
 
-use super::support::{SEED, Site, checksum, may_pin_memory};
+use super::common::process::may_pin_memory;
+use super::common::{SEED, Site, checksum};
 use ringhaul::base::limits::SPAN_ALIGN_BYTES;
 use ringhaul::base::size::MIB;
 use ringhaul::engine::options::{DirectMode, Options};
@@ -166,7 +167,7 @@ fn run(site: &Site, path: &str, seed: u64, case: &Case) {
         direct: if case.direct { DirectMode::On } else { DirectMode::Off },
         register_buffers: case.registered,
         checksum: case.hashed.then(|| expected.clone()),
-        ..site.options()
+        ..site.options.clone()
     };
     let run = site.fetch(path, options);
     assert!(run.result.is_ok(), "{case:?}: {:?}", run.result);

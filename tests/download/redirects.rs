@@ -1,6 +1,6 @@
 //! Redirects: where they lead, what travels along, and where they end.
 
-use super::support::{SEED, Site, fetch};
+use super::common::{SEED, Site, fetch};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::limits::REDIRECTS_MAX;
 use ringhaul::base::size::KIB;
@@ -22,7 +22,7 @@ fn with_userinfo(url: &str, userinfo: &str) -> String {
 fn secret_options(site: &Site) -> Options {
     let headers = [("Cookie", "id=cookie-secret"), ("X-Plain", "goes everywhere")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Options { headers, chunk_bytes: Some(64 * KIB), ..site.options() }
+    Options { headers, chunk_bytes: Some(64 * KIB), ..site.options.clone() }
 }
 
 fn has_secrets(head: &str) -> bool {
@@ -97,7 +97,7 @@ fn host_and_tokens_stay_with_the_origin_they_were_given_for() {
         ("X-Plain", "goes everywhere"),
     ];
     let headers = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let options = Options { headers, ..start.options() };
+    let options = Options { headers, ..start.options.clone() };
     start.fetch("/start", options).expect_file(SEED, SIZE);
     for head in start.heads() {
         let is_there =
@@ -117,7 +117,7 @@ fn all_parts_come_from_where_the_redirects_end() {
     let file = Site::start(Config::new_tls(SEED, SIZE));
     let start = Site::start(redirect(Config::new(SEED, 0), "/", 302, file.url("/file")));
     let url = with_userinfo(&start.url("/start"), "user:word");
-    let options = Options { ca_certs: file.options().ca_certs, ..secret_options(&start) };
+    let options = Options { ca_certs: file.options.clone().ca_certs, ..secret_options(&start) };
     fetch(&url, options).expect_file(SEED, SIZE);
     assert_eq!(start.stats().requests, 1);
     assert_eq!(file.stats().requests, SIZE.div_ceil(64 * KIB));
@@ -130,7 +130,7 @@ fn userinfo_in_a_location_is_not_obeyed() {
     let file = Site::start(Config::new(SEED, SIZE));
     let location = with_userinfo(&file.url("/file"), "intruder:evil");
     let site = Site::start(redirect(Config::new(SEED, 0), "/", 302, location));
-    site.fetch("/start", site.options()).expect_file(SEED, SIZE);
+    site.fetch("/start", site.options.clone()).expect_file(SEED, SIZE);
     let authorised = |head: &String| head.to_lowercase().contains("authorization");
     assert!(!file.heads().iter().any(authorised), "{:?}", file.heads());
 }
@@ -139,15 +139,15 @@ fn userinfo_in_a_location_is_not_obeyed() {
 fn from_http_to_https_and_back_only_if_allowed() {
     let secure = Site::start(Config::new_tls(SEED, SIZE));
     let plain = Site::start(redirect(Config::new(SEED, SIZE), "/up", 301, secure.url("/file")));
-    let run = plain.fetch("/up", secure.options());
+    let run = plain.fetch("/up", secure.options.clone());
     assert!(run.expect_file(SEED, SIZE).ranges);
     let down = redirect(Config::new_tls(SEED, SIZE), "/down", 301, plain.url("/file"));
     let down = Site::start(down);
-    let run = down.fetch("/down", down.options());
+    let run = down.fetch("/down", down.options.clone());
     let error = run.expect_error(ErrorKind::Redirect).to_string();
     assert!(error.contains("--allow-downgrade"), "{error}");
     assert_eq!(plain.stats().requests, 1, "nothing was asked in the open");
-    let run = down.fetch("/down", Options { allow_downgrade: true, ..down.options() });
+    let run = down.fetch("/down", Options { allow_downgrade: true, ..down.options.clone() });
     run.expect_file(SEED, SIZE);
 }
 
@@ -158,7 +158,7 @@ fn the_limit_and_loops() {
         let mut config = Config::new(SEED, SIZE);
         config.script.push(Rule { when: When::All, what: hop.clone(), times: Some(hops) });
         let site = Site::start(config);
-        let run = site.fetch("/start", site.options());
+        let run = site.fetch("/start", site.options.clone());
         if is_reached {
             run.expect_file(SEED, SIZE);
         } else {
@@ -169,18 +169,18 @@ fn the_limit_and_loops() {
     }
     let ping = redirect(Config::new(SEED, SIZE), "/ping", 302, "/pong");
     let site = Site::start(redirect(ping, "/pong", 302, "/ping"));
-    site.fetch("/ping", site.options()).expect_error(ErrorKind::Redirect);
+    site.fetch("/ping", site.options.clone()).expect_error(ErrorKind::Redirect);
 }
 
 #[test]
 fn redirects_that_lead_nowhere() {
     for location in ["ftp://host/file", "http://", "file:///etc/passwd", ""] {
         let site = Site::start(redirect(Config::new(SEED, SIZE), "/", 302, location));
-        let run = site.fetch("/start", site.options());
+        let run = site.fetch("/start", site.options.clone());
         run.expect_error(ErrorKind::Redirect);
         assert_eq!(site.stats().requests, 1, "{location}: such a server is not asked again");
     }
     let status = Fault::Status { code: 302, headers: Vec::new(), body: Vec::new() };
     let site = Site::start(Config::new(SEED, SIZE).rule(When::All, status));
-    site.fetch("/start", site.options()).expect_error(ErrorKind::Redirect);
+    site.fetch("/start", site.options.clone()).expect_error(ErrorKind::Redirect);
 }

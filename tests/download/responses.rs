@@ -1,7 +1,7 @@
 //! Servers without ranges, and the shapes a legal answer can have: chunked, until close, shorter
 //! than asked for, with interim heads before it.
 
-use super::support::{Run, SEED, Site, checksum};
+use super::common::{Run, SEED, Site, checksum};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::{DirectMode, Options};
@@ -48,7 +48,7 @@ fn without_ranges_there_is_one_stream() {
                 let hashed = (turn + usize::from(tls)) % 2 == 0;
                 let site = with_faults(size_bytes, tls, faults);
                 let checksum = hashed.then(|| checksum(SEED, size_bytes));
-                let run = site.fetch("/f", Options { checksum, ..site.options() });
+                let run = site.fetch("/f", Options { checksum, ..site.options.clone() });
                 expect_one_stream(&run, size_bytes, hashed);
                 assert_eq!(site.stats().requests, 1, "{faults:?}: one answer is all it takes");
             }
@@ -71,7 +71,7 @@ fn refused_ranges_lead_to_one_stream_after_one_plain_request() {
             let mut config = config(ODD, tls);
             config.script.push(refusing_ranges(code, total));
             let site = Site::start(config);
-            let run = site.fetch("/f", site.options());
+            let run = site.fetch("/f", site.options.clone());
             expect_one_stream(&run, ODD, false);
             let log = site.stats().log;
             assert_eq!(log.len(), 2, "{code}");
@@ -89,7 +89,7 @@ fn refused_ranges_behind_a_redirect_lead_to_one_stream() {
     ));
     config.script.push(refusing_ranges(403, None));
     let site = Site::start(config);
-    expect_one_stream(&site.fetch("/f", site.options()), ODD, false);
+    expect_one_stream(&site.fetch("/f", site.options.clone()), ODD, false);
 }
 
 /// `none` is no registered coding and means none; a folded line is read as one (RFC 9112 5.2).
@@ -104,7 +104,7 @@ fn odd_heads_that_say_nothing_wrong_are_read() {
     ] {
         for tls in [false, true] {
             let site = with_faults(ODD, tls, std::slice::from_ref(&fault));
-            let run = site.fetch("/f", site.options());
+            let run = site.fetch("/f", site.options.clone());
             let report = run.expect_file(SEED, ODD);
             assert!(report.ranges && report.retries == 0, "{fault:?}: {report:?}");
         }
@@ -116,7 +116,7 @@ fn one_stream_takes_direct_and_buffered_writes() {
     let site = with_faults(LARGER, false, &[Fault::NoRangeSupport]);
     for direct in [DirectMode::On, DirectMode::Off] {
         let checksum = Some(checksum(SEED, LARGER));
-        let run = site.fetch("/f", Options { direct, checksum, ..site.options() });
+        let run = site.fetch("/f", Options { direct, checksum, ..site.options.clone() });
         expect_one_stream(&run, LARGER, true);
         assert_eq!(run.expect_file(SEED, LARGER).direct, direct == DirectMode::On);
     }
@@ -125,7 +125,7 @@ fn one_stream_takes_direct_and_buffered_writes() {
 #[test]
 fn an_unknown_size_cannot_be_written_direct() {
     let site = with_faults(ODD, false, &[Fault::NoRangeSupport, Fault::NoLength]);
-    let options = |direct| Options { direct, ..site.options() };
+    let options = |direct| Options { direct, ..site.options.clone() };
     let error = site.fetch("/f", options(DirectMode::On));
     let error = error.expect_error(ErrorKind::DiskIo).to_string();
     assert!(error.contains("size is not known"), "{error}");
@@ -145,7 +145,7 @@ fn chunked_ranges_are_ranges() {
                 connections: Some(3),
                 chunk_bytes: Some(chunk_bytes),
                 checksum,
-                ..site.options()
+                ..site.options.clone()
             },
         );
         let report = run.expect_file(SEED, size_bytes);
@@ -159,7 +159,8 @@ fn chunked_ranges_are_ranges() {
 fn ranges_that_end_with_the_connection() {
     for tls in [false, true] {
         let site = with_faults(ODD, tls, &[Fault::NoLength]);
-        let run = site.fetch("/f", Options { chunk_bytes: Some(700 * KIB), ..site.options() });
+        let run =
+            site.fetch("/f", Options { chunk_bytes: Some(700 * KIB), ..site.options.clone() });
         let report = run.expect_file(SEED, ODD);
         assert!(report.ranges && report.retries == 0, "{report:?}");
         assert_eq!(site.stats().connections, site.stats().requests, "one answer for each");
@@ -177,7 +178,7 @@ fn a_server_may_send_less_than_asked_for() {
     ] {
         let site = with_faults(ODD, bytes_max == 70_001, &[Fault::ShorterRange(bytes_max)]);
         let checksum = Some(checksum(SEED, ODD));
-        let run = site.fetch("/f", Options { direct, checksum, ..site.options() });
+        let run = site.fetch("/f", Options { direct, checksum, ..site.options.clone() });
         let report = run.expect_file(SEED, ODD);
         assert!(report.ranges && report.retries == 0, "at most {bytes_max}: {report:?}");
     }
@@ -186,7 +187,7 @@ fn a_server_may_send_less_than_asked_for() {
 #[test]
 fn an_answer_too_short_to_get_on_with_is_refused() {
     let site = with_faults(ODD, false, &[Fault::ShorterRange(100)]);
-    let run = site.fetch("/f", Options { retries: 0, ..site.options() });
+    let run = site.fetch("/f", Options { retries: 0, ..site.options.clone() });
     run.expect_error(ErrorKind::RangeMismatch);
 }
 
@@ -195,7 +196,7 @@ fn a_head_in_single_bytes_is_a_head() {
     let pause = std::time::Duration::from_micros(50);
     for tls in [false, true] {
         let site = with_faults(ODD, tls, &[Fault::SlowHead(pause), Fault::HugeHead(600)]);
-        let run = site.fetch("/f", Options { chunk_bytes: Some(MIB), ..site.options() });
+        let run = site.fetch("/f", Options { chunk_bytes: Some(MIB), ..site.options.clone() });
         assert_eq!(run.expect_file(SEED, ODD).retries, 0);
     }
 }

@@ -1,6 +1,6 @@
 //! Credentials of the URL reach the server that asks for them, and no eye on the way.
 
-use super::support::{Run, SEED, Site, fetch};
+use super::common::{Run, SEED, Site, fetch};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::KIB;
 use ringhaul::engine::Download;
@@ -25,7 +25,7 @@ fn url(site: &Site, userinfo: &str) -> String {
 
 fn options(site: &Site) -> Options {
     let headers = vec![("X-Key".to_owned(), "field-secret".to_owned())];
-    Options { headers, retries: 1, chunk_bytes: Some(64 * KIB), ..site.options() }
+    Options { headers, retries: 1, chunk_bytes: Some(64 * KIB), ..site.options.clone() }
 }
 
 fn guarded(tls: bool) -> Config {

@@ -2,10 +2,8 @@
 //!
 //! Knows no particular server.
 
-use super::support::{find_program, skipped};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use ringhaul::server::content;
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -93,24 +91,9 @@ impl RealServer {
 impl Drop for RealServer {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to do.
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let (Some(pid), Ok(None)) = (pid, self.child.try_wait()) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The program, or `None` after saying so. A required one that is missing fails the test if
-/// `RINGHAUL_REQUIRE_SERVERS` is 1.
-pub(crate) fn find_or_skip(name: &str, is_required: bool) -> Option<PathBuf> {
-    let found = find_program(name);
-    if found.is_none() {
-        let strict = std::env::var("RINGHAUL_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
-        assert!(!(strict && is_required), "{name} is required and not installed");
-        skipped(&format!("{name} is not installed, so nothing is downloaded from it"));
-    }
-    found
 }
 
 /// Puts the file that every server serves into `served/file`, readable by whatever user a server
