@@ -1,9 +1,11 @@
 //! `ringhaul bench` end to end on the tiniest grids: what it prints, what it leaves, how it fails.
 
-mod command;
+mod common;
 
-use command::{Ended, Scene};
+use common::scene::{stop, wait};
+use common::{Ended, Place, SEED, Scene, serve};
 use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, Shape, When};
+use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -198,8 +200,8 @@ fn mistakes_are_one_line_each() {
 fn a_url_needs_ranges_unless_tools_are_compared() {
     let routes = vec![Route { path: "/missing".to_owned(), what: Served::Missing }];
     let script = vec![Rule::new(When::All, Fault::NoRangeSupport)];
-    let config = Config { script, routes, ..Config::new(5, 100_000) };
-    let server = Server::start(config).expect("a server");
+    let config = Config { script, routes, ..Config::new(SEED, 100_000) };
+    let server = serve(config);
     let url = server.url("/f?token=secret");
     let ended = Scene::new().run(&["bench", &url]);
     fails(&ended, 2, "the server offers no ranges");
@@ -220,10 +222,10 @@ fn a_file_that_changes_is_not_measured() {
         (100_000, "the file is wrong from byte 0 on"),
         (90_000, "its file has 90000 bytes instead of 100000"),
     ] {
-        let replaced = Fault::Replaced { seed: 6, size_bytes };
+        let replaced = Fault::Replaced { seed: SEED + 1, size_bytes };
         let script = vec![Rule::new(When::FromRequest(2), replaced)];
-        let config = Config { script, ..Config::new(5, 100_000) };
-        let server = Server::start(config).expect("a server");
+        let config = Config { script, ..Config::new(SEED, 100_000) };
+        let server = serve(config);
         let scene = Scene::new();
         let grid = ["bench", "--runs=1", "--chunks=64K", "--connections=1", "--out=r"];
         let ended = scene.run(&[&grid[..], &[&server.url("/f")]].concat());
@@ -236,7 +238,7 @@ fn a_file_that_changes_is_not_measured() {
 fn in_round_two(scene: &Scene) -> (Child, BufReader<ChildStderr>) {
     let mut arguments = with(&["1000"]);
     arguments.push("--rate=20M");
-    let mut child = scene.command(&arguments).spawn().expect("the binary runs");
+    let mut child = scene.spawn(&arguments);
     let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
     while !line.starts_with("round 2, ") {
@@ -253,7 +255,7 @@ fn results_that_can_no_longer_be_written_are_printed() {
     fs::rename(scene.path().join("r"), scene.path().join("moved")).expect("a folder");
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("text");
-    let ended = Ended::of(child.wait_with_output().expect("an end"));
+    let ended = wait(child);
     assert_eq!(ended.code, Some(14), "{rest}");
     let last = rest.lines().last().unwrap_or_default();
     assert!(last.starts_with("ringhaul: error: cannot write the results to 'r/"), "{rest}");
@@ -264,12 +266,11 @@ fn results_that_can_no_longer_be_written_are_printed() {
 #[test]
 fn a_stopped_bench_keeps_what_it_has() {
     let scene = Scene::new();
-    let (mut child, mut said) = in_round_two(&scene);
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    let (child, mut said) = in_round_two(&scene);
+    let ended = stop(child, Signal::TERM);
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("text");
-    assert_eq!(child.wait().expect("an end").code(), Some(143), "{rest}");
+    assert_eq!(ended.code, Some(143), "{rest}");
     assert!(rest.contains("the bench was stopped"), "{rest}");
     assert_eq!(scene.names(), ["r"], "the scratch folder is gone");
     assert!(read(&results(&scene), "raw.csv").lines().count() > 6);
@@ -310,7 +311,7 @@ fn bytes_go_where_they_are_sent() {
 /// 1 MiB at 8 MiB/s per connection: the more of them the better, and too short for auto to see it.
 fn capped() -> Server {
     let shape = Shape { connection_bytes_per_second: Some(8 << 20), ..Shape::default() };
-    Server::start(Config { shape, ..Config::new(5, 1 << 20) }).expect("a server")
+    serve(Config { shape, ..Config::new(SEED, 1 << 20) })
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The command line as a user meets it before a byte is transferred: help, mistakes, variables.
 
-mod command;
+mod common;
 
-use command::{Ended, Scene};
+use common::{Ended, Place, Scene};
 use std::fs::File;
 use std::process::Stdio;
 

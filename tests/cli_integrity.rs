@@ -1,32 +1,27 @@
 //! Digests on the command line: where the expected one comes from, what is said of it, and what is
 //! printed.
 
-mod command;
+mod common;
 
-use command::Scene;
-use ringhaul::server::{Config, Fault, Server, When, content};
+use common::{Place, SEED, Scene, serve, sha256_digits};
+use ringhaul::server::{Config, Fault, Server, When};
 
-const SEED: u64 = 43;
 const SIZE_BYTES: u64 = 100_003;
 
-fn start(config: Config) -> Server {
-    Server::start(config).expect("the built-in server starts")
-}
-
 fn digits() -> String {
-    content::sha256(SEED, SIZE_BYTES).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_digits(SEED, SIZE_BYTES)
 }
 
 /// A server with the file everywhere but at `/SHA256SUMS`, where this text is.
-fn serve(sums: &str) -> Server {
+fn serve_with(sums: &str) -> Server {
     let answer = Fault::Status { code: 200, headers: Vec::new(), body: sums.into() };
     let place = When::PathPrefix("/SHA256SUMS".to_owned());
-    start(Config::new(SEED, SIZE_BYTES).rule(place, answer))
+    serve(Config::new(SEED, SIZE_BYTES).rule(place, answer))
 }
 
 #[test]
 fn a_checksum_file_beside_us_is_looked_into() {
-    let (scene, server) = (Scene::new(), serve(""));
+    let (scene, server) = (Scene::new(), serve_with(""));
     let lines = format!("{}  other.bin\n{} *pool/file.bin\n", "0".repeat(64), digits());
     std::fs::write(scene.path().join("sums.txt"), lines).expect("a file");
     let expected = format!(", verified sha256:{} (from sums.txt)", digits());
@@ -44,7 +39,7 @@ fn a_checksum_file_beside_us_is_looked_into() {
 
 #[test]
 fn a_checksum_file_on_a_server_is_fetched_first() {
-    let server = serve(&format!("SHA256 (file.bin) = {}\n", digits()));
+    let server = serve_with(&format!("SHA256 (file.bin) = {}\n", digits()));
     let (scene, url) = (Scene::new(), server.url("/file.bin"));
     let sums = server.url("/SHA256SUMS?token=secret");
     let ended = scene.run(&["-H", "X-Key: 1", "--checksum-file", &sums, &url]);
@@ -57,8 +52,8 @@ fn a_checksum_file_on_a_server_is_fetched_first() {
 
 #[test]
 fn a_checksum_file_elsewhere_hears_nothing_that_is_not_meant_for_it() {
-    let (scene, server) = (Scene::new(), serve(""));
-    let elsewhere = serve(&format!("SHA256 (file.bin) = {}\n", digits()));
+    let (scene, server) = (Scene::new(), serve_with(""));
+    let elsewhere = serve_with(&format!("SHA256 (file.bin) = {}\n", digits()));
     let headers = ["-H", "Host: secret.example", "-H", "Private-Token: secret", "-H", "X-Plain: 1"];
     let sums = elsewhere.url("/SHA256SUMS");
     let ended =
@@ -75,7 +70,7 @@ fn a_checksum_file_elsewhere_hears_nothing_that_is_not_meant_for_it() {
 #[test]
 fn a_mismatch_names_both_digests() {
     let (scene, wrong) = (Scene::new(), "a".repeat(64));
-    let server = serve(&format!("{wrong}  file.bin\n"));
+    let server = serve_with(&format!("{wrong}  file.bin\n"));
     let sums = server.url("/SHA256SUMS");
     let ended = scene.run(&["--checksum-file", &sums, &server.url("/file.bin")]);
     let line = ended.error_line(13);
@@ -98,7 +93,7 @@ fn checksum_files_without_our_digest_are_mistakes() {
             "several different sha256",
         ),
     ] {
-        let (scene, server) = (Scene::new(), serve(&sums));
+        let (scene, server) = (Scene::new(), serve_with(&sums));
         std::fs::write(scene.path().join("sums"), &sums).expect("a file");
         let by_url = server.url("/SHA256SUMS?token=secret");
         for place in ["sums", by_url.as_str()] {
@@ -114,12 +109,12 @@ fn checksum_files_without_our_digest_are_mistakes() {
 
 #[test]
 fn checksum_files_that_cannot_be_had_say_why() {
-    let (scene, server) = (Scene::new(), serve(""));
-    let missing = start(
+    let (scene, server) = (Scene::new(), serve_with(""));
+    let missing = serve(
         Config::new(SEED, SIZE_BYTES)
             .rule(When::All, Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() }),
     );
-    let large = start(Config::new(SEED, 9 << 20));
+    let large = serve(Config::new(SEED, 9 << 20));
     let (missing, large) = (missing.url("/SHA256SUMS?token=secret"), large.url("/sums"));
     for (place, code, words) in [
         ("missing", 2, "cannot read the checksum file 'missing': No such file"),
@@ -141,7 +136,7 @@ fn checksum_files_that_cannot_be_had_say_why() {
 
 #[test]
 fn digests_are_printed_as_sha256sum_does() {
-    let (scene, server) = (Scene::new(), serve(""));
+    let (scene, server) = (Scene::new(), serve_with(""));
     let url = server.url("/file.bin");
     let ended = scene.run(&["-o", "a", "--print-digest", "sha256", &url]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

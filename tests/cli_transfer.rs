@@ -1,29 +1,25 @@
 //! The command line as a user meets it, with bytes on the way: what each option does to a transfer
 //! from the built-in server, what is said, and how a run ends.
 
-mod command;
+mod common;
 
-use command::{Ended, Scene};
-use ringhaul::server::{Config, Fault, RangeAsked, Rule, Server, Shape, When, content};
-use rustix::process::{Pid, Signal, kill_process};
+use common::scene::stop;
+use common::{Ended, Place, SEED, Scene, assert_content, checksum, eventually, serve};
+use ringhaul::server::{Config, Fault, RangeAsked, Rule, Server, Shape, When};
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-const SEED: u64 = 42;
 const SIZE_BYTES: u64 = (1 << 20) + 7;
 
-/// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything here takes, shorter than the default time limit of a stall.
+const PROMPT: Duration = Duration::from_secs(20);
 
 fn config() -> Config {
     Config::new(SEED, SIZE_BYTES)
 }
 
-fn start(config: Config) -> Server {
-    Server::start(config).expect("the built-in server starts")
-}
-
 fn always(fault: Fault) -> Server {
-    start(config().rule(When::All, fault))
+    serve(config().rule(When::All, fault))
 }
 
 fn status(code: u16) -> Fault {
@@ -32,21 +28,17 @@ fn status(code: u16) -> Fault {
 
 /// The file is there, whole, and nothing lies beside it.
 fn assert_saved(scene: &Scene, name: &str) {
-    let bytes = std::fs::read(scene.path().join(name)).expect("the file");
-    assert_eq!(bytes.len() as u64, SIZE_BYTES);
-    assert_eq!(content::verify(SEED, 0, &bytes), Ok(()));
+    assert_content(&scene.path().join(name), SEED, SIZE_BYTES);
     assert!(!scene.path().join(format!("{name}.part")).exists(), "{:?}", scene.names());
 }
 
 fn digest() -> String {
-    let digest = content::sha256(SEED, SIZE_BYTES);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    checksum(SEED, SIZE_BYTES).to_string()
 }
 
 #[test]
 fn the_url_names_the_file() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     scene.run(&[&server.url("/pool/my%20file.bin?token=1")]).success();
     assert_saved(&scene, "my file.bin");
     assert_eq!(scene.names(), ["my file.bin"]);
@@ -56,7 +48,7 @@ fn the_url_names_the_file() {
 
 #[test]
 fn dev_null_checks_every_byte_and_keeps_none() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     let url = server.url("/f");
     let ended = scene.run(&["-c", "3", "--chunk-size", "256K", "-o", "/dev/null", &url]);
     assert!(!ended.stderr.contains("starts over"), "nobody expects it: {ended:?}");
@@ -76,7 +68,7 @@ fn dev_null_checks_every_byte_and_keeps_none() {
 
 #[test]
 fn output_and_dir_choose_the_place() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     std::fs::create_dir(scene.path().join("sub")).expect("a folder");
     let url = server.url("/file.bin");
     for (arguments, name) in [
@@ -95,7 +87,7 @@ fn output_and_dir_choose_the_place() {
 
 #[test]
 fn an_existing_target_needs_force() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     let (path, url) = (scene.path().join("a"), server.url("/x"));
     std::fs::write(&path, "mine").expect("a file");
     let line = scene.run(&["-o", "a", &url]).error_line(14).to_owned();
@@ -110,7 +102,7 @@ fn an_existing_target_needs_force() {
 
 #[test]
 fn headers_reach_the_server() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     let url = server.url("/x");
     scene.run(&["-H", "X-One: 1", "-H", "X-Two: a: b", "-A", "me/1", &url]).success();
     let variables = [("RINGHAUL_HEADER", "X-Three: 3\nX-Four: 4"), ("RINGHAUL_USER_AGENT", "you")];
@@ -135,7 +127,7 @@ fn headers_reach_the_server() {
 #[test]
 fn connections_and_chunk_size_shape_the_requests() {
     let shape = Shape { first_byte_delay: Duration::from_millis(20), ..Shape::default() };
-    let server = start(Config { shape, ..config() });
+    let server = serve(Config { shape, ..config() });
     let url = server.url("/x");
     Scene::new().run(&["-c", "1", "--chunk-size", "64K", &url]).success();
     let stats = server.stats();
@@ -153,7 +145,7 @@ fn connections_and_chunk_size_shape_the_requests() {
 
 #[test]
 fn quiet_says_nothing_and_verbose_says_more() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     let url = server.url("/x");
     assert_eq!(scene.run(&["-q", &url]).success().stderr, "");
     let normal = scene.run(&["-o", "n", &url]);
@@ -171,7 +163,7 @@ fn quiet_says_nothing_and_verbose_says_more() {
 fn plain_lines_without_a_terminal() {
     // Slow enough for a progress snapshot, ten of which come in a second.
     let shape = Shape { total_bytes_per_second: Some(2 << 20), ..Shape::default() };
-    let server = start(Config { shape, ..config() });
+    let server = serve(Config { shape, ..config() });
     let ended = Scene::new().run(&["-o", "a.bin", &server.url("/x")]);
     let lines: Vec<&str> = ended.success().stderr.lines().collect();
     assert!(lines[0].starts_with("a.bin: downloading, 1.00 MiB, "), "{ended:?}");
@@ -181,7 +173,7 @@ fn plain_lines_without_a_terminal() {
 
 #[test]
 fn the_closing_line_tells_the_means() {
-    let (scene, server) = (Scene::new(), start(config()));
+    let (scene, server) = (Scene::new(), serve(config()));
     let options = ["-o", "a", "-c2", "--direct=off", "--no-register", "--checksum"];
     let (url, digest) = (server.url("/x"), digest());
     let ended = scene.run(&[&options[..], &[&digest, &url]].concat());
@@ -225,12 +217,12 @@ fn a_stall_ends_by_the_time_limit() {
     let begin = Instant::now();
     let ended = scene.run(&["--timeout", "200ms", "-r", "0", &server.url("/x")]);
     ended.error_line(6);
-    assert!(begin.elapsed() < PATIENCE);
+    assert!(begin.elapsed() < PROMPT);
 }
 
 #[test]
 fn certificates_are_trusted_only_when_told() {
-    let (scene, server) = (Scene::new(), start(Config::new_tls(SEED, SIZE_BYTES)));
+    let (scene, server) = (Scene::new(), serve(Config::new_tls(SEED, SIZE_BYTES)));
     let pem = server.certificate_pem().expect("a TLS server has a certificate");
     std::fs::write(scene.path().join("ca.pem"), pem).expect("a file");
     let url = server.url("/x");
@@ -246,9 +238,9 @@ fn certificates_are_trusted_only_when_told() {
 
 #[test]
 fn a_downgrade_must_be_allowed() {
-    let (scene, plain) = (Scene::new(), start(config()));
+    let (scene, plain) = (Scene::new(), serve(config()));
     let away = Fault::Redirect { status: 302, location: plain.url("/x") };
-    let tls = start(Config::new_tls(SEED, SIZE_BYTES).rule(When::All, away));
+    let tls = serve(Config::new_tls(SEED, SIZE_BYTES).rule(When::All, away));
     let url = tls.url("/start.bin");
     let line = scene.run(&["-k", &url]).error_line(12).to_owned();
     assert!(line.contains("--allow-downgrade"), "{line}");
@@ -260,7 +252,7 @@ fn a_downgrade_must_be_allowed() {
 fn a_passing_failure_is_retried() {
     let mut config = config();
     config.script.push(Rule::once(When::Request(1), Fault::ResetAfter(100_000)));
-    let (scene, server) = (Scene::new(), start(config));
+    let (scene, server) = (Scene::new(), serve(config));
     scene.run(&["-o", "a", &server.url("/x")]).success();
     assert_saved(&scene, "a");
 }
@@ -270,16 +262,11 @@ fn signals_end_a_transfer_without_a_trace_at_the_name() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (scene, server) = (Scene::new(), always(Fault::StallAfter(100_000)));
         let url = server.url("/x");
-        let child = scene.command(&["-o", "a", &url]).spawn().expect("the binary runs");
+        let child = scene.spawn(&["-o", "a", &url]);
+        eventually("a request is there", || server.stats().requests > 0);
         let begin = Instant::now();
-        while server.stats().requests == 0 {
-            assert!(begin.elapsed() < PATIENCE, "no request came");
-            // sleep: the server cannot be waited for; ends as soon as a request is there.
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        kill_process(Pid::from_child(&child), signal).expect("the process is there");
-        let ended = Ended::of(child.wait_with_output().expect("it ends"));
-        assert!(begin.elapsed() < PATIENCE, "a signal must not wait for the stall's time limit");
+        let ended = stop(child, signal);
+        assert!(begin.elapsed() < PROMPT, "a signal must not wait for the stall's time limit");
         ended.error_line(code);
         assert!(!scene.path().join("a").exists(), "{:?}", scene.names());
     }
@@ -291,33 +278,26 @@ fn an_interrupted_run_is_gone_on_with() {
     let config = || Config::new(SEED, SIZE_BYTES);
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let shape = Shape { total_bytes_per_second: Some(4 << 20), ..Shape::default() };
-        let (scene, server) = (Scene::new(), start(Config { shape, ..config() }));
+        let (scene, server) = (Scene::new(), serve(Config { shape, ..config() }));
         let run = ["-o", "a", "-c2", "--chunk-size=512K", "--journal-interval=50ms"];
         let url = server.url("/x?token=secret");
-        let child = scene.command(&[&run[..], &[&url]].concat()).spawn().expect("it runs");
-        let begin = Instant::now();
-        while server.body_bytes() < SIZE_BYTES / 2 {
-            assert!(begin.elapsed() < PATIENCE, "too few bytes were sent");
-            // sleep: the server does not ring; ends with half of the file.
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        kill_process(Pid::from_child(&child), signal).expect("the process is there");
-        let ended = Ended::of(child.wait_with_output().expect("it ends"));
+        let child = scene.spawn(&[&run[..], &[&url]].concat());
+        eventually("half of the file is sent", || server.body_bytes() > SIZE_BYTES / 2);
+        let ended = stop(child, signal);
         let line = ended.error_line(code);
         assert!(line.contains(" MiB are kept, and the next run goes on from there"), "{line}");
         assert_eq!(scene.names(), ["a.part", "a.ringhaul"]);
 
         // Another place, slow enough for a line of progress.
         let shape = Shape { total_bytes_per_second: Some(8 << 20), ..Shape::default() };
-        let server = start(Config { shape, ..config() });
+        let server = serve(Config { shape, ..config() });
         let ended = scene.run(&[&run[..], &[&server.url("/y")]].concat());
         let stderr = &ended.success().stderr;
         for words in ["resuming: ", " of 6.00 MiB are here", " of which ", ", resumed "] {
             assert!(stderr.contains(words), "{words}\n{stderr}");
         }
         assert!(server.body_bytes() < SIZE_BYTES * 3 / 4, "most of it was here");
-        let bytes = std::fs::read(scene.path().join("a")).expect("the file");
-        assert_eq!((bytes.len() as u64, content::verify(SEED, 0, &bytes)), (SIZE_BYTES, Ok(())));
+        assert_content(&scene.path().join("a"), SEED, SIZE_BYTES);
         assert_eq!(scene.names(), ["a"]);
     }
 }

@@ -5,7 +5,7 @@
 //! What this machine does not permit is skipped loudly; with `RINGHAUL_REQUIRE_SERVERS=1` strace
 //! has to be there.
 
-mod command;
+mod common;
 #[path = "disk_faults/full.rs"]
 mod full;
 #[path = "disk_faults/ground.rs"]
@@ -18,9 +18,6 @@ mod journals;
 mod killed;
 #[path = "disk_faults/memory.rs"]
 mod memory;
-mod rig;
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod support;
 #[path = "disk_faults/sweep.rs"]
 mod sweep;
 #[path = "disk_faults/theirs.rs"]

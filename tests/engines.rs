@@ -4,25 +4,19 @@
 //! Refused it is through strace; without that those tests are skipped loudly. The schedules of
 //! `storm` and the slow connections of `adaptive` run on epoll, too.
 
-mod command;
-mod rig;
-#[allow(dead_code, reason = "each test binary uses its own part")]
-mod support;
+mod common;
 
-use command::{Ended, Scene};
-use rig::{NAME, Rig, SEED, assert_content, bounded, eventually, sha256_of};
+use common::scene::{ended, stop, wrapped};
+use common::tools::strace;
+use common::{
+    Ended, NAME, Place, SEED, Scene, Site, assert_content, checksum, eventually, scratch, serve,
+};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::{DirectMode, Engine};
-use ringhaul::server::{Config, Fault, Rule, Server, Shape, When};
-use rustix::process::{Pid, Signal, kill_process};
-use std::process::Command;
-use support::strace;
+use ringhaul::server::{Config, Fault, Rule, Shape, When};
+use rustix::process::Signal;
 
 const SIZE: u64 = 24 * MIB + 77;
-
-fn start(config: Config) -> Server {
-    Server::start(config).expect("the built-in server starts")
-}
 
 #[test]
 fn every_path_gives_the_file_on_epoll() {
@@ -33,13 +27,13 @@ fn every_path_gives_the_file_on_epoll() {
             (4, 2, DirectMode::Auto),
             (16, 2, DirectMode::Off),
         ] {
-            let rig = Rig::new(config.clone()).with(|options| {
+            let site = Site::strict(config.clone()).with(|options| {
                 options.engine = Engine::Epoll;
                 (options.connections, options.threads) = (Some(connections), Some(threads));
                 (options.chunk_bytes, options.direct) = (Some(MIB), direct);
-                options.checksum = Some(sha256_of(SIZE));
+                options.checksum = Some(checksum(SEED, SIZE));
             });
-            let report = rig.succeeds(SIZE);
+            let report = site.succeeds(SIZE);
             assert_eq!((report.engine, report.registered), (Engine::Epoll, false));
             assert!(report.verified.is_some());
         }
@@ -49,14 +43,14 @@ fn every_path_gives_the_file_on_epoll() {
 #[test]
 fn direct_writes_and_odd_sizes_work_on_epoll() {
     for size_bytes in [0, 1, 4096, MIB + 4095, 5 * MIB] {
-        let mut rig = Rig::new(Config::new(SEED, size_bytes)).with(|options| {
+        let mut site = Site::strict(Config::new(SEED, size_bytes)).with(|options| {
             options.engine = Engine::Epoll;
             options.direct = DirectMode::On;
         });
         // The system's temporary folder may be a memory file system.
-        rig.folder = support::scratch();
-        std::fs::create_dir(rig.out()).expect("an output folder");
-        rig.succeeds(size_bytes);
+        site.home = scratch();
+        std::fs::create_dir(site.folder()).expect("an output folder");
+        site.succeeds(size_bytes);
     }
 }
 
@@ -72,13 +66,13 @@ fn streams_and_broken_answers_work_on_epoll() {
         once(Fault::CloseAfter { bytes: 70 * KIB, close_notify: false }),
         once(Fault::StallAfter(100 * KIB)),
     ] {
-        let rig = Rig::new(Config { script, ..Config::new(SEED, 3 * MIB) }).with(|options| {
+        let site = Site::strict(Config { script, ..Config::new(SEED, 3 * MIB) }).with(|options| {
             options.engine = Engine::Epoll;
             options.retries = 3;
             options.chunk_bytes = Some(512 * KIB);
             options.stall_timeout = std::time::Duration::from_millis(600);
         });
-        rig.succeeds(3 * MIB);
+        site.succeeds(3 * MIB);
     }
 }
 
@@ -87,27 +81,25 @@ fn a_stop_on_epoll_is_gone_on_with_by_either_engine() {
     let config = || Config::new(SEED, 6 * MIB);
     for later in ["--engine=epoll", "--engine=io_uring"] {
         let shape = Shape { total_bytes_per_second: Some(4 * MIB), ..Shape::default() };
-        let (scene, slow) = (Scene::new(), start(Config { shape, ..config() }));
+        let (scene, slow) = (Scene::new(), serve(Config { shape, ..config() }));
         let run = ["-o", NAME, "-c2", "--chunk-size=512K", "--journal-interval=50ms"];
         let url = slow.url("/x");
         let arguments = [&run[..], &["--engine=epoll", &url]].concat();
-        let child = scene.command(&arguments).spawn().expect("the binary runs");
+        let child = scene.spawn(&arguments);
         eventually("half of the file is sent", || slow.body_bytes() > 3 * MIB);
-        kill_process(Pid::from_child(&child), Signal::TERM).expect("the process is there");
-        let stopped = bounded("the run", || Ended::of(child.wait_with_output().expect("it ends")));
+        let stopped = stop(child, Signal::TERM);
         assert!(stopped.error_line(143).contains("are kept"), "{stopped:?}");
 
-        let fast = start(config());
+        let fast = serve(config());
         scene.run(&[&run[..], &[later, &fast.url("/y")]].concat()).success();
         assert!(fast.body_bytes() < 5 * MIB, "some of it was here");
-        assert_content(&scene.path().join(NAME), SEED, 6 * MIB);
-        assert_eq!(scene.names(), [NAME]);
+        scene.assert_whole(SEED, 6 * MIB);
     }
 }
 
 #[test]
 fn the_last_line_and_the_trace_name_epoll() {
-    let (scene, server) = (Scene::new(), start(Config::new(SEED, MIB)));
+    let (scene, server) = (Scene::new(), serve(Config::new(SEED, MIB)));
     let url = server.url("/x");
     let ended = scene.run(&["-o", NAME, "--engine", "epoll", "--trace", "trace", &url]);
     assert!(ended.success().stderr.contains(", not registered, epoll\n"), "{ended:?}");
@@ -123,28 +115,17 @@ fn the_last_line_and_the_trace_name_epoll() {
 
 /// Runs the binary where `io_uring_setup` fails. `None`, said loudly, where that cannot be had.
 fn run_refused(scene: &Scene, error: &str, arguments: &[&str]) -> Option<Ended> {
-    let command = scene.command(arguments);
     let mut refused = strace()?;
     refused.args(["-e", "trace=io_uring_setup"]);
     refused.args(["-e", &format!("inject=io_uring_setup:error={error}")]);
-    refused.arg(command.get_program()).args(command.get_args()).current_dir(scene.path());
-    Some(bounded("the run", move || output(refused)))
-}
-
-fn output(mut command: Command) -> Ended {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("RINGHAUL_") {
-            command.env_remove(name);
-        }
-    }
-    Ended::of(command.output().expect("strace runs"))
+    Some(ended(wrapped(refused, &scene.command(arguments))))
 }
 
 #[test]
 fn where_io_uring_is_refused_epoll_does_its_work() {
     for (error, remedy) in [("EPERM", "seccomp"), ("ENOSYS", "Linux 5.19"), ("ENOMEM", "ulimit")] {
         for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
-            let (scene, server) = (Scene::new(), start(config));
+            let (scene, server) = (Scene::new(), serve(config));
             let arguments = ["-k", "-c4", "-o", NAME, &server.url("/x")];
             let Some(ended) = run_refused(&scene, error, &arguments) else { return };
             let stderr = &ended.success().stderr;
@@ -152,7 +133,7 @@ fn where_io_uring_is_refused_epoll_does_its_work() {
             let [note] = notes[..] else { panic!("one note: {ended:?}") };
             assert!(note.contains("so epoll") && note.contains(remedy), "{note}");
             assert!(stderr.ends_with(", epoll\n") || stderr.contains(", epoll\nlimited by: "));
-            assert_content(&scene.path().join(NAME), SEED, SIZE);
+            assert_content(&scene.target(), SEED, SIZE);
         }
     }
 }
@@ -164,7 +145,7 @@ fn who_insists_on_io_uring_hears_that_it_is_refused() {
         ("ENOSYS", ["Linux 5.19", "--engine auto"]),
         ("ENOMEM", ["ulimit -l", "Cannot allocate"]),
     ] {
-        let (scene, server) = (Scene::new(), start(Config::new(SEED, MIB)));
+        let (scene, server) = (Scene::new(), serve(Config::new(SEED, MIB)));
         let arguments = ["-o", NAME, "--engine=io_uring", &server.url("/x")];
         let Some(ended) = run_refused(&scene, error, &arguments) else { return };
         let line = ended.one_error_line(17);
@@ -176,12 +157,11 @@ fn who_insists_on_io_uring_hears_that_it_is_refused() {
 /// `--engine epoll` does not even ask.
 #[test]
 fn epoll_never_touches_io_uring() {
-    let (scene, server) = (Scene::new(), start(Config::new(SEED, MIB)));
+    let (scene, server) = (Scene::new(), serve(Config::new(SEED, MIB)));
     let Some(mut traced) = strace() else { return };
     let command = scene.command(&["-o", NAME, "--engine=epoll", &server.url("/x")]);
     traced.args(["-o", "calls", "-e", "trace=/^io_uring"]);
-    traced.arg(command.get_program()).args(command.get_args()).current_dir(scene.path());
-    bounded("the run", move || output(traced)).success();
+    ended(wrapped(traced, &command)).success();
     let calls = std::fs::read_to_string(scene.path().join("calls")).expect("strace's log");
     assert!(!calls.contains("io_uring"), "{calls}");
 }

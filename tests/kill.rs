@@ -5,11 +5,15 @@
 //! the one before it has ended, so whatever was written by then is durable. `RINGHAUL_KILLS=300`
 //! is the long form with 256 MiB; `RINGHAUL_KILLS_SEED=N` runs one seed of it again.
 
-mod command;
+mod common;
 
-use command::{Ended, Scene};
+use common::scene::wait;
+use common::{
+    HANG_LIMIT, NAME, Place, SEED, Scene, assert_content, checksum, eventually_within, serve,
+};
+use ringhaul::base::rng::Rng;
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Server, Shape, content};
+use ringhaul::server::{Config, Server, Shape};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,8 +23,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-const SEED: u64 = 0xdead;
-const NAME: &str = "file.bin";
 const KILLS_VARIABLE: &str = "RINGHAUL_KILLS";
 const SEED_VARIABLE: &str = "RINGHAUL_KILLS_SEED";
 const JOURNAL_INTERVAL: &str = "50ms";
@@ -28,8 +30,6 @@ const JOURNAL_INTERVAL: &str = "50ms";
 const SEEDS_MIN: usize = 8;
 /// The part of the file after which several barriers were due, whatever else the machine does.
 const LATE_SHARE: u64 = 3;
-/// A run takes a second; one that takes so long hangs.
-const HANG_LIMIT: Duration = Duration::from_secs(30);
 
 /// What one test downloads, and how fast it comes.
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +65,7 @@ fn killed_at_any_moment_it_goes_on_where_it_was_durable() {
 #[allow(clippy::print_stdout, reason = "a failing test shows the seeds, the long form its sums")]
 fn run_all(seeds: Range<u64>, at_once: usize, load: Load) {
     let (next, all) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
-    let digest = content::sha256(SEED, load.size_bytes);
-    let checksum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let checksum = format!("sha256:{checksum}");
+    let checksum = checksum(SEED, load.size_bytes).to_string();
     thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
@@ -76,7 +74,9 @@ fn run_all(seeds: Range<u64>, at_once: usize, load: Load) {
                     if seed >= seeds.end {
                         return;
                     }
-                    let sums = Trial::new(seed, load, &checksum).run();
+                    let trial = Trial::new(seed, load, &checksum);
+                    println!("{}", trial.what);
+                    let sums = trial.run();
                     println!("seed {seed}: {sums:?}");
                     all.lock().expect("no panic").push(sums);
                 }
@@ -102,24 +102,19 @@ fn a_short_and_slow_download_survives_a_kill() {
     let load = Load { size_bytes: 8 * MIB, bytes_per_second: 3 * MIB, chunks: [MIB; 4] };
     let trial = Trial::new(1, load, "");
     let url = trial.server.url("/file.bin");
-    let run = || trial.scene.command(&["-q", "-o", NAME, "-c", "4", &url]).spawn();
-    let mut child = run().expect("the binary runs");
-    let begin = Instant::now();
-    while trial.server.body_bytes() < load.size_bytes * 3 / 4 {
-        assert!(begin.elapsed() < HANG_LIMIT, "it hangs");
-        // sleep: the server does not ring.
-        thread::sleep(Duration::from_millis(1));
-    }
+    let run = || trial.scene.spawn(&["-q", "-o", NAME, "-c", "4", &url]);
+    let mut child = run();
+    let most = load.size_bytes * 3 / 4;
+    eventually_within(HANG_LIMIT, "most of it is sent", || trial.server.body_bytes() >= most);
     child.kill().expect("the child can be killed");
     child.wait().expect("a killed child ends");
     trial.settle();
     let sent_before = trial.server.body_bytes();
-    let ended = trial.wait(run().expect("the binary runs"));
+    let ended = wait(run());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let again = trial.server.body_bytes() - sent_before;
-    assert!(again <= load.size_bytes * 3 / 4, "{again} bytes were fetched by the second run");
-    let bytes = fs::read(trial.target()).expect("the file can be read");
-    assert_eq!(content::verify(SEED, 0, &bytes), Ok(()));
+    assert!(again <= most, "{again} bytes were fetched by the second run");
+    assert_content(&trial.scene.target(), SEED, load.size_bytes);
 }
 
 /// What one seed came to.
@@ -142,15 +137,15 @@ struct Trial<'a> {
     checksum: &'a str,
     scene: Scene,
     server: Server,
-    random: Random,
+    rng: Rng,
     kills: u64,
 }
 
 impl<'a> Trial<'a> {
     fn new(seed: u64, load: Load, checksum: &'a str) -> Self {
-        let mut random = Random(seed);
+        let mut rng = Rng::new(seed);
         // One kill, and now and then of the resume as well, twice and three times.
-        let kills = [1, 1, 1, 2, 2, 3][random.index(6)];
+        let kills = [1, 1, 1, 2, 2, 3][index(&mut rng, 6)];
         let total_bytes_per_second = Some(load.bytes_per_second);
         let shape = Shape { total_bytes_per_second, ..Shape::default() };
         let config = Config { shape, ..Config::new(SEED, load.size_bytes) };
@@ -159,8 +154,8 @@ impl<'a> Trial<'a> {
             load,
             checksum,
             scene: Scene::new(),
-            server: Server::start(config).expect("the server starts"),
-            random,
+            server: serve(config),
+            rng,
             kills,
         }
     }
@@ -179,13 +174,13 @@ impl<'a> Trial<'a> {
             sums.kills += 1;
             let sent = self.server.body_bytes() - sent_before;
             sums.is_late |= sent >= self.load.size_bytes / LATE_SHARE;
-            assert!(!self.target().exists(), "a kill has left a file: {}", self.what);
+            assert!(!self.scene.target().exists(), "a kill has left a file: {}", self.what);
         }
         let means = self.draw_means(false);
         sums.twice_bytes_max += means.in_flight_bytes();
         let sent_before = self.server.body_bytes();
-        let had_journal = self.journal().exists();
-        let ended = self.wait(self.start(&means));
+        let had_journal = self.scene.journal().exists();
+        let ended = wait(self.start(&means));
         assert_eq!(ended.code, Some(0), "{ended:?}: {}", self.what);
         let is_all = self.has_sent_all_since(sent_before);
         assert!(!had_journal || !is_all, "it started from zero: {}", self.what);
@@ -195,9 +190,7 @@ impl<'a> Trial<'a> {
 
     /// The download has ended well: the file is right, and so is what it took.
     fn end(&self, mut sums: Sums) -> Sums {
-        let bytes = fs::read(self.target()).expect("the file can be read");
-        assert_eq!(bytes.len() as u64, self.load.size_bytes, "{}", self.what);
-        assert_eq!(content::verify(SEED, 0, &bytes), Ok(()), "first wrong byte: {}", self.what);
+        assert_content(&self.scene.target(), SEED, self.load.size_bytes);
         self.settle();
         sums.twice_bytes = self.server.body_bytes().saturating_sub(self.load.size_bytes);
         let Sums { twice_bytes, twice_bytes_max, .. } = sums;
@@ -209,15 +202,15 @@ impl<'a> Trial<'a> {
     /// Runs it and kills it; answers how many bytes that may have cost, or `None` if it was faster.
     fn run_and_kill(&mut self, means: &Means) -> Option<u64> {
         let took = self.load.size_bytes as f64 / self.load.bytes_per_second as f64;
-        let after = Duration::from_secs_f64(took * 1.1 * self.random.fraction());
+        let after = Duration::from_secs_f64(took * 1.1 * self.rng.unit());
         let begun_at = self.server.body_bytes();
-        let mut barriers = Barriers::new(self.journal());
+        let mut barriers = Barriers::new(self.scene.journal());
         let mut child = self.start(means);
         let begin = Instant::now();
         while begin.elapsed() < after {
             barriers.look(self.server.body_bytes());
             if let Some(status) = child.try_wait().expect("the child can be asked") {
-                let ended = self.wait(child);
+                let ended = wait(child);
                 assert!(status.success(), "{ended:?}: {}", self.what);
                 return None;
             }
@@ -229,7 +222,7 @@ impl<'a> Trial<'a> {
         self.settle();
         let sent = self.server.body_bytes();
         barriers.look(sent);
-        if status.success() || self.target().exists() {
+        if status.success() || self.scene.target().exists() {
             // It was through, or had given the file its name.
             return None;
         }
@@ -247,31 +240,17 @@ impl<'a> Trial<'a> {
         command.arg(self.server.url("/file.bin")).spawn().expect("the binary runs")
     }
 
-    /// Waits for the end of a run that nobody kills.
-    fn wait(&self, mut child: Child) -> Ended {
-        let begin = Instant::now();
-        while child.try_wait().expect("the child can be asked").is_none() {
-            if begin.elapsed() > HANG_LIMIT {
-                child.kill().expect("the child can be killed");
-                panic!("it hangs: {}", self.what);
-            }
-            // sleep: a wait with a limit; ends with the child.
-            thread::sleep(Duration::from_millis(1));
-        }
-        Ended::of(child.wait_with_output().expect("it has ended"))
-    }
-
     /// Eight connections at first, any number later.
     fn draw_means(&mut self, is_first: bool) -> Means {
-        let random = &mut self.random;
+        let rng = &mut self.rng;
         Means {
-            connections: if is_first { 8 } else { [1, 2, 4, 8, 12][random.index(5)] },
-            chunk_bytes: self.load.chunks[random.index(4)],
-            is_checked: random.index(2) == 0,
+            connections: if is_first { 8 } else { [1, 2, 4, 8, 12][index(rng, 5)] },
+            chunk_bytes: self.load.chunks[index(rng, 4)],
+            is_checked: index(rng, 2) == 0,
         }
     }
 
-    /// Whether as many bytes as the file has were sent since so many had been.
+    /// Whether at least the file's size in bytes was sent since the server had sent `sent_before`.
     fn has_sent_all_since(&self, sent_before: u64) -> bool {
         self.settle();
         self.server.body_bytes() - sent_before >= self.load.size_bytes
@@ -279,20 +258,8 @@ impl<'a> Trial<'a> {
 
     /// Every connection's last bytes are counted.
     fn settle(&self) {
-        let begin = Instant::now();
-        while self.server.stats().connections_live > 0 {
-            assert!(begin.elapsed() < HANG_LIMIT, "a connection is left: {}", self.what);
-            // sleep: the server does not ring.
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn target(&self) -> PathBuf {
-        self.scene.path().join(NAME)
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.scene.path().join(format!("{NAME}.ringhaul"))
+        let is_alone = || self.server.stats().connections_live == 0;
+        eventually_within(HANG_LIMIT, "every connection is closed", is_alone);
     }
 }
 
@@ -348,24 +315,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// A small generator (splitmix64): a trial is a function of its seed alone.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to `end - 1`.
-    fn index(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
-    }
-
-    /// From 0 up to 1.
-    fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
+/// From 0 to `end - 1`.
+fn index(rng: &mut Rng, end: usize) -> usize {
+    usize::try_from(rng.next_u64() % end as u64).expect("below a usize")
 }

@@ -1,20 +1,20 @@
 //! `ringhaul serve` as a user meets it: what it says, how it ends, and what its options do to
 //! downloads by ringhaul itself and by curl, where that is installed.
 
-mod command;
-#[path = "common/skip.rs"]
-mod skip;
+mod common;
 
-use command::{Ended, Scene};
+use common::scene::{stop, wrapped};
+use common::tools::shell;
+use common::{Ended, Place, Scene, skipped};
 use ringhaul::server::content;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The seed unless told otherwise.
-const SEED: u64 = 1;
+/// The seed of `serve` unless told otherwise.
+const DEFAULT_SEED: u64 = 1;
 const SIZE: &str = "3000001";
 const SIZE_BYTES: u64 = 3_000_001;
 
@@ -30,19 +30,11 @@ impl Serving {
         Self::of(scene.command(&arguments))
     }
 
-    /// With so many file descriptors at most.
+    /// With `descriptors` file descriptors at most.
     fn start_with_descriptors(scene: &Scene, descriptors: u32, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen=127.0.0.1:0"], arguments].concat();
-        let command = scene.command(&arguments);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
-        shell.arg(command.get_program()).args(command.get_args());
-        for (name, _) in command.get_envs() {
-            shell.env_remove(name);
-        }
-        shell.current_dir(scene.path()).stdin(Stdio::null());
-        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self::of(shell)
+        let limited = shell(&format!("ulimit -n {descriptors}"));
+        Self::of(wrapped(limited, &scene.command(&arguments)))
     }
 
     fn of(mut command: Command) -> Self {
@@ -82,9 +74,7 @@ impl Serving {
     /// Ends it with `signal`.
     fn stop(mut self, signal: Signal) -> Ended {
         let child = self.child.take().expect("it runs");
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
-        kill_process(pid, signal).expect("a signal");
-        Ended::of(child.wait_with_output().expect("it ends"))
+        stop(child, signal)
     }
 }
 
@@ -99,7 +89,7 @@ impl Drop for Serving {
 
 fn assert_content(bytes: &[u8], offset: u64, len: u64) {
     assert_eq!(bytes.len() as u64, len);
-    assert_eq!(content::verify(SEED, offset, bytes), Ok(()));
+    assert_eq!(content::verify(DEFAULT_SEED, offset, bytes), Ok(()));
 }
 
 fn assert_saved(scene: &Scene, name: &str) {
@@ -112,7 +102,7 @@ fn curl(arguments: &[&str]) -> Option<Vec<u8>> {
     let mut curl = Command::new("curl");
     let output = curl.args(["-sS", "--fail", "--noproxy", "*"]).args(arguments).output();
     let Ok(output) = output else {
-        skip::skipped("curl is not installed");
+        skipped("curl is not installed");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -203,7 +193,7 @@ fn a_folder_and_nothing_outside() {
     let inside = scene.path().join("in");
     std::fs::create_dir(&inside).expect("a folder");
     let mut bytes = vec![0; usize::try_from(SIZE_BYTES).expect("a small file")];
-    content::fill(SEED, 0, &mut bytes);
+    content::fill(DEFAULT_SEED, 0, &mut bytes);
     std::fs::write(inside.join("my file"), &bytes).expect("a file");
     std::fs::write(scene.path().join("secret"), "secret").expect("a file");
     std::os::unix::fs::symlink("../secret", inside.join("out")).expect("a link");

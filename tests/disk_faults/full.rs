@@ -1,9 +1,11 @@
 //! No room: at the start, in the middle, for the journal alone, or not for one file of this size.
 
-use crate::ground::{Ground, SIZE, assert_words, ended, fast, slow, start, wrapped};
+use crate::common::run::assert_words;
+use crate::common::scene::{ended, wrapped};
+use crate::common::tools::{shell, strace};
+use crate::common::{NAME, Place, SEED, serve};
+use crate::ground::{Ground, SIZE, fast, slow};
 use crate::memory::Memory;
-use crate::rig::{NAME, SEED};
-use crate::support::strace;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, When};
 use std::process::Command;
@@ -11,7 +13,7 @@ use std::process::Command;
 /// With the journal, and room to spare.
 const ENOUGH: u64 = SIZE + 2 * MIB;
 
-/// A target on a file system of so many bytes.
+/// A target on a file system of `bytes` bytes.
 fn on_memory(bytes: u64) -> Option<(Memory, Ground)> {
     let memory = Memory::mount(bytes)?;
     let ground = Ground::within(memory.path());
@@ -71,17 +73,13 @@ fn a_file_system_that_is_read_only_between_two_runs_loses_nothing() {
 /// Such a write brings SIGXFSZ, which ends a process that does not know better.
 #[test]
 fn a_limit_of_file_sizes_is_an_error_like_others() {
-    let limited = |command: &Command| {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "ulimit -f 2048 && exec \"$@\"", "sh"]);
-        ended(wrapped(shell, command))
-    };
+    let limited = |command: &Command| ended(wrapped(shell("ulimit -f 2048"), command));
     let ground = Ground::new();
     let ended = limited(&ground.command(&fast(), &["-q"]));
     assert_words(ended.one_error_line(15), &["cannot reserve", NAME, "ulimit -f"]);
     assert!(ground.names().is_empty());
     let stream = Config::new(SEED, SIZE).rule(When::All, Fault::NoRangeSupport);
-    let ended = limited(&ground.command(&start(stream.rule(When::All, Fault::Chunked)), &["-q"]));
+    let ended = limited(&ground.command(&serve(stream.rule(When::All, Fault::Chunked)), &["-q"]));
     assert_words(ended.one_error_line(15), &["cannot write", NAME, "ulimit -f"]);
     assert!(ground.names().is_empty());
 }

@@ -1,14 +1,14 @@
 //! A folder that gets a file, servers that have it, and the runs of the binary between the two.
 
-use crate::command::{Ended, Scene};
-use crate::rig::{NAME, SEED, assert_content, bounded, files};
+use crate::common::scene::ended;
+use crate::common::{Ended, Place, SEED, Scene, serve};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, Server, Shape, When};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 pub(crate) const SIZE: u64 = 4 * MIB + 77;
-/// So that a download lasts long enough for whatever is to happen in the middle of it.
+/// A download lasts two seconds at this rate, so that something can happen in the middle of it.
 const SLOW_BYTES_PER_SECOND: u64 = 2 * MIB;
 /// Nobody gets bytes from here on of a run that is to be gone on from.
 const BROKEN_FROM: u64 = 3 * MIB;
@@ -33,27 +33,6 @@ impl Ground {
         Self { scene: Scene::new(), folder }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    pub(crate) fn target(&self) -> PathBuf {
-        self.folder.join(NAME)
-    }
-
-    pub(crate) fn part(&self) -> PathBuf {
-        self.folder.join(format!("{NAME}.part"))
-    }
-
-    pub(crate) fn journal(&self) -> PathBuf {
-        self.folder.join(format!("{NAME}.ringhaul"))
-    }
-
-    /// The names in the folder.
-    pub(crate) fn names(&self) -> Vec<String> {
-        files(&self.folder)
-    }
-
     /// The download of the server's file, with barriers as often as possible.
     pub(crate) fn command(&self, server: &Server, more: &[&str]) -> Command {
         let mut command = self.scene.command(&["-c4", "--chunk-size=64K", "--on-change=fail"]);
@@ -70,16 +49,10 @@ impl Ground {
     pub(crate) fn begin(&self) {
         let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
         let script = vec![Rule::new(When::RangeStartFrom(BROKEN_FROM), gone)];
-        let server = start(Config { script, ..Config::new(SEED, SIZE) });
+        let server = serve(Config { script, ..Config::new(SEED, SIZE) });
         let ended = self.run(&server, &["-q"]);
         assert!(ended.one_error_line(8).contains("are kept"), "{ended:?}");
         self.assert_left_for_later();
-    }
-
-    /// Part file and journal are there, and nothing else.
-    #[track_caller]
-    pub(crate) fn assert_left_for_later(&self) {
-        assert_eq!(self.names(), [format!("{NAME}.part"), format!("{NAME}.ringhaul")]);
     }
 
     /// A run that ends well, and leaves the file alone behind; the bytes it fetched. Its server is
@@ -101,61 +74,27 @@ impl Ground {
         let server = fast();
         let ended = self.run(&server, more);
         ended.success();
-        assert_content(&self.target(), SEED, SIZE);
-        assert_eq!(self.names(), [NAME]);
+        self.assert_whole(SEED, SIZE);
         (server.body_bytes(), ended)
+    }
+}
+
+impl Place for Ground {
+    fn folder(&self) -> PathBuf {
+        self.folder.clone()
     }
 }
 
 /// A server of the file, as fast as can be.
 pub(crate) fn fast() -> Server {
-    start(Config::new(SEED, SIZE))
+    serve(Config::new(SEED, SIZE))
 }
 
 /// A server of the file that takes its time.
 pub(crate) fn slow() -> Server {
     let total_bytes_per_second = Some(SLOW_BYTES_PER_SECOND);
     let shape = Shape { total_bytes_per_second, ..Shape::default() };
-    start(Config { shape, ..Config::new(SEED, SIZE) })
-}
-
-pub(crate) fn start(config: Config) -> Server {
-    Server::start(config).expect("the server starts")
-}
-
-/// Runs it to its end.
-pub(crate) fn ended(mut command: Command) -> Ended {
-    bounded("the run", move || Ended::of(command.output().expect("the binary runs")))
-}
-
-/// Waits for the end of what was spawned.
-pub(crate) fn wait(child: Child) -> Ended {
-    bounded("the run", move || Ended::of(child.wait_with_output().expect("it is our child")))
-}
-
-/// `command`, run by another program.
-pub(crate) fn wrapped(wrapper: Command, command: &Command) -> Command {
-    let mut wrapper = wrapper;
-    wrapper.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapper.env(name, value),
-            None => wrapper.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        wrapper.current_dir(folder);
-    }
-    wrapper.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    wrapper
-}
-
-/// The line names all `words`.
-#[track_caller]
-pub(crate) fn assert_words(line: &str, words: &[&str]) {
-    for word in words {
-        assert!(line.contains(word), "no '{word}' in: {line}");
-    }
+    serve(Config { shape, ..Config::new(SEED, SIZE) })
 }
 
 /// Bytes of one request.

@@ -1,11 +1,10 @@
 //! System calls that fail on the way of a download: syncs, names, reserved space, reading back.
 
-use crate::command::Ended;
-use crate::ground::{
-    CHUNK_BYTES, Ground, SAMPLES_BYTES, SIZE, assert_words, ended, fast, slow, wrapped,
-};
-use crate::rig::{NAME, SEED, assert_content, sha256_of};
-use crate::support::strace;
+use crate::common::run::assert_words;
+use crate::common::scene::{ended, wrapped};
+use crate::common::tools::strace;
+use crate::common::{Ended, NAME, Place, SEED, checksum};
+use crate::ground::{CHUNK_BYTES, Ground, SAMPLES_BYTES, SIZE, fast, slow};
 use ringhaul::server::Server;
 
 /// What fails: a system call, which error, and the how manyth of its thread; for the part file's
@@ -141,8 +140,7 @@ fn a_name_that_may_not_last_is_said_to_be_such() {
     };
     let words = ["cannot sync the folder", "is complete, but after a power failure"];
     assert_words(ended.one_error_line(16), &words);
-    assert_content(&ground.target(), SEED, SIZE);
-    assert_eq!(ground.names(), [NAME]);
+    ground.assert_whole(SEED, SIZE);
 }
 
 #[test]
@@ -161,7 +159,7 @@ fn space_that_cannot_be_reserved_is_asked_for_first() {
 fn bytes_that_cannot_be_read_back_stop_it_and_cost_nothing() {
     let ground = Ground::new();
     ground.begin();
-    let checksum = format!("--checksum={}", sha256_of(SIZE));
+    let checksum = format!("--checksum={}", checksum(SEED, SIZE));
     let failing = Failing { call: "pread64", error: "EIO", when: "1+", is_of_part: true };
     let Some((ended, _)) = failing.run(&ground, &fast(), &[&checksum]) else { return };
     let words = ["cannot read back", ".part", "(this machine); check the disk"];

@@ -1,7 +1,8 @@
 //! What may stand under the journal's or the part file's name when a run begins.
 
-use crate::ground::{Ground, SIZE, assert_words, fast};
-use crate::rig::NAME;
+use crate::common::run::assert_words;
+use crate::common::{NAME, Place};
+use crate::ground::{Ground, SIZE, fast};
 use ringhaul::disk::journal::format::{Flaw, decode};
 use std::fs;
 use std::os::unix::fs::symlink;

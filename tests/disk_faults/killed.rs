@@ -1,9 +1,10 @@
 //! Kill -9 before each step that a run takes with its files, one after the other: whatever is left
 //! is known as ours, so that the same command ends well then, and nothing else is left.
 
-use crate::ground::{Ground, SIZE, ended, start, wrapped};
-use crate::rig::{NAME, SEED, assert_content};
-use crate::support::strace;
+use crate::common::scene::{ended, wrapped};
+use crate::common::tools::strace;
+use crate::common::{NAME, Place, SEED, assert_content, serve};
+use crate::ground::{Ground, SIZE};
 use ringhaul::base::size::MIB;
 use ringhaul::server::{Config, Server, Shape};
 use std::fs;
@@ -32,7 +33,7 @@ const CALLS_MAX: u32 = 8;
 /// Serves the file in a quarter of a second: a few barriers.
 fn brisk() -> Server {
     let shape = Shape { total_bytes_per_second: Some(16 * MIB), ..Shape::default() };
-    start(Config { shape, ..Config::new(SEED, SIZE) })
+    serve(Config { shape, ..Config::new(SEED, SIZE) })
 }
 
 /// Kills a run before its `nth` call of `call`; whether it came to that.

@@ -1,7 +1,8 @@
 //! A small file system in memory, mounted in a namespace of its own and reached from outside: for
 //! who is not root too, where the kernel lets ordinary users have namespaces.
 
-use crate::support::{find_program, skipped};
+use crate::common::skipped;
+use crate::common::tools::find_program;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,7 +16,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Of so many bytes; `None`, said loudly, where it is not permitted.
+    /// Of `bytes` bytes; `None`, said loudly, where it is not permitted.
     pub(crate) fn mount(bytes: u64) -> Option<Self> {
         let mounted_at = tempfile::tempdir().expect("a scratch folder");
         let keeper = find_program("unshare").and_then(|unshare| {

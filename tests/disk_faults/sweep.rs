@@ -1,6 +1,7 @@
 //! A bench whose folder runs out of space while it measures.
 
-use crate::command::{Ended, Scene};
+use crate::common::scene::wait;
+use crate::common::{Place, Scene};
 use crate::memory::Memory;
 use ringhaul::base::size::MIB;
 use std::fs::OpenOptions;
@@ -33,7 +34,7 @@ fn a_bench_whose_folder_fills_up_ends_with_what_it_has() {
             fill(&memory.path().join("others"));
         }
     }
-    let ended = Ended::of(child.wait_with_output().expect("an end"));
+    let ended = wait(child);
     assert_eq!(ended.code, Some(15), "{lines:?}");
     let last = lines.last().expect("the error");
     for words in ["failed, and there is no room: ", " free, each run needs 17.00 MiB", "--dir"] {

@@ -1,9 +1,10 @@
 //! What other programs and other users have under the names that a download takes besides its own,
 //! and under those of the files that are written beside it: refused in one line and left as it is.
 
-use crate::ground::{Ground, SIZE, assert_words, ended, fast, start};
-use crate::rig::{NAME, SEED};
-use crate::support::skipped;
+use crate::common::run::assert_words;
+use crate::common::scene::ended;
+use crate::common::{NAME, Place, SEED, serve, skipped};
+use crate::ground::{Ground, SIZE, fast};
 use ringhaul::server::{Config, Fault, Rule, Server, When};
 use std::fs;
 use std::io::Read;
@@ -19,7 +20,7 @@ const ADVICE: &str = "rename or remove it, or choose another name with -o; --for
 /// A server that has no such file.
 fn empty() -> Server {
     let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
-    start(Config { script: vec![Rule::new(When::All, gone)], ..Config::new(SEED, SIZE) })
+    serve(Config { script: vec![Rule::new(When::All, gone)], ..Config::new(SEED, SIZE) })
 }
 
 /// Everything that could be changed about a file, and its bytes.

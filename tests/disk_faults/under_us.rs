@@ -1,8 +1,10 @@
 //! Somebody else at our files while they are written: noticed within a barrier interval, not at the
 //! end of a long download, and never the reason for wrong bytes.
 
-use crate::ground::{CHUNK_BYTES, Ground, SAMPLES_BYTES, SIZE, assert_words, slow, wait};
-use crate::rig::{NAME, SEED, assert_content, eventually};
+use crate::common::run::assert_words;
+use crate::common::scene::wait;
+use crate::common::{Place, SEED, assert_content, eventually};
+use crate::ground::{CHUNK_BYTES, Ground, SAMPLES_BYTES, SIZE, slow};
 use ringhaul::server::Server;
 use std::fs::{self, OpenOptions};
 use std::process::Child;
@@ -149,8 +151,7 @@ fn a_second_ringhaul_says_so_and_touches_nothing() {
             assert_words(ended.one_error_line(14), &words);
         }
         wait(first).success();
-        assert_content(&ground.target(), SEED, SIZE);
-        assert_eq!(ground.names(), [NAME]);
+        ground.assert_whole(SEED, SIZE);
         fs::remove_file(ground.target()).unwrap();
     }
 }
