@@ -78,7 +78,7 @@ fn crc(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many full blocks of the file, from an arena as the engine has it.
+/// The first `count` blocks of the file, all of them full, from an arena as the engine has it.
 fn blocks(count: usize) -> Vec<Block> {
     let pool = Pool::new(u32::try_from(count).expect("few blocks")).expect("memory");
     let fill = |number: usize| {

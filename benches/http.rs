@@ -109,7 +109,7 @@ fn many_fields(count: usize, value_bytes: usize) -> String {
     })
 }
 
-/// A head that arrives in pieces of so many bytes.
+/// A head that arrives in pieces of `piece_bytes` bytes.
 fn read(head: &[u8], piece_bytes: usize) -> Exchange {
     let mut exchange = Exchange::new();
     for piece in head.chunks(piece_bytes) {

@@ -67,7 +67,7 @@ fn receive(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A folder with a `file` of so many bytes, which the page cache holds.
+/// A folder with a `file` of `bytes` bytes, which the page cache holds.
 fn stored(bytes: u64) -> TempDir {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch folder");
     let mut content = vec![0; usize::try_from(bytes).expect("small")];

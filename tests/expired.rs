@@ -21,7 +21,7 @@ fn site(config: Config, connections: u32) -> Site {
     })
 }
 
-/// The URL redirects to others, each of them good for so many requests.
+/// The URL redirects to others, each of them good for `requests` requests.
 fn expiring(requests: u32) -> Rule {
     Rule::new(When::PathPrefix("/file".into()), Fault::ExpiringRedirect { requests })
 }

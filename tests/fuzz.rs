@@ -1,7 +1,7 @@
 //! Fuzzing on stable: every target of `fuzz/targets/` against mutated seeds, for a moment.
 //!
-//! `RINGHAUL_FUZZ_SECONDS=n` runs each target for so long instead, `RINGHAUL_FUZZ_TARGET=name` only
-//! that one, `RINGHAUL_FUZZ_SEED=n` repeats a run (the seed is printed). The long form, led by
+//! `RINGHAUL_FUZZ_SECONDS=n` runs each target for n seconds instead, `RINGHAUL_FUZZ_TARGET=name`
+//! only that one, `RINGHAUL_FUZZ_SEED=n` repeats a run (the seed is printed). The long form, led by
 //! coverage, is the package in `fuzz/`; `RINGHAUL_FUZZ_CORPUS=folder` writes seeds and dictionaries
 //! for it.
 

@@ -2,7 +2,8 @@
 //! unassigned, and bounds are kept; the simulator panics where that breaks. Liveness: once the
 //! faults are off, every transfer ends within a bound. And the model itself against measurements.
 //!
-//! `RINGHAUL_SIM_SEED=n` runs one seed of the swarm, `RINGHAUL_SIM_SEEDS=n` so many.
+//! `RINGHAUL_SIM_SEED=n` runs one seed of the swarm, `RINGHAUL_SIM_SEEDS=n` those from 1
+//! to n.
 
 use ringhaul::base::limits::RETRIES_MAX;
 use ringhaul::base::size::{KIB, MIB};

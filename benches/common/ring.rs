@@ -12,8 +12,8 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// A ring, and an arena of so many blocks; `registered` asks the kernel to register them, which
-    /// the memlock limit may forbid.
+    /// A ring, and an arena of `blocks` blocks; `registered` asks the kernel to register them,
+    /// which the memlock limit may forbid.
     pub(crate) fn new(blocks: u32, registered: bool) -> io::Result<Self> {
         let (ring, pool) = (Driver::new(DriverKind::IoUring)?, Pool::new(blocks)?);
         if registered {

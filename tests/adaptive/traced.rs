@@ -98,7 +98,7 @@ pub(crate) fn fetch_traced(site: &Site, options: Options, size_bytes: u64) -> Tr
 }
 
 impl Trace {
-    /// Reads the trace of a file of so many bytes that was downloaded in spans.
+    /// Reads the trace of a file of `size_bytes` that was downloaded in spans.
     #[track_caller]
     pub(crate) fn read(path: &Path, size_bytes: u64) -> Self {
         let text = std::fs::read_to_string(path).expect("the trace is there");

@@ -9,7 +9,7 @@ use ringhaul::sim::Rng;
 /// Longest input made: above every limit a target can reach but those of single lines, which have
 /// seeds of their own.
 const INPUT_BYTES_MAX: usize = 24 * 1024;
-/// Mutants kept beside the seeds: so many steps away from them chance may lead.
+/// Mutants kept beside the seeds; each may be one step further away from them than the last.
 const KEPT_MAX: usize = 200;
 /// Numbers at which arithmetic goes wrong.
 const NUMBERS: [&str; 11] = [

@@ -338,7 +338,7 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Answers whether the download has to end well all the same.
+/// Adds a fault that does not pass; true if the download has to end well all the same.
 fn add_fatal(random: &mut Random, config: &mut Config) -> bool {
     let fatal = random.fatal(config.size_bytes);
     if matches!(fatal.what, Fault::Replaced { .. }) {

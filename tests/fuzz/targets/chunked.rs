@@ -72,7 +72,7 @@ struct Decoded {
 
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The body is over, and so many bytes belong to it.
+    /// The body is over; the number of bytes that belong to it.
     Done(usize),
     Unfinished,
     Broken,

@@ -72,7 +72,8 @@ struct Answer {
 enum End {
     /// All is received, and the last response may go on.
     Open,
-    /// The last response is complete and no other follows on this connection; so many bytes do.
+    /// The last response is complete and no other follows on this connection, but
+    /// `rest_bytes` bytes do.
     Over {
         rest_bytes: usize,
     },

@@ -51,7 +51,7 @@ pub enum Cuts {
     Whole,
     /// In pieces of 1 byte.
     Bytes,
-    /// In pieces of 1 byte up to so many.
+    /// In pieces of 1 byte up to this number.
     Random(Rng, u32),
 }
 
