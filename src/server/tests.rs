@@ -24,6 +24,17 @@ pub(super) fn connect(server: &Server) -> TcpStream {
     socket
 }
 
+/// Waits until `condition` holds, for at most five seconds.
+#[track_caller]
+pub(super) fn eventually(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not so after five seconds");
+        // sleep: the server counts on threads of its own and wakes nobody.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A request for the range with whatever fields besides.
 pub(super) fn get(range: &str, fields: &str) -> String {
     format!("GET /file HTTP/1.1\r\nHost: x\r\nRange: bytes={range}\r\n{fields}\r\n")
@@ -303,10 +314,7 @@ fn stop_ends_threads_wherever_they_are() {
         socket.write_all(format!("GET {target}{rest}").as_bytes()).unwrap();
         sockets.push(socket);
     }
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while server.stats().requests < 5 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually(|| server.stats().requests >= 5);
     assert_eq!(server.stats().connections_live, 7);
     let begin = Instant::now();
     server.stop();

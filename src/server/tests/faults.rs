@@ -1,7 +1,9 @@
 //! Each fault of the script, by its effect on the wire.
 
 use super::{Reply, split_head};
-use super::{SEED, SIZE, ask, connect, field, get, read_head, read_reply, read_rest, server};
+use super::{
+    SEED, SIZE, ask, connect, eventually, field, get, read_head, read_reply, read_rest, server,
+};
 use crate::server::{Config, Fault, Rule, Server, When, content};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -313,11 +315,7 @@ fn stalls_last() {
         assert_eq!(socket.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         // A client that leaves frees the thread.
         drop(socket);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while server.stats().connections_live > 0 {
-            assert!(Instant::now() < deadline);
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        eventually(|| server.stats().connections_live == 0);
     }
 }
 
@@ -372,9 +370,5 @@ fn clients_may_leave_in_the_middle() {
         socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         read_head(&mut socket);
     }
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while server.stats().connections_live > 0 {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually(|| server.stats().connections_live == 0);
 }
