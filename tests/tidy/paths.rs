@@ -14,7 +14,7 @@ pub(crate) struct PathUse {
     pub(crate) token: usize,
     pub(crate) line: usize,
     /// The name a `use` gives it here.
-    binds: Option<String>,
+    pub(crate) binds: Option<String>,
 }
 
 /// Where a path leads.

@@ -1,7 +1,10 @@
 //! The checker checked: each rule finds its violation in a snippet, on the right line, and leaves
 //! alone what only looks like one.
 
+use super::circles::circles;
+use super::grants::unused;
 use super::lexer::{Kind, lex};
+use super::row;
 use super::rules::{self, Rule};
 use super::source::Source;
 
@@ -147,12 +150,103 @@ fn exceptions_without_reason_are_found() {
 }
 
 #[test]
+fn riddles_are_found() {
+    let rule: Rule = rules::no_riddles;
+    let text = "/// So many bytes.\n/// As long as so\n/// long.\nlet x = 1; // (so much)\n\
+                // So. Many words; some, the like of none.\n/* answers\n * whether */\n\
+                // so\nlet so_many = \"so many\"; // many answers: whether\n";
+    finds(rule, "tests/a.rs", text, &[1, 2, 4, 5, 6]);
+}
+
+#[test]
 fn sleeps_without_reason_are_found() {
     let rule: Rule = rules::no_sleep_as_synchronisation;
     let text = "fn sleep() {}\nthread::sleep(x);\nsleep(y); // sleep: the peer is slow\n\
                 sleep(z); // sleep:\n// sleep(w)\n// sleep: polls\nsleep(v);";
     finds(rule, "tests/a.rs", text, &[2, 4]);
     finds(rule, "src/server/a.rs", text, &[]);
+    let unit = format!("sleep(u);\n#[cfg(test)]\nmod tests {{ fn f() {{\n{text}}} }}");
+    finds(rule, "src/server/a.rs", &unit, &[5, 7]);
+}
+
+/// The circles of files with these paths and texts.
+fn circles_of(files: &[(&str, &str)], left: &[[&str; 2]]) -> Vec<String> {
+    let sources = files.iter().map(|(path, text)| Source::parse(path, text, false));
+    circles(&sources.collect::<Vec<_>>(), left)
+}
+
+#[test]
+fn circles_of_siblings_are_found() {
+    let two = [
+        ("src/io/a.rs", "\nuse super::b::X;"),
+        ("src/io/b/mod.rs", ""),
+        ("src/io/b/c.rs", "use crate::io;\nfn f() { io::a::g() }"),
+    ];
+    let found = circles_of(&two, &[]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("src/io/a.rs:2: `io::a` imports `io::b`"), "{found:?}");
+    assert!(found[1].starts_with("src/io/b/c.rs:2: `io::b` imports `io::a`"), "{found:?}");
+    for left in [["io::a", "io::b"], ["io::b", "io::a"]] {
+        assert!(circles_of(&two, &[left]).is_empty());
+    }
+    let three = [
+        ("src/io/a.rs", "use super::b::X;"),
+        ("src/io/b.rs", "use super::c::Y;"),
+        ("src/io/c.rs", "use super::{a::{Z, Z2}, d};"),
+        ("src/io/d.rs", ""),
+    ];
+    let found = circles_of(&three, &[]);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(circles_of(&three[..2], &[]).is_empty());
+}
+
+#[test]
+fn circles_through_the_parent_are_found_and_the_parent_is_none() {
+    let child = ("src/io/b.rs", "use super::X;\nuse super::Own;");
+    let through = [
+        ("src/io/mod.rs", "mod a; mod b;\npub use a::X;\npub use b::Y;\nstruct Own;"),
+        ("src/io/a.rs", "use crate::io::Y;"),
+        child,
+    ];
+    let relative =
+        [("src/io/mod.rs", "pub use self::a::X;\npub use self::b::Y;"), through[1], child];
+    // By `mod` and by `self`, the parent's re-exports lead to the same files.
+    for files in [through, relative] {
+        assert_eq!(circles_of(&files, &[]).len(), 2, "{files:?}");
+    }
+    let parent = [("src/io/mod.rs", "use self::b::Z; fn f() { b::g() }"), child];
+    assert!(circles_of(&parent, &[]).is_empty());
+    let in_test = "#[cfg(test)]\nmod tests { use super::super::b::X; }";
+    assert!(
+        circles_of(&[("src/io/a.rs", in_test), ("src/io/b.rs", "use super::a::Y;")], &[])
+            .is_empty()
+    );
+}
+
+#[test]
+fn unused_grants_are_found() {
+    let house = [
+        row("io", &["base", "plan::rate"], &["libc", "tokio"]),
+        row("io::uring", &[], &["io_uring"]),
+        row("main", &["io"], &["clap"]),
+    ];
+    let files = [
+        ("src/io/a.rs", "use crate::base::Url;\nuse crate::plan::Plan;\nfn f() { libc::open() }"),
+        ("src/io/b.rs", "#[cfg(test)]\nuse tokio::X;\nuse io_uring::Y;"),
+        ("src/main.rs", "use ringhaul::io::X;"),
+    ];
+    let sources = files.map(|(path, text)| Source::parse(path, text, false));
+    let expected = ["`io` is granted `plan::rate`", "`io` is granted `tokio`"];
+    let more = ["`io::uring` is granted `io_uring`", "`main` is granted `clap`"];
+    assert_eq!(unused(&sources, &house), [expected, more].concat());
+}
+
+#[test]
+fn functions_know_whether_they_are_tests() {
+    let source = Source::parse("src/io/a.rs", "fn f() {}\n#[test]\nfn t() {\n}", false);
+    let found = source.functions();
+    let found = found.iter().map(|it| (it.lines, source.in_test(it.token)));
+    assert_eq!(found.collect::<Vec<_>>(), [(1, false), (2, true)]);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Source {
 /// A function with a body.
 pub(crate) struct Function {
     pub(crate) name: String,
+    /// Index of its `fn`.
+    pub(crate) token: usize,
     pub(crate) line: usize,
     pub(crate) lines: usize,
 }
@@ -121,7 +123,8 @@ impl Source {
             let Some(open) = self.body_after(index) else { continue };
             let line = self.tokens[index].line;
             let last = self.tokens.get(self.closing(open)).map_or(line, |token| token.line);
-            functions.push(Function { name: name.to_owned(), line, lines: last - line + 1 });
+            let (name, lines) = (name.to_owned(), last - line + 1);
+            functions.push(Function { name, token: index, line, lines });
         }
         functions
     }
