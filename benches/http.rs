@@ -159,7 +159,7 @@ fn encode(body_bytes: usize, chunk_bytes: usize) -> Vec<u8> {
 }
 
 /// Decodes what comes in reads of [`READ_BYTES`] to the same memory over and over, so that the
-/// decoder is measured and not the memory; answers the bytes of the body.
+/// decoder is measured and not the memory; returns the bytes of the body.
 fn decode(coded: &[u8], output: &mut [u8]) -> usize {
     let mut decoder = ChunkedDecoder::new();
     let (mut produced, mut done) = (0, false);

@@ -89,7 +89,7 @@ async fn connect(server: &Server) -> Wire {
     Wire::tls(socket, &config, &host).await.expect("both ends shake hands")
 }
 
-/// One answer, received as the engine does it; gives its bytes up and answers how many they were.
+/// One answer, received as the engine does it; gives its bytes up and returns their number.
 async fn fetch(wire: &mut Wire, pool: &Pool, request: Vec<u8>, piece_bytes: usize) -> u64 {
     wire.send(request).await.expect("the connection stands");
     let mut exchange = Exchange::new();

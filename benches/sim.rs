@@ -53,9 +53,15 @@ fn main() {
 
 impl Args {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (seeds, half, only, out) = (SEEDS_SMALLEST, None, String::new(), None);
-        let mut args = Args { seeds, half, only, out, explain: None };
-        let (mut is_bench, mut is_test, mut seeds) = (false, false, None);
+        let mut args = Args {
+            seeds: SEEDS_SMALLEST,
+            half: None,
+            only: String::new(),
+            out: None,
+            explain: None,
+        };
+        let (mut is_bench, mut is_test) = (false, false);
+        let mut seeds = None;
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {

@@ -95,7 +95,7 @@ impl Link {
         }
     }
 
-    /// Seals one block's bytes, then opens them into `block`; answers the time of the latter.
+    /// Seals one block's bytes, then opens them into `block`; returns the time of the latter.
     fn round(&mut self, block: &mut [u8]) -> Duration {
         self.ciphertext.clear();
         self.server.writer().write_all(&self.plaintext).expect("memory takes all");

@@ -248,7 +248,9 @@ fn row(
     target: &str,
     is_met: Option<bool>,
 ) -> String {
-    let (measured, ratio, met) = (megabytes(measured), ratio(ratio_value), met(is_met));
+    let measured = megabytes(measured);
+    let ratio = ratio(ratio_value);
+    let met = met(is_met);
     format!("| {what} | {measured} | {against} | {ratio} | {target} | {met} |\n")
 }
 

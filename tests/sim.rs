@@ -80,8 +80,7 @@ fn request_ahead_hides_the_time_to_the_first_byte() {
     let one = |request_ahead| {
         let fanout = Fanout::Fixed(1);
         let settings = Settings { fanout, request_ahead, ..auto_settings(&scenario) };
-        let (seconds_max, audit, keep_decisions) = (1e3, false, false);
-        let how = Run { settings, seed: 1, seconds_max, audit, keep_decisions };
+        let how = Run { settings, seed: 1, seconds_max: 1e3, audit: false, keep_decisions: false };
         let rate = scenario.file_bytes as f64 / run(&scenario, &how).elapsed_s;
         rate / scenario.server.connection_bytes_per_s
     };

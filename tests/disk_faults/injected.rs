@@ -7,17 +7,18 @@ use crate::common::{Ended, NAME, Place, SEED, checksum};
 use crate::ground::{CHUNK_BYTES, Ground, SAMPLES_BYTES, SIZE, fast, slow};
 use ringhaul::server::Server;
 
-/// What fails: a system call, which error, and the how manyth of its thread; for the part file's
-/// alone or for all.
+/// A system call that fails.
 struct Failing<'a> {
     call: &'a str,
     error: &'a str,
+    /// The number of the call within its thread, from 1; `1+` is every call.
     when: &'a str,
+    /// Only calls on the part file count.
     is_of_part: bool,
 }
 
 impl Failing<'_> {
-    /// Runs a download in which it fails. Answers the end, and the calls of this name.
+    /// Runs a download in which it fails; how that ended, and the calls of this name.
     fn run(&self, ground: &Ground, server: &Server, more: &[&str]) -> Option<(Ended, Vec<String>)> {
         let Failing { call, error, when, .. } = self;
         let log = ground.scene.path().join("calls");

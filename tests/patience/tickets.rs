@@ -30,7 +30,7 @@ fn config() -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// Shakes hands; answers with the tickets, which are not sent.
+/// Shakes hands; returns the tickets, which are not sent.
 fn shake_hands(socket: &mut TcpStream, config: Arc<ServerConfig>) -> io::Result<Vec<u8>> {
     let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
     while tls.is_handshaking() {

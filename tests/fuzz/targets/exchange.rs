@@ -132,7 +132,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Promises a length as a caller does who has judged the head; answers the body's bound.
+    /// Promises a length as a caller does who has judged the head; returns the body's bound.
     fn announce(&self, exchange: &mut Exchange) -> u64 {
         match (exchange.want(), self.promised) {
             (Want::Direct(bytes), _) => bytes,

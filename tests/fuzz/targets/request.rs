@@ -57,7 +57,9 @@ fn run(data: &[u8]) {
     let mut request = Request::get(&url).range(Span::with_len(start, 9));
     request = request.if_range(&Validator::StrongEtag("\"tag\"".to_owned()));
     // Host, Accept-Encoding, Range, If-Range; and the two a user's own replace.
-    let (mut fields, mut agent, mut accept) = (4, 1, 1);
+    let mut fields = 4;
+    let mut agent = 1;
+    let mut accept = 1;
     if let Some(Ok(with)) = url.credentials().map(|c| request.clone().basic_auth(&c)) {
         request = with;
     }

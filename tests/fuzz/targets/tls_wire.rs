@@ -205,8 +205,11 @@ impl Liar {
         const EDITS_MAX: usize = 8;
         let mut edits = Vec::new();
         while !input.is_empty() && edits.len() < EDITS_MAX {
-            let (op, at, value) = (input.byte() % 4, usize::from(input.u16() % 4096), input.byte());
-            edits.push(Edit { op, at, value });
+            edits.push(Edit {
+                op: input.byte() % 4,
+                at: usize::from(input.u16() % 4096),
+                value: input.byte(),
+            });
         }
         Self { edits, position: 0, is_cut: false, lies: 0 }
     }
