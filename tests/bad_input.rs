@@ -6,7 +6,7 @@ mod common;
 use common::child::{CHILD_DONE, CHILD_SKIPS, child_of, limited, program, run_child};
 use common::{
     NAME, Place, SEED, Site, assert_content, assert_line, bounded, eventually, expect_error, fetch,
-    names, skipped,
+    names, skipped, status,
 };
 use ringhaul::base::size::MIB;
 use ringhaul::base::{ErrorKind, Result};
@@ -42,10 +42,6 @@ fn over(config: Config) -> Site {
         options.chunk_bytes = Some(MIB);
         options.connections = Some(2);
     })
-}
-
-fn status(code: u16) -> Fault {
-    Fault::Status { code, headers: Vec::new(), body: b"no\n".to_vec() }
 }
 
 /// Downloads `url` into a folder of its own, which is empty afterwards.
@@ -256,7 +252,7 @@ fn http_to_a_tls_server_is_said_so() {
 #[test]
 fn statuses_without_data_are_named() {
     for code in [400, 401, 403, 404, 410, 416, 451, 500, 501, 503] {
-        let site = always(status(code));
+        let site = always(status(code, "no\n"));
         let words = [&*code.to_string(), "127.0.0.1", "(server side)"];
         site.fails(ErrorKind::Status(code), 8, &words);
     }
@@ -266,7 +262,7 @@ fn statuses_without_data_are_named() {
 fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
     // What might be meant for ranges alone is asked once more without one.
     for (code, requests) in [(403, 2), (404, 1), (410, 1), (500, 2), (503, 2)] {
-        let site = always(status(code)).with(|options| options.retries = 1);
+        let site = always(status(code, "no\n")).with(|options| options.retries = 1);
         site.fails(ErrorKind::Status(code), 8, &[]);
         assert_eq!(site.server.stats().requests, requests, "{code}");
     }
@@ -275,11 +271,11 @@ fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
 #[test]
 fn what_refuses_ranges_and_answers_nothing_else_is_said_so() {
     let config = Config::new(SEED, SIZE)
-        .rule(When::RangeStartFrom(0), status(403))
+        .rule(When::RangeStartFrom(0), status(403, "no\n"))
         .rule(When::Request(2), Fault::Garbage(Vec::new()));
     over(config).fails(ErrorKind::ConnectionLost, 5, &["asking without a range", "(network)"]);
     // Whoever may not read the file hears that, and nothing of ranges.
-    let line = always(status(403)).fails(ErrorKind::Status(403), 8, &["403"]);
+    let line = always(status(403, "no\n")).fails(ErrorKind::Status(403), 8, &["403"]);
     assert!(!line.contains("range"), "{line}");
 }
 
@@ -309,7 +305,7 @@ fn a_missing_file_is_a_404() {
 
 #[test]
 fn a_status_between_spans_is_named() {
-    let site = over(Config::new(SEED, SIZE).rule(When::FromRequest(2), status(403)));
+    let site = over(Config::new(SEED, SIZE).rule(When::FromRequest(2), status(403, "no\n")));
     site.fails(ErrorKind::Status(403), 8, &["403", "127.0.0.1", "(server side)"]);
 }
 
@@ -582,7 +578,7 @@ fn an_existing_target_is_kept_unless_forced() {
 
 #[test]
 fn a_failure_keeps_the_target_that_was_to_be_replaced() {
-    let site = always(status(404)).with(|options| options.force = true);
+    let site = always(status(404, "no\n")).with(|options| options.force = true);
     fs::write(site.target(), "mine").unwrap();
     expect_error(site.run(), ErrorKind::Status(404), 8, &[]);
     assert_eq!(fs::read(site.target()).unwrap(), b"mine");

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::scene::{stop, wait};
-use common::{Ended, Place, SEED, Scene, serve};
-use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, Shape, When};
+use common::scene::{ended, stop, wait};
+use common::tools::find_program;
+use common::{Ended, Place, SEED, Scene, paced, serve};
+use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, When};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -157,20 +158,13 @@ fn peers_run_beside_ringhaul_and_missing_ones_are_named() {
     // A path with one of the tools only.
     let tools = scene.path().join("tools");
     fs::create_dir(&tools).expect("a folder");
-    let curl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join("curl"))
-        .find(|file| file.is_file())
-        .expect("curl is installed");
+    let curl = find_program("curl").expect("curl is installed");
     std::os::unix::fs::symlink(curl, tools.join("curl")).expect("a link");
     let program = env!("CARGO_BIN_EXE_ringhaul");
     let arguments = ["bench", "--size=1M", "--runs=1", "--against=curl,axel,curl"];
-    let output = Command::new(program)
-        .args(arguments)
-        .env("PATH", &tools)
-        .current_dir(scene.path())
-        .output()
-        .expect("the binary runs");
-    let ended = Ended::of(output);
+    let mut command = Command::new(program);
+    command.args(arguments).env("PATH", &tools).current_dir(scene.path());
+    let ended = ended(command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("note: axel is not installed and left out"), "{ended:?}");
     for words in ["\nringhaul ", "\nringhaul -c 4 ", "\ncurl ", "\nringhaul -c 4 / curl "] {
@@ -310,8 +304,7 @@ fn bytes_go_where_they_are_sent() {
 
 /// 1 MiB at 8 MiB/s per connection: the more of them the better, and too short for auto to see it.
 fn capped() -> Server {
-    let shape = Shape { connection_bytes_per_second: Some(8 << 20), ..Shape::default() };
-    serve(Config { shape, ..Config::new(SEED, 1 << 20) })
+    serve(paced(Config::new(SEED, 1 << 20), 8 << 20))
 }
 
 #[test]
@@ -331,7 +324,8 @@ fn the_winner_is_kept_and_later_downloads_use_it() {
     assert!(ended.stderr.contains("no profile is saved"), "{ended:?}");
     let ended = run(&[&bench[..], &["--runs=3", &url]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let (saved, setting) = (format!("profile of {origin} saved"), "8 connections, requests of 64K");
+    let saved = format!("profile of {origin} saved");
+    let setting = "8 connections, requests of 64K";
     assert!(ended.stderr.contains(&saved) && ended.stderr.contains(setting), "{ended:?}");
     let text = read(&scene.path().join("ringhaul"), "profiles.json");
     assert!(text.contains(&format!("\"{origin}\": {{")) && !text.contains("secret"), "{text}");

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, SEED, Scene, serve, sha256_digits};
+use common::{Place, SEED, Scene, serve, sha256_digits, status};
 use ringhaul::server::{Config, Fault, Server, When};
 
 const SIZE_BYTES: u64 = 100_003;
@@ -110,10 +110,7 @@ fn checksum_files_without_our_digest_are_mistakes() {
 #[test]
 fn checksum_files_that_cannot_be_had_say_why() {
     let (scene, server) = (Scene::new(), serve_with(""));
-    let missing = serve(
-        Config::new(SEED, SIZE_BYTES)
-            .rule(When::All, Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() }),
-    );
+    let missing = serve(Config::new(SEED, SIZE_BYTES).rule(When::All, status(404, "")));
     let large = serve(Config::new(SEED, 9 << 20));
     let (missing, large) = (missing.url("/SHA256SUMS?token=secret"), large.url("/sums"));
     for (place, code, words) in [

@@ -4,7 +4,9 @@
 mod common;
 
 use common::scene::stop;
-use common::{Ended, Place, SEED, Scene, assert_content, checksum, eventually, serve};
+use common::{
+    Ended, Place, SEED, Scene, assert_content, checksum, eventually, serve, slowed, status,
+};
 use ringhaul::server::{Config, Fault, RangeAsked, Rule, Server, Shape, When};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
@@ -20,10 +22,6 @@ fn config() -> Config {
 
 fn always(fault: Fault) -> Server {
     serve(config().rule(When::All, fault))
-}
-
-fn status(code: u16) -> Fault {
-    Fault::Status { code, headers: Vec::new(), body: b"no".to_vec() }
 }
 
 /// The file is there, whole, and nothing lies beside it.
@@ -162,8 +160,7 @@ fn quiet_says_nothing_and_verbose_says_more() {
 #[test]
 fn plain_lines_without_a_terminal() {
     // Slow enough for a progress snapshot, ten of which come in a second.
-    let shape = Shape { total_bytes_per_second: Some(2 << 20), ..Shape::default() };
-    let server = serve(Config { shape, ..config() });
+    let server = serve(slowed(config(), 2 << 20));
     let ended = Scene::new().run(&["-o", "a.bin", &server.url("/x")]);
     let lines: Vec<&str> = ended.success().stderr.lines().collect();
     assert!(lines[0].starts_with("a.bin: downloading, 1.00 MiB, "), "{ended:?}");
@@ -204,7 +201,7 @@ fn error_statuses_have_their_exit_code() {
     for (code, words) in [(404, "404"), (401, "401"), (403, "403"), (410, "410"), (500, "500")] {
         let scene = Scene::new();
         let ended =
-            scene.run(&["-r", "0", "-o", "a", &always(status(code)).url("/x?token=secret")]);
+            scene.run(&["-r", "0", "-o", "a", &always(status(code, "no")).url("/x?token=secret")]);
         let line = ended.error_line(8);
         assert!(line.contains(words) && !line.contains("secret"), "{line}");
         assert!(!scene.path().join("a").exists(), "{:?}", scene.names());
@@ -277,8 +274,7 @@ fn an_interrupted_run_is_gone_on_with() {
     const SIZE_BYTES: u64 = 6 << 20;
     let config = || Config::new(SEED, SIZE_BYTES);
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let shape = Shape { total_bytes_per_second: Some(4 << 20), ..Shape::default() };
-        let (scene, server) = (Scene::new(), serve(Config { shape, ..config() }));
+        let (scene, server) = (Scene::new(), serve(slowed(config(), 4 << 20)));
         let run = ["-o", "a", "-c2", "--chunk-size=512K", "--journal-interval=50ms"];
         let url = server.url("/x?token=secret");
         let child = scene.spawn(&[&run[..], &[&url]].concat());
@@ -289,8 +285,7 @@ fn an_interrupted_run_is_gone_on_with() {
         assert_eq!(scene.names(), ["a.part", "a.ringhaul"]);
 
         // Another place, slow enough for a line of progress.
-        let shape = Shape { total_bytes_per_second: Some(8 << 20), ..Shape::default() };
-        let server = serve(Config { shape, ..config() });
+        let server = serve(slowed(config(), 8 << 20));
         let ended = scene.run(&[&run[..], &[&server.url("/y")]].concat());
         let stderr = &ended.success().stderr;
         for words in ["resuming: ", " of 6.00 MiB are here", " of which ", ", resumed "] {

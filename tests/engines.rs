@@ -9,18 +9,19 @@ mod common;
 use common::scene::{ended, stop, wrapped};
 use common::tools::strace;
 use common::{
-    Ended, NAME, Place, SEED, Scene, Site, assert_content, checksum, eventually, scratch, serve,
+    Ended, NAME, Place, SEED, Scene, Site, assert_content, both_schemes, checksum, eventually,
+    scratch, serve, slowed,
 };
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::{DirectMode, Engine};
-use ringhaul::server::{Config, Fault, Rule, Shape, When};
+use ringhaul::server::{Config, Fault, Rule, When};
 use rustix::process::Signal;
 
 const SIZE: u64 = 24 * MIB + 77;
 
 #[test]
 fn every_path_gives_the_file_on_epoll() {
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         for (connections, threads, direct) in [
             (1, 1, DirectMode::Auto),
             (4, 1, DirectMode::Off),
@@ -80,8 +81,7 @@ fn streams_and_broken_answers_work_on_epoll() {
 fn a_stop_on_epoll_is_gone_on_with_by_either_engine() {
     let config = || Config::new(SEED, 6 * MIB);
     for later in ["--engine=epoll", "--engine=io_uring"] {
-        let shape = Shape { total_bytes_per_second: Some(4 * MIB), ..Shape::default() };
-        let (scene, slow) = (Scene::new(), serve(Config { shape, ..config() }));
+        let (scene, slow) = (Scene::new(), serve(slowed(config(), 4 * MIB)));
         let run = ["-o", NAME, "-c2", "--chunk-size=512K", "--journal-interval=50ms"];
         let url = slow.url("/x");
         let arguments = [&run[..], &["--engine=epoll", &url]].concat();
@@ -124,7 +124,7 @@ fn run_refused(scene: &Scene, error: &str, arguments: &[&str]) -> Option<Ended> 
 #[test]
 fn where_io_uring_is_refused_epoll_does_its_work() {
     for (error, remedy) in [("EPERM", "seccomp"), ("ENOSYS", "Linux 5.19"), ("ENOMEM", "ulimit")] {
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for config in both_schemes(SIZE) {
             let (scene, server) = (Scene::new(), serve(config));
             let arguments = ["-k", "-c4", "-o", NAME, &server.url("/x")];
             let Some(ended) = run_refused(&scene, error, &arguments) else { return };

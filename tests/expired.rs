@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Place, SEED, Site, serve};
+use common::{Place, SEED, Site, both_schemes, distant, serve, status};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::OnChange;
-use ringhaul::server::{Config, Fault, RequestLog, Rule, Shape, When};
+use ringhaul::server::{Config, Fault, RequestLog, Rule, When};
 use std::time::Duration;
 
 /// Twelve spans and a tail that fits nothing.
@@ -27,18 +27,7 @@ fn expiring(requests: u32) -> Rule {
 }
 
 fn both(rules: &[Rule]) -> [Config; 2] {
-    [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)]
-        .map(|config| Config { script: rules.to_vec(), ..config })
-}
-
-/// Far enough for requests to go ahead.
-fn distant(config: Config) -> Config {
-    let shape = Shape {
-        first_byte_delay: Duration::from_millis(15),
-        connection_bytes_per_second: Some(16 * MIB),
-        ..Shape::default()
-    };
-    Config { shape, ..config }
+    both_schemes(SIZE).map(|config| Config { script: rules.to_vec(), ..config })
 }
 
 fn with_status(site: &Site, status: u16) -> Vec<RequestLog> {
@@ -85,7 +74,7 @@ fn requests_ahead_go_on_behind_a_new_url() {
 fn a_new_url_that_refuses_means_it() {
     // The first URL serves four requests; those after it serve none.
     let config = Config::new(SEED, SIZE);
-    let refused = Fault::Status { code: 403, headers: Vec::new(), body: Vec::new() };
+    let refused = status(403, "");
     for connections in [1, 3, 8] {
         let script = vec![expiring(4), Rule::new(When::Signature(2), refused.clone())];
         let site = site(Config { script, ..config.clone() }, connections);
@@ -119,7 +108,7 @@ fn a_renewed_url_elsewhere_hears_nothing_that_is_not_meant_for_it() {
 #[test]
 fn a_refusal_without_a_redirect_is_final() {
     for code in [401, 403, 410] {
-        let refused = Fault::Status { code, headers: Vec::new(), body: Vec::new() };
+        let refused = status(code, "");
         let config = Config::new(SEED, SIZE).rule(When::FromRequest(4), refused);
         let site = site(config, 1).with(|options| {
             (options.retries, options.request_ahead) = (5, false);
@@ -184,7 +173,7 @@ fn one_stream_begins_again_at_the_original_url() {
 #[test]
 fn a_url_may_expire_while_another_one_is_proved_to_be_the_same_file() {
     for requests in [1, 5] {
-        let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+        let gone = status(404, "");
         let script = vec![Rule::new(When::RangeStartFrom(2 * MIB), gone)];
         let mut site = site(Config { script, ..Config::new(SEED, SIZE) }, 3);
         site.path = "/mirror/file.bin".to_owned();

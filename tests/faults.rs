@@ -3,10 +3,12 @@
 
 mod common;
 
-use common::{Place, SEED, Site, assert_content, checksum, expect_error};
+use common::{
+    Place, SEED, Site, assert_content, both_schemes, checksum, expect_error, paced, status,
+};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Fault, Rule, Shape, When, content};
+use ringhaul::server::{Config, Fault, Rule, When, content};
 use std::time::Duration;
 
 /// Thirteen spans and a tail that fits nothing.
@@ -23,7 +25,7 @@ fn site(config: Config) -> Site {
 
 /// Both schemes, with one rule.
 fn both(rule: &Rule) -> [Site; 2] {
-    [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)].map(|mut config| {
+    both_schemes(SIZE).map(|mut config| {
         config.script.push(rule.clone());
         site(config)
     })
@@ -127,7 +129,7 @@ fn others_take_over_from_a_slow_connection() {
 #[test]
 fn one_status_that_may_pass() {
     for code in [500, 503, 429, 408] {
-        let fault = Fault::Status { code, headers: Vec::new(), body: b"later\n".to_vec() };
+        let fault = status(code, "later\n");
         for when in [When::Request(1), When::Request(3)] {
             let rule = Rule::once(when, fault.clone());
             let site = site(Config { script: vec![rule], ..Config::new(SEED, SIZE) });
@@ -184,10 +186,9 @@ fn what_is_odd_but_legal() {
 #[test]
 fn a_server_that_takes_fewer_connections_than_asked_for() {
     for connections_max in [1, 2] {
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for config in both_schemes(SIZE) {
             // Slow enough that the others do come while the first one is at work.
-            let shape = Shape { connection_bytes_per_second: Some(4 * MIB), ..Shape::default() };
-            let site = site(Config { connections_max, shape, ..config });
+            let site = site(Config { connections_max, ..paced(config, 4 * MIB) });
             site.succeeds(SIZE);
             let stats = site.server.stats();
             assert!(stats.connections_refused > 0, "the limit was met");
@@ -267,7 +268,7 @@ fn a_right_digest_passes_whatever_the_order() {
         Rule::once(When::Request(2), Fault::ResetAfter(50_000)),
         Rule::once(When::Request(1), Fault::Rate(400 * KIB)),
     ];
-    for mut config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for mut config in both_schemes(SIZE) {
         config.script = rules.to_vec();
         let site = site(config).with(|options| options.checksum = Some(checksum(SEED, SIZE)));
         let verified = site.succeeds(SIZE).verified.unwrap();

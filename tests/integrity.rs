@@ -3,7 +3,10 @@
 
 mod common;
 
-use common::{NAME, Place, SEED, Site, assert_content, checksum, expect_error, sha256_digits};
+use common::{
+    NAME, Place, SEED, Site, assert_content, both_schemes, checksum, distant, expect_error,
+    sha256_digits, status,
+};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::base::{ErrorKind, Span, SpanSet};
 use ringhaul::engine::options::{Algorithm, Checksum};
@@ -40,8 +43,7 @@ fn site(config: Config) -> Site {
 }
 
 fn both(size: u64, digests: &[DigestField]) -> [Config; 2] {
-    [Config::new(SEED, size), Config::new_tls(SEED, size)]
-        .map(|config| Config { digests: digests.to_vec(), ..config })
+    both_schemes(size).map(|config| Config { digests: digests.to_vec(), ..config })
 }
 
 fn plain(digests: &[DigestField]) -> Config {
@@ -159,7 +161,7 @@ fn what_did_not_fit_is_fetched_anew() {
 fn a_resumed_file_is_compared_as_a_whole() {
     for (field, algorithm, against) in OF_THE_FILE {
         for config in both(SIZE, &[field]) {
-            let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+            let gone = status(404, "");
             let site = site(config.clone().rule(When::RangeStartFrom(2 * MIB), gone));
             expect_error(site.run(), ErrorKind::Status(404), 8, &["are kept"]);
             let site = site.moved(config);
@@ -319,16 +321,6 @@ fn crc32c_is_joined_from_parts_and_reads_nothing_back() {
 }
 
 // --- what the server says of one answer ---
-
-/// One request ahead of the other, as the path is long enough for it to pay.
-fn distant(config: Config) -> Config {
-    let shape = Shape {
-        first_byte_delay: Duration::from_millis(15),
-        connection_bytes_per_second: Some(16 * MIB),
-        ..Shape::default()
-    };
-    Config { shape, ..config }
-}
 
 #[test]
 fn an_answer_that_does_not_fit_is_asked_for_again() {

@@ -10,10 +10,11 @@ mod common;
 use common::scene::wait;
 use common::{
     HANG_LIMIT, NAME, Place, SEED, Scene, assert_content, checksum, eventually_within, serve,
+    slowed,
 };
 use ringhaul::base::rng::Rng;
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Server, Shape};
+use ringhaul::server::{Config, Server};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -146,9 +147,7 @@ impl<'a> Trial<'a> {
         let mut rng = Rng::new(seed);
         // One kill, and now and then of the resume as well, twice and three times.
         let kills = [1, 1, 1, 2, 2, 3][index(&mut rng, 6)];
-        let total_bytes_per_second = Some(load.bytes_per_second);
-        let shape = Shape { total_bytes_per_second, ..Shape::default() };
-        let config = Config { shape, ..Config::new(SEED, load.size_bytes) };
+        let config = slowed(Config::new(SEED, load.size_bytes), load.bytes_per_second);
         Self {
             what: format!("{SEED_VARIABLE}={seed}, {load:?}, {kills} kills"),
             load,
@@ -199,7 +198,7 @@ impl<'a> Trial<'a> {
         sums
     }
 
-    /// Runs it and kills it; answers how many bytes that may have cost, or `None` if it was faster.
+    /// Runs it and kills it; the most bytes that may have cost, or `None` if it was faster.
     fn run_and_kill(&mut self, means: &Means) -> Option<u64> {
         let took = self.load.size_bytes as f64 / self.load.bytes_per_second as f64;
         let after = Duration::from_secs_f64(took * 1.1 * self.rng.unit());

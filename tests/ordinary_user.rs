@@ -8,9 +8,9 @@ mod common;
 
 use common::child::{Answer, Child, EPOLL, INSISTS, program};
 use common::tools::find_program;
-use common::{SEED, Site, assert_content, names, scratch, skipped};
+use common::{SEED, Site, assert_content, both_schemes, names, paced, scratch, skipped};
 use ringhaul::base::size::MIB;
-use ringhaul::server::{Config, Shape};
+use ringhaul::server::Config;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -124,7 +124,7 @@ fn with_little_locked_memory_it_works_unregistered() {
         return;
     }
     // HTTPS has two shards, and their rings are locked memory too.
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         let ground = Ground::new(config);
         let answer = ground.run("ulimit -l 64 && exec \"$@\"", 4);
         assert_eq!(answer, Some(Answer::Done { registered: false }));
@@ -208,12 +208,11 @@ fn too_few_descriptors_are_said_to_be_too_few() {
 fn few_descriptors_mean_fewer_connections() {
     const AUTO: u32 = 0;
     const SIZE: u64 = 6 * MIB + 7;
-    // So that all connections are at work at the same time.
-    let shape = Shape { connection_bytes_per_second: Some(12 * MIB), ..Shape::default() };
     let engines = [INSISTS, EPOLL].into_iter().filter(|name| *name == EPOLL || grants_io_uring());
     for engine in engines.collect::<Vec<_>>() {
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
-            let ground = Ground::new(Config { shape: shape.clone(), ..config });
+        for config in both_schemes(SIZE) {
+            // At a pace at which all connections are at work at the same time.
+            let ground = Ground::new(paced(config, 12 * MIB));
             let run = |descriptors: u32, connections| {
                 let limit = format!("ulimit -n {descriptors}");
                 ground

@@ -6,10 +6,10 @@ mod drips;
 #[path = "patience/tickets.rs"]
 mod tickets;
 
-use common::{SEED, Site, expect_error};
+use common::{SEED, Site, both_schemes, expect_error, slowed, status};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Fault, RequestLog, Rule, Shape, When};
+use ringhaul::server::{Config, Fault, RequestLog, Rule, When};
 use std::time::{Duration, Instant};
 
 const SIZE: u64 = 3 * MIB + 7;
@@ -27,12 +27,7 @@ fn site(config: Config) -> Site {
 
 /// Ten seconds and more for the file.
 fn slow(config: Config) -> Config {
-    let shape = Shape { total_bytes_per_second: Some(300 * KIB), ..Shape::default() };
-    Config { shape, ..config }
-}
-
-fn status(code: u16) -> Fault {
-    Fault::Status { code, headers: Vec::new(), body: Vec::new() }
+    slowed(config, 300 * KIB)
 }
 
 /// The time between each request and the next one.
@@ -42,7 +37,7 @@ fn pauses(log: &[RequestLog]) -> Vec<Duration> {
 
 #[test]
 fn the_whole_download_may_take_so_long_and_the_next_run_goes_on() {
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         let site = site(slow(config.clone()));
         let site = site.with(|options| {
             options.max_time = Some(Duration::from_millis(700));
@@ -65,7 +60,7 @@ fn time_is_up_in_whatever_the_download_is_doing() {
         Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept),
         stalled(When::All, Fault::NoRangeSupport).rule(When::All, Fault::StallAfter(MIB)),
         stalled(When::FromRequest(2), Fault::StallBeforeHead),
-        stalled(When::All, status(503)),
+        stalled(When::All, status(503, "")),
     ] {
         let site = site(config).with(|options| {
             options.max_time = Some(Duration::from_millis(300));
@@ -80,7 +75,7 @@ fn time_is_up_in_whatever_the_download_is_doing() {
 #[test]
 fn waits_grow_from_the_one_that_was_asked_for() {
     for when in [When::All, When::FromRequest(3)] {
-        let site = site(Config::new(SEED, SIZE).rule(when.clone(), status(503)));
+        let site = site(Config::new(SEED, SIZE).rule(when.clone(), status(503, "")));
         let site = site.with(|options| {
             (options.connections, options.retries) = (Some(1), 3);
             options.retry_wait = Duration::from_millis(80);
@@ -119,7 +114,7 @@ fn silence_is_a_stall_after_its_time() {
         Rule::new(When::FromRequest(3), Fault::StallAfter(100_000)),
     ];
     for rule in stalls {
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for config in both_schemes(SIZE) {
             let site = site(Config { script: vec![rule.clone()], ..config });
             let site = site.with(|options| options.stall_timeout = Duration::from_millis(250));
             let began = Instant::now();
@@ -133,9 +128,8 @@ fn silence_is_a_stall_after_its_time() {
 #[test]
 fn slow_is_no_stall() {
     // Its pieces come more often than the limit, and all of it takes far longer.
-    let shape = Shape { total_bytes_per_second: Some(400 * KIB), ..Shape::default() };
-    for config in [Config::new(SEED, 300 * KIB), Config::new_tls(SEED, 300 * KIB)] {
-        let site = site(Config { shape: shape.clone(), ..config });
+    for config in both_schemes(300 * KIB) {
+        let site = site(slowed(config, 400 * KIB));
         let site = site.with(|options| {
             (options.connections, options.stall_timeout) = (Some(1), Duration::from_millis(400));
         });

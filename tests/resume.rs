@@ -3,14 +3,13 @@
 
 mod common;
 
-use common::{Place, SEED, Site, assert_content, bounded, checksum, expect_error};
+use common::{Place, SEED, Site, assert_content, bounded, checksum, expect_error, slowed, status};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::base::{ErrorKind, Span, SpanSet};
 use ringhaul::engine::options::{Algorithm, DirectMode, OnChange, Options};
 use ringhaul::engine::progress::{Level, Phase, Report};
 use ringhaul::server::{
-    Config, DigestField, EntityTag, Fault, RangeAsked, Route, Rule, Served, Server, Shape, When,
-    content,
+    Config, DigestField, EntityTag, Fault, RangeAsked, Route, Rule, Served, Server, When, content,
 };
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -20,7 +19,7 @@ const SIZE: u64 = 8 * MIB + 3 * KIB + 7;
 
 /// Nobody gets bytes from here on.
 fn refused_from(offset: u64) -> Rule {
-    let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+    let gone = status(404, "");
     Rule::new(When::RangeStartFrom(offset), gone)
 }
 
@@ -89,8 +88,7 @@ fn a_second_run_fetches_only_what_is_missing() {
 fn progress_begins_with_what_is_here() {
     let site = broken_site();
     begin(&site);
-    let shape = Shape { total_bytes_per_second: Some(8 * MIB), ..Shape::default() };
-    let site = site.moved(Config { shape, ..whole() });
+    let site = site.moved(slowed(whole(), 8 * MIB));
     let snapshots = Arc::new(Mutex::new(Vec::new()));
     let own = snapshots.clone();
     let download = site.download().on_progress(move |progress| {

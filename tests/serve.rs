@@ -5,7 +5,7 @@ mod common;
 
 use common::scene::{stop, wrapped};
 use common::tools::shell;
-use common::{Ended, Place, Scene, skipped};
+use common::{Ended, Place, Scene, assert_content, skipped};
 use ringhaul::server::content;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -87,14 +87,13 @@ impl Drop for Serving {
     }
 }
 
-fn assert_content(bytes: &[u8], offset: u64, len: u64) {
+fn assert_bytes(bytes: &[u8], offset: u64, len: u64) {
     assert_eq!(bytes.len() as u64, len);
     assert_eq!(content::verify(DEFAULT_SEED, offset, bytes), Ok(()));
 }
 
 fn assert_saved(scene: &Scene, name: &str) {
-    let bytes = std::fs::read(scene.path().join(name)).expect("the file");
-    assert_content(&bytes, 0, SIZE_BYTES);
+    assert_content(&scene.path().join(name), DEFAULT_SEED, SIZE_BYTES);
 }
 
 /// What curl writes to standard output; `None`, said loudly, where there is no curl.
@@ -175,10 +174,10 @@ fn made_up_bytes_for_ringhaul_and_curl() {
     scene.run(&["-q", "-c4", "--chunk-size=256K", "-o", "a", &serving.url("x/y")]).success();
     assert_saved(&scene, "a");
     if let Some(bytes) = curl(&[&serving.url("z?q")]) {
-        assert_content(&bytes, 0, SIZE_BYTES);
+        assert_bytes(&bytes, 0, SIZE_BYTES);
     }
     if let Some(bytes) = curl(&["-r", "5-1000004", &serving.url("z")]) {
-        assert_content(&bytes, 5, 1_000_000);
+        assert_bytes(&bytes, 5, 1_000_000);
     }
     let ended = serving.stop(Signal::INT);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -220,7 +219,7 @@ fn https_with_a_certificate_made_or_given() {
     let authority = scene.path().join("ca.pem");
     let authority = authority.to_str().expect("a path of letters");
     if let Some(bytes) = curl(&["--cacert", authority, "-r", "7-99", &serving.url("x")]) {
-        assert_content(&bytes, 7, 93);
+        assert_bytes(&bytes, 7, 93);
     }
     let ended = serving.stop(Signal::INT);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
@@ -313,7 +312,7 @@ fn three_hundred_connections_at_once() {
         }
         let mut body = [0; 40_000];
         reader.read_exact(&mut body).expect("the body");
-        assert_content(&body, number as u64 * 1_000_003, 40_000);
+        assert_bytes(&body, number as u64 * 1_000_003, 40_000);
     }
     let ended = serving.stop(Signal::TERM);
     let last = ended.stderr.lines().last().unwrap_or_default();

@@ -5,7 +5,8 @@ mod common;
 
 use common::process::Process;
 use common::{
-    NAME, Place, SEED, Site, assert_content, bounded, eventually, expect_error, wait_for_end,
+    NAME, Place, SEED, Site, assert_content, both_schemes, bounded, eventually, expect_error,
+    paced, slowed, status, wait_for_end,
 };
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::base::{ErrorKind, Result};
@@ -13,7 +14,7 @@ use ringhaul::digest::{Algorithm, Checksum};
 use ringhaul::engine::options::{Engine, Options};
 use ringhaul::engine::progress::{Phase, Report};
 use ringhaul::engine::stop::StopHandle;
-use ringhaul::server::{Config, Fault, Shape, When};
+use ringhaul::server::{Config, Fault, When};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -80,8 +81,7 @@ fn site(config: Config) -> Site {
 }
 
 fn slow(config: Config) -> Config {
-    let shape = Shape { connection_bytes_per_second: Some(SLOW), ..Shape::default() };
-    Config { shape, ..config }
+    paced(config, SLOW)
 }
 
 /// Runs `site`, stops it as soon as `is_there` holds, and counts what is left in the process.
@@ -96,10 +96,9 @@ fn stop_when(site: Site, what: &str, is_there: impl Fn(&Site, &Running) -> bool)
 fn a_stop_keeps_every_byte_that_had_arrived() {
     let _process = Process::alone();
     let connections = 4;
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         for engine in [Engine::IoUring, Engine::Epoll] {
-            let shape = Shape { total_bytes_per_second: Some(3 * MIB), ..Shape::default() };
-            let site = site(Config { shape, ..config.clone() }).with(|options| {
+            let site = site(slowed(config.clone(), 3 * MIB)).with(|options| {
                 (options.connections, options.engine) = (Some(connections), engine);
                 options.chunk_bytes = None;
             });
@@ -174,7 +173,7 @@ fn a_stop_while_other_connections_are_made() {
 #[test]
 fn a_stop_before_the_head() {
     let process = Process::alone();
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         let site = site(config.rule(When::All, Fault::StallBeforeHead));
         stop_when(site, "the request has been sent", |site, _| site.server.stats().requests == 1);
     }
@@ -186,7 +185,7 @@ fn a_stop_in_the_middle() {
     let process = Process::alone();
     for threads in [1, 3] {
         for is_checked in [false, true] {
-            for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+            for config in both_schemes(SIZE) {
                 let site = site(slow(config)).with(|options| {
                     options.threads = Some(threads);
                     options.checksum = is_checked.then(checksum);
@@ -205,7 +204,7 @@ fn a_stop_in_the_middle() {
 fn a_stop_in_the_middle_of_a_stream() {
     let process = Process::alone();
     for framing in [Fault::NoRangeSupport, Fault::Chunked, Fault::NoLength] {
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for config in both_schemes(SIZE) {
             let config = slow(config).rule(When::All, Fault::NoRangeSupport);
             let site = site(config.rule(When::All, framing.clone()));
             stop_when(site, "bytes flow", |_, running| {
@@ -219,7 +218,7 @@ fn a_stop_in_the_middle_of_a_stream() {
 #[test]
 fn a_stop_while_every_connection_stalls() {
     let process = Process::alone();
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         // The first pieces of each span arrive, another one begins and never ends.
         let site = site(config.rule(When::All, Fault::StallAfter(600_000)));
         stop_when(site, "pieces on three connections", |site, running| {
@@ -233,7 +232,7 @@ fn a_stop_while_every_connection_stalls() {
 #[test]
 fn a_stop_while_waiting_to_try_again() {
     let process = Process::alone();
-    let busy = || Fault::Status { code: 503, headers: Vec::new(), body: Vec::new() };
+    let busy = || status(503, "");
     let both = [When::All, When::FromRequest(2)].map(|when| {
         let site = site(Config::new(SEED, SIZE).rule(when, busy()));
         // Half of it is waited at least, which is longer than a stop may last.
@@ -305,7 +304,7 @@ fn failures_leave_nothing_in_the_process() {
     ];
     for (fault, kind, exit_code) in faults {
         for threads in [1, 3] {
-            for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+            for config in both_schemes(SIZE) {
                 // The other connections are in the middle of theirs when the second one fails.
                 let config = slow(config).rule(When::FromRequest(2), fault.clone());
                 let site = site(config).with(|options| {
@@ -323,8 +322,7 @@ fn failures_leave_nothing_in_the_process() {
 #[test]
 fn a_failure_beside_another_download_does_not_disturb_it() {
     let process = Process::alone();
-    let shape = Shape { connection_bytes_per_second: Some(2 * MIB), ..Shape::default() };
-    let good = site(Config { shape, ..Config::new(SEED, SIZE) });
+    let good = site(paced(Config::new(SEED, SIZE), 2 * MIB));
     let quick = |fault| {
         let site = Site::strict(Config::new_tls(SEED, SIZE).rule(When::All, fault));
         site.with(|options: &mut Options| options.connections = Some(2))

@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Place, SEED, Site};
+use common::{Place, SEED, Site, distant};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::OnChange;
-use ringhaul::server::{Config, EntityTag, Fault, Rule, Shape, When};
+use ringhaul::server::{Config, EntityTag, Fault, Rule, When};
 use std::time::Duration;
 
 /// Twelve spans and a tail.
@@ -142,16 +142,6 @@ fn dated(config: Config) -> Config {
     let last_modified = Some(OLD.1.to_owned());
     let script = vec![fields(When::All, &[LATER])];
     Config { etag: EntityTag::Absent, last_modified, script, ..config }
-}
-
-/// Far enough for requests to go ahead.
-fn distant(config: Config) -> Config {
-    let shape = Shape {
-        first_byte_delay: Duration::from_millis(15),
-        connection_bytes_per_second: Some(16 * MIB),
-        ..Shape::default()
-    };
-    Config { shape, ..config }
 }
 
 #[test]

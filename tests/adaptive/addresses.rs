@@ -3,10 +3,10 @@
 
 use super::common::child::{Answer, Child, program};
 use super::common::tools::with_three_addresses;
-use super::common::{SEED, assert_content, scratch, skipped};
+use super::common::{SEED, assert_content, paced, scratch, skipped};
 use super::traced::Trace;
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Server, Shape, Stats};
+use ringhaul::server::{Config, Server, Stats};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,9 +48,8 @@ impl Outcome {
 fn with_third(third: Stand) -> Option<Outcome> {
     let server = |last: u8, port: u16, stand: Stand| {
         let rate = if let Stand::Slow(rate) = stand { rate } else { RATE };
-        let shape = Shape { connection_bytes_per_second: Some(rate), ..Shape::default() };
         let address = ([127, 0, 0, last], port).into();
-        Server::start(Config { address, shape, ..Config::new(SEED, SIZE) }).ok()
+        Server::start(Config { address, ..paced(Config::new(SEED, SIZE), rate) }).ok()
     };
     let first = server(1, 0, Stand::Well).expect("the kernel has a port for us");
     let port = first.address().port();

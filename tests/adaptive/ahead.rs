@@ -1,7 +1,7 @@
 //! Requests sent ahead: that they are, that they may be forbidden, and all the ways in which a
 //! server can take them badly. None of these may cost a byte or count as a failure.
 
-use super::common::{SEED, Site};
+use super::common::{SEED, Site, status};
 use super::traced::{Traced, fetch_traced};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::Options;
@@ -97,7 +97,6 @@ fn a_server_that_closes_behind_each_answer_loses_nothing() {
 
 #[test]
 fn a_wrong_answer_to_a_request_ahead_is_not_taken() {
-    let status = |code| Fault::Status { code, headers: Vec::new(), body: b"no\n".to_vec() };
     let faults = [
         Fault::WrongRange { shift: 4096 },
         Fault::WrongRange { shift: -4096 },
@@ -105,9 +104,9 @@ fn a_wrong_answer_to_a_request_ahead_is_not_taken() {
         Fault::IgnoreRange,
         Fault::ETag("\"another\"".into()),
         Fault::ContentEncoding("gzip".into()),
-        status(400),
-        status(404),
-        status(500),
+        status(400, "no\n"),
+        status(404, "no\n"),
+        status(500, "no\n"),
     ];
     all_go_wrong(faults.map(|fault| Rule::once(When::Request(WRONG), fault)));
 }

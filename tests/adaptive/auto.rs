@@ -1,11 +1,11 @@
 //! No options at all: the right bytes of every size, bounds that are kept, and a verdict that
 //! names what the server does.
 
-use super::common::{SEED, Site, checksum};
+use super::common::{SEED, Site, both_schemes, checksum, paced, slowed};
 use super::traced::fetch_traced;
 use ringhaul::base::size::MIB;
 use ringhaul::engine::options::Options;
-use ringhaul::server::{Config, Shape};
+use ringhaul::server::Config;
 use std::time::Duration;
 
 const SIZES: [u64; 7] = [0, 1, 4095, MIB, MIB + 1, 5 * MIB + 77, 64 * MIB + 1];
@@ -13,7 +13,7 @@ const SIZES: [u64; 7] = [0, 1, 4095, MIB, MIB + 1, 5 * MIB + 77, 64 * MIB + 1];
 #[test]
 fn the_right_bytes_of_every_size() {
     for size_bytes in SIZES {
-        for config in [Config::new(SEED, size_bytes), Config::new_tls(SEED, size_bytes)] {
+        for config in both_schemes(size_bytes) {
             let site = Site::start(config);
             site.fetch("/f", site.options.clone()).expect_file(SEED, size_bytes);
             for threads in [1, 2] {
@@ -29,8 +29,7 @@ fn the_right_bytes_of_every_size() {
 }
 
 fn per_connection(rate: u64, size_bytes: u64) -> Site {
-    let shape = Shape { connection_bytes_per_second: Some(rate), ..Shape::default() };
-    Site::start(Config { shape, ..Config::new(SEED, size_bytes) })
+    Site::start(paced(Config::new(SEED, size_bytes), rate))
 }
 
 #[test]
@@ -82,10 +81,9 @@ fn a_tiny_file_says_nothing() {
 #[test]
 fn the_verdict_names_the_path_where_more_connections_bring_nothing() {
     let size_bytes = 84 * MIB;
-    let total_bytes_per_second = Some(12 * MIB);
-    let first_byte_delay = Duration::from_millis(2);
-    let shape = Shape { total_bytes_per_second, first_byte_delay, ..Shape::default() };
-    let site = Site::start(Config { shape, ..Config::new(SEED, size_bytes) });
+    let mut config = slowed(Config::new(SEED, size_bytes), 12 * MIB);
+    config.shape.first_byte_delay = Duration::from_millis(2);
+    let site = Site::start(config);
     let traced = fetch_traced(&site, site.options.clone(), size_bytes);
     let limiter = &traced.trace.limiter;
     assert!(limiter.contains("network path"), "{limiter}: {:#?}", traced.trace.decisions);

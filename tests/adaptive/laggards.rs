@@ -1,11 +1,11 @@
 //! Connections that fall behind or say nothing any more: nobody waits for them, and what is
 //! fetched twice is committed once.
 
-use super::common::{SEED, Site};
+use super::common::{SEED, Site, paced};
 use super::traced::{Traced, fetch_traced};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::{Engine, Options};
-use ringhaul::server::{Config, Fault, Rule, Shape, SlowConnections, When};
+use ringhaul::server::{Config, Fault, Rule, SlowConnections, When};
 use std::thread;
 use std::time::Duration;
 
@@ -13,9 +13,8 @@ const RATE: u64 = 4 * MIB;
 /// Far longer than any of these downloads takes.
 const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-fn paced(size_bytes: u64, script: Vec<Rule>) -> Config {
-    let shape = Shape { connection_bytes_per_second: Some(RATE), ..Shape::default() };
-    Config { shape, script, ..Config::new(SEED, size_bytes) }
+fn with_rules(size_bytes: u64, script: Vec<Rule>) -> Config {
+    Config { script, ..paced(Config::new(SEED, size_bytes), RATE) }
 }
 
 fn fetch(config: Config, connections: Option<u32>, engine: Engine) -> Traced {
@@ -38,7 +37,7 @@ fn a_connection_that_stalls_for_ever_costs_a_fraction_of_the_limit() {
                     let rule = Rule::new(When::Connection(2), fault.clone());
                     scope.spawn(move || {
                         let what = format!("{rule:?} {size_bytes} {connections:?} {engine}");
-                        let traced = fetch(paced(size_bytes, vec![rule]), connections, engine);
+                        let traced = fetch(with_rules(size_bytes, vec![rule]), connections, engine);
                         let elapsed = traced.report().elapsed;
                         assert!(elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
                     });
@@ -54,7 +53,7 @@ fn one_slow_connection_of_eight() {
     let times = thread::scope(|scope| {
         let run = |slow_connections| {
             scope.spawn(move || {
-                let mut config = paced(40 * MIB, Vec::new());
+                let mut config = with_rules(40 * MIB, Vec::new());
                 config.shape.slow_connections = slow_connections;
                 let traced = fetch(config, Some(8), Engine::Auto);
                 (traced.report().elapsed.as_secs_f64(), traced)
@@ -80,7 +79,7 @@ fn what_is_fetched_twice_counts_once() {
         let rule = Rule::once(late.clone(), fault);
         let what = format!("{rule:?} {engine}");
         let is_crawl = matches!(rule.what, Fault::Rate(_));
-        let site = Site::start(paced(size_bytes, vec![rule]));
+        let site = Site::start(with_rules(size_bytes, vec![rule]));
         let (connections, chunk_bytes) = (Some(4), Some(512 * KIB));
         let stall_timeout = STALL_TIMEOUT;
         let options =

@@ -130,7 +130,7 @@ fn one_second() -> [Vec<(String, String)>; 2] {
     [seconds, date]
 }
 
-/// One connection, whose `nth` request is refused for a second; answers when the requests came.
+/// One connection, whose `nth` request is refused for a second; returns when the requests came.
 fn refused_once(nth: u64, headers: Vec<(String, String)>) -> Vec<RequestLog> {
     let fault = Fault::Status { code: 503, headers, body: b"later\n".to_vec() };
     // Far enough for requests to be sent ahead.

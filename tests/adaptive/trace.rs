@@ -1,12 +1,12 @@
 //! The trace as a file: off unless asked for, and refused before anything is fetched. What stands
 //! in it is checked wherever a test downloads with `fetch_traced`.
 
-use super::common::{SEED, Site, fetch, scratch};
+use super::common::{SEED, Site, fetch, scratch, status};
 use super::traced::fetch_traced;
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::MIB;
 use ringhaul::engine::options::Options;
-use ringhaul::server::{Config, Fault, When};
+use ringhaul::server::{Config, When};
 
 const SIZE: u64 = 3 * MIB + 5;
 
@@ -43,7 +43,7 @@ fn an_earlier_trace_is_replaced() {
 
 #[test]
 fn a_failure_is_the_last_line_and_secrets_are_not_in_it() {
-    let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+    let gone = status(404, "");
     let site = Site::start(Config::new(SEED, SIZE).rule(When::FromRequest(2), gone));
     let folder = scratch();
     let path = folder.path().join("trace");

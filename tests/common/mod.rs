@@ -15,7 +15,7 @@ pub(crate) mod tools;
 
 pub(crate) use run::{Place, Run, assert_line, expect_error, fetch};
 pub(crate) use scene::{Ended, Scene};
-pub(crate) use site::{Site, serve};
+pub(crate) use site::{Site, both_schemes, distant, paced, serve, slowed, status};
 pub(crate) use skip::skipped;
 
 use ringhaul::digest::{Algorithm, Checksum};

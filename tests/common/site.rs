@@ -2,11 +2,12 @@
 
 use super::run::{listen, told};
 use super::{Place, Run, SEED, bounded, eventually, expect_error, fetch};
+use ringhaul::base::size::MIB;
 use ringhaul::base::{ErrorKind, Result};
 use ringhaul::engine::Download;
 use ringhaul::engine::options::{OnChange, Options};
 use ringhaul::engine::progress::{Level, Report};
-use ringhaul::server::{Config, Server, Stats};
+use ringhaul::server::{Config, Fault, Server, Shape, Stats};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -186,4 +187,33 @@ impl Place for Site {
     fn folder(&self) -> PathBuf {
         self.home.path().join("out")
     }
+}
+
+/// Serves over plain HTTP, and over TLS.
+pub(crate) fn both_schemes(size_bytes: u64) -> [Config; 2] {
+    [Config::new(SEED, size_bytes), Config::new_tls(SEED, size_bytes)]
+}
+
+/// An answer with this status instead of the file.
+pub(crate) fn status(code: u16, body: &str) -> Fault {
+    Fault::Status { code, headers: Vec::new(), body: body.into() }
+}
+
+/// All connections together get `bytes_per_second`.
+pub(crate) fn slowed(config: Config, bytes_per_second: u64) -> Config {
+    let shape = Shape { total_bytes_per_second: Some(bytes_per_second), ..config.shape };
+    Config { shape, ..config }
+}
+
+/// Each connection gets `bytes_per_second`.
+pub(crate) fn paced(config: Config, bytes_per_second: u64) -> Config {
+    let shape = Shape { connection_bytes_per_second: Some(bytes_per_second), ..config.shape };
+    Config { shape, ..config }
+}
+
+/// The path is long enough for a request ahead of the answer before it to pay.
+pub(crate) fn distant(config: Config) -> Config {
+    let mut config = paced(config, 16 * MIB);
+    config.shape.first_byte_delay = Duration::from_millis(15);
+    config
 }

@@ -1,9 +1,9 @@
 //! A folder that gets a file, servers that have it, and the runs of the binary between the two.
 
 use crate::common::scene::ended;
-use crate::common::{Ended, Place, SEED, Scene, serve};
+use crate::common::{Ended, Place, SEED, Scene, serve, slowed, status};
 use ringhaul::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Fault, Rule, Server, Shape, When};
+use ringhaul::server::{Config, Rule, Server, When};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -47,7 +47,7 @@ impl Ground {
 
     /// A run that fails, and leaves something to go on from.
     pub(crate) fn begin(&self) {
-        let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+        let gone = status(404, "");
         let script = vec![Rule::new(When::RangeStartFrom(BROKEN_FROM), gone)];
         let server = serve(Config { script, ..Config::new(SEED, SIZE) });
         let ended = self.run(&server, &["-q"]);
@@ -90,11 +90,9 @@ pub(crate) fn fast() -> Server {
     serve(Config::new(SEED, SIZE))
 }
 
-/// A server of the file that takes its time.
+/// A server of the file that takes two seconds for it.
 pub(crate) fn slow() -> Server {
-    let total_bytes_per_second = Some(SLOW_BYTES_PER_SECOND);
-    let shape = Shape { total_bytes_per_second, ..Shape::default() };
-    serve(Config { shape, ..Config::new(SEED, SIZE) })
+    serve(slowed(Config::new(SEED, SIZE), SLOW_BYTES_PER_SECOND))
 }
 
 /// Bytes of one request.

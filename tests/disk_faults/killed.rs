@@ -3,10 +3,10 @@
 
 use crate::common::scene::{ended, wrapped};
 use crate::common::tools::strace;
-use crate::common::{NAME, Place, SEED, assert_content, serve};
+use crate::common::{NAME, Place, SEED, assert_content, serve, slowed};
 use crate::ground::{Ground, SIZE};
 use ringhaul::base::size::MIB;
-use ringhaul::server::{Config, Server, Shape};
+use ringhaul::server::{Config, Server};
 use std::fs;
 
 /// The system calls that make, name, size, sync and remove files.
@@ -32,8 +32,7 @@ const CALLS_MAX: u32 = 8;
 
 /// Serves the file in a quarter of a second: a few barriers.
 fn brisk() -> Server {
-    let shape = Shape { total_bytes_per_second: Some(16 * MIB), ..Shape::default() };
-    serve(Config { shape, ..Config::new(SEED, SIZE) })
+    serve(slowed(Config::new(SEED, SIZE), 16 * MIB))
 }
 
 /// Kills a run before its `nth` call of `call`; whether it came to that.

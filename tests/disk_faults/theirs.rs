@@ -3,9 +3,9 @@
 
 use crate::common::run::assert_words;
 use crate::common::scene::ended;
-use crate::common::{NAME, Place, SEED, serve, skipped};
+use crate::common::{NAME, Place, SEED, serve, skipped, status};
 use crate::ground::{Ground, SIZE, fast};
-use ringhaul::server::{Config, Fault, Rule, Server, When};
+use ringhaul::server::{Config, Rule, Server, When};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, chown, lchown, symlink};
@@ -19,7 +19,7 @@ const ADVICE: &str = "rename or remove it, or choose another name with -o; --for
 
 /// A server that has no such file.
 fn empty() -> Server {
-    let gone = Fault::Status { code: 404, headers: Vec::new(), body: Vec::new() };
+    let gone = status(404, "");
     serve(Config { script: vec![Rule::new(When::All, gone)], ..Config::new(SEED, SIZE) })
 }
 

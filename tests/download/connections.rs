@@ -2,7 +2,7 @@
 
 use super::common::child::{Answer, Child, program};
 use super::common::tools::with_three_addresses;
-use super::common::{SEED, Site, assert_content, fetch, scratch, skipped};
+use super::common::{SEED, Site, assert_content, both_schemes, fetch, paced, scratch, skipped};
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::engine::options::Options;
 use ringhaul::server::{Config, Fault, Server, Shape, TlsConfig, TlsVersion, When};
@@ -16,11 +16,6 @@ const CHUNKS: u64 = SIZE / CHUNK;
 /// A span takes 60 ms or more: connections work at the same time on a busy machine too.
 const RATE: u64 = 2 * MIB;
 
-fn paced(config: Config) -> Config {
-    let shape = Shape { connection_bytes_per_second: Some(RATE), ..Shape::default() };
-    Config { shape, ..config }
-}
-
 fn in_chunks(site: &Site, connections: u32) -> Options {
     Options { connections: Some(connections), chunk_bytes: Some(CHUNK), ..site.options.clone() }
 }
@@ -29,7 +24,7 @@ fn in_chunks(site: &Site, connections: u32) -> Options {
 fn as_many_connections_as_asked_for_and_all_are_kept() {
     for (connections, threads, tls) in [(1, 1, false), (4, 1, false), (4, 2, true), (9, 2, false)] {
         let config = if tls { Config::new_tls(SEED, SIZE) } else { Config::new(SEED, SIZE) };
-        let config = if connections == 1 { config } else { paced(config) };
+        let config = if connections == 1 { config } else { paced(config, RATE) };
         let site = Site::start(config);
         let options = Options { threads: Some(threads), ..in_chunks(&site, connections) };
         let run = site.fetch("/f", options);
@@ -86,7 +81,7 @@ fn later_connections_resume_the_first_ones_session() {
     for version in [TlsVersion::V1_2, TlsVersion::V1_3] {
         let tls = TlsConfig { versions: vec![version], ..TlsConfig::default() };
         let config = Config { tls: Some(tls), ..Config::new(SEED, SIZE) };
-        let site = Site::start(paced(config));
+        let site = Site::start(paced(config, RATE));
         let run = site.fetch("/f", in_chunks(&site, 4));
         assert_eq!(run.expect_file(SEED, SIZE).connects, 4);
         assert!(site.stats().tls_resumed > 0, "{version:?}: {:?}", run.texts());
@@ -97,7 +92,7 @@ fn later_connections_resume_the_first_ones_session() {
 #[test]
 fn ipv6_literals() {
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         let config = Config { address, ..config };
         if let Err(error) = Server::start(config.clone()) {
             skipped(&format!("no IPv6 loopback here: {error}"));
@@ -115,11 +110,11 @@ fn ipv6_literals() {
 /// the last of them.
 #[test]
 fn connections_spread_over_the_addresses_of_a_name() {
-    let first = Site::start(paced(Config::new(SEED, SIZE)));
+    let first = Site::start(paced(Config::new(SEED, SIZE), RATE));
     let port = first.port();
     let at = |last: u8| Config {
         address: SocketAddr::from(([127, 0, 0, last], port)),
-        ..paced(Config::new(SEED, SIZE))
+        ..paced(Config::new(SEED, SIZE), RATE)
     };
     let Ok(second) = Server::start(at(2)) else {
         skipped(&format!("port {port} is taken on 127.0.0.2"));

@@ -1,6 +1,6 @@
 //! Redirects: where they lead, what travels along, and where they end.
 
-use super::common::{SEED, Site, fetch};
+use super::common::{SEED, Site, fetch, status};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::limits::REDIRECTS_MAX;
 use ringhaul::base::size::KIB;
@@ -180,7 +180,7 @@ fn redirects_that_lead_nowhere() {
         run.expect_error(ErrorKind::Redirect);
         assert_eq!(site.stats().requests, 1, "{location}: such a server is not asked again");
     }
-    let status = Fault::Status { code: 302, headers: Vec::new(), body: Vec::new() };
+    let status = status(302, "");
     let site = Site::start(Config::new(SEED, SIZE).rule(When::All, status));
     site.fetch("/start", site.options.clone()).expect_error(ErrorKind::Redirect);
 }

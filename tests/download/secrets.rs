@@ -1,6 +1,6 @@
 //! Credentials of the URL reach the server that asks for them, and no eye on the way.
 
-use super::common::{Run, SEED, Site, fetch};
+use super::common::{Run, SEED, Site, fetch, status};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::KIB;
 use ringhaul::engine::Download;
@@ -74,11 +74,10 @@ fn a_wrong_password_is_refused_once_and_not_told() {
 
 #[test]
 fn no_failure_tells_secrets() {
-    let status = |code| Fault::Status { code, headers: Vec::new(), body: b"no".to_vec() };
     let elsewhere = |location: &str| Fault::Redirect { status: 302, location: location.into() };
     for (fault, kind) in [
-        (status(404), ErrorKind::Status(404)),
-        (status(503), ErrorKind::Status(503)),
+        (status(404, "no"), ErrorKind::Status(404)),
+        (status(503, "no"), ErrorKind::Status(503)),
         (Fault::Garbage(b"SSH-2.0-x\r\n".to_vec()), ErrorKind::Protocol),
         (Fault::WrongRange { shift: 4096 }, ErrorKind::RangeMismatch),
         (Fault::ContentEncoding("gzip".into()), ErrorKind::ContentEncoding),

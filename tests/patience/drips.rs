@@ -2,11 +2,11 @@
 //! and none that keeps its pace is ended.
 
 use super::{site, slow};
-use crate::common::{SEED, Site};
+use crate::common::{SEED, Site, both_schemes, slowed};
 use ringhaul::base::ErrorKind;
 use ringhaul::base::size::KIB;
 use ringhaul::engine::options::Engine;
-use ringhaul::server::{Config, Fault, Rule, Shape, When};
+use ringhaul::server::{Config, Fault, Rule, When};
 use std::time::{Duration, Instant};
 
 const SIZE: u64 = 200 * KIB + 7;
@@ -22,7 +22,7 @@ const ENGINES: [Engine; 2] = [Engine::IoUring, Engine::Epoll];
 /// engines.
 fn each(faults: &[Fault], run: impl Fn(Site)) {
     for when in [When::All, When::FromRequest(3)] {
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for config in both_schemes(SIZE) {
             for engine in ENGINES {
                 let rule = |fault: &Fault| Rule::new(when.clone(), fault.clone());
                 let config = Config { script: faults.iter().map(rule).collect(), ..config.clone() };
@@ -55,7 +55,7 @@ fn a_whole_body_that_comes_byte_by_byte_is_a_stall_however_it_is_framed() {
     for framing in [None, Some(Fault::Chunked), Some(Fault::NoLength)] {
         let faults: Vec<Fault> =
             framing.into_iter().chain([Fault::NoRangeSupport, DRIP.clone()]).collect();
-        for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+        for config in both_schemes(SIZE) {
             for engine in ENGINES {
                 let script = faults.iter().map(|fault| Rule::new(When::All, fault.clone()));
                 let site = site(Config { script: script.collect(), ..config.clone() });
@@ -72,7 +72,7 @@ fn a_whole_body_that_comes_byte_by_byte_is_a_stall_however_it_is_framed() {
 fn a_trailer_that_comes_byte_by_byte_is_a_stall() {
     // 28 bytes of it, each of them within the limit.
     let pause = LIMIT / 4;
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         for engine in ENGINES {
             let config = config.clone().rule(When::All, Fault::NoRangeSupport);
             let site = site(config.rule(When::All, Fault::DripTrailer(pause)));
@@ -110,9 +110,8 @@ fn a_slow_body_that_keeps_its_pace_is_no_stall() {
 #[test]
 fn connections_that_share_a_slow_path_are_borne() {
     // Each of them brings about 2 KiB within the limit, and all of them 16.
-    let shape = Shape { total_bytes_per_second: Some(16 * KIB), ..Shape::default() };
     for engine in ENGINES {
-        let site = site(Config { shape: shape.clone(), ..Config::new(SEED, 80 * KIB) });
+        let site = site(slowed(Config::new(SEED, 80 * KIB), 16 * KIB));
         let site = site.with(|options| {
             (options.engine, options.stall_timeout) = (engine, LIMIT);
             (options.connections, options.chunk_bytes) = (Some(8), Some(8 * KIB));
@@ -124,7 +123,7 @@ fn connections_that_share_a_slow_path_are_borne() {
 
 #[test]
 fn a_speed_limit_ends_what_is_slower_and_bears_what_is_faster() {
-    for config in [Config::new(SEED, SIZE), Config::new_tls(SEED, SIZE)] {
+    for config in both_schemes(SIZE) {
         // 300 KiB/s for all connections, of which there is one.
         let site = site(slow(config)).with(|options| {
             options.connections = Some(1);

@@ -138,7 +138,7 @@ impl Schedule {
         Outcome { error, faults, liar: self.liar.map(|liar| format!("{:?}", liar.kind)) }
     }
 
-    /// Answers with the error of a download that did not end well.
+    /// The error of a download that did not end well.
     fn run_legs(&self, site: &mut Site, what: &str) -> Option<Error> {
         for leg in self.stopped.iter().chain([&self.last]) {
             leg.prepare(site);

@@ -1,6 +1,7 @@
 //! Where a schedule's chances come from: a small generator and the faults it draws.
 
 use super::SEED_REPLACED;
+use crate::common::status;
 use ringhaul::base::rng::Rng;
 use ringhaul::base::size::{KIB, MIB};
 use ringhaul::server::{DigestField, EntityTag, Fault, Rule, When};
@@ -121,7 +122,7 @@ impl Random {
 
     fn refusal(&mut self) -> Fault {
         let code = self.one_of(&[401, 403, 404, 410, 412]);
-        Fault::Status { code, headers: Vec::new(), body: Vec::new() }
+        status(code, "")
     }
 
     /// The files' tag; weak ones and none at all do not prove anything.
