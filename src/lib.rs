@@ -43,7 +43,7 @@
 //! | 2 | [`io`] | the kernel: arena, sockets, files, one ring (or epoll) per shard; all `unsafe` |
 //! | 3 | [`net`], [`disk`] | getting connected; the part file, its journal, its digest |
 //! | 4 | [`engine`] | one transfer: where plan and I/O meet |
-//! | 5 | [`job`] | naming files; many files later |
+//! | 5 | [`batch`] | naming files; many files later |
 //! | 6 | [`ui`] | the progress bar and plain lines |
 //! | 6 | [`mod@bench`] | sweeps of settings, comparison with peers, results to publish |
 //! | 7 | [`cli`] | the command line |
@@ -51,6 +51,7 @@
 //! | side | [`sim`] | the plan in virtual time: links, servers, faults, the best fixed setting |
 
 pub mod base;
+pub mod batch;
 pub mod bench;
 pub mod cli;
 pub mod digest;
@@ -58,7 +59,6 @@ pub mod disk;
 pub mod engine;
 pub mod http;
 pub mod io;
-pub mod job;
 pub mod manifest;
 pub mod net;
 pub mod plan;

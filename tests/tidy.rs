@@ -67,7 +67,7 @@ const HOUSE: &[Row] = &[
         // serde and serde_json write the trace.
         &["tokio", "libc", "serde", "serde_json"],
     ),
-    row("job", &["base", "manifest", "engine"], &[]),
+    row("batch", &["base", "manifest", "engine"], &[]),
     // Its own codec, its own hash and sockets: an oracle that shares nothing with the client.
     row("server", &["base"], &["rustls", "rcgen", "sha2", "rustix"]),
     // serde and serde_json read the trace and write the summary.
@@ -81,7 +81,7 @@ const HOUSE: &[Row] = &[
     row("ui", &["base", "engine::progress"], &["indicatif"]),
     row(
         "cli",
-        &["base", "io::probe", "io::whole", "engine", "job", "server", "bench", "ui"],
+        &["base", "io::probe", "io::whole", "engine", "batch", "server", "bench", "ui"],
         &["clap", "signal_hook"],
     ),
     row("main", &["cli"], &[]),

@@ -94,7 +94,7 @@ const _: () = assert!(CONNECTIONS_AUTO_MAX <= CONNECTIONS_MAX);
 const _: () = assert!(RETRIES_DEFAULT <= RETRIES_MAX);
 const _: () = assert!(CHUNK_BYTES_MIN <= CHUNK_BYTES_MAX);
 
-// cli, ui and job
+// cli, ui and batch
 /// Bytes of one file name on every Linux file system worth writing to (NAME_MAX).
 pub const FILE_NAME_BYTES_MAX: usize = 255;
 /// Shortest time between two progress lines where there is no terminal.

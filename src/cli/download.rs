@@ -2,7 +2,7 @@
 
 use super::args::DownloadArgs;
 use super::signals::Watch;
-use super::{Failure, expected, print, profile, resolve};
+use super::{Failure, checksum_file, print, profile, resolve};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::progress::{Event, Level, Report};
@@ -44,7 +44,7 @@ fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Fa
     if let Some(place) = &args.checksum_file {
         let stop = download.stop_handle();
         watch.guard(stop.clone());
-        let applied = expected::apply(&mut options, place, download.url(), &target, &stop);
+        let applied = checksum_file::apply(&mut options, place, download.url(), &target, &stop);
         applied.map_err(|error| failure(error, watch))?;
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy();

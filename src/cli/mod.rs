@@ -3,11 +3,12 @@
 
 mod args;
 mod bench;
+mod checksum_file;
 mod complaint;
 mod doctor;
 mod download;
 mod exit_codes;
-mod expected;
+
 mod print;
 mod profile;
 mod resolve;

@@ -3,8 +3,8 @@
 
 use super::args::{Change, Direct, DownloadArgs};
 use crate::base::{Error, ErrorKind, Result, Url};
+use crate::batch::naming;
 use crate::engine::options::{Algorithm, DirectMode, OnChange, Options};
-use crate::job::naming;
 use crate::ui::Verbosity;
 use std::path::{Path, PathBuf};
 

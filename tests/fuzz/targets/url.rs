@@ -4,7 +4,7 @@
 use super::Target;
 use ringhaul::base::Url;
 use ringhaul::base::limits::{FILE_NAME_BYTES_MAX, PART_SUFFIX};
-use ringhaul::job::naming::file_name;
+use ringhaul::batch::naming::file_name;
 
 pub(super) const TARGET: Target =
     Target { name: "url", run, seeds, words: WORDS, smoke_runs: 8000 };

@@ -3,10 +3,10 @@
 
 use crate::base::limits::CHECKSUM_FILE_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result, Url};
+use crate::batch::{checksum_lookup, naming};
 use crate::engine::options::Options;
 use crate::engine::small_file::Small;
 use crate::engine::stop::StopHandle;
-use crate::job::{expected, naming};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(super) fn apply(
     };
     let saved_as = target.file_name().unwrap_or_default().to_string_lossy();
     let names = [&*saved_as, &*url.last_segment(), &*naming::file_name(url)];
-    let checksum = expected::checksum(&sums.text, &sums.name, &names);
+    let checksum = checksum_lookup::checksum(&sums.text, &sums.name, &names);
     options.checksum = Some(checksum.map_err(|error| error.within(sums.shown))?);
     options.checksum_source = Some(sums.name);
     Ok(())

@@ -25,7 +25,7 @@ const EXTENSION_BYTES_MAX: usize = 16;
 ///
 /// ```
 /// use ringhaul::base::Url;
-/// use ringhaul::job::naming::file_name;
+/// use ringhaul::batch::naming::file_name;
 ///
 /// let url = Url::parse("https://example.com/pool/my%20disk.iso?token=1")?;
 /// assert_eq!(file_name(&url), "my disk.iso");

@@ -1,5 +1,5 @@
 //! Rank 5: what lies around one transfer when files are many or have no name yet. Knows no sockets,
 //! no disk and no terminal.
 
-pub mod expected;
+pub mod checksum_lookup;
 pub mod naming;

@@ -13,7 +13,7 @@ use crate::manifest;
 /// say. The context leaves the checksum file's name to the caller.
 ///
 /// ```
-/// use ringhaul::job::expected::checksum;
+/// use ringhaul::batch::checksum_lookup::checksum;
 ///
 /// let text = format!("{}  disk.iso\n", "0".repeat(64));
 /// let expected = checksum(text.as_bytes(), "SHA256SUMS", &["mine.iso", "disk.iso"])?;
