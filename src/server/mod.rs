@@ -5,56 +5,39 @@
 //! Threads and blocking sockets, no code in common with the client: an independent oracle of what
 //! is right on the wire. Must not know anything of the crate but `base`.
 
-mod base64;
-mod connection;
-pub mod content;
-mod date;
-mod deliver;
-mod digests;
-mod effects;
-mod fired;
-mod flow;
-mod folder;
-mod gate;
-mod listen;
-mod outlet;
-mod pacer;
-mod patience;
-mod range;
-mod refusal;
-mod request;
-mod respond;
-mod script;
-mod seats;
-mod shape;
-mod signing;
-mod site;
-mod source;
+mod codec;
+mod faults;
+mod files;
 mod stats;
+mod stop;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod wire;
 
-pub use digests::DigestField;
-pub use patience::Patience;
-pub use range::RangeAsked;
-pub use script::{Fault, Rule, When};
-pub use shape::{
+pub use codec::range::RangeAsked;
+pub use faults::script::{Fault, Rule, When};
+pub use faults::shape::{
     Losses, RateStep, Refusal, RetryAfter, Shape, SlowConnections, StepAfter, Throttle,
 };
-pub use site::{EntityTag, Route, Served};
+pub use files::content;
+pub use files::digests::DigestField;
+pub use files::site::{EntityTag, Route, Served};
 pub use stats::{RequestLog, Stats};
-pub use tls::{CertificateFiles, TlsConfig, TlsVersion};
+pub use wire::patience::Patience;
+pub use wire::tls::{CertificateFiles, TlsConfig, TlsVersion};
 
 use crate::base::limits::{SERVER_BACKLOG, SERVER_CONNECTIONS_MAX};
 use crate::base::{Error, ErrorKind, Result};
+use faults::{flow, script, signing};
+use files::{digests, folder, site};
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
+use wire::{listen, seats, tls};
 
 /// A running server; dropping it stops it.
 pub struct Server {
@@ -162,7 +145,7 @@ struct Shared {
     connections_max: usize,
     patience: Patience,
     flow: Mutex<flow::Flow>,
-    gate: gate::Gate,
+    gate: stop::Gate,
     book: stats::Book,
     registry: seats::Registry,
     started_at: Instant,
@@ -282,7 +265,7 @@ impl Shared {
                 digests,
             },
             script,
-            gate: gate::Gate::default(),
+            gate: stop::Gate::default(),
             book: stats::Book::new(config.script.len()),
             registry: seats::Registry::default(),
             started_at: Instant::now(),

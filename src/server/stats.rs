@@ -2,8 +2,8 @@
 //!
 //! Must not know sockets or HTTP beyond the words in its records.
 
-use super::gate::lock;
-use super::range::RangeAsked;
+use super::codec::range::RangeAsked;
+use super::stop::lock;
 use crate::base::limits::{SERVER_LOG_BYTES_MAX, SERVER_LOG_ENTRIES_MAX};
 use std::mem;
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! The digests the server offers, against what the body gives.
 
 use super::{SEED, SIZE, ask, get, server};
-use crate::server::base64::base64;
+use crate::server::codec::base64::base64;
 use crate::server::{Config, DigestField, Fault, Rule, Server, When, content};
 use sha2::{Digest, Sha256};
 

@@ -52,15 +52,15 @@ impl Default for TlsConfig {
 }
 
 /// What every TLS connection of one server shares.
-pub(super) struct Identity {
-    pub(super) config: Arc<ServerConfig>,
+pub(in crate::server) struct Identity {
+    pub(in crate::server) config: Arc<ServerConfig>,
     /// The authority to trust, as PEM, if it was made here.
-    pub(super) authority_pem: Option<String>,
+    pub(in crate::server) authority_pem: Option<String>,
 }
 
 impl Identity {
     /// Reads the certificate, or makes an authority and a certificate signed by it.
-    pub(super) fn new(tls: &TlsConfig) -> Result<Self> {
+    pub(in crate::server) fn new(tls: &TlsConfig) -> Result<Self> {
         let versions: Vec<&'static SupportedProtocolVersion> = tls
             .versions
             .iter()

@@ -4,15 +4,15 @@
 //! patience runs), throttled; beside them, before or after the rate step. Pure; time is an
 //! argument. Must not know HTTP or sockets.
 
-use super::gate::lock;
 use super::pacer::Pacer;
 use super::shape::{RateStep, Shape, StepAfter, Throttle};
+use crate::server::stop::lock;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The shared flow of bytes.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(in crate::server) struct Flow {
     total_bytes_per_second: Option<u64>,
     throttle: Option<Throttle>,
     step: Option<RateStep>,
@@ -31,7 +31,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(shape: &Shape, now: Instant) -> Self {
+    pub(in crate::server) fn new(shape: &Shape, now: Instant) -> Self {
         Self {
             total_bytes_per_second: shape.total_bytes_per_second,
             throttle: shape.throttle,
@@ -49,20 +49,25 @@ impl Flow {
     }
 
     /// One more connection is open.
-    pub(super) fn joined(&mut self, now: Instant) {
+    pub(in crate::server) fn joined(&mut self, now: Instant) {
         self.connections += 1;
         self.watch_crowd(now);
     }
 
     /// One connection fewer is open.
-    pub(super) fn left(&mut self, now: Instant) {
+    pub(in crate::server) fn left(&mut self, now: Instant) {
         self.connections -= 1;
         self.watch_crowd(now);
     }
 
     /// Books `bytes`, of which so many belong to a body; answers the wait before they may be sent.
     /// Who books first sends first, and nobody books twice before it has sent: that is fair.
-    pub(super) fn book(&mut self, bytes: usize, body_bytes: u64, now: Instant) -> Duration {
+    pub(in crate::server) fn book(
+        &mut self,
+        bytes: usize,
+        body_bytes: u64,
+        now: Instant,
+    ) -> Duration {
         self.set_rate(now);
         let wait = self.pacer.book(bytes, now);
         if body_bytes > 0 {
@@ -73,7 +78,7 @@ impl Flow {
     }
 
     /// Bytes one connection sends at a time at the rate of this moment, 1 to `most`.
-    pub(super) fn piece_bytes(&mut self, most: usize, now: Instant) -> usize {
+    pub(in crate::server) fn piece_bytes(&mut self, most: usize, now: Instant) -> usize {
         self.set_rate(now);
         self.pacer.piece_bytes(self.senders, most)
     }
@@ -123,14 +128,14 @@ impl Flow {
 }
 
 /// The right to be answered, given back when dropped.
-pub(super) struct Place<'a> {
+pub(in crate::server) struct Place<'a> {
     flow: &'a Mutex<Flow>,
     sends: bool,
 }
 
 impl<'a> Place<'a> {
     /// A place, unless as many answers as are allowed are under way.
-    pub(super) fn take(flow: &'a Mutex<Flow>) -> Option<Self> {
+    pub(in crate::server) fn take(flow: &'a Mutex<Flow>) -> Option<Self> {
         let mut state = lock(flow);
         if state.answers >= state.answers_max {
             return None;
@@ -141,7 +146,7 @@ impl<'a> Place<'a> {
 
     /// Bytes follow from `now` on. `was_idle` is whether this connection had nothing to send just
     /// before; if nobody else had, the total rate has not been used and earns no credit for it.
-    pub(super) fn send(&mut self, was_idle: bool, now: Instant) {
+    pub(in crate::server) fn send(&mut self, was_idle: bool, now: Instant) {
         let mut state = lock(self.flow);
         if was_idle && state.senders == 0 {
             state.pacer.restart(now);

@@ -4,7 +4,7 @@
 //! Owns which signatures were given out and what is left of each. Must not know sockets or files.
 
 use super::effects::Instead;
-use super::gate::lock;
+use crate::server::stop::lock;
 use std::sync::Mutex;
 
 const PREFIX: &str = "/signed";
@@ -12,7 +12,7 @@ const QUERY: &str = "?sig=sesame-";
 
 /// The signatures of one server.
 #[derive(Default)]
-pub(super) struct Signer {
+pub(in crate::server) struct Signer {
     /// Requests that signature N, counted from 1, is still good for.
     left: Mutex<Vec<u32>>,
 }
@@ -21,7 +21,7 @@ impl Signer {
     /// What a request for `target` gets in place of the file: 403 where its signature is used up, a
     /// redirect with a new one where `requests` says what that is to be good for, nothing
     /// otherwise.
-    pub(super) fn judge(&self, target: &str, requests: Option<u32>) -> Option<Instead> {
+    pub(in crate::server) fn judge(&self, target: &str, requests: Option<u32>) -> Option<Instead> {
         if let Some(number) = signature(target) {
             return self.admit(number);
         }
@@ -49,12 +49,12 @@ impl Signer {
 }
 
 /// The path of the file that `path` leads to, signed or not.
-pub(super) fn file_path(path: &str) -> &str {
+pub(in crate::server) fn file_path(path: &str) -> &str {
     path.strip_prefix(PREFIX).filter(|file| file.starts_with('/')).unwrap_or(path)
 }
 
 /// The number of the signature that a request's target has.
-pub(super) fn signature(target: &str) -> Option<usize> {
+pub(in crate::server) fn signature(target: &str) -> Option<usize> {
     let (path, number) = target.split_once(QUERY)?;
     let number = number.parse().ok()?;
     path.starts_with(PREFIX).then_some(number)

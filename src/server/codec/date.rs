@@ -3,7 +3,7 @@
 //! Pure; must not know what a date is for.
 
 /// The preferred form of a date, IMF-fixdate, of a time in seconds since the start of 1970.
-pub(super) fn http_date(seconds: u64) -> String {
+pub(in crate::server) fn http_date(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

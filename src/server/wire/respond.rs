@@ -3,14 +3,14 @@
 //! Owns validators, conditions and ranges as a server sees them, and how faults bend them. Must
 //! not know sockets, time or how the answer travels.
 
-use super::base64::base64;
-use super::effects::{Closing, Effects, Framing, Instead, Said};
-use super::range::RangeAsked;
-use super::request::Request;
-use super::signing;
-use super::site::{File, Site};
-use super::source::Source;
 use crate::base::Span;
+use crate::server::codec::base64::base64;
+use crate::server::codec::range::RangeAsked;
+use crate::server::codec::request::Request;
+use crate::server::faults::effects::{Closing, Effects, Framing, Instead, Said};
+use crate::server::faults::signing;
+use crate::server::files::bytes::Source;
+use crate::server::files::site::{File, Site};
 use std::io;
 
 /// One answer, ready to be delivered.

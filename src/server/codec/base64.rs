@@ -1,7 +1,7 @@
 //! Base64 with padding (RFC 4648 section 4), for credentials and digests.
 
 /// The text of `bytes`.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(in crate::server) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for group in bytes.chunks(3) {

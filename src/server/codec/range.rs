@@ -29,7 +29,7 @@ pub enum RangeAsked {
 impl RangeAsked {
     /// Reads the value of a `Range` field; `None` for another unit, several ranges and bad
     /// syntax, all of which a server may ignore (RFC 9110 14.2).
-    pub(super) fn parse(value: &str) -> Option<Self> {
+    pub(in crate::server) fn parse(value: &str) -> Option<Self> {
         let (unit, set) = value.split_once('=')?;
         if !unit.trim().eq_ignore_ascii_case("bytes") {
             return None;
@@ -44,7 +44,7 @@ impl RangeAsked {
     }
 
     /// The bytes of a file of `size_bytes` it means; `None` if there are none (416).
-    pub(super) fn of(self, size_bytes: u64) -> Option<Span> {
+    pub(in crate::server) fn of(self, size_bytes: u64) -> Option<Span> {
         let span = match self {
             Self::FromTo { first, last } => {
                 Span::checked(first, last.saturating_add(1).min(size_bytes))?

@@ -2,10 +2,10 @@
 //!
 //! Owns who is let in, and at whose cost. Must not know HTTP.
 
-use super::Shared;
 use super::connection;
-use super::gate::lock;
 use super::seats::Seat;
+use crate::server::Shared;
+use crate::server::stop::lock;
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use std::io;
@@ -21,7 +21,7 @@ const STACK_BYTES: usize = 512 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Accepts until the server stops, then waits for every connection's thread.
-pub(super) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
+pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let accepted = listener.accept();

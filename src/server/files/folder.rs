@@ -3,8 +3,8 @@
 //! The kernel keeps us inside (`openat2`, `RESOLVE_BENEATH`), so that links and renames under way
 //! cannot be raced. Must not know requests or how bytes travel.
 
-use super::date::http_date;
 use crate::base::{Error, ErrorKind, Result};
+use crate::server::codec::date::http_date;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -17,23 +17,23 @@ use std::path::Path;
 
 /// A folder that is served, with all that is below it.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(in crate::server) struct Folder {
     root: OwnedFd,
 }
 
 /// One open file of a folder.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) file: File,
-    pub(super) id: Identity,
+pub(in crate::server) struct Stored {
+    pub(in crate::server) file: File,
+    pub(in crate::server) id: Identity,
 }
 
 /// What is another one when a file changes: where it lies, its size and when it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
+pub(in crate::server) struct Identity {
     device: u64,
     inode: u64,
-    pub(super) size_bytes: u64,
+    pub(in crate::server) size_bytes: u64,
     /// Since the start of 1970; what is before it counts as its first second.
     modified_seconds: u64,
     modified_nanos: u64,
@@ -42,7 +42,7 @@ pub(super) struct Identity {
 impl Folder {
     /// # Errors
     /// `Usage` if `path` is no folder that may be read.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(in crate::server) fn open(path: &Path) -> Result<Self> {
         let refused = |e: Errno| {
             let context = format!("cannot serve the folder '{}'", path.display());
             Error::new(ErrorKind::Usage, context)
@@ -61,7 +61,7 @@ impl Folder {
     ///
     /// # Errors
     /// The status to answer with.
-    pub(super) fn file(&self, path: &str) -> std::result::Result<Stored, u16> {
+    pub(in crate::server) fn file(&self, path: &str) -> std::result::Result<Stored, u16> {
         let name = decoded(path).filter(|name| is_harmless(name)).ok_or(404_u16)?;
         let start = name.iter().take_while(|byte| **byte == b'/').count();
         // A pipe must not keep us waiting for who writes into it.
@@ -93,19 +93,19 @@ impl Stored {
     ///
     /// # Errors
     /// What reading gives; also if the file has become shorter than it was.
-    pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    pub(in crate::server) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(out, offset)
     }
 }
 
 impl Identity {
     /// A strong validator (RFC 9110 8.8.1), as far as file systems tell times apart.
-    pub(super) fn etag(&self) -> String {
+    pub(in crate::server) fn etag(&self) -> String {
         let Self { inode, size_bytes, modified_seconds, modified_nanos, .. } = self;
         format!("\"{inode:x}-{size_bytes:x}-{modified_seconds:x}.{modified_nanos:x}\"")
     }
 
-    pub(super) fn last_modified(&self) -> String {
+    pub(in crate::server) fn last_modified(&self) -> String {
         http_date(self.modified_seconds)
     }
 }

@@ -1,13 +1,13 @@
 //! The answer to one request too many. Must not know when it is one too many.
 
-use super::date::http_date;
 use super::effects::Instead;
 use super::shape::{Refusal, RetryAfter};
+use crate::server::codec::date::http_date;
 use std::time::{Duration, SystemTime};
 
 impl Refusal {
     /// What is answered at `now` in place of the file.
-    pub(super) fn answer(self, now: SystemTime) -> Instead {
+    pub(in crate::server) fn answer(self, now: SystemTime) -> Instead {
         let field = |name: &str, value| (name.to_owned(), value);
         let headers = match self.retry_after {
             None => Vec::new(),

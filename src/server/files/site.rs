@@ -2,9 +2,9 @@
 //!
 //! Must not know requests, ranges or faults.
 
+use super::bytes::Source;
 use super::digests::Digests;
 use super::folder::Folder;
-use super::source::Source;
 use std::sync::Arc;
 
 /// A path that differs from the rest of the server.
@@ -45,26 +45,26 @@ pub enum EntityTag {
 
 /// One file with what a server says about it.
 #[derive(Debug, Clone)]
-pub(super) struct File {
-    pub(super) source: Source,
-    pub(super) size_bytes: u64,
-    pub(super) etag: Option<String>,
-    pub(super) last_modified: Option<String>,
+pub(in crate::server) struct File {
+    pub(in crate::server) source: Source,
+    pub(in crate::server) size_bytes: u64,
+    pub(in crate::server) etag: Option<String>,
+    pub(in crate::server) last_modified: Option<String>,
 }
 
 /// All files of a server.
 #[derive(Debug)]
-pub(super) struct Site {
-    pub(super) seed: u64,
-    pub(super) size_bytes: u64,
+pub(in crate::server) struct Site {
+    pub(in crate::server) seed: u64,
+    pub(in crate::server) size_bytes: u64,
     /// In place of the file of that seed.
-    pub(super) folder: Option<Folder>,
-    pub(super) etag: EntityTag,
-    pub(super) last_modified: Option<String>,
-    pub(super) routes: Vec<Route>,
+    pub(in crate::server) folder: Option<Folder>,
+    pub(in crate::server) etag: EntityTag,
+    pub(in crate::server) last_modified: Option<String>,
+    pub(in crate::server) routes: Vec<Route>,
     /// Whether `/signed/x` is another name of `/x`.
-    pub(super) signs: bool,
-    pub(super) digests: Digests,
+    pub(in crate::server) signs: bool,
+    pub(in crate::server) digests: Digests,
 }
 
 impl Site {
@@ -72,7 +72,7 @@ impl Site {
     ///
     /// # Errors
     /// The status to answer with.
-    pub(super) fn file(&self, path: &str) -> Result<File, u16> {
+    pub(in crate::server) fn file(&self, path: &str) -> Result<File, u16> {
         let route = self.routes.iter().find(|route| route.path == path);
         match (route.map(|route| route.what), &self.folder) {
             (Some(Served::Missing), _) => Err(404),
@@ -83,7 +83,7 @@ impl Site {
     }
 
     /// The file of this content, with what the server says of all its files.
-    pub(super) fn file_of(&self, seed: u64, size_bytes: u64) -> File {
+    pub(in crate::server) fn file_of(&self, seed: u64, size_bytes: u64) -> File {
         File {
             source: Source::Made { seed },
             size_bytes,

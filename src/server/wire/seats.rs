@@ -4,7 +4,7 @@
 //! States of a seat: waiting (for a request, the first one or the next), busy (with an answer),
 //! displaced (it made room and only has to end). Must not know HTTP.
 
-use super::gate::lock;
+use crate::server::stop::lock;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, Weak};
@@ -13,12 +13,12 @@ use std::{io, mem};
 
 /// The open connections by number. A displaced one is no longer among them.
 #[derive(Default)]
-pub(super) struct Registry {
+pub(in crate::server) struct Registry {
     seats: Mutex<HashMap<u64, Arc<Seat>>>,
 }
 
 /// One open connection.
-pub(super) struct Seat {
+pub(in crate::server) struct Seat {
     /// Weak: a connection ends when its thread drops the socket, not earlier.
     socket: Weak<TcpStream>,
     state: Mutex<State>,
@@ -33,7 +33,12 @@ enum State {
 
 impl Registry {
     /// Adds the server's connection `number`, which has yet to send a request.
-    pub(super) fn add(&self, number: u64, socket: &Arc<TcpStream>, now: Instant) -> Arc<Seat> {
+    pub(in crate::server) fn add(
+        &self,
+        number: u64,
+        socket: &Arc<TcpStream>,
+        now: Instant,
+    ) -> Arc<Seat> {
         let state = Mutex::new(State::Waiting { since: now });
         let seat = Arc::new(Seat { socket: Arc::downgrade(socket), state });
         lock(&self.seats).insert(number, Arc::clone(&seat));
@@ -41,13 +46,13 @@ impl Registry {
     }
 
     /// Takes the connection `number` out; `true` if it was still among the open ones.
-    pub(super) fn remove(&self, number: u64) -> bool {
+    pub(in crate::server) fn remove(&self, number: u64) -> bool {
         lock(&self.seats).remove(&number).is_some()
     }
 
     /// Ends the connection that has waited longest for a request, if that is at least `wait_min`;
     /// `false` if there is none.
-    pub(super) fn displace(&self, wait_min: Duration, now: Instant) -> bool {
+    pub(in crate::server) fn displace(&self, wait_min: Duration, now: Instant) -> bool {
         let mut seats = lock(&self.seats);
         loop {
             let waiting = seats.iter().filter_map(|(number, seat)| Some((seat.since()?, *number)));
@@ -64,14 +69,14 @@ impl Registry {
     }
 
     /// Wakes every thread that reads or writes; both fail from now on.
-    pub(super) fn shut_all(&self) {
+    pub(in crate::server) fn shut_all(&self) {
         lock(&self.seats).values().for_each(|seat| seat.shut());
     }
 }
 
 impl Seat {
     /// The server waits for a request, from `now` on.
-    pub(super) fn waits(&self, now: Instant) {
+    pub(in crate::server) fn waits(&self, now: Instant) {
         let mut state = lock(&self.state);
         if *state != State::Displaced {
             *state = State::Waiting { since: now };
@@ -79,7 +84,7 @@ impl Seat {
     }
 
     /// There is something to do. An error if the connection has been displaced.
-    pub(super) fn works(&self) -> io::Result<()> {
+    pub(in crate::server) fn works(&self) -> io::Result<()> {
         match mem::replace(&mut *lock(&self.state), State::Busy) {
             State::Displaced => Err(io::ErrorKind::ConnectionAborted.into()),
             State::Waiting { .. } | State::Busy => Ok(()),

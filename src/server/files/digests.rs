@@ -5,12 +5,12 @@
 //! the server starts, never for a request; those of stored files when one is first asked for. Must
 //! not know requests or sockets.
 
-use super::base64::base64;
+use super::bytes::Source;
 use super::folder::Identity;
-use super::gate::lock;
-use super::source::Source;
 use crate::base::Span;
 use crate::base::limits::SERVER_DIGESTS_MAX;
+use crate::server::codec::base64::base64;
+use crate::server::stop::lock;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io;
@@ -45,7 +45,7 @@ type Slot = Arc<Mutex<Option<Whole>>>;
 
 /// The fields the server sends, and the digests of its files.
 #[derive(Debug)]
-pub(super) struct Digests {
+pub(in crate::server) struct Digests {
     fields: Vec<DigestField>,
     /// By seed and size.
     wholes: BTreeMap<(u64, u64), Whole>,
@@ -54,7 +54,7 @@ pub(super) struct Digests {
 
 impl Digests {
     /// Reads each of `files` (seed and size) once, if `fields` need that.
-    pub(super) fn new(
+    pub(in crate::server) fn new(
         fields: Vec<DigestField>,
         files: impl IntoIterator<Item = (u64, u64)>,
     ) -> Self {
@@ -74,7 +74,7 @@ impl Digests {
     ///
     /// # Errors
     /// What reading a stored file gives.
-    pub(super) fn of(
+    pub(in crate::server) fn of(
         &self,
         source: &Source,
         size_bytes: u64,

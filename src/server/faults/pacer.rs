@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// Keeps bytes at a rate that may change.
 #[derive(Debug, Clone)]
-pub(super) struct Pacer {
+pub(in crate::server) struct Pacer {
     /// `None` is no limit.
     bytes_per_second: Option<u64>,
     free_at: Instant,
@@ -22,29 +22,29 @@ impl Pacer {
     /// Unless even that takes longer than this.
     const PIECE_TIME_MAX: Duration = Duration::from_millis(20);
 
-    pub(super) fn new(bytes_per_second: Option<u64>, now: Instant) -> Self {
+    pub(in crate::server) fn new(bytes_per_second: Option<u64>, now: Instant) -> Self {
         let mut pacer = Self { bytes_per_second: None, free_at: now };
         pacer.set_rate(bytes_per_second);
         pacer
     }
 
     /// Whether bytes never wait.
-    pub(super) fn is_unlimited(&self) -> bool {
+    pub(in crate::server) fn is_unlimited(&self) -> bool {
         self.bytes_per_second.is_none()
     }
 
     /// What is booked stays booked; later bytes go at this rate.
-    pub(super) fn set_rate(&mut self, bytes_per_second: Option<u64>) {
+    pub(in crate::server) fn set_rate(&mut self, bytes_per_second: Option<u64>) {
         self.bytes_per_second = bytes_per_second.map(|rate| rate.max(1));
     }
 
     /// There was nothing to send until `now`: idle time earns no credit.
-    pub(super) fn restart(&mut self, now: Instant) {
+    pub(in crate::server) fn restart(&mut self, now: Instant) {
         self.free_at = self.free_at.max(now);
     }
 
     /// Books `bytes`; answers the wait before they may be sent.
-    pub(super) fn book(&mut self, bytes: usize, now: Instant) -> Duration {
+    pub(in crate::server) fn book(&mut self, bytes: usize, now: Instant) -> Duration {
         let Some(rate) = self.bytes_per_second else { return Duration::ZERO };
         let earliest = now.checked_sub(Self::CREDIT).unwrap_or(now);
         let start = self.free_at.max(earliest);
@@ -56,7 +56,7 @@ impl Pacer {
 
     /// Bytes that each of `sharers` sends at a time, 1 to `most`: all of them send once within
     /// the piece time.
-    pub(super) fn piece_bytes(&self, sharers: usize, most: usize) -> usize {
+    pub(in crate::server) fn piece_bytes(&self, sharers: usize, most: usize) -> usize {
         let Some(rate) = self.bytes_per_second else { return most };
         let within = |time: Duration| {
             let bytes = u128::from(rate) * time.as_micros() / 1_000_000;

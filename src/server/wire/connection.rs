@@ -5,21 +5,21 @@
 //! waits for more of them. Errors end a connection without a word, because a client may leave
 //! whenever it likes.
 
-use super::Shared;
 use super::deliver::{CLOSE, Next, deliver};
-use super::effects::{Effects, Ending};
 use super::fired;
-use super::flow::Place;
 use super::outlet::Outlet;
 use super::patience::Patience;
-use super::range::RangeAsked;
-use super::request::{Parsed, Request};
 use super::respond::{Answer, Body};
-use super::script::{Facts, Fault};
 use super::seats::Seat;
-use super::signing;
-use super::stats::RequestLog;
-use super::wire::Wire;
+use super::transport::Wire;
+use crate::server::Shared;
+use crate::server::codec::range::RangeAsked;
+use crate::server::codec::request::{Parsed, Request};
+use crate::server::faults::effects::{Effects, Ending};
+use crate::server::faults::flow::Place;
+use crate::server::faults::script::{Facts, Fault};
+use crate::server::faults::signing;
+use crate::server::stats::RequestLog;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 //!
 //! Owns how answers are framed and cut (RFC 9112 6 and 7). Must not know why.
 
-use super::effects::{Closing, Cut, Effects, Ending, Framing};
 use super::outlet::Outlet;
-use super::request::Request;
 use super::respond::{Answer, Body};
+use crate::server::codec::request::Request;
+use crate::server::faults::effects::{Closing, Cut, Effects, Ending, Framing};
 use std::io;
 use std::ops::Range;
 use std::time::Duration;

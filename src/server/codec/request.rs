@@ -7,18 +7,18 @@ use crate::base::limits::SERVER_HEAD_BYTES_MAX;
 
 /// One request, with its head as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(in crate::server) struct Request {
+    pub(in crate::server) method: String,
+    pub(in crate::server) target: String,
     /// HTTP/1.0 closes unless asked otherwise.
-    pub(super) is_http_10: bool,
-    pub(super) head: String,
+    pub(in crate::server) is_http_10: bool,
+    pub(in crate::server) head: String,
     fields: Vec<(String, String)>,
 }
 
 /// What the bytes read so far hold.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(in crate::server) enum Parsed {
     /// A request, and how many bytes its head took.
     Whole(Box<Request>, usize),
     /// More bytes are needed.
@@ -29,7 +29,7 @@ pub(super) enum Parsed {
 
 impl Request {
     /// Looks for one head at the start of `bytes`.
-    pub(super) fn parse(bytes: &[u8]) -> Parsed {
+    pub(in crate::server) fn parse(bytes: &[u8]) -> Parsed {
         // RFC 9112 2.2: empty lines before a request line are skipped.
         let skipped = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         if bytes.get(skipped).is_some_and(|first| !first.is_ascii_graphic()) {
@@ -72,19 +72,19 @@ impl Request {
     }
 
     /// The first field of that name, in any case.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(in crate::server) fn field(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
     /// Whether it depends on a condition (RFC 9110 13.1).
-    pub(super) fn has_condition(&self) -> bool {
+    pub(in crate::server) fn has_condition(&self) -> bool {
         let names = ["if-match", "if-none-match", "if-modified-since", "if-range"];
         names.iter().any(|name| self.field(name).is_some())
     }
 
     /// The path without query and, where the target is a whole URL, without its origin.
-    pub(super) fn path(&self) -> &str {
+    pub(in crate::server) fn path(&self) -> &str {
         let target = match self.target.split_once("://") {
             Some((_, rest)) if !self.target.starts_with('/') => {
                 rest.find('/').map_or("/", |slash| &rest[slash..])
@@ -96,7 +96,7 @@ impl Request {
 
     /// Whether the client wants the connection to stay (RFC 9112 9.3). A request with a body is
     /// answered but ends the connection, because the body is not read.
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub(in crate::server) fn keeps_alive(&self) -> bool {
         let has_body = self.field("transfer-encoding").is_some()
             || self.field("content-length").is_some_and(|length| length != "0");
         let says = |word: &str| {

@@ -2,9 +2,9 @@
 //!
 //! Owns what happens when a time is up. Must not know HTTP, the script or how long is too long.
 
-use super::effects::Ending;
 use super::patience::Patience;
 use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES, SERVER_UNREAD_TRIES};
+use crate::server::faults::effects::Ending;
 use rustix::fs::sendfile;
 use rustix::net::SendFlags;
 use rustix::net::sockopt::set_socket_linger;

@@ -3,15 +3,15 @@
 //!
 //! Must not know HTTP; body bytes are told apart only to be counted.
 
-use super::Shared;
-use super::effects::Ending;
-use super::gate::lock;
-use super::pacer::Pacer;
-use super::shape::Shape;
-use super::source::Source;
-use super::stats::Entry;
-use super::wire::Wire;
+use super::transport::Wire;
 use crate::base::limits::SERVER_PIECE_BYTES;
+use crate::server::Shared;
+use crate::server::faults::effects::Ending;
+use crate::server::faults::pacer::Pacer;
+use crate::server::faults::shape::Shape;
+use crate::server::files::bytes::Source;
+use crate::server::stats::Entry;
+use crate::server::stop::lock;
 use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The bytes of one file.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(in crate::server) enum Source {
     /// The content of this seed.
     Made { seed: u64 },
     /// What is in this open file.
@@ -22,7 +22,7 @@ pub(super) enum Source {
 
 impl Source {
     /// Fills `out` with the bytes from `offset` on.
-    pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    pub(in crate::server) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         match self {
             Self::Made { seed } => {
                 content::fill(*seed, offset, out);
@@ -33,7 +33,11 @@ impl Source {
     }
 
     /// Hands the bytes of `span` to `each`, in order and in pieces.
-    pub(super) fn walk(&self, span: Span, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(in crate::server) fn walk(
+        &self,
+        span: Span,
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
         let stored = match self {
             Self::Made { seed } => {
                 content::walk(*seed, span, each);

@@ -2,7 +2,7 @@
 //!
 //! Plain data. What total rate applies when is decided in `flow`, how bytes keep it in `pacer`.
 
-use super::content;
+use crate::server::files::content;
 use std::time::Duration;
 
 /// The random choices are words of files that nobody serves.
@@ -112,20 +112,20 @@ pub enum RetryAfter {
 
 impl Shape {
     /// The rate of the server's connection `number`, counted from 1.
-    pub(super) fn connection_rate(&self, number: u64) -> Option<u64> {
+    pub(in crate::server) fn connection_rate(&self, number: u64) -> Option<u64> {
         let slow = self.slow_connections.filter(|slow| number.is_multiple_of(slow.every));
         slow.map(|slow| slow.bytes_per_second).or(self.connection_bytes_per_second)
     }
 
     /// How long after the server's request `number`, counted from 1, its answer may begin.
-    pub(super) fn delay(&self, number: u64) -> Duration {
+    pub(in crate::server) fn delay(&self, number: u64) -> Duration {
         let share = unit(content::word(self.seed ^ JITTER, number));
         self.first_byte_delay + self.first_byte_jitter.mul_f64(share)
     }
 
     /// How many bytes the server's connection `number`, counted from 1, sends before it is reset;
     /// `None` if it is not.
-    pub(super) fn bytes_until_loss(&self, number: u64) -> Option<u64> {
+    pub(in crate::server) fn bytes_until_loss(&self, number: u64) -> Option<u64> {
         let losses = self.losses.filter(|losses| number.is_multiple_of(losses.every))?;
         let share = unit(content::word(self.seed ^ LOSSES, number));
         #[allow(clippy::cast_possible_truncation, reason = "float to integer saturates")]

@@ -7,63 +7,63 @@ use std::time::Duration;
 
 /// The sum of the faults that hit one request; the default is a faultless answer.
 #[derive(Debug, Default)]
-pub(super) struct Effects {
+pub(in crate::server) struct Effects {
     /// Answered in place of the file.
-    pub(super) instead: Option<Instead>,
+    pub(in crate::server) instead: Option<Instead>,
     /// User and password the request must carry.
-    pub(super) credentials: Option<(String, String)>,
-    pub(super) ignores_ranges: bool,
-    pub(super) hides_ranges: bool,
-    pub(super) ignores_conditions: bool,
-    pub(super) hides_validators: bool,
-    pub(super) range_shift: i64,
-    pub(super) range_total: Option<u64>,
-    pub(super) range_bytes_max: Option<u64>,
-    pub(super) etag: Option<Said>,
-    pub(super) last_modified: Option<Said>,
-    pub(super) content_encoding: Option<String>,
+    pub(in crate::server) credentials: Option<(String, String)>,
+    pub(in crate::server) ignores_ranges: bool,
+    pub(in crate::server) hides_ranges: bool,
+    pub(in crate::server) ignores_conditions: bool,
+    pub(in crate::server) hides_validators: bool,
+    pub(in crate::server) range_shift: i64,
+    pub(in crate::server) range_total: Option<u64>,
+    pub(in crate::server) range_bytes_max: Option<u64>,
+    pub(in crate::server) etag: Option<Said>,
+    pub(in crate::server) last_modified: Option<Said>,
+    pub(in crate::server) content_encoding: Option<String>,
     /// Another file's seed and size.
-    pub(super) replacement: Option<(u64, u64)>,
+    pub(in crate::server) replacement: Option<(u64, u64)>,
     /// 416 for a range that is there.
-    pub(super) unsatisfiable: Option<Unsatisfiable>,
-    pub(super) forbids_head: bool,
+    pub(in crate::server) unsatisfiable: Option<Unsatisfiable>,
+    pub(in crate::server) forbids_head: bool,
     /// Header fields besides.
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) has_wrong_digest: bool,
-    pub(super) hides_digests: bool,
+    pub(in crate::server) fields: Vec<(String, String)>,
+    pub(in crate::server) has_wrong_digest: bool,
+    pub(in crate::server) hides_digests: bool,
     /// A redirect to a URL that is good for so many requests.
-    pub(super) signs_for_requests: Option<u32>,
+    pub(in crate::server) signs_for_requests: Option<u32>,
     /// Offsets of the file whose bytes are wrong.
-    pub(super) flips: Vec<u64>,
-    pub(super) framing: Framing,
-    pub(super) mangled_chunk: Option<MangledChunk>,
+    pub(in crate::server) flips: Vec<u64>,
+    pub(in crate::server) framing: Framing,
+    pub(in crate::server) mangled_chunk: Option<MangledChunk>,
     /// Bytes behind the end of the body.
-    pub(super) extra_bytes: u64,
-    pub(super) head_bytes_min: usize,
-    pub(super) interim_heads: u32,
+    pub(in crate::server) extra_bytes: u64,
+    pub(in crate::server) head_bytes_min: usize,
+    pub(in crate::server) interim_heads: u32,
     /// Sent in place of a whole answer.
-    pub(super) garbage: Option<Vec<u8>>,
-    pub(super) stalls_before_head: bool,
-    pub(super) head_delay: Duration,
-    pub(super) head_byte_delay: Option<Duration>,
-    pub(super) drip: Option<Drip>,
-    pub(super) trailer_byte_delay: Option<Duration>,
-    pub(super) bytes_per_second: Option<u64>,
-    pub(super) cut: Option<Cut>,
-    pub(super) closing: Closing,
+    pub(in crate::server) garbage: Option<Vec<u8>>,
+    pub(in crate::server) stalls_before_head: bool,
+    pub(in crate::server) head_delay: Duration,
+    pub(in crate::server) head_byte_delay: Option<Duration>,
+    pub(in crate::server) drip: Option<Drip>,
+    pub(in crate::server) trailer_byte_delay: Option<Duration>,
+    pub(in crate::server) bytes_per_second: Option<u64>,
+    pub(in crate::server) cut: Option<Cut>,
+    pub(in crate::server) closing: Closing,
 }
 
 /// A scripted answer.
 #[derive(Debug)]
-pub(super) struct Instead {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+pub(in crate::server) struct Instead {
+    pub(in crate::server) status: u16,
+    pub(in crate::server) headers: Vec<(String, String)>,
+    pub(in crate::server) body: Vec<u8>,
 }
 
 /// What the script has a field say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(in crate::server) enum Said {
     This(String),
     /// The field is not there.
     Nothing,
@@ -71,30 +71,30 @@ pub(super) enum Said {
 
 /// A refused range.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Unsatisfiable {
+pub(in crate::server) struct Unsatisfiable {
     /// The size that `Content-Range` names.
-    pub(super) total: Option<u64>,
+    pub(in crate::server) total: Option<u64>,
 }
 
 /// A chunk whose size line is something else.
 #[derive(Debug)]
-pub(super) struct MangledChunk {
-    pub(super) after_bytes: u64,
-    pub(super) line: Vec<u8>,
+pub(in crate::server) struct MangledChunk {
+    pub(in crate::server) after_bytes: u64,
+    pub(in crate::server) line: Vec<u8>,
 }
 
 /// A body that comes a little at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Drip {
+pub(in crate::server) struct Drip {
     /// Bytes that are sent together.
-    pub(super) bytes: u64,
+    pub(in crate::server) bytes: u64,
     /// What goes before each of them.
-    pub(super) pause: Duration,
+    pub(in crate::server) pause: Duration,
 }
 
 /// How a body says where it ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::server) enum Framing {
     #[default]
     Length,
     Chunked,
@@ -103,7 +103,7 @@ pub(super) enum Framing {
 
 /// Whether the script closes the connection behind the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Closing {
+pub(in crate::server) enum Closing {
     #[default]
     AsAsked,
     Announced,
@@ -112,14 +112,14 @@ pub(super) enum Closing {
 
 /// The body stops here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) after_bytes: u64,
-    pub(super) ending: Ending,
+pub(in crate::server) struct Cut {
+    pub(in crate::server) after_bytes: u64,
+    pub(in crate::server) ending: Ending,
 }
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(in crate::server) enum Ending {
     /// RST.
     Reset,
     /// FIN, in TLS with or without close_notify.
@@ -130,7 +130,10 @@ pub(super) enum Ending {
 
 impl Said {
     /// The value of a field that has `before` without the script.
-    pub(super) fn instead_of(this: Option<&Self>, before: Option<String>) -> Option<String> {
+    pub(in crate::server) fn instead_of(
+        this: Option<&Self>,
+        before: Option<String>,
+    ) -> Option<String> {
         match this {
             None => before,
             Some(Said::This(value)) => Some(value.clone()),
@@ -141,7 +144,7 @@ impl Said {
 
 impl Effects {
     /// Adds up `faults`; where two contradict each other the first in the script wins.
-    pub(super) fn of<'a>(faults: impl DoubleEndedIterator<Item = &'a Fault>) -> Self {
+    pub(in crate::server) fn of<'a>(faults: impl DoubleEndedIterator<Item = &'a Fault>) -> Self {
         let mut sum = Self::default();
         for fault in faults.rev() {
             sum.add(fault.clone());

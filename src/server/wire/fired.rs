@@ -4,10 +4,10 @@
 //! Pure; judges the fault by the answer that was decided. Must not know sockets or the script.
 
 use super::deliver::chunk_start_from;
-use super::effects::Framing;
-use super::request::Request;
 use super::respond::{Answer, Body};
-use super::script::Fault;
+use crate::server::codec::request::Request;
+use crate::server::faults::effects::Framing;
+use crate::server::faults::script::Fault;
 
 /// Whether `fault`, which was chosen for `request`, shows in `answer` if all of it is read. Of
 /// several that contradict each other each counts for itself.

@@ -69,7 +69,7 @@ pub fn sha256(seed: u64, size_bytes: u64) -> [u8; 32] {
 }
 
 /// Hands the bytes of `span` of the file `seed` to `each`, in order and in small pieces.
-pub(super) fn walk(seed: u64, span: Span, mut each: impl FnMut(&[u8])) {
+pub(in crate::server) fn walk(seed: u64, span: Span, mut each: impl FnMut(&[u8])) {
     let mut piece = [0; CHECK_BYTES];
     let mut at = span.start();
     while at < span.end() {
@@ -81,7 +81,7 @@ pub(super) fn walk(seed: u64, span: Span, mut each: impl FnMut(&[u8])) {
 }
 
 /// Word `index` of the file `seed`: as good as random.
-pub(super) fn word(seed: u64, index: u64) -> u64 {
+pub(in crate::server) fn word(seed: u64, index: u64) -> u64 {
     mix(state_of(seed, index))
 }
 

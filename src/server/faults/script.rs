@@ -3,8 +3,8 @@
 //! Owns the vocabulary of faults and which rules apply when. What a fault does is decided in
 //! `effects` and done in `deliver`; this file must not know either.
 
-use super::gate::lock;
 use crate::base::{Error, ErrorKind, Result};
+use crate::server::stop::lock;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -217,30 +217,30 @@ impl Fault {
 
 /// What rules can ask about a request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts<'a> {
-    pub(super) connection: u64,
-    pub(super) request: u64,
-    pub(super) path: &'a str,
-    pub(super) signature: Option<usize>,
-    pub(super) range_start: Option<u64>,
+pub(in crate::server) struct Facts<'a> {
+    pub(in crate::server) connection: u64,
+    pub(in crate::server) request: u64,
+    pub(in crate::server) path: &'a str,
+    pub(in crate::server) signature: Option<usize>,
+    pub(in crate::server) range_start: Option<u64>,
 }
 
 /// A fault that hits, and which rule of the script has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Chosen {
+pub(in crate::server) struct Chosen {
     /// Index in the script.
-    pub(super) rule: usize,
-    pub(super) fault: Fault,
+    pub(in crate::server) rule: usize,
+    pub(in crate::server) fault: Fault,
 }
 
 /// The rules and how often each may still apply.
-pub(super) struct Script {
+pub(in crate::server) struct Script {
     rules: Mutex<Vec<Rule>>,
 }
 
 impl Script {
     /// Refuses rules that could never apply.
-    pub(super) fn new(rules: Vec<Rule>) -> Result<Self> {
+    pub(in crate::server) fn new(rules: Vec<Rule>) -> Result<Self> {
         for (at, rule) in rules.iter().enumerate() {
             let is_for_connections =
                 matches!(rule.when, When::All | When::Connection(_) | When::FromConnection(_));
@@ -255,18 +255,18 @@ impl Script {
     }
 
     /// The fault that hits a connection before its first byte.
-    pub(super) fn at_accept(&self, connection: u64) -> Option<Chosen> {
+    pub(in crate::server) fn at_accept(&self, connection: u64) -> Option<Chosen> {
         let facts = Facts { connection, request: 0, path: "", signature: None, range_start: None };
         self.take(&facts, true).into_iter().next()
     }
 
     /// The faults that hit a request, in the order of the script.
-    pub(super) fn for_request(&self, facts: &Facts<'_>) -> Vec<Chosen> {
+    pub(in crate::server) fn for_request(&self, facts: &Facts<'_>) -> Vec<Chosen> {
         self.take(facts, false)
     }
 
     /// Whether any rule leads to signed URLs.
-    pub(super) fn signs(&self) -> bool {
+    pub(in crate::server) fn signs(&self) -> bool {
         let is_signing = |rule: &Rule| matches!(rule.what, Fault::ExpiringRedirect { .. });
         lock(&self.rules).iter().any(is_signing)
     }
