@@ -141,11 +141,11 @@ struct Shared {
     shape: Shape,
     script: script::Script,
     signer: signing::Signer,
-    identity: Option<tls::Identity>,
+    tls: Option<tls::ServerTls>,
     connections_max: usize,
     patience: Patience,
     flow: Mutex<flow::Flow>,
-    gate: stop::Gate,
+    stop: stop::StopSignal,
     book: stats::Book,
     registry: seats::Registry,
     started_at: Instant,
@@ -188,7 +188,7 @@ impl Server {
 
     /// The URL of `path` (with its leading slash) on this server.
     pub fn url(&self, path: &str) -> String {
-        let scheme = if self.shared.identity.is_some() { "https" } else { "http" };
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
         let mut address = self.address;
         if address.ip().is_unspecified() {
             address.set_ip(match address.ip() {
@@ -202,7 +202,7 @@ impl Server {
     /// The authority behind the server's certificate, for a client's `--ca-cert`; `None` without
     /// TLS and where the certificate came from files.
     pub fn certificate_pem(&self) -> Option<String> {
-        self.shared.identity.as_ref()?.authority_pem.clone()
+        self.shared.tls.as_ref()?.authority_pem.clone()
     }
 
     /// What it saw and did so far.
@@ -223,7 +223,7 @@ impl Server {
     /// Closes the listener and every connection and waits until all threads have ended. Harmless
     /// when repeated.
     pub fn stop(&mut self) {
-        self.shared.gate.stop();
+        self.shared.stop.raise();
         if let Some(listener) = self.listener.take() {
             // Wakes the blocked accept; on Linux this is what shutdown does to a listener.
             let _ = rustix::net::shutdown(&*listener, rustix::net::Shutdown::Both);
@@ -249,7 +249,7 @@ impl Shared {
         let digests = digests::Digests::new(config.digests.clone(), config.files());
         Ok(Self {
             signer: signing::Signer::default(),
-            identity: config.tls.as_ref().map(tls::Identity::new).transpose()?,
+            tls: config.tls.as_ref().map(tls::ServerTls::new).transpose()?,
             connections_max: config.connections_max,
             patience: config.patience,
             flow: Mutex::new(flow::Flow::new(&config.shape, Instant::now())),
@@ -265,7 +265,7 @@ impl Shared {
                 digests,
             },
             script,
-            gate: stop::Gate::default(),
+            stop: stop::StopSignal::default(),
             book: stats::Book::new(config.script.len()),
             registry: seats::Registry::default(),
             started_at: Instant::now(),

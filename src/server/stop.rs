@@ -6,16 +6,16 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The stop signal: open once, for good. Every wait of the server is a wait at this gate.
+/// Raised once, for good; every wait of the server ends with it.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(super) struct StopSignal {
     stopped: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Gate {
+impl StopSignal {
     /// Ends all waits, now and later.
-    pub(super) fn stop(&self) {
+    pub(super) fn raise(&self) {
         *lock(&self.stopped) = true;
         self.changed.notify_all();
     }
@@ -50,14 +50,14 @@ mod tests {
 
     #[test]
     fn stopping_ends_a_long_wait() {
-        let gate = Arc::new(Gate::default());
-        assert!(gate.wait(Duration::from_millis(1)).is_ok());
+        let signal = Arc::new(StopSignal::default());
+        assert!(signal.wait(Duration::from_millis(1)).is_ok());
         let waiter = {
-            let gate = Arc::clone(&gate);
-            std::thread::spawn(move || gate.wait(Duration::from_secs(3600)))
+            let signal = Arc::clone(&signal);
+            std::thread::spawn(move || signal.wait(Duration::from_secs(3600)))
         };
-        gate.stop();
+        signal.raise();
         assert!(waiter.join().unwrap().is_err());
-        assert!(gate.is_stopped() && gate.wait(Duration::from_secs(3600)).is_err());
+        assert!(signal.is_stopped() && signal.wait(Duration::from_secs(3600)).is_err());
     }
 }

@@ -247,8 +247,7 @@ mod tests {
 
     #[test]
     fn places_are_limited_and_come_back() {
-        let refusal =
-            super::super::shape::Refusal { answers_max: 2, status: 503, retry_after: None };
+        let refusal = crate::server::Refusal { answers_max: 2, status: 503, retry_after: None };
         let shape = Shape { refusal: Some(refusal), ..usual() };
         let flow = Mutex::new(Flow::new(&shape, Instant::now()));
         let first = Place::take(&flow);

@@ -13,14 +13,14 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The bytes of one file.
 #[derive(Debug, Clone)]
-pub(in crate::server) enum Source {
+pub(in crate::server) enum FileBytes {
     /// The content of this seed.
     Made { seed: u64 },
     /// What is in this open file.
     Stored(Arc<Stored>),
 }
 
-impl Source {
+impl FileBytes {
     /// Fills `out` with the bytes from `offset` on.
     pub(in crate::server) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         match self {

@@ -5,8 +5,8 @@
 //! the server starts, never for a request; those of stored files when one is first asked for. Must
 //! not know requests or sockets.
 
-use super::bytes::Source;
-use super::folder::Identity;
+use super::bytes::FileBytes;
+use super::folder::FileVersion;
 use crate::base::Span;
 use crate::base::limits::SERVER_DIGESTS_MAX;
 use crate::server::codec::base64::base64;
@@ -49,7 +49,7 @@ pub(in crate::server) struct Digests {
     fields: Vec<DigestField>,
     /// By seed and size.
     wholes: BTreeMap<(u64, u64), Whole>,
-    stored: Mutex<BTreeMap<Identity, Slot>>,
+    stored: Mutex<BTreeMap<FileVersion, Slot>>,
 }
 
 impl Digests {
@@ -61,7 +61,7 @@ impl Digests {
         let mut digests = Self { fields, wholes: BTreeMap::new(), stored: Mutex::default() };
         if digests.need_wholes() {
             for (seed, size_bytes) in files {
-                let whole = digests.compute(&Source::Made { seed }, size_bytes);
+                let whole = digests.compute(&FileBytes::Made { seed }, size_bytes);
                 let whole = whole.expect("nothing is read of a made-up file");
                 digests.wholes.insert((seed, size_bytes), whole);
             }
@@ -76,7 +76,7 @@ impl Digests {
     /// What reading a stored file gives.
     pub(in crate::server) fn of(
         &self,
-        source: &Source,
+        bytes: &FileBytes,
         size_bytes: u64,
         span: Span,
         is_wrong: bool,
@@ -84,12 +84,10 @@ impl Digests {
         if self.fields.is_empty() {
             return Ok(Vec::new());
         }
-        let whole = self.whole(source, size_bytes)?;
+        let whole = self.whole(bytes, size_bytes)?;
         let of_part = match whole.filter(|_| span == Span::new(0, size_bytes)) {
             Some(whole) => whole.sha256,
-            None if self.fields.contains(&DigestField::ContentDigestSha256) => {
-                sha256(source, span)?
-            }
+            None if self.fields.contains(&DigestField::ContentDigestSha256) => sha256(bytes, span)?,
             None => [0; 32],
         };
         let of_whole = || whole.expect("computed where a field has it");
@@ -126,33 +124,33 @@ impl Digests {
     }
 
     /// The digests of the whole file, if a field has one.
-    fn whole(&self, source: &Source, size_bytes: u64) -> io::Result<Option<Whole>> {
-        match source {
-            Source::Made { seed } => Ok(self.wholes.get(&(*seed, size_bytes)).copied()),
-            Source::Stored(_) if !self.need_wholes() => Ok(None),
-            Source::Stored(stored) => {
-                let slot = self.slot(stored.id);
+    fn whole(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Option<Whole>> {
+        match bytes {
+            FileBytes::Made { seed } => Ok(self.wholes.get(&(*seed, size_bytes)).copied()),
+            FileBytes::Stored(_) if !self.need_wholes() => Ok(None),
+            FileBytes::Stored(stored) => {
+                let slot = self.slot(stored.version);
                 let mut slot = lock(&slot);
                 if slot.is_none() {
-                    *slot = Some(self.compute(source, size_bytes)?);
+                    *slot = Some(self.compute(bytes, size_bytes)?);
                 }
                 Ok(*slot)
             }
         }
     }
 
-    fn slot(&self, id: Identity) -> Slot {
+    fn slot(&self, version: FileVersion) -> Slot {
         let mut stored = lock(&self.stored);
-        if stored.len() >= SERVER_DIGESTS_MAX && !stored.contains_key(&id) {
+        if stored.len() >= SERVER_DIGESTS_MAX && !stored.contains_key(&version) {
             stored.clear();
         }
-        Arc::clone(stored.entry(id).or_default())
+        Arc::clone(stored.entry(version).or_default())
     }
 
-    fn compute(&self, source: &Source, size_bytes: u64) -> io::Result<Whole> {
+    fn compute(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Whole> {
         let wants_crc = self.fields.contains(&DigestField::XGoogCrc32c);
         let (mut sha256, mut crc) = (Sha256::new(), !0);
-        source.walk(Span::new(0, size_bytes), |piece| {
+        bytes.walk(Span::new(0, size_bytes), |piece| {
             sha256.update(piece);
             if wants_crc {
                 crc = crc32c_more(crc, piece);
@@ -162,9 +160,9 @@ impl Digests {
     }
 }
 
-fn sha256(source: &Source, span: Span) -> io::Result<[u8; 32]> {
+fn sha256(bytes: &FileBytes, span: Span) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
-    source.walk(span, |piece| hash.update(piece))?;
+    bytes.walk(span, |piece| hash.update(piece))?;
     Ok(hash.finalize().into())
 }
 
@@ -213,7 +211,10 @@ mod tests {
         assert!(Digests::new(Vec::new(), endless()).wholes.is_empty());
         let of_parts = Digests::new(vec![DigestField::ContentDigestSha256], endless());
         assert_eq!(
-            of_parts.of(&Source::Made { seed: 1 }, 1 << 50, Span::new(0, 9), false).unwrap().len(),
+            of_parts
+                .of(&FileBytes::Made { seed: 1 }, 1 << 50, Span::new(0, 9), false)
+                .unwrap()
+                .len(),
             1
         );
     }

@@ -25,16 +25,16 @@ pub(in crate::server) struct Folder {
 #[derive(Debug)]
 pub(in crate::server) struct Stored {
     pub(in crate::server) file: File,
-    pub(in crate::server) id: Identity,
+    pub(in crate::server) version: FileVersion,
 }
 
-/// What is another one when a file changes: where it lies, its size and when it was written.
+/// Tells the states of a stored file apart: where it lies, its size and when it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::server) struct Identity {
+pub(in crate::server) struct FileVersion {
     device: u64,
     inode: u64,
     pub(in crate::server) size_bytes: u64,
-    /// Since the start of 1970; what is before it counts as its first second.
+    /// Seconds since the start of 1970; earlier times count as 0.
     modified_seconds: u64,
     modified_nanos: u64,
 }
@@ -71,14 +71,14 @@ impl Folder {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(404);
         }
-        let id = Identity {
+        let version = FileVersion {
             device: stat.st_dev,
             inode: stat.st_ino,
             size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
             modified_seconds: u64::try_from(stat.st_mtime).unwrap_or(0),
             modified_nanos: stat.st_mtime_nsec,
         };
-        Ok(Stored { file, id })
+        Ok(Stored { file, version })
     }
 
     fn open_below(&self, name: &OsStr, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
@@ -98,7 +98,7 @@ impl Stored {
     }
 }
 
-impl Identity {
+impl FileVersion {
     /// A strong validator (RFC 9110 8.8.1), as far as file systems tell times apart.
     pub(in crate::server) fn etag(&self) -> String {
         let Self { inode, size_bytes, modified_seconds, modified_nanos, .. } = self;
@@ -175,7 +175,7 @@ mod tests {
             ("/%73ub/file", 4),
         ] {
             let stored = folder.file(path).unwrap();
-            assert_eq!(stored.id.size_bytes, size_bytes, "{path}");
+            assert_eq!(stored.version.size_bytes, size_bytes, "{path}");
         }
         let mut bytes = [0; 2];
         folder.file("/link").unwrap().read(2, &mut bytes).unwrap();
@@ -211,7 +211,7 @@ mod tests {
             "/%zz",
             "/sub/file%00",
         ] {
-            assert_eq!(folder.file(path).map(|stored| stored.id).err(), Some(404), "{path}");
+            assert_eq!(folder.file(path).map(|stored| stored.version).err(), Some(404), "{path}");
         }
         assert_eq!(folder.file(&format!("/{}", "n".repeat(300))).err(), Some(404));
     }
@@ -227,11 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_has_another_identity() {
+    fn a_changed_file_is_another_version() {
         let (scratch, folder) = scene();
-        let before = folder.file("/sub/file").unwrap().id;
-        assert_eq!(folder.file("/link").unwrap().id, before);
+        let before = folder.file("/sub/file").unwrap().version;
+        assert_eq!(folder.file("/link").unwrap().version, before);
         std::fs::write(scratch.path().join("in/sub/file"), "other").unwrap();
-        assert_ne!(folder.file("/sub/file").unwrap().id.etag(), before.etag());
+        assert_ne!(folder.file("/sub/file").unwrap().version.etag(), before.etag());
     }
 }

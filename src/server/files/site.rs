@@ -2,7 +2,7 @@
 //!
 //! Must not know requests, ranges or faults.
 
-use super::bytes::Source;
+use super::bytes::FileBytes;
 use super::digests::Digests;
 use super::folder::Folder;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub enum EntityTag {
 /// One file with what a server says about it.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct File {
-    pub(in crate::server) source: Source,
+    pub(in crate::server) bytes: FileBytes,
     pub(in crate::server) size_bytes: u64,
     pub(in crate::server) etag: Option<String>,
     pub(in crate::server) last_modified: Option<String>,
@@ -85,7 +85,7 @@ impl Site {
     /// The file of this content, with what the server says of all its files.
     pub(in crate::server) fn file_of(&self, seed: u64, size_bytes: u64) -> File {
         File {
-            source: Source::Made { seed },
+            bytes: FileBytes::Made { seed },
             size_bytes,
             etag: self.etag(|| format!("\"{seed:x}-{size_bytes:x}\"")),
             last_modified: self.last_modified.clone(),
@@ -94,12 +94,12 @@ impl Site {
 
     fn file_in(&self, folder: &Folder, path: &str) -> Result<File, u16> {
         let stored = folder.file(path)?;
-        let id = stored.id;
+        let version = stored.version;
         Ok(File {
-            source: Source::Stored(Arc::new(stored)),
-            size_bytes: id.size_bytes,
-            etag: self.etag(|| id.etag()),
-            last_modified: self.last_modified.clone().or_else(|| Some(id.last_modified())),
+            bytes: FileBytes::Stored(Arc::new(stored)),
+            size_bytes: version.size_bytes,
+            etag: self.etag(|| version.etag()),
+            last_modified: self.last_modified.clone().or_else(|| Some(version.last_modified())),
         })
     }
 

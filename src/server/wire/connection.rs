@@ -11,7 +11,7 @@ use super::outlet::Outlet;
 use super::patience::Patience;
 use super::respond::{Answer, Body};
 use super::seats::Seat;
-use super::transport::Wire;
+use super::transport::Transport;
 use crate::server::Shared;
 use crate::server::codec::range::RangeAsked;
 use crate::server::codec::request::{Parsed, Request};
@@ -44,12 +44,12 @@ pub(super) fn serve(
             Fault::StallOnAccept => Ending::Stall,
             _ => Ending::Close { close_notify: false },
         };
-        return Wire::new(socket, None, &shared.patience)?.end(ending);
+        return Transport::new(socket, None, &shared.patience)?.end(ending);
     }
-    let tls = shared.identity.as_ref().map(|identity| &identity.config);
-    let wire = Wire::new(socket, tls, &shared.patience)?;
+    let tls = shared.tls.as_ref().map(|tls| &tls.config);
+    let transport = Transport::new(socket, tls, &shared.patience)?;
     let mut inlet = Inlet { bytes: Vec::new(), arrived_at: Instant::now() };
-    let mut outlet = Outlet::new(shared, wire, number);
+    let mut outlet = Outlet::new(shared, transport, number);
     let mut is_first = true;
     loop {
         seat.waits(Instant::now());

@@ -110,9 +110,9 @@ fn put(
 
 fn put_part(outlet: &mut Outlet<'_>, body: &Body, part: Range<u64>) -> io::Result<()> {
     match body {
-        Body::Content { source, span, flips } => {
+        Body::Content { bytes: file, span, flips } => {
             let bytes = part.end - part.start;
-            outlet.put_content(source, span.start() + part.start, bytes, flips)
+            outlet.put_content(file, span.start() + part.start, bytes, flips)
         }
         Body::Text(text) => {
             let index = |at: u64| usize::try_from(at).expect("a text is in memory");

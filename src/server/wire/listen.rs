@@ -25,7 +25,7 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let accepted = listener.accept();
-        if shared.gate.is_stopped() {
+        if shared.stop.is_stopped() {
             break;
         }
         match accepted {
@@ -34,7 +34,7 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
                 if is_out_of_descriptors(&e) {
                     make_room(shared);
                 }
-                if shared.gate.wait(ACCEPT_PAUSE).is_err() {
+                if shared.stop.wait(ACCEPT_PAUSE).is_err() {
                     break;
                 }
             }

@@ -3,13 +3,13 @@
 //!
 //! Must not know HTTP; body bytes are told apart only to be counted.
 
-use super::transport::Wire;
+use super::transport::Transport;
 use crate::base::limits::SERVER_PIECE_BYTES;
 use crate::server::Shared;
 use crate::server::faults::effects::Ending;
 use crate::server::faults::pacer::Pacer;
 use crate::server::faults::shape::Shape;
-use crate::server::files::bytes::Source;
+use crate::server::files::bytes::FileBytes;
 use crate::server::stats::Entry;
 use crate::server::stop::lock;
 use std::fs::File;
@@ -22,10 +22,10 @@ const RESET_PAUSE: Duration = Duration::from_millis(20);
 /// Bodies from here on are worth a system call of their own to save a copy.
 const SENDFILE_BYTES_MIN: u64 = 32 * 1024;
 
-/// Buffered, paced output over a [`Wire`].
+/// Buffered, paced output over a [`Transport`].
 pub(super) struct Outlet<'a> {
     shared: &'a Shared,
-    wire: Wire,
+    transport: Transport,
     buffer: Vec<u8>,
     filled: usize,
     /// Bytes gathered before they are sent: fewer where a rate makes the flow slow.
@@ -42,10 +42,10 @@ pub(super) struct Outlet<'a> {
 
 impl<'a> Outlet<'a> {
     /// The way out of the server's connection `number`.
-    pub(super) fn new(shared: &'a Shared, wire: Wire, number: u64) -> Self {
+    pub(super) fn new(shared: &'a Shared, transport: Transport, number: u64) -> Self {
         Self {
             shared,
-            wire,
+            transport,
             buffer: vec![0; SERVER_PIECE_BYTES],
             filled: 0,
             piece_bytes: SERVER_PIECE_BYTES,
@@ -85,15 +85,15 @@ impl<'a> Outlet<'a> {
 
     /// Reads fail from `until` on, as timed out; `None` is never.
     pub(super) fn read_until(&mut self, until: Option<Instant>) {
-        self.wire.read_until(until);
+        self.transport.read_until(until);
     }
 
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.wire.read(bytes)
+        self.transport.read(bytes)
     }
 
     pub(super) fn is_resumed(&self) -> bool {
-        self.wire.is_resumed()
+        self.transport.is_resumed()
     }
 
     /// Bytes of a head or of framing.
@@ -123,15 +123,15 @@ impl<'a> Outlet<'a> {
     /// of both together, than the same bytes sent by reference from memory (2 GiB, 4 connections).
     pub(super) fn put_content(
         &mut self,
-        source: &Source,
+        file: &FileBytes,
         mut offset: u64,
         mut bytes: u64,
         flips: &[u64],
     ) -> io::Result<()> {
-        if let Source::Stored(stored) = source
+        if let FileBytes::Stored(stored) = file
             && flips.is_empty()
             && bytes >= SENDFILE_BYTES_MIN
-            && self.wire.is_plain()
+            && self.transport.is_plain()
         {
             return self.send_file(&stored.file, offset, bytes);
         }
@@ -139,7 +139,7 @@ impl<'a> Outlet<'a> {
             let room = self.room()?;
             let now = usize::try_from(bytes).unwrap_or(room).min(room);
             let piece = &mut self.buffer[self.filled..self.filled + now];
-            source.read(offset, piece)?;
+            file.read(offset, piece)?;
             for flip in flips {
                 let at = flip.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
                 if let Some(byte) = at.and_then(|at| piece.get_mut(at)) {
@@ -161,7 +161,7 @@ impl<'a> Outlet<'a> {
             let piece = usize::try_from(bytes).unwrap_or(self.piece_bytes).min(self.piece_bytes);
             self.body_bytes += piece as u64;
             let allowed = self.admit(piece)?;
-            self.wire.send_file(file, offset, allowed)?;
+            self.transport.send_file(file, offset, allowed)?;
             self.spend(allowed)?;
             offset += piece as u64;
             bytes -= piece as u64;
@@ -175,7 +175,7 @@ impl<'a> Outlet<'a> {
             return Ok(());
         }
         let allowed = self.admit(self.filled)?;
-        self.wire.write_all(&self.buffer[..allowed])?;
+        self.transport.write_all(&self.buffer[..allowed])?;
         self.filled = 0;
         self.spend(allowed)
     }
@@ -187,7 +187,7 @@ impl<'a> Outlet<'a> {
             return self.flush();
         }
         let allowed = self.admit(self.filled)?;
-        self.wire.write_start(&self.buffer[..allowed])?;
+        self.transport.write_start(&self.buffer[..allowed])?;
         self.filled = 0;
         self.spend(allowed)
     }
@@ -225,13 +225,13 @@ impl<'a> Outlet<'a> {
         }
         self.pause(RESET_PAUSE)?;
         self.shared.book.lost();
-        self.wire.reset_when_closed()?;
+        self.transport.reset_when_closed()?;
         Err(io::ErrorKind::ConnectionReset.into())
     }
 
     /// Waits; an error as soon as the server stops.
     pub(super) fn pause(&self, pause: Duration) -> io::Result<()> {
-        self.shared.gate.wait(pause)
+        self.shared.stop.wait(pause)
     }
 
     /// Sends what is gathered and ends the connection.
@@ -240,7 +240,7 @@ impl<'a> Outlet<'a> {
         if ending == Ending::Reset {
             self.pause(RESET_PAUSE)?;
         }
-        self.wire.end(ending)
+        self.transport.end(ending)
     }
 
     /// Free bytes of the piece, after a flush if there were none.
@@ -253,7 +253,7 @@ impl<'a> Outlet<'a> {
 
     /// Notes when a request arrives ahead of its time. A server without shape need not know.
     fn look_for_request(&mut self) {
-        if self.is_shaped && self.early_request_at.is_none() && self.wire.has_unread() {
+        if self.is_shaped && self.early_request_at.is_none() && self.transport.has_unread() {
             self.early_request_at = Some(Instant::now());
         }
     }

@@ -1,5 +1,5 @@
 //! How long clients may keep the server waiting. Plain data; what follows is done in `connection`,
-//! `seats` and `wire`.
+//! `seats` and `transport`.
 
 use crate::base::limits::{
     SERVER_HEAD_TIME_MAX, SERVER_IDLE_MAX, SERVER_IDLE_MIN, SERVER_UNREAD_MAX,

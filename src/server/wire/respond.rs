@@ -9,7 +9,7 @@ use crate::server::codec::range::RangeAsked;
 use crate::server::codec::request::Request;
 use crate::server::faults::effects::{Closing, Effects, Framing, Instead, Said};
 use crate::server::faults::signing;
-use crate::server::files::bytes::Source;
+use crate::server::files::bytes::FileBytes;
 use crate::server::files::site::{File, Site};
 use std::io;
 
@@ -32,7 +32,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Body {
     /// A span of a file, wrong at the flipped offsets.
-    Content { source: Source, span: Span, flips: Vec<u64> },
+    Content { bytes: FileBytes, span: Span, flips: Vec<u64> },
     /// These.
     Text(Vec<u8>),
 }
@@ -143,7 +143,7 @@ impl Answer {
         }
         let whole = Span::new(0, file.size_bytes);
         let flips = effects.flips.clone();
-        let content = |span| Body::Content { source: file.source.clone(), span, flips };
+        let content = |span| Body::Content { bytes: file.bytes.clone(), span, flips };
         // RFC 9110 14.2: ranges are for GET, and only of the file If-Range names.
         let asked = request.field("range").and_then(RangeAsked::parse).filter(|_| {
             request.method == "GET"
@@ -174,9 +174,9 @@ impl Answer {
 
     /// Adds what is said of the file. An error is one of reading it.
     fn describe(&mut self, file: File, site: &Site, effects: &Effects) -> io::Result<()> {
-        if let Body::Content { span, source, .. } = &self.body {
+        if let Body::Content { span, bytes, .. } = &self.body {
             let is_wrong = effects.has_wrong_digest;
-            let digests = site.digests.of(source, file.size_bytes, *span, is_wrong)?;
+            let digests = site.digests.of(bytes, file.size_bytes, *span, is_wrong)?;
             self.add("Content-Type", "application/octet-stream");
             self.could_have_digests = !digests.is_empty();
             let said = digests.into_iter().filter(|_| !effects.hides_digests);

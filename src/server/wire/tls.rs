@@ -52,13 +52,13 @@ impl Default for TlsConfig {
 }
 
 /// What every TLS connection of one server shares.
-pub(in crate::server) struct Identity {
+pub(in crate::server) struct ServerTls {
     pub(in crate::server) config: Arc<ServerConfig>,
     /// The authority to trust, as PEM, if it was made here.
     pub(in crate::server) authority_pem: Option<String>,
 }
 
-impl Identity {
+impl ServerTls {
     /// Reads the certificate, or makes an authority and a certificate signed by it.
     pub(in crate::server) fn new(tls: &TlsConfig) -> Result<Self> {
         let versions: Vec<&'static SupportedProtocolVersion> = tls

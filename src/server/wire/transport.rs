@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes in, bytes out.
-pub(super) struct Wire {
+pub(super) struct Transport {
     socket: Arc<TcpStream>,
     /// Reads fail from then on; `None` is never.
     read_until: Option<Instant>,
@@ -29,7 +29,7 @@ struct Timed<'a> {
     read_until: Option<Instant>,
 }
 
-impl Wire {
+impl Transport {
     /// Over `socket`; the handshake happens with the first read.
     pub(super) fn new(
         socket: Arc<TcpStream>,
