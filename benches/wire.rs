@@ -21,6 +21,7 @@ mod table;
 
 use args::Args;
 use paths::Path;
+use ringhaul::base::rng::Rng;
 use run::{Runner, Sample, Setting};
 use std::fs;
 use std::process::ExitCode;
@@ -53,7 +54,7 @@ fn measure(args: Args) {
     let target = folder.path().join("file");
     let Args { shrink, stall_timeout, .. } = args;
     let runner = Runner { target: &target, shrink, stall_timeout };
-    let mut bench = Bench { dice: Dice(args.seed), args, runner, samples: Vec::new() };
+    let mut bench = Bench { rng: Rng::new(args.seed), args, runner, samples: Vec::new() };
     let mut text = bench.preface();
     print!("{text}");
     let mut summary = String::from(SUMMARY_HEAD);
@@ -79,7 +80,7 @@ const SUMMARY_HEAD: &str = "## Summary\n\n| what | measured | against | ratio | 
 struct Bench<'a> {
     args: Args,
     runner: Runner<'a>,
-    dice: Dice,
+    rng: Rng,
     samples: Vec<Sample>,
 }
 
@@ -110,7 +111,7 @@ impl Bench<'_> {
         let first = self.samples.len();
         for round in 1..=self.args.runs {
             let mut order = runs.to_vec();
-            self.dice.shuffle(&mut order);
+            self.rng.shuffle(&mut order);
             for (path, setting) in order {
                 self.samples.push(self.runner.run(path, part, setting, round));
             }
@@ -252,19 +253,4 @@ fn row(
     let ratio = ratio(ratio_value);
     let met = met(is_met);
     format!("| {what} | {measured} | {against} | {ratio} | {target} | {met} |\n")
-}
-
-/// Xorshift (Marsaglia 2003): enough for an order.
-struct Dice(u64);
-
-impl Dice {
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            let other = self.0 % (last as u64 + 1);
-            items.swap(last, usize::try_from(other).expect("below the length"));
-        }
-    }
 }

@@ -33,6 +33,18 @@ impl Rng {
     pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
+
+    /// A number below `length`, to index a list by; `length` is not 0.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("below a usize")
+    }
+
+    /// Puts `items` into a random order, each as likely as any other (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.index(last + 1));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -52,5 +64,17 @@ mod tests {
         let drawn: Vec<u64> = (0..200).map(|_| rng.below(3)).collect();
         assert!(drawn.iter().all(|&it| it < 3) && (0..3).all(|it| drawn.contains(&it)));
         assert!((0..200).map(|_| rng.unit()).all(|it| (0.0..1.0).contains(&it)));
+    }
+
+    #[test]
+    fn a_seed_repeats_its_order_and_every_item_comes_first() {
+        let shuffled = |seed| {
+            let mut items = [0, 1, 2, 3];
+            Rng::new(seed).shuffle(&mut items);
+            items
+        };
+        assert_eq!(shuffled(5), shuffled(5));
+        let first: std::collections::BTreeSet<i32> = (0..64).map(|s| shuffled(s)[0]).collect();
+        assert_eq!(first.len(), 4);
     }
 }

@@ -8,7 +8,6 @@
 //! server is another.
 
 mod comparison;
-mod dice;
 mod entry;
 mod export;
 mod lineup;

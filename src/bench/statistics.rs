@@ -1,7 +1,7 @@
 //! What a few noisy runs allow to be said: median, spread, bootstrap intervals, winner or tie.
 //! Pure functions of numbers and a seed; knows no unit and nothing of downloads.
 
-use super::dice::Dice;
+use crate::base::rng::Rng;
 use serde::Serialize;
 
 /// Samples drawn for one interval: its ends move by less than a percent of its width from seed to
@@ -65,8 +65,8 @@ pub fn summarize(values: &[f64], seed: u64) -> Option<Summary> {
     let quartiles = quantile(&sorted, 0.75) - quantile(&sorted, 0.25);
     let confidence = confidence(sorted.len());
     let interval = confidence.map(|confidence| {
-        let mut dice = Dice::new(seed);
-        interval(confidence, || resampled_median(&sorted, &mut dice))
+        let mut rng = Rng::new(seed);
+        interval(confidence, || resampled_median(&sorted, &mut rng))
     });
     let spread = if median == 0.0 { 0.0 } else { quartiles / median };
     Some(Summary { count: sorted.len(), median, min, max, spread, interval })
@@ -76,8 +76,8 @@ pub fn summarize(values: &[f64], seed: u64) -> Option<Summary> {
 /// has too few values.
 pub fn difference(a: &[f64], b: &[f64], seed: u64) -> Option<Interval> {
     let confidence = confidence(a.len())?.min(confidence(b.len())?);
-    let mut dice = Dice::new(seed);
-    Some(interval(confidence, || resampled_median(a, &mut dice) - resampled_median(b, &mut dice)))
+    let mut rng = Rng::new(seed);
+    Some(interval(confidence, || resampled_median(a, &mut rng) - resampled_median(b, &mut rng)))
 }
 
 /// Whose values are the largest. Entries without values take no part.
@@ -117,8 +117,8 @@ fn interval(confidence: f64, mut draw: impl FnMut() -> f64) -> Interval {
     Interval { low: quantile(&draws, tail), high: quantile(&draws, 1.0 - tail), confidence }
 }
 
-fn resampled_median(values: &[f64], dice: &mut Dice) -> f64 {
-    let drawn: Vec<f64> = values.iter().map(|_| values[dice.below(values.len())]).collect();
+fn resampled_median(values: &[f64], rng: &mut Rng) -> f64 {
+    let drawn: Vec<f64> = values.iter().map(|_| values[rng.index(values.len())]).collect();
     quantile(&sorted(&drawn), 0.5)
 }
 
@@ -140,6 +140,7 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::rng::Rng;
     use proptest::prelude::*;
 
     #[test]
@@ -178,11 +179,11 @@ mod tests {
     #[test]
     fn intervals_cover_the_truth_about_as_often_as_they_say() {
         for (count, least) in [(3, 0.68), (5, 0.88), (11, 0.90)] {
-            let mut dice = Dice::new(7);
+            let mut rng = Rng::new(7);
             let mut covered = 0;
             for trial in 0..400 {
                 // Skewed, as rates of a busy machine are.
-                let values: Vec<f64> = (0..count).map(|_| 1.0 - dice.part().powi(3)).collect();
+                let values: Vec<f64> = (0..count).map(|_| 1.0 - rng.unit().powi(3)).collect();
                 let interval = summarize(&values, trial).unwrap().interval.unwrap();
                 covered += usize::from((interval.low..=interval.high).contains(&0.875));
             }

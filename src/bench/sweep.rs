@@ -8,10 +8,10 @@
 //! * pushed back: it has more connections than one to which the server said 429 or 503;
 //! * failing: its first run gave no file.
 
-use super::dice::Dice;
 use super::entry::Entry;
 use super::record::{Detail, Record};
 use crate::base::Result;
+use crate::base::rng::Rng;
 use std::time::Duration;
 
 /// What is that much slower than the best after one round is not measured again.
@@ -79,7 +79,7 @@ impl Measured {
 pub(super) struct Sweep {
     pub(super) rows: Vec<Measured>,
     runs: u32,
-    dice: Dice,
+    rng: Rng,
     /// Whether slow entries are given up; peers are measured however slow they are.
     gives_up: bool,
 }
@@ -87,7 +87,7 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) fn new(entries: Vec<Entry>, runs: u32, seed: u64, gives_up: bool) -> Self {
         let rows = entries.into_iter().map(Measured::new).collect();
-        Self { rows, runs, dice: Dice::new(seed), gives_up }
+        Self { rows, runs, rng: Rng::new(seed), gives_up }
     }
 
     /// Measures; `tell` hears of each row's new run, and of rows that are left out, when the rows
@@ -99,7 +99,7 @@ impl Sweep {
     ) -> Result<()> {
         for round in 1..=self.runs {
             let mut order: Vec<usize> = (0..self.rows.len()).collect();
-            self.dice.shuffle(&mut order);
+            self.rng.shuffle(&mut order);
             for index in order {
                 if self.rows[index].left_out.is_some() {
                     continue;
