@@ -1,15 +1,15 @@
 //! One run: a program is started, accounted for, and its file compared byte for byte.
 //!
-//! Owns the scratch folder. The programs see neither the user's settings nor a proxy: they start
-//! with an environment of their own.
+//! The programs see neither the user's settings nor a proxy: they start with an environment of
+//! their own.
 
 use super::entry::Entry;
 use super::peer::Errand;
 use super::record::{Detail, Record, Traced};
+use super::scratch::{Scratch, must_have_room, scratch_error};
 use super::sink::Sink;
 use super::site::Site;
 use super::sweep::Measure;
-use super::warm_up::must_have_room;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::options::Engine;
@@ -136,9 +136,9 @@ impl Runner {
             }
         };
         let said = File::create(self.scratch.path("said"))
-            .map_err(|cause| scratch_error("cannot write into", &self.scratch.folder, cause))?;
+            .map_err(|cause| scratch_error("cannot write into", self.scratch.folder(), cause))?;
         let mut command = Command::new(program);
-        command.args(arguments).env_clear().env("LC_ALL", "C").env("HOME", &self.scratch.folder);
+        command.args(arguments).env_clear().env("LC_ALL", "C").env("HOME", self.scratch.folder());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         if let Some(path) = &self.ca_cert {
             command.env("SSL_CERT_FILE", path);
@@ -230,12 +230,12 @@ impl Runner {
     fn clear(&self) {
         self.remove_files();
         if self.settles {
-            probe::settle(&self.scratch.folder);
+            probe::settle(self.scratch.folder());
         }
     }
 
     fn remove_files(&self) {
-        let Ok(entries) = fs::read_dir(&self.scratch.folder) else { return };
+        let Ok(entries) = fs::read_dir(self.scratch.folder()) else { return };
         for entry in entries.flatten() {
             // Part files and journals of every tool begin with the name of its target.
             let name = entry.file_name();
@@ -274,7 +274,7 @@ impl Runner {
         };
         // What the program said of a full disk stood on that disk.
         if self.sink != Sink::Null {
-            let folder = self.scratch.folder.parent().expect("it was made in a folder");
+            let folder = self.scratch.folder().parent().expect("it was made in a folder");
             let room = must_have_room(folder, self.bytes);
             room.map_err(|error| error.within(format!("{entry} failed, and there is no room")))?;
         }
@@ -310,44 +310,6 @@ fn wrong_file(what: String) -> Error {
 pub(super) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "the bench was stopped")
         .advise("what was measured so far stands above, and in the folder given with --out")
-}
-
-/// A folder of our own, removed with all that is in it.
-pub(super) struct Scratch {
-    folder: PathBuf,
-}
-
-impl Scratch {
-    /// Below `folder`, which is where the target's file system is.
-    pub(super) fn create(folder: &Path) -> Result<Self> {
-        let absolute = std::path::absolute(folder);
-        let absolute =
-            absolute.map_err(|cause| scratch_error("cannot use the folder", folder, cause))?;
-        let own = absolute.join(format!(".ringhaul-bench-{}", std::process::id()));
-        fs::create_dir(&own).map_err(|cause| scratch_error("cannot write into", folder, cause))?;
-        Ok(Self { folder: own })
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Best effort on the way out.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn scratch_error(what: &str, path: &Path, cause: io::Error) -> Error {
-    let kind = match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
-        _ => ErrorKind::TargetUnusable,
-    };
-    Error::new(kind, format!("{what} '{}'", path.display()))
-        .caused_by(cause)
-        .advise("choose another folder with --dir")
 }
 
 #[cfg(test)]

@@ -1,23 +1,20 @@
 //! The download before the first run: it warms the server and says how large the file is. What it
 //! cannot do, no run can.
 
-use super::runner::{Content, Runner, Scratch, interrupted};
+use super::runner::{Content, Runner, interrupted};
+use super::scratch::{Scratch, must_have_room};
 use super::sink::Sink;
 use super::{CERTIFICATE, News, Settings, Source};
-use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::options::Options;
 use crate::engine::progress::Progress;
 use crate::engine::stop::StopHandle;
-use crate::io::probe;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-/// What stays free beside the files: part of a nearly full disk belongs to others.
-const SPARE_BYTES: u64 = 16 * MIB;
 /// What goes wrong before anything is measured, goes wrong there.
 const FIRST: &str = "the first download";
 
@@ -128,15 +125,4 @@ fn fetch(
         }
         Err(error) => Err(error.within(FIRST)),
     }
-}
-
-/// Room for one more file of the size. Parts of it need names of their own beside it.
-pub(super) fn must_have_room(folder: &Path, bytes: u64) -> Result<()> {
-    let (free, wanted) = (probe::free_bytes(folder)?, bytes.saturating_add(SPARE_BYTES));
-    if free >= wanted {
-        return Ok(());
-    }
-    let (free, wanted) = (format_bytes(free), format_bytes(wanted));
-    let what = format!("'{}' has {free} free, each run needs {wanted}", folder.display());
-    Err(Error::new(ErrorKind::DiskFull, what).advise("choose another --dir or a smaller file"))
 }
