@@ -1,7 +1,7 @@
 //! The machine a figure was measured on, as far as it can be asked without privileges. What cannot
 //! be found out is said to be unknown, never guessed.
 
-use super::export::calendar;
+use super::calendar;
 use crate::base::Url;
 use serde::Serialize;
 use std::fs;

@@ -7,9 +7,12 @@
 //! Every run is a process of its own, measured by the kernel's accounting of it; the built-in
 //! server is another.
 
+mod calendar;
 mod comparison;
 mod entry;
 mod export;
+mod figures;
+mod heat_map;
 mod lineup;
 mod machine;
 mod peer;

@@ -2,7 +2,9 @@
 //! terminal; the caller says whether colour is welcome.
 
 use super::comparison::Comparison;
-use super::entry::{Entry, short_size};
+use super::entry::short_size;
+use super::figures::{dash, megabytes, number};
+use super::heat_map::HeatMap;
 use super::record::Percentiles;
 use super::results::{Results, Row};
 use super::statistics::Summary;
@@ -43,7 +45,7 @@ pub fn table(results: &Results, paint: Paint) -> String {
     let map = HeatMap::of(results);
     if map.is_worth_showing() {
         text += "goodput in MB/s, request size (down) by connections (across)\n";
-        text += &map.terminal(paint);
+        text += &terminal(&map, paint);
         text.push('\n');
     }
     text += &aligned(&lines(results));
@@ -126,73 +128,28 @@ pub(super) fn markdown_grid(results: &Results) -> String {
     text
 }
 
-/// The median goodput of every cell of the grid.
-pub(super) struct HeatMap {
-    pub(super) chunks: Vec<u64>,
-    pub(super) connections: Vec<u32>,
-    cells: Vec<(u64, u32, f64)>,
-}
-
-impl HeatMap {
-    pub(super) fn of(results: &Results) -> Self {
-        let cells = results.rows.iter().filter_map(|row| match row.entry {
-            Entry::Cell { chunk_bytes, connections } => {
-                Some((chunk_bytes, connections, row.goodput?.median))
-            }
-            _ => None,
-        });
-        let cells: Vec<(u64, u32, f64)> = cells.collect();
-        let mut chunks: Vec<u64> = cells.iter().map(|cell| cell.0).collect();
-        let mut connections: Vec<u32> = cells.iter().map(|cell| cell.1).collect();
-        chunks.sort_unstable();
-        chunks.dedup();
-        connections.sort_unstable();
-        connections.dedup();
-        Self { chunks, connections, cells }
+/// The map for a terminal, each cell on the colour of its rate.
+fn terminal(map: &HeatMap, paint: Paint) -> String {
+    let best = map.best();
+    let width = map.rates().map(|rate| megabytes(Some(rate)).len()).max().unwrap_or(0);
+    let mut text = format!("{:>6} ", "");
+    for count in &map.connections {
+        text += &format!(" {count:>width$} ");
     }
-
-    /// One cell is no map.
-    pub(super) fn is_worth_showing(&self) -> bool {
-        self.cells.len() > 1
-    }
-
-    /// Bytes per second of a cell; `None` where it was not measured or failed.
-    pub(super) fn rate(&self, chunk: u64, connections: u32) -> Option<f64> {
-        let mut cells = self.cells.iter();
-        cells.find(|cell| cell.0 == chunk && cell.1 == connections).map(|cell| cell.2)
-    }
-
-    pub(super) fn best(&self) -> f64 {
-        self.cells.iter().map(|cell| cell.2).fold(0.0, f64::max)
-    }
-
-    fn terminal(&self, paint: Paint) -> String {
-        let best = self.best();
-        let width = self.cells.iter().map(|cell| megabytes(Some(cell.2)).len()).max().unwrap_or(0);
-        let mut text = format!("{:>6} ", "");
-        for count in &self.connections {
-            text += &format!(" {count:>width$} ");
+    text.push('\n');
+    for &chunk in &map.chunks {
+        text += &format!("{:>6} ", short_size(chunk));
+        for &count in &map.connections {
+            let rate = map.rate(chunk, count);
+            let cell = format!(" {:>width$} ", megabytes(rate));
+            text += &match rate {
+                Some(rate) if paint == Paint::Colour => painted(&cell, rate / best),
+                Some(_) | None => cell,
+            };
         }
         text.push('\n');
-        for &chunk in &self.chunks {
-            text += &format!("{:>6} ", short_size(chunk));
-            for &count in &self.connections {
-                let rate = self.rate(chunk, count);
-                let cell = format!(" {:>width$} ", megabytes(rate));
-                text += &match rate {
-                    Some(rate) if paint == Paint::Colour => painted(&cell, rate / best),
-                    Some(_) | None => cell,
-                };
-            }
-            text.push('\n');
-        }
-        text
     }
-}
-
-/// `123.4`, or a dash for what there is not.
-pub(super) fn megabytes(rate: Option<f64>) -> String {
-    number(rate.map(|rate| rate / 1e6))
+    text
 }
 
 /// On the shade of a part from 0 to 1.
@@ -246,20 +203,6 @@ fn comparison_lines(results: &Results) -> Vec<Vec<String>> {
         vec![name, ratio(&pair.wall), ends(&pair.wall), ratio(&pair.cpu), ends(&pair.cpu)]
     };
     std::iter::once(headings).chain(results.comparisons.iter().map(line)).collect()
-}
-
-/// Three digits are enough of what varies by percents.
-fn number(value: Option<f64>) -> String {
-    match value {
-        None => dash(),
-        Some(value) if value >= 100.0 => format!("{value:.0}"),
-        Some(value) if value >= 10.0 => format!("{value:.1}"),
-        Some(value) => format!("{value:.2}"),
-    }
-}
-
-fn dash() -> String {
-    "-".to_owned()
 }
 
 /// Names to the left, numbers to the right.

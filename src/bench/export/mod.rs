@@ -16,9 +16,9 @@
 //! first. `comparisons` are [`Comparison`]s, one of ringhaul's rows by one of another tool: `ours`,
 //! `theirs`, and the ratios of `wall` and `cpu` within the rounds. `notes` are lines for people.
 
-pub(super) mod calendar;
 mod csv;
 
+use super::calendar;
 use super::comparison::Comparison;
 use super::plot;
 use super::results::{Conditions, Results, Row};

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-01-02 03:04 UTC`.
-pub(in crate::bench) fn date_and_time(now: SystemTime) -> String {
+pub(super) fn date_and_time(now: SystemTime) -> String {
     let [year, month, day, hour, minute] = parts(now);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
