@@ -7,51 +7,35 @@
 //! Every run is a process of its own, measured by the kernel's accounting of it; the built-in
 //! server is another.
 
-mod calendar;
-mod comparison;
-mod entry;
+mod conclude;
 mod export;
-mod figures;
-mod heat_map;
-mod lineup;
-mod machine;
-mod peer;
+mod measure;
 mod plot;
-mod profile;
-mod record;
-mod results;
-mod runner;
-mod scratch;
-mod sink;
-mod site;
-pub mod statistics;
-mod sweep;
-mod table;
-mod warm_up;
 
-pub use comparison::Comparison;
-pub use entry::{Entry, short_size};
-pub use peer::{PEERS, Peer};
-pub use profile::{Finding, Profile, Profiles};
-pub use record::{Detail, Percentiles, Record, SpanOutcome, SpanTimes, Traced};
-pub use results::{Conditions, Results, Row};
-pub use sink::{SINKS, Sink};
-pub use sweep::Measured;
-pub use table::{Paint, notes, table};
+pub use conclude::comparison::Comparison;
+pub use conclude::profile::{Finding, Profile, Profiles};
+pub use conclude::results::{Conditions, Results, Row};
+pub use conclude::statistics;
+pub use export::table::{Paint, notes, table};
+pub use measure::entry::{Entry, short_size};
+pub use measure::peer::{PEERS, Peer};
+pub use measure::record::{Detail, Percentiles, Record, SpanOutcome, SpanTimes, Traced};
+pub use measure::sink::{SINKS, Sink};
+pub use measure::sweep::Measured;
 
 use crate::base::{Result, Url};
 use crate::engine::options::Engine;
 use crate::engine::progress::Progress;
 use crate::engine::stop::StopHandle;
 use export::Export;
-use lineup::lineup;
-use runner::Runner;
-use scratch::Scratch;
-use site::Site;
+use measure::lineup::lineup;
+use measure::runner::Runner;
+use measure::scratch::Scratch;
+use measure::site::Site;
+use measure::sweep::{Heard, Sweep};
+use measure::warm_up::warm_up;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use sweep::{Heard, Sweep};
-use warm_up::warm_up;
 
 /// What a reader of a comparison has to know.
 const SYNC_NOTE: &str = "ringhaul ends when its file is on the disk, and keeps a journal; the \

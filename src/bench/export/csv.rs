@@ -1,8 +1,8 @@
 //! `raw.csv`: every run, as RFC 4180 wants it. A column keeps its name and place; new ones are
 //! added at the end.
 
-use crate::bench::entry::Entry;
-use crate::bench::record::Record;
+use crate::bench::measure::entry::Entry;
+use crate::bench::measure::record::Record;
 
 const HEADINGS: &str = "at_seconds,round,setting,tool,chunk_bytes,connections,bytes,wall_seconds,\
                         user_seconds,system_seconds,voluntary_switches,involuntary_switches,\

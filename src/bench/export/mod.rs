@@ -17,15 +17,15 @@
 //! `theirs`, and the ratios of `wall` and `cpu` within the rounds. `notes` are lines for people.
 
 mod csv;
+pub(super) mod table;
 
-use super::calendar;
-use super::comparison::Comparison;
-use super::plot;
-use super::results::{Conditions, Results, Row};
-use super::statistics::Verdict;
-use super::table;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result};
+use crate::bench::conclude::comparison::Comparison;
+use crate::bench::conclude::results::{Conditions, Results, Row};
+use crate::bench::conclude::statistics::Verdict;
+use crate::bench::measure::calendar;
+use crate::bench::plot;
 use crate::io::whole;
 use serde::Serialize;
 use std::fs;

@@ -1,7 +1,7 @@
 //! The folder as others read it: names, golden lines, and what fails before the first run.
 
-use super::super::results::tests::results;
 use super::*;
+use crate::bench::conclude::results::tests::results;
 
 #[test]
 fn a_folder_has_everything_and_is_rewritten_whole() {

@@ -3,10 +3,10 @@
 use super::Plot;
 use super::scale::{line_colour, tick_text, ticks};
 use super::svg::{Anchor, FAINT, GREY, INK, Mark, Sheet};
-use crate::bench::entry::{Entry, short_size};
-use crate::bench::figures::megabytes;
-use crate::bench::heat_map::HeatMap;
-use crate::bench::results::{Results, Row};
+use crate::bench::conclude::figures::megabytes;
+use crate::bench::conclude::heat_map::HeatMap;
+use crate::bench::conclude::results::{Results, Row};
+use crate::bench::measure::entry::{Entry, short_size};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 440.0;

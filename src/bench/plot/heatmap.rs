@@ -3,10 +3,10 @@
 use super::Plot;
 use super::scale::{ink_on, tick_text, ticks, viridis};
 use super::svg::{Anchor, FAINT, GREY, INK, Sheet};
-use crate::bench::entry::{Entry, short_size};
-use crate::bench::figures::megabytes;
-use crate::bench::heat_map::HeatMap;
-use crate::bench::results::Results;
+use crate::bench::conclude::figures::megabytes;
+use crate::bench::conclude::heat_map::HeatMap;
+use crate::bench::conclude::results::Results;
+use crate::bench::measure::entry::{Entry, short_size};
 
 const CELL_WIDTH: f64 = 84.0;
 const CELL_HEIGHT: f64 = 44.0;

@@ -3,8 +3,8 @@
 use super::Plot;
 use super::scale::{decades, tick_text, viridis};
 use super::svg::{Anchor, FAINT, GREY, INK, Mark, Sheet};
-use crate::bench::record::Percentiles;
-use crate::bench::results::{Results, Row};
+use crate::bench::conclude::results::{Results, Row};
+use crate::bench::measure::record::Percentiles;
 
 const LEFT: f64 = 130.0;
 const PANEL: f64 = 330.0;

@@ -12,7 +12,7 @@ mod svg;
 mod timeline;
 mod tools;
 
-use super::results::Results;
+use crate::bench::conclude::results::Results;
 
 /// One plot.
 pub(super) struct Plot {

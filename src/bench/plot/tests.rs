@@ -1,9 +1,9 @@
 //! Plots are well-formed, have their words, and keep within their sheet.
 
-use super::super::entry::Entry;
-use super::super::peer::Peer;
-use super::super::results::tests::results;
 use super::*;
+use crate::bench::conclude::results::tests::results;
+use crate::bench::measure::entry::Entry;
+use crate::bench::measure::peer::Peer;
 
 /// Every element of the document, with its attributes; panics where it is not well-formed.
 fn elements(svg: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -91,6 +91,6 @@ fn tools_get_bars_and_a_grid_none() {
 fn results_without_runs_have_no_plots() {
     let mut results = results();
     results.rows.clear();
-    results.verdict = crate::bench::statistics::Verdict::Nothing;
+    results.verdict = crate::bench::conclude::statistics::Verdict::Nothing;
     assert!(all(&results).is_empty());
 }

@@ -3,8 +3,8 @@
 use super::Plot;
 use super::scale::{tick_text, ticks, viridis};
 use super::svg::{Anchor, FAINT, INK, Sheet};
-use crate::bench::record::{SpanOutcome, SpanTimes};
-use crate::bench::results::Results;
+use crate::bench::conclude::results::Results;
+use crate::bench::measure::record::{SpanOutcome, SpanTimes};
 use std::collections::BTreeMap;
 
 const LEFT: f64 = 70.0;

@@ -3,9 +3,9 @@
 use super::Plot;
 use super::scale::{tick_text, ticks, viridis};
 use super::svg::{Anchor, FAINT, INK, Sheet};
-use crate::bench::entry::Entry;
-use crate::bench::results::{Results, Row};
-use crate::bench::statistics::Summary;
+use crate::bench::conclude::results::{Results, Row};
+use crate::bench::conclude::statistics::Summary;
+use crate::bench::measure::entry::Entry;
 
 const LEFT: f64 = 170.0;
 const PANEL: f64 = 300.0;

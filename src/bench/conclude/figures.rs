@@ -1,12 +1,12 @@
 //! How figures are written in tables and plots.
 
 /// `123.4`, or a dash for what there is not.
-pub(super) fn megabytes(rate: Option<f64>) -> String {
+pub(in crate::bench) fn megabytes(rate: Option<f64>) -> String {
     number(rate.map(|rate| rate / 1e6))
 }
 
 /// Three digits are enough of what varies by percents.
-pub(super) fn number(value: Option<f64>) -> String {
+pub(in crate::bench) fn number(value: Option<f64>) -> String {
     match value {
         None => dash(),
         Some(value) if value >= 100.0 => format!("{value:.0}"),
@@ -16,6 +16,6 @@ pub(super) fn number(value: Option<f64>) -> String {
 }
 
 /// Stands for a figure that there is not.
-pub(super) fn dash() -> String {
+pub(in crate::bench) fn dash() -> String {
     "-".to_owned()
 }

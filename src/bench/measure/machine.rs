@@ -14,7 +14,7 @@ use std::time::SystemTime;
 pub struct Machine {
     /// When it was looked at, UTC.
     #[serde(skip)]
-    pub(super) date: String,
+    pub(in crate::bench) date: String,
     /// The version of ringhaul.
     pub ringhaul: String,
     /// The commit it was built from, where the program lies in its source tree.
@@ -37,7 +37,7 @@ pub struct Machine {
 
 impl Machine {
     /// Looks at the machine, the file system of `folder` and the way to `url`.
-    pub(super) fn observe(folder: &Path, url: &str) -> Self {
+    pub(in crate::bench) fn observe(folder: &Path, url: &str) -> Self {
         let interface = interface(url);
         let device = format!("/sys/class/net/{interface}");
         let shown = match interface.as_str() {
@@ -64,7 +64,7 @@ impl Machine {
     }
 
     #[cfg(test)]
-    pub(super) fn example() -> Self {
+    pub(in crate::bench) fn example() -> Self {
         Self {
             date: "2026-01-02 03:04 UTC".to_owned(),
             ringhaul: "0.1.0".to_owned(),
@@ -108,7 +108,7 @@ fn interface(url: &str) -> String {
 }
 
 /// The mount with the longest path that leads to `folder`.
-pub(super) fn file_system(folder: &Path) -> String {
+pub(in crate::bench) fn file_system(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let found = mounts.lines().filter_map(|line| {

@@ -4,8 +4,8 @@
 use super::runner::{Content, Runner, interrupted};
 use super::scratch::{Scratch, must_have_room};
 use super::sink::Sink;
-use super::{CERTIFICATE, News, Settings, Source};
 use crate::base::{Error, ErrorKind, Result};
+use crate::bench::{CERTIFICATE, News, Settings, Source};
 use crate::engine::Download;
 use crate::engine::options::Options;
 use crate::engine::progress::Progress;
@@ -20,7 +20,7 @@ const FIRST: &str = "the first download";
 
 /// The first download: it warms the server, says how large the file is, and of a URL it stays as
 /// what every later file is compared with. It is not measured.
-pub(super) fn warm_up(
+pub(in crate::bench) fn warm_up(
     settings: &Settings,
     scratch: Scratch,
     url: &str,

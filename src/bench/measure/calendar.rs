@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-01-02 03:04 UTC`.
-pub(super) fn date_and_time(now: SystemTime) -> String {
+pub(in crate::bench) fn date_and_time(now: SystemTime) -> String {
     let [year, month, day, hour, minute] = parts(now);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 /// `2026-01-02-0304`, which sorts.
-pub(super) fn stamp(now: SystemTime) -> String {
+pub(in crate::bench) fn stamp(now: SystemTime) -> String {
     let [year, month, day, hour, minute] = parts(now);
     format!("{year:04}-{month:02}-{day:02}-{hour:02}{minute:02}")
 }

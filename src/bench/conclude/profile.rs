@@ -13,7 +13,6 @@
 //! * `goodput_bytes_per_second`: the median of its runs
 //! * `command`: the bench's command line, without secrets
 
-use super::entry::{Entry, short_size};
 use super::results::Results;
 use super::statistics::Verdict;
 use crate::base::limits::{
@@ -21,6 +20,7 @@ use crate::base::limits::{
 };
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
+use crate::bench::measure::entry::{Entry, short_size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -9,18 +9,18 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A running server; dropping it stops it.
-pub(super) struct Site {
+pub(in crate::bench) struct Site {
     command: Command,
     child: Child,
     /// Where the file is.
-    pub(super) url: String,
+    pub(in crate::bench) url: String,
 }
 
 impl Site {
     /// Starts `program` with `arguments`, and waits for the line in which it says where it serves;
     /// its certificate is where it was to be written by then. It stops when its standard input
     /// ends, and no environment variable moves it.
-    pub(super) fn start(
+    pub(in crate::bench) fn start(
         program: &Path,
         arguments: &[OsString],
         certificate: Option<&Path>,
@@ -37,7 +37,7 @@ impl Site {
     }
 
     /// Stops it and starts another one, which remembers nothing.
-    pub(super) fn renew(&mut self) -> Result<()> {
+    pub(in crate::bench) fn renew(&mut self) -> Result<()> {
         self.stop();
         (self.child, self.url) = start(&mut self.command)?;
         Ok(())

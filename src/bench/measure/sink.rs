@@ -44,7 +44,7 @@ impl Sink {
     }
 
     /// The folder for files, where `folder` was asked for.
-    pub(super) fn folder(self, folder: &Path) -> Result<PathBuf> {
+    pub(in crate::bench) fn folder(self, folder: &Path) -> Result<PathBuf> {
         if self != Sink::Memory {
             return Ok(folder.to_owned());
         }
@@ -58,17 +58,17 @@ impl Sink {
     }
 
     /// Whether bytes reach a disk, for all that is known.
-    pub(super) fn is_on_disk(self) -> bool {
+    pub(in crate::bench) fn is_on_disk(self) -> bool {
         matches!(self, Sink::Auto | Sink::Buffered | Sink::Direct)
     }
 
     /// What a tool is told to write, where it would be `file`.
-    pub(super) fn target(self, file: PathBuf) -> PathBuf {
+    pub(in crate::bench) fn target(self, file: PathBuf) -> PathBuf {
         if self == Sink::Null { NOWHERE.into() } else { file }
     }
 
     /// ringhaul's options for it.
-    pub(super) fn options(self) -> Vec<OsString> {
+    pub(in crate::bench) fn options(self) -> Vec<OsString> {
         match self {
             Sink::Auto | Sink::Null | Sink::Memory => Vec::new(),
             Sink::Buffered => vec!["--direct=off".into()],
@@ -78,7 +78,7 @@ impl Sink {
 
     /// Whether the tool can write there. Those that split a file want one; wget2 takes the name and
     /// never ends.
-    pub(super) fn suits(self, peer: Peer) -> bool {
+    pub(in crate::bench) fn suits(self, peer: Peer) -> bool {
         self != Sink::Null || peer.is_one_stream()
     }
 }

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 const SPARE_BYTES: u64 = 16 * MIB;
 
 /// A folder of our own, removed with all that is in it.
-pub(super) struct Scratch {
+pub(in crate::bench) struct Scratch {
     folder: PathBuf,
 }
 
 impl Scratch {
     /// Below `folder`, which is where the target's file system is.
-    pub(super) fn create(folder: &Path) -> Result<Self> {
+    pub(in crate::bench) fn create(folder: &Path) -> Result<Self> {
         let absolute = std::path::absolute(folder);
         let absolute =
             absolute.map_err(|cause| scratch_error("cannot use the folder", folder, cause))?;
@@ -28,11 +28,11 @@ impl Scratch {
         Ok(Self { folder: own })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(in crate::bench) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::bench) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Scratch {
 
 /// # Errors
 /// `DiskFull` if the file system of `folder` has no room for one more file of `bytes`.
-pub(super) fn must_have_room(folder: &Path, bytes: u64) -> Result<()> {
+pub(in crate::bench) fn must_have_room(folder: &Path, bytes: u64) -> Result<()> {
     let (free, wanted) = (probe::free_bytes(folder)?, bytes.saturating_add(SPARE_BYTES));
     if free >= wanted {
         return Ok(());
@@ -57,7 +57,7 @@ pub(super) fn must_have_room(folder: &Path, bytes: u64) -> Result<()> {
 }
 
 /// An error of the scratch folder or of a file in it.
-pub(super) fn scratch_error(what: &str, path: &Path, cause: io::Error) -> Error {
+pub(in crate::bench) fn scratch_error(what: &str, path: &Path, cause: io::Error) -> Error {
     let kind = match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
         _ => ErrorKind::TargetUnusable,

@@ -1,10 +1,10 @@
 //! ringhaul beside another tool, as ratios. The runs of one round are close in time, so their ratio
 //! leaves out what the machine did to both; the median is of those ratios.
 
-use super::entry::Entry;
-use super::record::Record;
 use super::statistics::{self, Summary};
-use super::sweep::Measured;
+use crate::bench::measure::entry::Entry;
+use crate::bench::measure::record::Record;
+use crate::bench::measure::sweep::Measured;
 use serde::Serialize;
 
 /// One of ringhaul's rows by one of another tool.
@@ -21,7 +21,7 @@ pub struct Comparison {
 }
 
 /// Each of ringhaul's rows by each other tool's; `name` is a row's name.
-pub(super) fn comparisons(
+pub(in crate::bench) fn comparisons(
     measured: &[Measured],
     name: impl Fn(usize) -> String,
     seed: u64,
@@ -59,9 +59,9 @@ fn ratios(ours: &Measured, theirs: &Measured, value: impl Fn(&Record) -> f64) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::peer::Peer;
-    use super::super::record::{Detail, tests::record};
     use super::*;
+    use crate::bench::measure::peer::Peer;
+    use crate::bench::measure::record::{Detail, tests::record};
 
     #[test]
     fn rounds_are_paired_and_failures_left_out() {

@@ -35,17 +35,17 @@ const ARIA2C_SPLIT: &str = "1M";
 
 /// What a tool is told to fetch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Errand<'a> {
+pub(in crate::bench) struct Errand<'a> {
     /// From where.
-    pub(super) url: &'a str,
+    pub(in crate::bench) url: &'a str,
     /// Bytes of the file.
-    pub(super) bytes: u64,
+    pub(in crate::bench) bytes: u64,
     /// To where.
-    pub(super) target: &'a Path,
+    pub(in crate::bench) target: &'a Path,
     /// An authority to trust besides.
-    pub(super) ca_cert: Option<&'a Path>,
+    pub(in crate::bench) ca_cert: Option<&'a Path>,
     /// Whether any certificate will do.
-    pub(super) insecure: bool,
+    pub(in crate::bench) insecure: bool,
 }
 
 impl Peer {
@@ -67,12 +67,12 @@ impl Peer {
     }
 
     /// Whether it leaves a file to compare.
-    pub(super) fn keeps(self) -> bool {
+    pub(in crate::bench) fn keeps(self) -> bool {
         self != Peer::CurlNull
     }
 
     /// Whether it is one stream, however many connections are asked for.
-    pub(super) fn is_one_stream(self) -> bool {
+    pub(in crate::bench) fn is_one_stream(self) -> bool {
         matches!(self, Peer::Curl | Peer::CurlNull)
     }
 
@@ -95,7 +95,7 @@ impl Peer {
     }
 
     /// Its row in a table.
-    pub(super) fn label(self, connections: u32) -> String {
+    pub(in crate::bench) fn label(self, connections: u32) -> String {
         let name = self.name();
         match self {
             Peer::Curl => name.to_owned(),
@@ -111,7 +111,7 @@ impl Peer {
     }
 
     /// Its arguments for an errand. No user's configuration is read.
-    pub(super) fn arguments(self, errand: Errand<'_>, connections: u32) -> Vec<OsString> {
+    pub(in crate::bench) fn arguments(self, errand: Errand<'_>, connections: u32) -> Vec<OsString> {
         let count = connections.to_string();
         let mut words: Vec<OsString> = Vec::new();
         let mut add = |more: &[&OsStr]| words.extend(more.iter().map(|word| (*word).to_owned()));

@@ -2,18 +2,18 @@
 //!
 //! Must not know how the map is drawn.
 
-use super::entry::Entry;
 use super::results::Results;
+use crate::bench::measure::entry::Entry;
 
 /// The median goodput of every cell of the grid.
-pub(super) struct HeatMap {
-    pub(super) chunks: Vec<u64>,
-    pub(super) connections: Vec<u32>,
+pub(in crate::bench) struct HeatMap {
+    pub(in crate::bench) chunks: Vec<u64>,
+    pub(in crate::bench) connections: Vec<u32>,
     cells: Vec<(u64, u32, f64)>,
 }
 
 impl HeatMap {
-    pub(super) fn of(results: &Results) -> Self {
+    pub(in crate::bench) fn of(results: &Results) -> Self {
         let cells = results.rows.iter().filter_map(|row| match row.entry {
             Entry::Cell { chunk_bytes, connections } => {
                 Some((chunk_bytes, connections, row.goodput?.median))
@@ -31,22 +31,22 @@ impl HeatMap {
     }
 
     /// One cell is no map.
-    pub(super) fn is_worth_showing(&self) -> bool {
+    pub(in crate::bench) fn is_worth_showing(&self) -> bool {
         self.cells.len() > 1
     }
 
     /// Bytes per second of a cell; `None` where it was not measured or failed.
-    pub(super) fn rate(&self, chunk: u64, connections: u32) -> Option<f64> {
+    pub(in crate::bench) fn rate(&self, chunk: u64, connections: u32) -> Option<f64> {
         let mut cells = self.cells.iter();
         cells.find(|cell| cell.0 == chunk && cell.1 == connections).map(|cell| cell.2)
     }
 
-    pub(super) fn best(&self) -> f64 {
+    pub(in crate::bench) fn best(&self) -> f64 {
         self.rates().fold(0.0, f64::max)
     }
 
     /// Bytes per second of all cells.
-    pub(super) fn rates(&self) -> impl Iterator<Item = f64> {
+    pub(in crate::bench) fn rates(&self) -> impl Iterator<Item = f64> {
         self.cells.iter().map(|cell| cell.2)
     }
 }

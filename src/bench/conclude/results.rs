@@ -2,13 +2,13 @@
 //! were measured under. Their JSON form is `summary.json`; `export` documents it.
 
 use super::comparison::{Comparison, comparisons};
-use super::entry::Entry;
-use super::machine::Machine;
-use super::peer::Peer;
-use super::record::{Percentiles, Record, SpanTimes, Traced};
 use super::statistics::{self, Summary, Verdict};
-use super::sweep::Measured;
-use super::{Settings, Source};
+use crate::bench::measure::entry::Entry;
+use crate::bench::measure::machine::Machine;
+use crate::bench::measure::peer::Peer;
+use crate::bench::measure::record::{Percentiles, Record, SpanTimes, Traced};
+use crate::bench::measure::sweep::Measured;
+use crate::bench::{Settings, Source};
 use serde::Serialize;
 
 /// Everything a bench came to.
@@ -100,7 +100,7 @@ pub struct Row {
 
 impl Results {
     /// Sums up.
-    pub(super) fn new(
+    pub(in crate::bench) fn new(
         conditions: Conditions,
         measured: &[Measured],
         notes: &[String],
@@ -158,7 +158,12 @@ impl Results {
 }
 
 impl Conditions {
-    pub(super) fn observe(settings: &Settings, url: &str, own_server: bool, bytes: u64) -> Self {
+    pub(in crate::bench) fn observe(
+        settings: &Settings,
+        url: &str,
+        own_server: bool,
+        bytes: u64,
+    ) -> Self {
         let place = settings.sink.folder(&settings.folder).unwrap_or_default();
         let machine = Machine::observe(&place, url);
         // It is curl, which is named once.
@@ -222,9 +227,9 @@ impl Row {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::record::tests::{TRACE, record};
+pub(in crate::bench) mod tests {
     use super::*;
+    use crate::bench::measure::record::tests::{TRACE, record};
 
     /// A small grid as it would be measured on a machine that does not change.
     pub(in crate::bench) fn results() -> Results {

@@ -1,9 +1,9 @@
 //! What is measured: a setting of ringhaul, or another tool. Owns the grid and its names.
 
 use super::peer::Peer;
-use super::statistics::INTERVAL_RUNS_MIN;
 use crate::base::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use crate::base::size::{KIB, MIB};
+use crate::bench::conclude::statistics::INTERVAL_RUNS_MIN;
 use crate::engine::options::Engine;
 use std::ffi::OsString;
 use std::fmt;
@@ -40,7 +40,7 @@ pub enum Entry {
 
 impl Entry {
     /// ringhaul's options for it; `None` for another tool.
-    pub(super) fn options(self) -> Option<Vec<OsString>> {
+    pub(in crate::bench) fn options(self) -> Option<Vec<OsString>> {
         let (chunk_bytes, connections) = match self {
             Entry::Auto => (None, None),
             Entry::Single { bytes } => (Some(bytes), Some(1)),
@@ -81,7 +81,7 @@ impl Entry {
     }
 
     /// The engine, where it is not the one of all other rows.
-    pub(super) fn engine(self) -> Option<Engine> {
+    pub(in crate::bench) fn engine(self) -> Option<Engine> {
         match self {
             Entry::On { engine, .. } => Some(engine),
             Entry::Auto
@@ -93,12 +93,12 @@ impl Entry {
     }
 
     /// Whether the others are held against it.
-    pub(super) fn is_reference(self) -> bool {
+    pub(in crate::bench) fn is_reference(self) -> bool {
         matches!(self, Entry::Auto | Entry::Single { .. })
     }
 
     /// Rounds after which it may be given up; `None` for never. The baseline gets an interval.
-    pub(super) fn rounds_min(self) -> Option<u32> {
+    pub(in crate::bench) fn rounds_min(self) -> Option<u32> {
         match self {
             Entry::Auto => None,
             Entry::Single { .. } => Some(INTERVAL_RUNS_MIN),
@@ -140,7 +140,11 @@ pub fn short_size(bytes: u64) -> String {
 
 /// The entries of a sweep: auto, the baseline, and the cells that a file of `bytes` has work for;
 /// and those it has not, where some connections would never get a request.
-pub(super) fn grid(chunks: &[u64], connections: &[u32], bytes: u64) -> (Vec<Entry>, Vec<Entry>) {
+pub(in crate::bench) fn grid(
+    chunks: &[u64],
+    connections: &[u32],
+    bytes: u64,
+) -> (Vec<Entry>, Vec<Entry>) {
     let cells = chunks.iter().flat_map(|&chunk_bytes| {
         connections.iter().map(move |&connections| Entry::Cell { chunk_bytes, connections })
     });

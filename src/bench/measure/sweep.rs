@@ -15,7 +15,7 @@ use crate::base::rng::Rng;
 use std::time::Duration;
 
 /// What is that much slower than the best after one round is not measured again.
-pub(super) const HOPELESS_FACTOR: f64 = 3.0;
+pub(in crate::bench) const HOPELESS_FACTOR: f64 = 3.0;
 /// A run may take so many times as long as the best one before it.
 const TIME_FACTOR: u32 = 20;
 /// Other tools are measured however slow they are; but one that hangs ends.
@@ -28,7 +28,7 @@ const TIME_MAX: Duration = Duration::from_secs(3600);
 const REST: Duration = Duration::from_secs(1);
 
 /// How an entry is measured.
-pub(super) trait Measure {
+pub(in crate::bench) trait Measure {
     /// One run; an `Err` ends the sweep. A run longer than `time_max` is stopped and a failure.
     fn measure(&mut self, entry: Entry, round: u32, time_max: Duration)
     -> Result<(Record, Detail)>;
@@ -51,12 +51,12 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub(super) fn new(entry: Entry) -> Self {
+    pub(in crate::bench) fn new(entry: Entry) -> Self {
         Self { entry, records: Vec::new(), detail: Detail::default(), left_out: None }
     }
 
     /// Adds a run.
-    pub(super) fn add(&mut self, record: Record, detail: Detail) {
+    pub(in crate::bench) fn add(&mut self, record: Record, detail: Detail) {
         let best = self.goodputs().into_iter().fold(0.0, f64::max);
         let is_fastest = record.goodput().is_some_and(|rate| rate > best);
         self.detail.add(detail, is_fastest);
@@ -76,8 +76,8 @@ impl Measured {
 
 /// What a sweep is made of.
 #[derive(Debug, Clone)]
-pub(super) struct Sweep {
-    pub(super) rows: Vec<Measured>,
+pub(in crate::bench) struct Sweep {
+    pub(in crate::bench) rows: Vec<Measured>,
     runs: u32,
     rng: Rng,
     /// Whether slow entries are given up; peers are measured however slow they are.
@@ -85,14 +85,14 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn new(entries: Vec<Entry>, runs: u32, seed: u64, gives_up: bool) -> Self {
+    pub(in crate::bench) fn new(entries: Vec<Entry>, runs: u32, seed: u64, gives_up: bool) -> Self {
         let rows = entries.into_iter().map(Measured::new).collect();
         Self { rows, runs, rng: Rng::new(seed), gives_up }
     }
 
     /// Measures; `tell` hears of each row's new run, and of rows that are left out, when the rows
     /// are up to date.
-    pub(super) fn run(
+    pub(in crate::bench) fn run(
         &mut self,
         measure: &mut impl Measure,
         mut tell: impl FnMut(&[Measured], Heard<'_>) -> Result<()>,
@@ -186,7 +186,7 @@ impl Sweep {
 
 /// What a sweep tells while it runs.
 #[derive(Debug)]
-pub(super) enum Heard<'a> {
+pub(in crate::bench) enum Heard<'a> {
     /// A run begins.
     Begins { entry: Entry, round: u32 },
     /// The row has a new run.

@@ -157,7 +157,7 @@ impl Default for Detail {
 
 impl Detail {
     /// Adds another run's latencies, and takes its spans if it is to stand for all.
-    pub(super) fn add(&mut self, other: Detail, stands_for_all: bool) {
+    pub(in crate::bench) fn add(&mut self, other: Detail, stands_for_all: bool) {
         // All histograms have the same bounds, so nothing is out of range.
         let _ = self.first_byte.add(&other.first_byte);
         let _ = self.span.add(&other.span);
@@ -263,7 +263,7 @@ fn micros(seconds: f64) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::bench) mod tests {
     use super::*;
 
     /// A run of a 1 GiB file that took `seconds`.

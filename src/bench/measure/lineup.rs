@@ -1,12 +1,12 @@
 //! Who is measured: the grid, other engines, other tools. What is asked for and cannot be is said.
 
 use super::entry::{Entry, grid};
-use super::{News, Settings};
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result};
+use crate::bench::{News, Settings};
 
 /// The entries for a file of `bytes`.
-pub(super) fn lineup(
+pub(in crate::bench) fn lineup(
     settings: &Settings,
     bytes: u64,
     tell: &mut dyn FnMut(News<'_>),

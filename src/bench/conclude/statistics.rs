@@ -10,7 +10,7 @@ const RESAMPLES: usize = 4000;
 /// How sure an interval is where there are runs enough.
 const CONFIDENCE: f64 = 0.95;
 /// Runs below which no interval is claimed.
-pub(super) const INTERVAL_RUNS_MIN: u32 = 3;
+pub(in crate::bench) const INTERVAL_RUNS_MIN: u32 = 3;
 /// Medians closer than this part of the better one are a tie, however well they are measured:
 /// nobody should choose by it.
 const TIE_PART: f64 = 0.01;

@@ -1,14 +1,14 @@
 //! Results as text: an aligned table and a heat map for a terminal, the same as Markdown. Knows no
 //! terminal; the caller says whether colour is welcome.
 
-use super::comparison::Comparison;
-use super::entry::short_size;
-use super::figures::{dash, megabytes, number};
-use super::heat_map::HeatMap;
-use super::record::Percentiles;
-use super::results::{Results, Row};
-use super::statistics::Summary;
 use crate::base::size::MIB;
+use crate::bench::conclude::comparison::Comparison;
+use crate::bench::conclude::figures::{dash, megabytes, number};
+use crate::bench::conclude::heat_map::HeatMap;
+use crate::bench::conclude::results::{Results, Row};
+use crate::bench::conclude::statistics::Summary;
+use crate::bench::measure::entry::short_size;
+use crate::bench::measure::record::Percentiles;
 
 /// Whether text may be coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,12 +89,12 @@ pub fn notes(results: &Results) -> Vec<String> {
 }
 
 /// The table as Markdown.
-pub(super) fn markdown(results: &Results) -> String {
+pub(in crate::bench) fn markdown(results: &Results) -> String {
     markdown_lines(&lines(results))
 }
 
 /// ringhaul beside the other tools as Markdown; empty without one.
-pub(super) fn markdown_comparisons(results: &Results) -> String {
+pub(in crate::bench) fn markdown_comparisons(results: &Results) -> String {
     match results.comparisons.is_empty() {
         true => String::new(),
         false => markdown_lines(&comparison_lines(results)),
@@ -113,7 +113,7 @@ fn markdown_lines(lines: &[Vec<String>]) -> String {
 }
 
 /// The grid as Markdown; empty without one.
-pub(super) fn markdown_grid(results: &Results) -> String {
+pub(in crate::bench) fn markdown_grid(results: &Results) -> String {
     let map = HeatMap::of(results);
     if !map.is_worth_showing() {
         return String::new();
@@ -225,8 +225,8 @@ fn aligned(lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::tests::results;
     use super::*;
+    use crate::bench::conclude::results::tests::results;
 
     #[test]
     fn the_terminal_sees_map_table_verdict_and_notes() {

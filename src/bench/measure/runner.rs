@@ -34,30 +34,30 @@ const UNREACHABLE_RUNS_MAX: u32 = 2;
 const REST_TICK: Duration = Duration::from_millis(50);
 
 /// Where every run takes place.
-pub(super) struct Runner {
-    pub(super) scratch: Scratch,
-    pub(super) sink: Sink,
+pub(in crate::bench) struct Runner {
+    pub(in crate::bench) scratch: Scratch,
+    pub(in crate::bench) sink: Sink,
     /// Waits between two runs until the disk is at rest.
-    pub(super) settles: bool,
+    pub(in crate::bench) settles: bool,
     /// ringhaul itself.
-    pub(super) program: PathBuf,
-    pub(super) url: String,
+    pub(in crate::bench) program: PathBuf,
+    pub(in crate::bench) url: String,
     /// The built-in server, if it is to be another one for each run.
-    pub(super) renewed: Option<Site>,
-    pub(super) bytes: u64,
-    pub(super) content: Content,
-    pub(super) ca_cert: Option<PathBuf>,
-    pub(super) insecure: bool,
-    pub(super) threads: Option<u32>,
-    pub(super) engine: Option<Engine>,
-    pub(super) stop: StopHandle,
-    pub(super) started: Instant,
+    pub(in crate::bench) renewed: Option<Site>,
+    pub(in crate::bench) bytes: u64,
+    pub(in crate::bench) content: Content,
+    pub(in crate::bench) ca_cert: Option<PathBuf>,
+    pub(in crate::bench) insecure: bool,
+    pub(in crate::bench) threads: Option<u32>,
+    pub(in crate::bench) engine: Option<Engine>,
+    pub(in crate::bench) stop: StopHandle,
+    pub(in crate::bench) started: Instant,
     /// The latest runs of ringhaul, as far as they reached no server.
-    pub(super) unreachable_runs: u32,
+    pub(in crate::bench) unreachable_runs: u32,
 }
 
 /// What the file has to be.
-pub(super) enum Content {
+pub(in crate::bench) enum Content {
     /// The built-in server's.
     Seed(u64),
     /// The same as this file, which came first.
@@ -307,7 +307,7 @@ fn wrong_file(what: String) -> Error {
 }
 
 /// The end that was asked for.
-pub(super) fn interrupted() -> Error {
+pub(in crate::bench) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "the bench was stopped")
         .advise("what was measured so far stands above, and in the folder given with --out")
 }
@@ -340,7 +340,7 @@ mod tests {
     fn a_server_that_is_gone_and_a_full_disk_end_it_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let mut runner = runner(folder.path());
-        let tool = Entry::Peer(super::super::Peer::Curl, 1);
+        let tool = Entry::Peer(crate::bench::Peer::Curl, 1);
         let mut ends = |entry, failure, code| {
             runner.must_make_sense(entry, failure, code).err().map(|error| error.kind())
         };
