@@ -31,7 +31,7 @@ use export::Export;
 use measure::lineup::lineup;
 use measure::runner::Runner;
 use measure::scratch::Scratch;
-use measure::site::Site;
+use measure::server_process::ServerProcess;
 use measure::sweep::{Heard, Sweep};
 use measure::warm_up::warm_up;
 use std::ffi::OsString;
@@ -43,6 +43,8 @@ const SYNC_NOTE: &str = "ringhaul ends when its file is on the disk, and keeps a
 /// What a reader of a run without files has to know.
 const NULL_NOTE: &str = "nothing was written and compared: a run counts if every byte came and \
                          the program ended well";
+/// Runs below which no interval is claimed.
+const INTERVAL_RUNS_MIN: u32 = 3;
 /// The built-in server's certificate, in the scratch folder.
 const CERTIFICATE: &str = "authority.pem";
 
@@ -51,8 +53,8 @@ const CERTIFICATE: &str = "authority.pem";
 pub struct Settings {
     /// The ringhaul program; every run starts it anew.
     pub program: PathBuf,
-    /// The other end.
-    pub source: Source,
+    /// The server to measure against.
+    pub endpoint: Endpoint,
     /// Request sizes of the grid, bytes.
     pub chunks: Vec<u64>,
     /// Connection counts of the grid; with peers, those they are told to use.
@@ -84,13 +86,13 @@ pub struct Settings {
     pub insecure: bool,
 }
 
-/// The other end of the bench.
+/// The server that the bench measures against.
 #[derive(Debug, Clone)]
-pub enum Source {
-    /// Some server.
+pub enum Endpoint {
+    /// Any server, by the URL of a file.
     Url(String),
-    /// The built-in one.
-    Own {
+    /// The built-in server, as a process of its own.
+    BuiltIn {
         /// Arguments that make [`Settings::program`] serve a seeded file at every path, print the
         /// URL of the root as the first line, and end with its standard input.
         arguments: Vec<OsString>,
@@ -144,22 +146,23 @@ pub fn run(
     let export = settings.out.as_deref().map(|out| Export::create(out, &settings.name));
     let mut export = export.transpose()?;
     let scratch = Scratch::create(&settings.sink.folder(&settings.folder)?)?;
-    let (site, url) = match &settings.source {
-        Source::Url(url) => (None, url.clone()),
-        Source::Own { arguments, tls, .. } => {
+    let (server, url) = match &settings.endpoint {
+        Endpoint::Url(url) => (None, url.clone()),
+        Endpoint::BuiltIn { arguments, tls, .. } => {
             let certificate = tls.then(|| scratch.path(CERTIFICATE));
-            let site = Site::start(&settings.program, arguments, certificate.as_deref())?;
-            let url = site.url.clone();
-            (Some(site), url)
+            let server =
+                ServerProcess::start(&settings.program, arguments, certificate.as_deref())?;
+            let url = server.url.clone();
+            (Some(server), url)
         }
     };
     let mut runner = warm_up(settings, scratch, &url, stop, tell)?;
     let entries = lineup(settings, runner.bytes, tell)?;
     let shown = Url::parse(&url)?.to_string();
-    let conditions = Conditions::observe(settings, &shown, site.is_some(), runner.bytes);
-    let remembers = matches!(settings.source, Source::Own { remembers: true, .. });
+    let conditions = Conditions::observe(settings, &shown, server.is_some(), runner.bytes);
+    let remembers = matches!(settings.endpoint, Endpoint::BuiltIn { remembers: true, .. });
     // Otherwise it lives to the end of this function.
-    let (renewed, _site) = if remembers { (site, None) } else { (None, site) };
+    let (renewed, _server) = if remembers { (server, None) } else { (None, server) };
     runner.renewed = renewed;
     let sweep = Sweep::new(entries, settings.runs, settings.seed, settings.against.is_empty());
     let results = measure(settings, conditions, sweep, runner, &mut export, tell)?;

@@ -8,7 +8,7 @@ use crate::bench::measure::machine::Machine;
 use crate::bench::measure::peer::Peer;
 use crate::bench::measure::record::{Percentiles, Record, SpanTimes, Traced};
 use crate::bench::measure::sweep::Measured;
-use crate::bench::{Settings, Source};
+use crate::bench::{Endpoint, Settings};
 use serde::Serialize;
 
 /// Everything a bench came to.
@@ -172,10 +172,10 @@ impl Conditions {
         Self {
             date: machine.date.clone(),
             command: settings.command.clone(),
-            url: match &settings.source {
-                Source::Url(_) => url.to_owned(),
+            url: match &settings.endpoint {
+                Endpoint::Url(_) => url.to_owned(),
                 // The port is a matter of chance.
-                Source::Own { .. } => "the built-in server".to_owned(),
+                Endpoint::BuiltIn { .. } => "the built-in server".to_owned(),
             },
             own_server,
             bytes,

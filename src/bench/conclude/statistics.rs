@@ -2,6 +2,7 @@
 //! Pure functions of numbers and a seed; knows no unit and nothing of downloads.
 
 use crate::base::rng::Rng;
+use crate::bench::INTERVAL_RUNS_MIN;
 use serde::Serialize;
 
 /// Samples drawn for one interval: its ends move by less than a percent of its width from seed to
@@ -9,8 +10,6 @@ use serde::Serialize;
 const RESAMPLES: usize = 4000;
 /// How sure an interval is where there are runs enough.
 const CONFIDENCE: f64 = 0.95;
-/// Runs below which no interval is claimed.
-pub(in crate::bench) const INTERVAL_RUNS_MIN: u32 = 3;
 /// Medians closer than this part of the better one are a tie, however well they are measured:
 /// nobody should choose by it.
 const TIE_PART: f64 = 0.01;

@@ -3,7 +3,7 @@
 use super::peer::Peer;
 use crate::base::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use crate::base::size::{KIB, MIB};
-use crate::bench::conclude::statistics::INTERVAL_RUNS_MIN;
+use crate::bench::INTERVAL_RUNS_MIN;
 use crate::engine::options::Engine;
 use std::ffi::OsString;
 use std::fmt;

@@ -10,7 +10,7 @@ pub(super) mod peer;
 pub(super) mod record;
 pub(super) mod runner;
 pub(super) mod scratch;
+pub(super) mod server_process;
 pub(super) mod sink;
-pub(super) mod site;
 pub(super) mod sweep;
 pub(super) mod warm_up;

@@ -7,8 +7,8 @@ use super::entry::Entry;
 use super::peer::Errand;
 use super::record::{Detail, Record, Traced};
 use super::scratch::{Scratch, must_have_room, scratch_error};
+use super::server_process::ServerProcess;
 use super::sink::Sink;
-use super::site::Site;
 use super::sweep::Measure;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
@@ -43,7 +43,7 @@ pub(in crate::bench) struct Runner {
     pub(in crate::bench) program: PathBuf,
     pub(in crate::bench) url: String,
     /// The built-in server, if it is to be another one for each run.
-    pub(in crate::bench) renewed: Option<Site>,
+    pub(in crate::bench) renewed: Option<ServerProcess>,
     pub(in crate::bench) bytes: u64,
     pub(in crate::bench) content: Content,
     pub(in crate::bench) ca_cert: Option<PathBuf>,
@@ -74,9 +74,9 @@ impl Measure for Runner {
         time_max: Duration,
     ) -> Result<(Record, Detail)> {
         self.clear();
-        if let Some(site) = &mut self.renewed {
-            site.renew()?;
-            self.url.clone_from(&site.url);
+        if let Some(server) = &mut self.renewed {
+            server.renew()?;
+            self.url.clone_from(&server.url);
         }
         let at = self.started.elapsed();
         let mut command = self.command(entry)?;

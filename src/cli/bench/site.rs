@@ -1,7 +1,7 @@
-//! The other end of a bench without a URL: `ringhaul serve`, told what the bench was told.
+//! The server of a bench without a URL: `ringhaul serve`, told what the bench was told.
 
 use crate::base::size::GIB;
-use crate::bench::Source;
+use crate::bench::Endpoint;
 use crate::cli::args::SiteArgs;
 use std::ffi::OsString;
 
@@ -17,8 +17,8 @@ impl SiteArgs {
     }
 
     /// The server that these options describe.
-    pub(super) fn source(&self) -> Source {
-        Source::Own {
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint::BuiltIn {
             arguments: self.arguments(),
             content_seed: SEED,
             tls: self.tls,
@@ -53,9 +53,9 @@ mod tests {
     }
 
     fn remembers(words: &[&str]) -> bool {
-        match bench(words).source() {
-            Source::Own { remembers, .. } => remembers,
-            Source::Url(url) => panic!("{url}"),
+        match bench(words).endpoint() {
+            Endpoint::BuiltIn { remembers, .. } => remembers,
+            Endpoint::Url(url) => panic!("{url}"),
         }
     }
 

@@ -1,5 +1,5 @@
-//! The other end of a bench without a URL: the built-in server as a process of its own, so that its
-//! work is not taken for the client's. It ends when this process does, however that happens.
+//! The server of a bench without a URL: the built-in one as a process of its own, so that its work
+//! is not taken for the client's. It ends when this process does, however that happens.
 
 use crate::base::{Error, ErrorKind, Result};
 use std::ffi::OsString;
@@ -9,14 +9,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A running server; dropping it stops it.
-pub(in crate::bench) struct Site {
+pub(in crate::bench) struct ServerProcess {
     command: Command,
     child: Child,
     /// Where the file is.
     pub(in crate::bench) url: String,
 }
 
-impl Site {
+impl ServerProcess {
     /// Starts `program` with `arguments`, and waits for the line in which it says where it serves;
     /// its certificate is where it was to be written by then. It stops when its standard input
     /// ends, and no environment variable moves it.
@@ -50,7 +50,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.stop();
     }
