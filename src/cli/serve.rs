@@ -2,16 +2,15 @@
 //! configuration made from its options, the URL on standard output and the lines that say what was
 //! served. How it is served is the server's.
 
-pub(super) mod options;
-
 use super::Failure;
+use super::args::ServeArgs;
 use super::signals::Watch;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::whole;
 use crate::server::{self, CertificateFiles, Config, Server, Stats, TlsConfig};
 use crate::ui::printable;
-use options::ServeArgs;
+
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};

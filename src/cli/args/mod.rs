@@ -4,20 +4,20 @@
 
 mod bench;
 mod download;
+mod serve;
 pub(super) mod shape;
 mod values;
 
 pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use download::{DownloadArgs, Given};
+pub(super) use serve::ServeArgs;
 pub(super) use values::{Change, Direct, Driver, within};
 
 use super::exit_codes;
-use super::serve::options::{self, ServeArgs};
 use clap::builder::Resettable;
 use clap::error::ErrorKind as ClapKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -90,9 +90,9 @@ pub(super) fn parse(
     };
     settle_volume(download, &matches)?;
     settle_digests(download, &matches)?;
-    if let Some(Command::Serve(serve)) = &mut args.command {
+    if let Some(Command::Serve(serve_args)) = &mut args.command {
         let matches = matches.subcommand_matches("serve").expect("it was asked for");
-        options::settle(serve, source_of(matches, "size") == ValueSource::CommandLine)
+        serve::settle(serve_args, source_of(matches, "size") == ValueSource::CommandLine)
             .map_err(|text| command().error(ClapKind::ArgumentConflict, text))?;
     }
     Ok(args)

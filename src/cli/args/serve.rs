@@ -1,10 +1,10 @@
 //! The words of `ringhaul serve`: options, their types and bounds, and the server they describe.
 //! Owns that grammar; has no effects.
 
+use super::shape::{DELAY_MAX, ShapeArgs};
+use super::within;
 use crate::base::size::parse_bytes;
 use crate::base::{Error, ErrorKind, Result};
-use crate::cli::args::shape::{DELAY_MAX, ShapeArgs};
-use crate::cli::args::within;
 use crate::server::DigestField;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, ValueEnum};
@@ -21,62 +21,62 @@ const PORT: u16 = 8080;
 pub(in crate::cli) struct ServeArgs {
     /// The folder to serve, links out of it excepted; default: the current one.
     #[arg(value_name = "DIR")]
-    pub(super) dir: Option<PathBuf>,
+    pub(in crate::cli) dir: Option<PathBuf>,
 
     /// Serve SIZE made-up bytes at every path instead: no disk is read.
     #[arg(long, value_name = "SIZE", env = "RINGHAUL_SERVE_SIZE", value_parser = parse_bytes)]
-    pub(super) size: Option<u64>,
+    pub(in crate::cli) size: Option<u64>,
 
     /// What the made-up bytes and all random choices follow from.
     #[arg(long, value_name = "N", env = "RINGHAUL_SERVE_SEED", default_value_t = 1)]
-    pub(super) seed: u64,
+    pub(in crate::cli) seed: u64,
 
     /// Where to listen; port 0 lets the system choose. The URL is printed.
     #[arg(long, value_name = "ADDR:PORT", env = "RINGHAUL_SERVE_LISTEN")]
     #[arg(value_parser = address, default_value = "127.0.0.1:8080")]
-    pub(super) listen: SocketAddr,
+    pub(in crate::cli) listen: SocketAddr,
 
     /// Send these digests of the files, with commas between them.
     #[arg(long, value_name = "FIELD", env = "RINGHAUL_SERVE_DIGESTS")]
     #[arg(value_enum, action = ArgAction::Append, value_delimiter = ',')]
-    pub(super) digests: Vec<FieldName>,
+    pub(in crate::cli) digests: Vec<FieldName>,
 
     /// Print errors only, and the URL.
     #[arg(short, long, env = "RINGHAUL_SERVE_QUIET", value_parser = BoolishValueParser::new())]
-    pub(super) quiet: bool,
+    pub(in crate::cli) quiet: bool,
 
     /// Time between two lines that say what was served, 1s to 1h; there is none while nothing is.
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_SERVE_REPORT_EVERY")]
     #[arg(value_parser = interval, default_value = "10s")]
-    pub(super) report_every: Duration,
+    pub(in crate::cli) report_every: Duration,
 
     /// HTTPS, with a certificate made now.
     #[arg(long, env = "RINGHAUL_SERVE_TLS", help_heading = "TLS")]
     #[arg(value_parser = BoolishValueParser::new())]
-    pub(super) tls: bool,
+    pub(in crate::cli) tls: bool,
 
     /// Write the authority of that certificate to FILE, for a client's --ca-cert; implies --tls.
     #[arg(long, value_name = "FILE", env = "RINGHAUL_SERVE_CERT_OUT", help_heading = "TLS")]
-    pub(super) cert_out: Option<PathBuf>,
+    pub(in crate::cli) cert_out: Option<PathBuf>,
 
     /// One more name or address that certificate is for; repeatable.
     #[arg(long, value_name = "NAME", env = "RINGHAUL_SERVE_NAME", help_heading = "TLS")]
     #[arg(action = ArgAction::Append, value_delimiter = ',')]
-    pub(super) name: Vec<String>,
+    pub(in crate::cli) name: Vec<String>,
 
     /// HTTPS with the certificate in this PEM file instead.
     #[arg(long, value_name = "FILE", env = "RINGHAUL_SERVE_CERT", help_heading = "TLS")]
     #[arg(requires = "key", conflicts_with_all = ["cert_out", "name"])]
-    pub(super) cert: Option<PathBuf>,
+    pub(in crate::cli) cert: Option<PathBuf>,
 
     /// The private key of --cert, as PEM.
     #[arg(long, value_name = "FILE", env = "RINGHAUL_SERVE_KEY", help_heading = "TLS")]
     #[arg(requires = "cert")]
-    pub(super) key: Option<PathBuf>,
+    pub(in crate::cli) key: Option<PathBuf>,
 
     /// End at the end of standard input, too: no longer than the program that started it.
     #[arg(long, hide = true)]
-    pub(super) until_eof: bool,
+    pub(in crate::cli) until_eof: bool,
 
     /// The path that the server plays.
     #[command(flatten)]
@@ -85,7 +85,7 @@ pub(in crate::cli) struct ServeArgs {
 
 /// A header field with a digest; `DigestField` of the server says what each is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FieldName {
+pub(in crate::cli) enum FieldName {
     ReprDigest,
     ContentDigest,
     Digest,
@@ -102,7 +102,7 @@ SIGTERM or SIGHUP; that is its normal end, with exit code 0.";
 
 /// DIR and `--size` exclude each other, unless the size is only the environment's wish. An error is
 /// the text to show.
-pub(in crate::cli) fn settle(
+pub(super) fn settle(
     args: &mut ServeArgs,
     is_size_on_line: bool,
 ) -> std::result::Result<(), &'static str> {
