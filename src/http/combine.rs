@@ -45,11 +45,11 @@
 //! A field beside one that is proved may be missing, but not differ. What an answer brings that the
 //! first one lacked need not be repeated: who did not say it once may not say it again.
 
-use super::answer::status_error;
 use super::body::content_length;
 use super::fingerprint::{Fingerprint, Found, Proof, changed};
 use super::head::{Head, content_coding, quoted};
 use super::range::ContentRange;
+use super::status::status_error;
 use super::validator::Validator;
 use crate::base::{Error, ErrorKind, Result, Span};
 

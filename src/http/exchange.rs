@@ -1,7 +1,7 @@
 //! One response on a keep-alive connection, from the byte behind the request to its end.
 //!
 //! Owns progress and the keep-alive decision. Must not know whether the answer is the right one
-//! (`answer` does), nor where bytes come from and go to.
+//! (`discovery` and `combine` do), nor where bytes come from and go to.
 //!
 //! States: `Head` (status line and fields, interim responses skipped), then one of `Length`,
 //! `Chunked` and `UntilClose` (body), then `Done`. Every state but `Done` reports an early end.

@@ -24,13 +24,13 @@
 //! After any error the connection is of no further use. No decoder allocates a size a peer chose;
 //! every bound stands in `base::limits`.
 
-mod answer;
 mod auth;
 mod base64;
 mod body;
 mod combine;
 mod date;
 mod digest_fields;
+mod discovery;
 mod exchange;
 mod fingerprint;
 mod head;
@@ -38,19 +38,21 @@ mod push_back;
 mod range;
 mod redirect;
 mod request;
+mod status;
 mod validator;
 
-pub use answer::{Discovery, discover, status_error};
 pub use auth::challenge;
 pub use body::{ChunkedDecoder, Framing, Step};
 pub use combine::{Asked, Known, Part, check_partial};
 pub use digest_fields::{
     Offered, Offers, content_digests, contradiction, want_digests, whole_file_digests,
 };
+pub use discovery::{Discovery, discover};
 pub use exchange::{Exchange, Want};
 pub use head::{Head, HeadParse, parse};
 pub use push_back::retry_after;
 pub use range::ContentRange;
 pub use redirect::{Next, Rules, follow, may_have_expired, sensitive};
 pub use request::{Request, parse_header_argument};
+pub use status::status_error;
 pub use validator::Validator;

@@ -1,16 +1,16 @@
-//! What the first answer says about file and server, and what a status says that is no data.
+//! What the first answer says about file and server.
 //!
 //! Owns discovery. Must not know connections or retries: it judges one head. Which parts belong
 //! together is `combine`'s.
 
-use super::auth::challenge;
 use super::body::content_length;
 use super::combine::{
     Known, check_identity, out_of_range, part, precondition_failed, unsatisfied_total,
 };
-use super::head::{Head, quoted};
+use super::head::Head;
+use super::status::status_error;
 use super::validator::Validator;
-use crate::base::{Error, ErrorKind, Result, Span};
+use crate::base::{Result, Span};
 
 /// What the first answer says about file and server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +43,11 @@ pub enum Discovery {
 /// Judges the first answer, asked for `asked`: from byte 0 on, or, where an earlier run has left a
 /// part of the file, from the first byte that is missing.
 ///
-/// Errors: a partial answer that is not where asked or invalid is [`ErrorKind::RangeMismatch`], a
-/// content coding [`ErrorKind::ContentEncoding`]; 412, and 416 with a size below what an earlier
-/// run knew of, are [`ErrorKind::Changed`]; every other status is [`ErrorKind::Status`]. Redirects
-/// are [`follow`](super::follow)'s and come first. Whether the validator is the one an earlier run
-/// saw, the caller compares: [`Validator::strong`].
+/// # Errors
+/// `RangeMismatch` for a partial answer that is not where asked or invalid; `ContentEncoding` for a
+/// content coding; `Changed` for 412, and for 416 with a size below what an earlier run knew of;
+/// `Status` for every other status. Redirects are [`follow`](super::follow)'s and come first.
+/// Whether the validator is the one an earlier run saw, the caller compares: [`Validator::strong`].
 pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
     assert!(!asked.is_empty(), "a range names at least one byte");
     match head.status() {
@@ -77,26 +77,11 @@ pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
     }
 }
 
-/// The error of an answer whose status is no data: status, reason phrase, and for 401 the scheme
-/// asked for.
-pub fn status_error(head: &Head) -> Error {
-    let code = head.status();
-    let mut text = format!("the server answered {code}");
-    if !head.reason().is_empty() {
-        text = format!("{text} {}", quoted(head.reason()));
-    }
-    let scheme = if code == 401 { challenge(head) } else { None };
-    if let Some(scheme) = scheme {
-        text = format!("{text}, asking for {scheme} authentication");
-    }
-    Error::new(ErrorKind::Status(code), text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ErrorKind;
     use crate::http::head::tests::head;
-    use crate::http::{HeadParse, parse};
 
     type Fields = Vec<(&'static str, &'static str)>;
 
@@ -214,18 +199,5 @@ mod tests {
         for fields in [&[][..], &[("Content-Range", "bytes */4097")]] {
             assert_eq!(found(416, fields).unwrap(), Discovery::AskWhole, "{fields:?}");
         }
-    }
-
-    #[test]
-    fn status_errors_name_status_reason_and_scheme() {
-        let bytes = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\"\r\n\r\n";
-        let HeadParse::Complete { head: unauthorized, .. } = parse(bytes).unwrap() else {
-            panic!("partial")
-        };
-        let text = status_error(&unauthorized).to_string();
-        assert!(text.starts_with(
-            "the server answered 401 Unauthorized, asking for Digest authentication (server side)"
-        ));
-        assert!(status_error(&head(404, &[])).to_string().starts_with("the server answered 404 ("));
     }
 }
