@@ -1,6 +1,7 @@
 //! Rank 0: the words everybody shares. No I/O, no async, no clock; imports nothing of the crate.
 
 pub mod error;
+pub mod hex;
 pub mod limits;
 pub mod rng;
 pub mod size;

@@ -3,9 +3,8 @@
 //! Owns the written form `ALGORITHM:HEX`. Must not know who named the checksum.
 
 use super::algorithm::known_names;
-use super::hasher::hex;
 use super::{Algorithm, Digest};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, hex};
 use std::fmt;
 use std::str::FromStr;
 
@@ -37,7 +36,7 @@ impl Checksum {
         if self.expected == actual.bytes {
             return Ok(());
         }
-        let (name, expected) = (self.algorithm, hex(&self.expected));
+        let (name, expected) = (self.algorithm, hex::encode(&self.expected));
         Err(Error::new(
             ErrorKind::ChecksumMismatch,
             format!("the {name} of what arrived is {actual}, not {expected}"),
@@ -62,7 +61,7 @@ impl FromStr for Checksum {
         if let Some(odd) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
             return refused(format!("'{odd}' in the {algorithm} is no hexadecimal digit"), advice);
         }
-        match unhex(digits).filter(|bytes| bytes.len() == algorithm.digest_bytes()) {
+        match hex::decode(digits).filter(|bytes| bytes.len() == algorithm.digest_bytes()) {
             Some(expected) => Ok(Self { algorithm, expected }),
             None => {
                 let count = digits.len();
@@ -77,15 +76,8 @@ impl FromStr for Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm, hex(&self.expected))
+        write!(f, "{}:{}", self.algorithm, hex::encode(&self.expected))
     }
-}
-
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let nibble = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?));
-    if rest.is_empty() { bytes.collect() } else { None }
 }
 
 #[cfg(test)]

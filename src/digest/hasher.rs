@@ -4,6 +4,7 @@
 //! where they exist. Must not know where the bytes come from.
 
 use super::Algorithm;
+use crate::base::hex;
 use crc_fast::CrcAlgorithm;
 use sha2::Digest as _;
 use std::fmt;
@@ -92,13 +93,8 @@ pub struct Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.bytes))
+        f.write_str(&hex::encode(&self.bytes))
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 use super::base64;
 use super::head::{Head, content_coding, quoted};
 use super::range::ContentRange;
+use crate::base::hex;
 use crate::base::limits::DIGESTS_OFFERED_MAX;
 
 /// A digest that a server gives.
@@ -285,7 +286,7 @@ fn linked_etag(head: &Head, offers: &mut Offers) {
     for tag in head.all(FIELD) {
         let bare = tag.strip_prefix("W/").unwrap_or(tag);
         let digits = bare.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        match digits.and_then(unhex) {
+        match digits.and_then(hex::decode) {
             Some(value) if value.len() == SHA256.bytes => {
                 offers.keep(Offered { field: FIELD, algorithm: SHA256.name, value });
             }
@@ -330,15 +331,6 @@ fn named(names: &Names, name: &str) -> Option<Algorithm> {
 fn unknown(name: &str) -> String {
     let shown = quoted(name);
     format!("'{shown}' is no algorithm that is known here")
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    if !text.len().is_multiple_of(2) {
-        return None;
-    }
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()).collect()
 }
 
 fn rank(algorithm: &str) -> usize {

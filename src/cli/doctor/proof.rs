@@ -7,7 +7,7 @@ use super::super::download::{failure, transfer};
 use super::super::signals::Watch;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::size::{format_bytes, format_duration, format_rate};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, hex};
 use crate::engine::Download;
 use crate::engine::options::{Checksum, Engine, Options};
 use crate::engine::progress::Report;
@@ -45,8 +45,7 @@ impl Proof {
         must_have_room(dir, size_bytes.saturating_add(SPARE_BYTES))?;
         let scratch = Scratch::create(dir)?;
         let digest = content::sha256(SEED, size_bytes);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let checksum = format!("sha256:{hex}").parse()?;
+        let checksum = format!("sha256:{}", hex::encode(&digest)).parse()?;
         Ok(Self { scratch, size_bytes, checksum })
     }
 

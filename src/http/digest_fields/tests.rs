@@ -39,7 +39,7 @@ fn repr_digest_is_of_the_file_in_part_and_whole_rfc_9530_section_3() {
         let fields = [("repr-digest", value.as_str()), ("Content-Range", "bytes 0-0/5")];
         let offers = whole(status, &fields);
         assert_eq!(kept(&offers), [("Repr-Digest", "sha256"), ("Repr-Digest", "md5")]);
-        assert_eq!(Some(&offers.digests[0].value), unhex(HEX_HELLO).as_ref());
+        assert_eq!(Some(&offers.digests[0].value), hex::decode(HEX_HELLO).as_ref());
         assert!(offers.ignored.is_empty(), "{offers:?}");
     }
     for status in [204, 301, 404, 416] {
@@ -171,7 +171,7 @@ fn x_linked_etag_stands_in_the_redirect() {
             let coded = if status > 299 { "gzip" } else { "" };
             let offers = whole(status, &[("X-Linked-ETag", tag), ("Content-Encoding", coded)]);
             assert_eq!(kept(&offers), [("X-Linked-Etag", "sha256")]);
-            assert_eq!(Some(&offers.digests[0].value), unhex(HEX_HELLO).as_ref());
+            assert_eq!(Some(&offers.digests[0].value), hex::decode(HEX_HELLO).as_ref());
         }
     }
     let git = format!("\"{}\"", &HEX_HELLO[..40]);
