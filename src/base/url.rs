@@ -2,6 +2,7 @@
 //! secrets. Thin over the `url` crate; imports only the error words.
 
 use super::error::{Error, ErrorKind, Result};
+use percent_encoding::percent_decode_str;
 use std::fmt;
 
 /// The two schemes ringhaul speaks.
@@ -207,30 +208,9 @@ fn end_of_userinfo(text: &str) -> usize {
     ends.max().unwrap_or(0)
 }
 
+/// A percent sign that no two hexadecimal digits follow stands for itself.
 fn percent_decode(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let decoded = match tail {
-            [high, low, ..] if first == b'%' => hex_digit(*high).zip(hex_digit(*low)),
-            _ => None,
-        };
-        match decoded {
-            Some((high, low)) => {
-                out.push(high << 4 | low);
-                rest = &tail[2..];
-            }
-            None => {
-                out.push(first);
-                rest = tail;
-            }
-        }
-    }
-    out
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok())
+    percent_decode_str(text).collect()
 }
 
 /// Whether two URLs, as they are displayed, name one resource: their origins and paths are equal.
@@ -254,6 +234,21 @@ mod tests {
         let credentials = url.credentials().unwrap();
         assert_eq!(credentials.user, b"us@er");
         assert_eq!(credentials.password, b"p:w");
+    }
+
+    #[test]
+    fn percent_signs_without_two_digits_stand_for_themselves() {
+        for (segment, name) in [
+            ("%41%4a%4A", "AJJ"),
+            ("100%", "100%"),
+            ("%4", "%4"),
+            ("%zz%%41", "%zz%A"),
+            ("%C3%A4", "\u{e4}"),
+            ("%ff", "\u{fffd}"),
+        ] {
+            let url = Url::parse(&format!("http://h/{segment}")).unwrap();
+            assert_eq!(url.last_segment(), name, "{segment}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::codec::date::http_date;
+use percent_encoding::percent_decode_str;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -121,20 +122,15 @@ fn status_of(errno: Errno) -> u16 {
     }
 }
 
-/// Without its percent signs (RFC 3986 2.1); `None` where they stand for nothing.
+/// The bytes that `path` stands for (RFC 3986 2.1); `None` if two hexadecimal digits do not follow
+/// each of its percent signs.
 fn decoded(path: &str) -> Option<Vec<u8>> {
-    let mut bytes = path.bytes();
-    let mut name = Vec::with_capacity(path.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            name.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let value = digit()? * 16 + digit()?;
-        name.push(u8::try_from(value).expect("two hexadecimal digits are a byte"));
-    }
-    Some(name)
+    let begins_with_digits = |text: &str| {
+        let digits = text.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let is_valid = path.split('%').skip(1).all(begins_with_digits);
+    is_valid.then(|| percent_decode_str(path).collect())
 }
 
 /// A client has resolved its `..` already (RFC 3986 5.2.4), so one that is left means no good.
