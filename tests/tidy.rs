@@ -52,7 +52,7 @@ const HOUSE: &[Row] = &[
     row("plan", &["base"], &[]),
     // The plan in virtual time, for tests and benches; nothing of the crate imports it.
     row("sim", &["base", "plan"], &[]),
-    row("http", &["base"], &["httparse", "httpdate"]),
+    row("http", &["base"], &["httparse", "httpdate", "base64"]),
     row("tls", &["base"], &["rustls", "webpki_roots"]),
     row("digest", &["base"], &["sha2", "sha1", "md5", "blake3", "crc_fast"]),
     row("manifest", &["base"], &[]),

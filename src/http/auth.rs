@@ -2,10 +2,11 @@
 //!
 //! Must not know where credentials come from or whom they may be sent to.
 
-use super::base64;
 use super::head::{Head, quoted};
 use crate::base::url::Credentials;
 use crate::base::{Error, ErrorKind, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// The value of an `Authorization` field for these credentials.
 ///
@@ -25,7 +26,7 @@ pub(super) fn basic(credentials: &Credentials) -> Result<String> {
     if pair.iter().any(u8::is_ascii_control) {
         return refused("control characters");
     }
-    Ok(format!("Basic {}", base64::encode(&pair)))
+    Ok(format!("Basic {}", STANDARD.encode(&pair)))
 }
 
 /// The authentication scheme a 401 asks for, such as `Basic`: the first word of the first

@@ -13,11 +13,12 @@
 //! | `x-amz-checksum-*` | the file, one part of it, or a digest of digests | Amazon S3 |
 //! | `X-Linked-Etag` | the file behind the link | Hugging Face |
 
-use super::base64;
 use super::head::{Head, content_coding, quoted};
 use super::range::ContentRange;
 use crate::base::hex;
 use crate::base::limits::DIGESTS_OFFERED_MAX;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// A digest that a server gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,9 +153,10 @@ impl Offers {
     /// Takes a digest in base64, if it has the length that it should have.
     fn take(&mut self, field: &'static str, algorithm: Algorithm, text: &str) {
         let Algorithm { name, bytes } = algorithm;
-        // Length first: nothing is decoded that cannot be right.
-        let fits = text.len() == base64::encoded_bytes(bytes);
-        let value = if fits { base64::decode(text) } else { None };
+        // Length first: nothing is decoded that cannot be right. Padding is required and stray bits
+        // are refused, so no two texts mean the same digest.
+        let fits = Some(text.len()) == base64::encoded_len(bytes, true);
+        let value = if fits { STANDARD.decode(text).ok() } else { None };
         match value.filter(|value| value.len() == bytes) {
             Some(value) => self.keep(Offered { field, algorithm: name, value }),
             None => {

@@ -25,7 +25,6 @@
 //! every bound stands in `base::limits`.
 
 mod auth;
-mod base64;
 mod body;
 mod combine;
 mod date;

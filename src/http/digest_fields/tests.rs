@@ -72,6 +72,15 @@ fn a_dictionary_is_taken_whole_or_not_rfc_8941_section_4_2() {
 
 #[test]
 fn wrong_lengths_and_bad_base64_do_not_count() {
+    let stray_bits = SHA256_HELLO.replace("Q=", "R=");
+    let url_alphabet = SHA256_HELLO.replace('+', "-");
+    let spaced = SHA256_HELLO.replace('u', " ");
+    let unpadded = SHA256_HELLO.replace('=', "A");
+    for text in [&stray_bits, &url_alphabet, &spaced, &unpadded] {
+        assert!(text.len() == SHA256_HELLO.len() && text != SHA256_HELLO, "{text}");
+        let value = format!("sha-256=:{text}:");
+        ignored(&whole(200, &[("Repr-Digest", &value)]), &["sha256", "32 bytes"]);
+    }
     for text in ["", "AAAA", MD5_HELLO, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmC==", HEX_HELLO] {
         let value = format!("sha-256=:{text}:");
         ignored(&whole(200, &[("Repr-Digest", &value)]), &["sha256", "32 bytes"]);
@@ -193,7 +202,7 @@ fn nothing_counts_in_a_coded_answer() {
 
 #[test]
 fn contradictions_are_seen() {
-    let other = format!("sha-256=:{}:", base64::encode(&[7; 32]));
+    let other = format!("sha-256=:{}:", STANDARD.encode(&[7; 32]));
     let value = format!("sha-256=:{SHA256_HELLO}:, md5=:{MD5_HELLO}:");
     let old = format!("SHA-256={SHA256_HELLO}");
     let of = |fields: Fields| contradiction(&whole(200, fields).digests);
@@ -211,7 +220,7 @@ fn contradictions_are_seen() {
 
 #[test]
 fn a_flood_of_digests_is_bounded() {
-    let many: Vec<_> = (0..200).map(|n| format!("md5={}", base64::encode(&[n; 16]))).collect();
+    let many: Vec<_> = (0..200).map(|n| format!("md5={}", STANDARD.encode(&[n; 16]))).collect();
     let offers = whole(200, &[("Digest", &many.join(",")), ("Repr-Digest", &"a,".repeat(999))]);
     assert_eq!(offers.digests.len(), DIGESTS_OFFERED_MAX);
     assert_eq!(offers.ignored.len(), DIGESTS_OFFERED_MAX);
