@@ -21,7 +21,7 @@ mod receive;
 pub mod small_file;
 mod source;
 pub mod stop;
-mod trace;
+pub mod trace;
 mod transfer;
 
 pub use client::Client;

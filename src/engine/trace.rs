@@ -1,25 +1,14 @@
 //! The trace: one JSON line per span, per decision, and for begin and end. Off by default.
 //!
-//! Times are seconds since the transfer began, sizes bytes. Lines:
-//!
-//! * `begin`: `url`, `bytes` (of the file), `addresses`, `engine` (`io_uring` or `epoll`)
-//! * `span`: `connection`, `address`, `start` and `end` as received, `bytes` of them that were new,
-//!   `ahead` (requested before the span before it had ended), `hedge` (fetched beside another
-//!   connection), `requested`, `first_byte`, `last_byte` and `written` (the last block is in the
-//!   file) where they were reached, `outcome` (`ok`, `cut`, `aborted`, or the error), and `tcp`,
-//!   what the kernel knew of the connection then: `rtt_us`, `receiver_rtt_us`,
-//!   `receive_space_bytes`, `send_window_segments`, `retransmits` (of ours), `out_of_order`
-//!   (segments received; the sender's losses as seen from here)
-//! * `decision`: `at`, `what`, `text` (target and reason)
-//! * `end`: `at`, `bytes`, `outcome`, `limiter`
-//!
-//! The `bytes` of all `span` lines add up to the file.
+//! Times are seconds since the transfer began, sizes bytes. [`Line`] is the schema: what is written
+//! here, and what a reader of the file gets back. The `bytes` of all `span` lines add up to the
+//! file.
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::context::Context;
 use crate::io::socket::TcpInfo;
 use crate::io::whole::open_stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -33,43 +22,94 @@ pub(super) struct Trace {
     file: Mutex<BufWriter<File>>,
 }
 
-/// One line.
-#[derive(Serialize)]
+/// One line of the file. To be written it borrows its text and span; read back it owns them.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Line<'a> {
-    Begin { url: &'a str, bytes: u64, addresses: u32, engine: &'a str },
-    Span(&'a SpanLine),
-    Decision { at: f64, what: &'a str, text: &'a str },
-    End { at: f64, bytes: u64, outcome: &'a str, limiter: &'a str },
+pub enum Line<Text = String, Span = SpanLine> {
+    /// The transfer begins.
+    Begin {
+        /// The URL, without secrets.
+        url: Text,
+        /// Size of the file.
+        bytes: u64,
+        /// Addresses of the server.
+        addresses: u32,
+        /// What moves the bytes: `io_uring` or `epoll`.
+        engine: Text,
+    },
+    /// A connection is done with a span.
+    Span(Span),
+    /// The plan has decided something.
+    Decision {
+        /// When.
+        at: f64,
+        /// The kind of decision.
+        what: Text,
+        /// Target and reason.
+        text: Text,
+    },
+    /// The transfer ends.
+    End {
+        /// When.
+        at: f64,
+        /// Bytes that are in the file.
+        bytes: u64,
+        /// `ok`, or the error.
+        outcome: Text,
+        /// What limited the rate; empty if that is not known.
+        limiter: Text,
+    },
 }
 
+/// A line as it is written.
+type Written<'a> = Line<&'a str, &'a SpanLine>;
+
 /// The life of one span on one connection.
-#[derive(Serialize, Default)]
-pub(super) struct SpanLine {
-    pub(super) connection: u32,
-    pub(super) address: String,
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) bytes: u64,
-    pub(super) ahead: bool,
-    pub(super) hedge: bool,
-    pub(super) requested: Option<f64>,
-    pub(super) first_byte: Option<f64>,
-    pub(super) last_byte: Option<f64>,
-    pub(super) written: Option<f64>,
-    pub(super) outcome: String,
-    pub(super) tcp: Option<TcpLine>,
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct SpanLine {
+    /// The number of the connection.
+    pub connection: u32,
+    /// The server's address and port; empty if no answer came.
+    pub address: String,
+    /// The first byte received, as an offset in the file.
+    pub start: u64,
+    /// The end of what was received, as an offset in the file.
+    pub end: u64,
+    /// Received bytes that no other connection had delivered.
+    pub bytes: u64,
+    /// Indicates whether the request was sent before the span before it had ended.
+    pub ahead: bool,
+    /// Indicates whether the span was fetched beside another connection that had it already.
+    pub hedge: bool,
+    /// When the request was sent.
+    pub requested: Option<f64>,
+    /// When the first byte of the body came.
+    pub first_byte: Option<f64>,
+    /// When the last byte came, or the span ended without it.
+    pub last_byte: Option<f64>,
+    /// When the last block was in the file.
+    pub written: Option<f64>,
+    /// `ok`, `cut`, `aborted`, or the error.
+    pub outcome: String,
+    /// What the kernel knew of the connection when the span ended.
+    pub tcp: Option<TcpLine>,
 }
 
 /// What the kernel knew of the connection when the span ended.
-#[derive(Serialize)]
-pub(super) struct TcpLine {
-    rtt_us: u32,
-    receiver_rtt_us: u32,
-    receive_space_bytes: u32,
-    send_window_segments: u32,
-    retransmits: u32,
-    out_of_order: u32,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TcpLine {
+    /// Smoothed round-trip time, in microseconds.
+    pub rtt_us: u32,
+    /// Round-trip time as the receiver estimates it, in microseconds.
+    pub receiver_rtt_us: u32,
+    /// Receive buffer in bytes, as the kernel has tuned it.
+    pub receive_space_bytes: u32,
+    /// Congestion window of what this machine sends, in segments.
+    pub send_window_segments: u32,
+    /// Segments that this machine sent again.
+    pub retransmits: u32,
+    /// Segments received out of order: the sender's losses as seen from here.
+    pub out_of_order: u32,
 }
 
 impl Trace {
@@ -84,7 +124,7 @@ impl Trace {
     }
 
     /// Adds a line. The trace is a by-product: what cannot be written is lost.
-    pub(super) fn write(&self, line: &Line<'_>) {
+    pub(super) fn write(&self, line: &Written<'_>) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if serde_json::to_writer(&mut *file, line).is_ok() {
             let _ = file.write_all(b"\n");

@@ -1,13 +1,14 @@
 //! What one run came to, and what its trace tells: latencies, losses, push-back, the verdict.
 //!
-//! Owns the reading of the trace, whose lines the engine documents. Unknown lines are passed over:
-//! a trace is a by-product, and a run without one still counts.
+//! Owns the reading of the trace, whose lines are the engine's. Unknown lines are passed over: a
+//! trace is a by-product, and a run without one still counts.
 
 use super::entry::Entry;
 use crate::base::size::GIB;
+use crate::engine::trace::{Line, SpanLine, TcpLine};
 use crate::io::child::Usage;
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -172,30 +173,6 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).expect("bounds in order")
 }
 
-/// The part of a trace's lines that is used here.
-#[derive(Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
-    Span(SpanLine),
-    End { limiter: String },
-}
-
-#[derive(Deserialize)]
-struct SpanLine {
-    connection: u32,
-    requested: Option<f64>,
-    first_byte: Option<f64>,
-    last_byte: Option<f64>,
-    outcome: String,
-    tcp: Option<TcpLine>,
-}
-
-#[derive(Deserialize)]
-struct TcpLine {
-    retransmits: u64,
-    out_of_order: u64,
-}
-
 impl Traced {
     /// Reads a trace.
     pub fn read(text: &str) -> (Self, Detail) {
@@ -203,20 +180,20 @@ impl Traced {
         // The kernel counts for the life of a connection: its last word is the sum.
         let mut losses: BTreeMap<u32, TcpLine> = BTreeMap::new();
         for line in text.lines() {
-            match serde_json::from_str(line) {
+            match serde_json::from_str::<Line>(line) {
                 Ok(Line::Span(span)) => {
-                    traced.pushed_back += u32::from(span.is_push_back());
+                    traced.pushed_back += u32::from(is_push_back(&span));
                     detail.note(&span);
                     if let Some(tcp) = span.tcp {
                         losses.insert(span.connection, tcp);
                     }
                 }
-                Ok(Line::End { limiter }) => traced.verdict = limiter,
-                Err(_) => {}
+                Ok(Line::End { limiter, .. }) => traced.verdict = limiter,
+                Ok(Line::Begin { .. } | Line::Decision { .. }) | Err(_) => {}
             }
         }
-        traced.retransmits = losses.values().map(|tcp| tcp.retransmits).sum();
-        traced.out_of_order = losses.values().map(|tcp| tcp.out_of_order).sum();
+        traced.retransmits = losses.values().map(|tcp| u64::from(tcp.retransmits)).sum();
+        traced.out_of_order = losses.values().map(|tcp| u64::from(tcp.out_of_order)).sum();
         traced.spans = detail.spans.len();
         traced.first_byte = Percentiles::of(&detail.first_byte);
         traced.span = Percentiles::of(&detail.span);
@@ -224,25 +201,23 @@ impl Traced {
     }
 }
 
-impl SpanLine {
-    fn outcome(&self) -> SpanOutcome {
-        match self.outcome.as_str() {
-            "ok" | "cut" => SpanOutcome::Received,
-            "aborted" => SpanOutcome::Aborted,
-            _ => SpanOutcome::Failed,
-        }
+fn outcome(span: &SpanLine) -> SpanOutcome {
+    match span.outcome.as_str() {
+        "ok" | "cut" => SpanOutcome::Received,
+        "aborted" => SpanOutcome::Aborted,
+        _ => SpanOutcome::Failed,
     }
+}
 
-    fn is_push_back(&self) -> bool {
-        let refusals = ["answered 429", "answered 503"];
-        let refused = refusals.iter().any(|refusal| self.outcome.contains(refusal));
-        refused && self.outcome() == SpanOutcome::Failed
-    }
+fn is_push_back(span: &SpanLine) -> bool {
+    let refusals = ["answered 429", "answered 503"];
+    let refused = refusals.iter().any(|refusal| span.outcome.contains(refusal));
+    refused && outcome(span) == SpanOutcome::Failed
 }
 
 impl Detail {
     fn note(&mut self, line: &SpanLine) {
-        let outcome = line.outcome();
+        let outcome = outcome(line);
         let (Some(requested), Some(ended)) = (line.requested, line.last_byte) else { return };
         if let Some(first_byte) = line.first_byte {
             self.first_byte.saturating_record(micros(first_byte - requested));
