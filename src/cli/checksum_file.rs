@@ -30,10 +30,7 @@ pub(super) fn apply(
     stop: &StopHandle,
 ) -> Result<()> {
     let text = place.to_string_lossy();
-    let sums = match is_url(&text) {
-        true => download(&text, url, options, stop)?,
-        false => read(place)?,
-    };
+    let sums = if is_url(&text) { download(&text, url, options, stop)? } else { read(place)? };
     let saved_as = target.file_name().unwrap_or_default().to_string_lossy();
     let names = [&*saved_as, &*url.last_segment(), &*naming::file_name(url)];
     let checksum = checksum_lookup::checksum(&sums.text, &sums.name, &names);

@@ -52,9 +52,10 @@ fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Fa
     if let Some(text) = said {
         ui.on_event(&Event { level: Level::Detail, connection: None, text });
     }
-    let download = match target == Path::new(resolve::NOWHERE) {
-        true => download.discard(),
-        false => download.output(&target),
+    let download = if target == Path::new(resolve::NOWHERE) {
+        download.discard()
+    } else {
+        download.output(&target)
     };
     Ok((download.options(options), ui))
 }

@@ -104,9 +104,10 @@ pub fn contradiction(offered: &[Offered]) -> Option<String> {
         let differs = |o: &&Offered| o.algorithm == first.algorithm && o.value != first.value;
         if let Some(other) = others.iter().find(differs) {
             let (algorithm, a, b) = (first.algorithm, first.field, other.field);
-            return Some(match a == b {
-                true => format!("{a} gives two different {algorithm} digests"),
-                false => format!("{a} and {b} give different {algorithm} digests"),
+            return Some(if a == b {
+                format!("{a} gives two different {algorithm} digests")
+            } else {
+                format!("{a} and {b} give different {algorithm} digests")
             });
         }
         rest = others;
@@ -171,9 +172,10 @@ impl Offers {
         if self.digests.contains(&offered) {
             return;
         }
-        match self.digests.len() < DIGESTS_OFFERED_MAX {
-            true => self.digests.push(offered),
-            false => self.ignore(offered.field, "too many digests in one answer"),
+        if self.digests.len() < DIGESTS_OFFERED_MAX {
+            self.digests.push(offered)
+        } else {
+            self.ignore(offered.field, "too many digests in one answer")
         }
     }
 
@@ -253,9 +255,10 @@ fn pairs(head: &Head, field: &'static str, names: &Names, offers: &mut Offers) {
 fn content_md5(head: &Head, offers: &mut Offers) {
     const FIELD: &str = "Content-MD5";
     for text in head.all(FIELD) {
-        match holds_all(head) {
-            true => offers.take(FIELD, MD5, text),
-            false => offers.ignore(FIELD, "beside a part of the file it may be the part's"),
+        if holds_all(head) {
+            offers.take(FIELD, MD5, text)
+        } else {
+            offers.ignore(FIELD, "beside a part of the file it may be the part's")
         }
     }
 }

@@ -241,9 +241,10 @@ impl Driver {
             State::Asked { reply } => reply.at_s(),
             State::Receiving => {
                 let bytes = worker.job.as_ref().map_or(0.0, Job::bytes_to_event);
-                match bytes <= CRUMB_BYTES {
-                    true => self.now_s,
-                    false => self.now_s + bytes / self.world.rate(slot),
+                if bytes <= CRUMB_BYTES {
+                    self.now_s
+                } else {
+                    self.now_s + bytes / self.world.rate(slot)
                 }
             }
         };

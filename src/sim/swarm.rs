@@ -45,14 +45,16 @@ fn path(rng: &mut Rng) -> Path {
         loss: if rng.chance(0.2) { rng.between(0.0, 0.01) } else { 0.0 },
         buffer_bdp: rng.between(0.1, 2.0),
         noise: if rng.chance(0.3) { rng.between(0.0, 0.5) } else { usual.noise },
-        steps: match rng.chance(0.2) {
-            true => vec![(step_s, rng.between(0.05, 0.5)), (3.0 * step_s, 1.0)],
-            false => Vec::new(),
+        steps: if rng.chance(0.2) {
+            vec![(step_s, rng.between(0.05, 0.5)), (3.0 * step_s, 1.0)]
+        } else {
+            Vec::new()
         },
         rivals: if rng.chance(0.2) { rng.below(10) } else { 0 },
-        disk_bytes_per_s: match rng.chance(0.2) {
-            true => 1e6 * rng.between(3.0, 8.0).exp2(),
-            false => usual.disk_bytes_per_s,
+        disk_bytes_per_s: if rng.chance(0.2) {
+            1e6 * rng.between(3.0, 8.0).exp2()
+        } else {
+            usual.disk_bytes_per_s
         },
         ..usual
     }
@@ -61,14 +63,16 @@ fn path(rng: &mut Rng) -> Path {
 fn server(rng: &mut Rng) -> Server {
     let usual = Server::default();
     Server {
-        connection_bytes_per_s: match rng.chance(0.5) {
-            true => 1e6 * rng.between(0.0, 6.0).exp2(),
-            false => usual.connection_bytes_per_s,
+        connection_bytes_per_s: if rng.chance(0.5) {
+            1e6 * rng.between(0.0, 6.0).exp2()
+        } else {
+            usual.connection_bytes_per_s
         },
         connection_noise: if rng.chance(0.2) { rng.between(0.0, 0.5) } else { 0.0 },
-        total_bytes_per_s: match rng.chance(0.2) {
-            true => 1e6 * rng.between(0.0, 7.0).exp2(),
-            false => usual.total_bytes_per_s,
+        total_bytes_per_s: if rng.chance(0.2) {
+            1e6 * rng.between(0.0, 7.0).exp2()
+        } else {
+            usual.total_bytes_per_s
         },
         crowding: if rng.chance(0.2) { rng.between(0.0, 0.2) } else { 0.0 },
         setup_rtts: 1.0 + f64::from(rng.below(3)),
@@ -115,9 +119,10 @@ fn throttle(rng: &mut Rng) -> Throttle {
 fn addresses(rng: &mut Rng) -> Vec<Address> {
     let others = if rng.chance(0.3) { rng.below(4) } else { 0 };
     let draw = |rng: &mut Rng| Address {
-        bytes_per_s: match rng.chance(0.5) {
-            true => 1e6 * rng.between(-2.0, 6.0).exp2(),
-            false => f64::INFINITY,
+        bytes_per_s: if rng.chance(0.5) {
+            1e6 * rng.between(-2.0, 6.0).exp2()
+        } else {
+            f64::INFINITY
         },
         extra_rtt_s: rng.between(0.0, 0.1),
         health: match rng.below(4) {

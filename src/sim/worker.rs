@@ -82,9 +82,10 @@ impl Job {
     /// Everything below is complete units of this size.
     pub(super) fn complete_to(&self, unit_bytes: u64) -> u64 {
         let received_to = self.received_to();
-        match received_to == self.end {
-            true => self.end,
-            false => self.start + (received_to - self.start) / unit_bytes * unit_bytes,
+        if received_to == self.end {
+            self.end
+        } else {
+            self.start + (received_to - self.start) / unit_bytes * unit_bytes
         }
     }
 

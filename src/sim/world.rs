@@ -146,12 +146,11 @@ impl World {
                 }
             }
         }
-        match was_silent {
-            true => {
-                let at_s = now_s + CONNECT_TIMEOUT.as_secs_f64();
-                Dial { at_s, outcome: Err(ErrorKind::TimedOut) }
-            }
-            false => Dial { at_s, outcome: Err(ErrorKind::Connect) },
+        if was_silent {
+            let at_s = now_s + CONNECT_TIMEOUT.as_secs_f64();
+            Dial { at_s, outcome: Err(ErrorKind::TimedOut) }
+        } else {
+            Dial { at_s, outcome: Err(ErrorKind::Connect) }
         }
     }
 

@@ -69,10 +69,8 @@ impl Ui {
     /// A bar where there can be one, and warnings; nothing else. For transfers that are a part of
     /// something which reports by itself.
     pub fn bar_only(name: &str) -> Self {
-        let face = match can_redraw() {
-            true => Face::Bar(Bar::new(name, colours_allowed())),
-            false => Face::Silent,
-        };
+        let face =
+            if can_redraw() { Face::Bar(Bar::new(name, colours_allowed())) } else { Face::Silent };
         Self { face, limit: Some(Level::Warning) }
     }
 

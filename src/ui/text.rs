@@ -110,10 +110,12 @@ pub(super) fn closing_line(report: &Report) -> String {
     if let Some(cpu) = report.cpu_seconds_per_gib() {
         line.push_str(&format!(", {cpu:.2} CPU s/GiB"));
     }
-    line.push_str(match report.direct {
-        _ if report.discarded => ", discarded",
-        true => ", direct",
-        false => ", buffered",
+    line.push_str(if report.discarded {
+        ", discarded"
+    } else if report.direct {
+        ", direct"
+    } else {
+        ", buffered"
     });
     if !report.discarded {
         line.push_str(if report.registered { ", registered" } else { ", not registered" });

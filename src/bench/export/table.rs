@@ -95,9 +95,10 @@ pub(in crate::bench) fn markdown(results: &Results) -> String {
 
 /// ringhaul beside the other tools as Markdown; empty without one.
 pub(in crate::bench) fn markdown_comparisons(results: &Results) -> String {
-    match results.comparisons.is_empty() {
-        true => String::new(),
-        false => markdown_lines(&comparison_lines(results)),
+    if results.comparisons.is_empty() {
+        String::new()
+    } else {
+        markdown_lines(&comparison_lines(results))
     }
 }
 

@@ -11,9 +11,10 @@ pub(in crate::bench) fn lineup(
     bytes: u64,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Vec<Entry>> {
-    match settings.against.is_empty() {
-        true => sweep(settings, bytes, tell),
-        false => Ok(against(settings, tell)),
+    if settings.against.is_empty() {
+        sweep(settings, bytes, tell)
+    } else {
+        Ok(against(settings, tell))
     }
 }
 

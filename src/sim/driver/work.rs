@@ -32,10 +32,7 @@ impl Driver {
             State::Asked { reply } => self.answered(slot, reply),
             State::Receiving => {
                 let job = worker.job.as_ref().expect("who receives holds a span");
-                match job.rest() <= CRUMB_BYTES {
-                    true => self.finish(slot),
-                    false => self.ask_ahead(slot),
-                }
+                if job.rest() <= CRUMB_BYTES { self.finish(slot) } else { self.ask_ahead(slot) }
             }
         }
     }
@@ -136,9 +133,10 @@ impl Driver {
         let worker = &mut self.workers[slot];
         worker.job = Some(job);
         worker.quiet_since_s = self.now_s;
-        match self.world.is_open(slot) {
-            true => worker.state = State::Asked { reply },
-            false => self.begin(slot),
+        if self.world.is_open(slot) {
+            worker.state = State::Asked { reply }
+        } else {
+            self.begin(slot)
         }
     }
 
