@@ -130,7 +130,8 @@ impl Report {
 
     /// What was served since the line before; `None` if nothing was.
     fn next(&mut self, stats: &Stats, now: Instant) -> Option<String> {
-        let (last, last_at) = (std::mem::replace(&mut self.last, stats.clone()), self.last_at);
+        let last = std::mem::replace(&mut self.last, stats.clone());
+        let last_at = self.last_at;
         self.last_at = now;
         let bytes = stats.body_bytes - last.body_bytes;
         let requests = stats.requests - last.requests;

@@ -36,7 +36,8 @@ impl Checksum {
         if self.expected == actual.bytes {
             return Ok(());
         }
-        let (name, expected) = (self.algorithm, hex::encode(&self.expected));
+        let name = self.algorithm;
+        let expected = hex::encode(&self.expected);
         Err(Error::new(
             ErrorKind::ChecksumMismatch,
             format!("the {name} of what arrived is {actual}, not {expected}"),

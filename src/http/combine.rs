@@ -90,7 +90,8 @@ impl Known {
     /// What the first answer, a 206 or a 200, says of a file of `total` bytes. Several different
     /// validators in one answer are [`ErrorKind::Protocol`].
     pub fn of(head: &Head, total: u64) -> Result<Self> {
-        let (validator, fingerprint) = (Validator::of(head)?, Fingerprint::of(head)?);
+        let validator = Validator::of(head)?;
+        let fingerprint = Fingerprint::of(head)?;
         Ok(Self { total, validator, fingerprint, is_proof_needed: false })
     }
 

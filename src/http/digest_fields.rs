@@ -103,7 +103,9 @@ pub fn contradiction(offered: &[Offered]) -> Option<String> {
     while let Some((first, others)) = rest.split_first() {
         let differs = |o: &&Offered| o.algorithm == first.algorithm && o.value != first.value;
         if let Some(other) = others.iter().find(differs) {
-            let (algorithm, a, b) = (first.algorithm, first.field, other.field);
+            let algorithm = first.algorithm;
+            let a = first.field;
+            let b = other.field;
             return Some(if a == b {
                 format!("{a} gives two different {algorithm} digests")
             } else {

@@ -57,7 +57,8 @@ pub fn discover(head: &Head, asked: Span) -> Result<Discovery> {
         },
         200 => {
             check_identity(head)?;
-            let (total, validator) = (content_length(head)?, Validator::of(head)?);
+            let total = content_length(head)?;
+            let validator = Validator::of(head)?;
             Ok(Discovery::Whole { total, validator })
         }
         412 => Err(precondition_failed()),

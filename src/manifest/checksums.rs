@@ -72,7 +72,8 @@ impl Checksums {
         for line in &said {
             let first = first_of_kind.entry(words(&line.kind)).or_insert(&line.digits);
             if **first != line.digits {
-                let (kind, what) = (words(&line.kind), shown(name));
+                let kind = words(&line.kind);
+                let what = shown(name);
                 return Err(unusable(format!("several different {kind} digests for {what}"))
                     .advise("give the right one with --checksum"));
             }
@@ -156,7 +157,8 @@ impl<'a> Iterator for Unarmoured<'a> {
 /// The entry of a line, if its digest can be used.
 fn usable(line: &Line, name: &str) -> Result<Entry> {
     let Kind::Known(algorithm) = line.kind else {
-        let (what, kind) = (shown(name), shown(words(&line.kind)));
+        let what = shown(name);
+        let kind = shown(words(&line.kind));
         return Err(unusable(format!(
             "no checksum for {what} is of a supported kind, but of {kind}"
         ))

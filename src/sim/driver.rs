@@ -107,12 +107,12 @@ impl Driver {
             Fanout::Auto { max } => max as usize,
             Fanout::Fixed(connections) => connections as usize,
         };
-        let (file_bytes, align_bytes) = (scenario.file_bytes, how.settings.align_bytes);
+        let file_bytes = scenario.file_bytes;
         Self {
             plan: Transfer::new(file_bytes, Settings { jitter_seed: how.seed, ..how.settings }),
             world: World::new(scenario, how.seed, workers),
             workers: (0..workers).map(|_| Worker::off()).collect(),
-            book: Book::new(file_bytes, align_bytes, workers),
+            book: Book::new(file_bytes, how.settings.align_bytes, workers),
             settings: how.settings,
             file_bytes,
             seconds_max: how.seconds_max,
@@ -149,7 +149,8 @@ impl Driver {
             self.now_s += 0.2;
         };
         let first_bytes = first_request_bytes(self.settings.request).min(self.file_bytes);
-        let (requested_at, id) = (Duration::from_secs_f64(requested_s), ConnectionId(0));
+        let requested_at = Duration::from_secs_f64(requested_s);
+        let id = ConnectionId(0);
         let setup = Duration::from_secs_f64(requested_s - began_s);
         self.plan.on_connected(requested_at, id, address, setup);
         self.plan.on_requested(requested_at, id, 0);

@@ -116,7 +116,8 @@ impl Verdict {
         let of = |value: fn(&Duel) -> f64| duels.iter().map(value).collect::<Vec<_>>();
         let worst = duels.iter().max_by(|a, b| a.ratio().total_cmp(&b.ratio()));
         let worst = worst.expect("at least one duel");
-        let (ratios, file_bytes) = (of(Duel::ratio), scenario.file_bytes as f64);
+        let ratios = of(Duel::ratio);
+        let file_bytes = scenario.file_bytes as f64;
         Self {
             name: scenario.name,
             half: scenario.half,
@@ -185,7 +186,8 @@ pub fn best_cell(scenario: &Scenario, seed: u64) -> Best {
 pub fn judge(scenarios: &[Scenario], seeds: u64) -> Vec<Verdict> {
     let tasks: Vec<(usize, u64)> =
         (0..scenarios.len()).flat_map(|it| (1..=seeds).map(move |seed| (it, seed))).collect();
-    let (next, duels) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); scenarios.len()]));
+    let next = AtomicUsize::new(0);
+    let duels = Mutex::new(vec![Vec::new(); scenarios.len()]);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {

@@ -194,7 +194,8 @@ impl Session {
     fn run(&mut self, input: &mut [u8], output: &mut [u8]) -> Result<Pump, Fault> {
         assert!(self.held_bytes <= input.len(), "the caller keeps what was not consumed");
         let mut produced = self.deliver_pending(output);
-        let (mut head, mut seen) = (0, self.held_bytes);
+        let mut head = 0;
+        let mut seen = self.held_bytes;
         let mut quiet = false;
         let starved = loop {
             let mut next_bytes = 0;

@@ -21,7 +21,8 @@ pub(super) fn csv(records: &[Record]) -> String {
 }
 
 fn fields(record: &Record) -> Vec<String> {
-    let (usage, traced) = (&record.usage, record.traced.as_ref());
+    let usage = &record.usage;
+    let traced = record.traced.as_ref();
     let tool = match record.entry {
         Entry::Peer(peer, _) => peer.name(),
         Entry::Auto

@@ -75,7 +75,8 @@ pub fn notes(results: &Results) -> Vec<String> {
         notes.push(format!("the server answered 429 or 503 to {}", pushed_back.join(", ")));
     }
     for row in results.rows.iter().filter(|row| !row.failures.is_empty()) {
-        let (count, last) = (row.failures.len(), row.failures.last().cloned().unwrap_or_default());
+        let count = row.failures.len();
+        let last = row.failures.last().cloned().unwrap_or_default();
         notes.push(format!("{}: failed runs: {count}, the last one: {last}", row.name));
     }
     let confidence = results.rows.iter().filter_map(|row| row.goodput?.interval);

@@ -226,8 +226,13 @@ impl Detail {
         if line.outcome == "ok" {
             self.span.saturating_record(micros(ended - requested));
         }
-        let (connection, first_byte) = (line.connection, line.first_byte);
-        self.spans.push(SpanTimes { connection, requested, first_byte, ended, outcome });
+        self.spans.push(SpanTimes {
+            connection: line.connection,
+            requested,
+            first_byte: line.first_byte,
+            ended,
+            outcome,
+        });
     }
 }
 

@@ -96,8 +96,8 @@ impl Measure for Runner {
         let (traced, detail) = traced.unzip();
         self.clear();
         self.must_make_sense(entry, failure.as_deref(), ended.status.code())?;
-        let (bytes, usage) = (self.bytes, ended.usage);
-        let record = Record { entry, round, at, bytes, usage, failure, traced };
+        let record =
+            Record { entry, round, at, bytes: self.bytes, usage: ended.usage, failure, traced };
         Ok((record, detail.unwrap_or_default()))
     }
 
@@ -115,13 +115,12 @@ impl Runner {
         let mut arguments: Vec<OsString> = Vec::new();
         let program = match (entry, entry.options()) {
             (Entry::Peer(peer, connections), _) => {
-                let (ca_cert, insecure) = (self.ca_cert.as_deref(), self.insecure);
                 let errand = Errand {
                     url: &self.url,
                     bytes: self.bytes,
                     target: &target,
-                    ca_cert,
-                    insecure,
+                    ca_cert: self.ca_cert.as_deref(),
+                    insecure: self.insecure,
                 };
                 arguments = peer.arguments(errand, connections);
                 peer.find().ok_or_else(|| {

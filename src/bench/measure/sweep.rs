@@ -104,7 +104,8 @@ impl Sweep {
                 if self.rows[index].left_out.is_some() {
                     continue;
                 }
-                let (entry, time_max) = (self.rows[index].entry, self.time_max());
+                let entry = self.rows[index].entry;
+                let time_max = self.time_max();
                 tell(&self.rows, Heard::Begins { entry, round })?;
                 let (record, detail) = measure.measure(entry, round, time_max)?;
                 let pushed_back = record.traced.as_ref().is_some_and(|t| t.pushed_back > 0);

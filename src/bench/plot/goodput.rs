@@ -44,7 +44,8 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
         sheet.label(LEFT - 8.0, y + 4.0, Anchor::End, 12.0, INK, &tick_text(value));
     }
     for (column, count) in map.connections.iter().enumerate() {
-        let (x, text) = (axis.x(column), count.to_string());
+        let x = axis.x(column);
+        let text = count.to_string();
         sheet.line([x, BOTTOM], [x, BOTTOM + 5.0], (INK, 1.0, ""));
         sheet.label(x, BOTTOM + 20.0, Anchor::Middle, 12.0, INK, &text);
     }

@@ -52,7 +52,8 @@ impl Keeping {
         };
         let is_automatic = finding == Finding::Automatic;
         let is_changed = self.file.save(&self.origin, finding)?;
-        let (origin, file) = (&self.origin, self.file.shown());
+        let origin = &self.origin;
+        let file = self.file.shown();
         Ok(match setting {
             Some(setting) => format!("profile of {origin} saved in '{file}': {setting}"),
             None if is_automatic && is_changed => {

@@ -108,10 +108,9 @@ impl Inlet {
             match Request::parse(&self.bytes) {
                 Parsed::Whole(request, taken) => {
                     self.bytes.drain(..taken);
-                    let (request, arrived_at) = (*request, self.arrived_at);
                     return Ok(Received::Request(Box::new(Asked {
-                        request,
-                        arrived_at,
+                        request: *request,
+                        arrived_at: self.arrived_at,
                         is_early,
                     })));
                 }
@@ -188,7 +187,8 @@ fn answer(
     let waited = asked.arrived_at.elapsed();
     let delay = shape.delay(entry.0).saturating_sub(waited) + effects.head_delay;
     outlet.pause(delay)?;
-    let (was_idle, now) = (!asked.is_early || !delay.is_zero(), Instant::now());
+    let was_idle = !asked.is_early || !delay.is_zero();
+    let now = Instant::now();
     if was_idle {
         outlet.restart(now);
     }

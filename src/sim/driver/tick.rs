@@ -14,7 +14,8 @@ const IDLE_S_MAX: f64 = 4.0;
 impl Driver {
     pub(super) fn tick(&mut self) {
         self.next_tick_s = self.now_s + TICK_S;
-        let (now, block_bytes) = (self.now(), self.settings.block_bytes);
+        let now = self.now();
+        let block_bytes = self.settings.block_bytes;
         for slot in 0..self.workers.len() {
             if let Some(job) = &self.workers[slot].job {
                 let (complete_to, received_to) = (job.complete_to(block_bytes), job.received_to());

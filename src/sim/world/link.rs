@@ -67,7 +67,8 @@ impl World {
         }
         self.offered = self.rates.iter().sum();
         let all = || std::iter::repeat(true);
-        let (link, rivals) = (self.capacity(now_s), self.scenario.path.rivals);
+        let link = self.capacity(now_s);
+        let rivals = self.scenario.path.rivals;
         fill(link, &mut self.rates, all(), rivals);
         self.granted = self.rates.iter().sum();
         let total = self.server_total(now_s);
