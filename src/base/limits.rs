@@ -217,8 +217,7 @@ pub const TWIN_SAMPLE_BYTES: u64 = 64 * KIB;
 pub const UNKEPT_NOTE_BYTES_MIN: u64 = MIB;
 /// When a transfer is stopped: time for what has arrived to be taken from the sockets.
 pub const WIND_DOWN_MAX: Duration = Duration::from_secs(2);
-/// A barrier is followed by a pause of so many times its own length, so that slow disks spend
-/// their time on data.
+/// Pause after a barrier, as a multiple of the time it took: slow disks spend their time on data.
 pub const BARRIER_PAUSE_FACTOR: u32 = 10;
 
 const _: () = assert!(JOURNAL_RUN_BYTES_MIN.is_multiple_of(SPAN_ALIGN_BYTES));

@@ -39,7 +39,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Whether it is meant to be a URL, even if it is none: as a path it would be shown with its
+/// Indicates whether it is meant as a URL, valid or not: as a path it would be shown with its
 /// password. A file of such a name is `./http:…`.
 fn is_url(place: &str) -> bool {
     let has_scheme = |scheme: &str| {

@@ -28,7 +28,7 @@ pub(super) struct ProfileFile {
     is_named: bool,
 }
 
-/// Fills in what the command line and the variables leave open. Answers what there is to say about
+/// Fills in what the command line and the variables leave open. Returns what there is to say about
 /// it; nothing without `--profile`.
 pub(super) fn apply(
     options: &mut Options,
@@ -45,7 +45,7 @@ pub(super) fn apply(
     Ok(Some(format!("profile of {origin}: {}", use_for(options, args, &profile))))
 }
 
-/// Field by field: what is given counts. Answers what the profile adds.
+/// Fills each field that the command line leaves open. Returns what the profile adds.
 fn use_for(options: &mut Options, args: &DownloadArgs, profile: &Profile) -> String {
     let given = args.given;
     if !given.connections {
@@ -94,7 +94,7 @@ impl ProfileFile {
         Ok(Self { path: settings.join(DEFAULT_NAME), is_named: false })
     }
 
-    /// Finds out whether it can be read and replaced later, before anything is measured.
+    /// Checks, before anything is measured, that it can be read now and replaced later.
     pub(super) fn prepare(&self) -> Result<()> {
         if let Some(folder) = self.path.parent().filter(|_| !self.is_named) {
             let mut builder = DirBuilder::new();
@@ -106,8 +106,8 @@ impl ProfileFile {
         checked.map_err(|cause| self.unwritable(cause))
     }
 
-    /// Keeps what was found for `origin`; whether anything is different now. Other origins stay as
-    /// they are, and the file is whole at any time.
+    /// Keeps what was found for `origin`; returns whether the file has changed. Other origins stay
+    /// as they are, and the file is whole at any time.
     pub(super) fn save(&self, origin: &Origin, finding: Finding) -> Result<bool> {
         // Read again: another bench may have ended meanwhile.
         let mut profiles = self.read_or_none()?;

@@ -77,7 +77,7 @@ impl Watch {
         }
     }
 
-    /// Waits for a signal, at most so long; whether one has arrived.
+    /// Waits for a signal, `time` at most; returns whether one has arrived.
     pub(super) fn wait(&self, time: Duration) -> bool {
         let stop = self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
         let quiet = |_: &mut Option<StopHandle>| self.received().is_none();

@@ -62,8 +62,8 @@ pub struct Known {
     pub validator: Validator,
     /// All that answers have said of the version.
     fingerprint: Fingerprint,
-    /// Whether an answer has lacked the strong validator, so that later requests ask for its proof
-    /// beforehand.
+    /// Indicates whether an answer has lacked the strong validator, so that later requests ask for
+    /// its proof beforehand.
     is_proof_needed: bool,
 }
 
@@ -72,7 +72,7 @@ pub struct Known {
 pub struct Asked {
     /// The bytes of the file.
     pub span: Span,
-    /// Whether `If-Range` was sent along, so that a 206 vouches for the version.
+    /// Indicates whether `If-Range` was sent along, so that a 206 vouches for the version.
     pub is_conditional: bool,
 }
 

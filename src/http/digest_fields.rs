@@ -308,7 +308,7 @@ fn linked_etag(head: &Head, offers: &mut Offers) {
     }
 }
 
-/// Whether the body is the whole file: a 200, or a 206 from its first byte to its last.
+/// Indicates whether the body is the whole file: a 200, or a 206 from its first byte to its last.
 fn holds_all(head: &Head) -> bool {
     let part = || ContentRange::parse(head.get("Content-Range")?).ok();
     match head.status() {

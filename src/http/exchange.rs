@@ -16,8 +16,8 @@ use crate::base::{Error, ErrorKind, Result};
 pub enum Want {
     /// Bytes of the head, for [`Exchange::on_head`].
     Head,
-    /// At most so many body bytes, at least one; they need no decoding and may be received straight
-    /// into place. Count them with [`Exchange::on_direct`].
+    /// Body bytes, at most this number and at least one; they need no decoding and may be received
+    /// straight into place. Count them with [`Exchange::on_direct`].
     Direct(u64),
     /// Bytes of a coded body, for [`Exchange::on_framed`].
     Framed,
@@ -182,7 +182,7 @@ impl Exchange {
         }
     }
 
-    /// Whether head and body are through.
+    /// Indicates whether head and body are complete.
     pub fn is_complete(&self) -> bool {
         matches!(self.state, State::Done)
     }

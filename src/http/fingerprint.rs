@@ -15,7 +15,7 @@ use crate::base::{Error, ErrorKind, Result};
 pub(super) struct Fingerprint {
     etag: Option<Mark>,
     modified: Option<Mark>,
-    /// Whether the date of the first answer counts as strong (RFC 9110 section 8.8.2.2).
+    /// Indicates whether the date of the first answer counts as strong (RFC 9110 section 8.8.2.2).
     is_date_strong: bool,
     /// One for each algorithm; `None` if digests are not to be looked at.
     pub(super) digests: Option<Vec<Offered>>,
@@ -25,7 +25,7 @@ pub(super) struct Fingerprint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mark {
     value: String,
-    /// Whether the first answer had it, so that every later one has to.
+    /// Indicates whether the first answer had it, so that every later one has to.
     is_of_first: bool,
 }
 

@@ -139,7 +139,7 @@ enum Line {
 }
 
 impl HeadReader {
-    /// Whether no byte of a head has come yet.
+    /// Indicates whether no byte of a head has come yet.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -84,7 +84,7 @@ impl Request {
         self
     }
 
-    /// Whether a 206 in answer vouches for the version that `If-Range` names.
+    /// Indicates whether a 206 in answer vouches for the version that `If-Range` names.
     pub fn is_conditional(&self) -> bool {
         self.range.is_some() && self.if_range.is_some()
     }

@@ -81,7 +81,7 @@ impl Checksums {
         usable(strongest, name)
     }
 
-    /// Whether anything is said of the file called `name`.
+    /// Indicates whether the list has a line for the file called `name`.
     pub fn names(&self, name: &str) -> bool {
         !self.about(name).is_empty()
     }

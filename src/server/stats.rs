@@ -91,7 +91,7 @@ struct Pages {
 pub(super) struct Entry(pub(super) u64);
 
 impl Book {
-    /// For a script of so many rules.
+    /// For a script of `rules` rules.
     pub(super) fn new(rules: usize) -> Self {
         let stats = Stats { fired: vec![0; rules], ..Stats::default() };
         Self { pages: Mutex::new(Pages { stats, ..Pages::default() }) }
@@ -110,7 +110,7 @@ impl Book {
         counts
     }
 
-    /// Counts one connection in, unless `limit` are live; answers its number.
+    /// Counts one connection in and returns its number, unless `limit` are live.
     pub(super) fn arrive(&self, limit: usize) -> Option<u64> {
         let stats = &mut lock(&self.pages).stats;
         if stats.connections_live >= limit {

@@ -27,7 +27,7 @@ const CPU_BUSY: f64 = 0.1;
 /// How a run ended, and what it took.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Whether every byte is there.
+    /// Indicates whether every byte is there.
     pub end: End,
     /// Time from the start to the last byte on the disk, in seconds.
     pub elapsed_s: f64,
@@ -67,9 +67,9 @@ pub struct Run {
     pub seed: u64,
     /// Virtual time at which the run is given up, in seconds.
     pub seconds_max: f64,
-    /// Whether the plan's invariants are checked on every tick.
+    /// Indicates whether the plan's invariants are checked on every tick.
     pub audit: bool,
-    /// Whether decisions are kept.
+    /// Indicates whether decisions are kept.
     pub keep_decisions: bool,
 }
 

@@ -90,7 +90,7 @@ impl Flow {
         self.window_bytes = self.window_bytes.min(max_bytes).max(before.min(max_bytes));
     }
 
-    /// A loss: the window shrinks, once per round trip. Whether it did.
+    /// A loss: the window shrinks, once per round trip. Returns whether it did.
     pub(super) fn cut(&mut self, now_s: f64, rtt_s: f64) -> bool {
         if now_s < self.recovers_at_s {
             return false;

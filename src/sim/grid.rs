@@ -107,7 +107,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether the target is met.
+    /// Indicates whether the target is met.
     pub fn is_met(&self) -> bool {
         self.reached.median <= self.target.median && self.reached.p95 <= self.target.p95
     }

@@ -60,7 +60,8 @@ pub struct Path {
     pub buffer_bdp: f64,
     /// Deviation of the capacity, relative, in bins of 100 ms that remember each other.
     pub noise: f64,
-    /// From so many seconds on the capacity is multiplied with this; ascending in time.
+    /// Steps of the capacity: seconds from which on it is multiplied by the factor; ascending in
+    /// time.
     pub steps: Vec<(f64, f64)>,
     /// Flows of others that always take their fair share of the link.
     pub rivals: u32,
@@ -110,9 +111,10 @@ pub struct Server {
     pub limit: Option<Limit>,
     /// A punishment for bursts that is not announced.
     pub throttle: Option<Throttle>,
-    /// One connection in so many runs at this fraction of the link's and its own limit.
+    /// Slow connections: one in this number of connections, and the fraction of the link's limit
+    /// and of its own that it gets.
     pub slow: Option<(u32, f64)>,
-    /// One connection of the first so many falls silent for ever within its first second.
+    /// One of this number of first connections falls silent for ever within its first second.
     pub silent_of: Option<u32>,
     /// Connections fall silent for ever at this rate per second.
     pub freezes_per_s: f64,
@@ -120,7 +122,7 @@ pub struct Server {
     pub resets_per_s: f64,
     /// What becomes of a request that is sent before the previous answer has ended.
     pub ahead: AheadAnswer,
-    /// Whether a connection serves more than one request.
+    /// Indicates whether a connection serves more than one request.
     pub keeps_alive: bool,
     /// The resolved addresses, at least one; the resolver's order.
     pub addresses: Vec<Address>,
@@ -208,7 +210,7 @@ pub struct Address {
     pub bytes_per_s: f64,
     /// Added to the path's round trip, in seconds.
     pub extra_rtt_s: f64,
-    /// Whether it answers.
+    /// Indicates whether it answers.
     pub health: Health,
 }
 

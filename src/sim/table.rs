@@ -37,7 +37,7 @@ fn scenario(
     Scenario { name, half, file_bytes, target: USUAL, path, server, faults_until_s }
 }
 
-/// A server whose connections get so much.
+/// A server that limits each connection to this rate.
 fn capped(connection_bytes_per_s: f64) -> Server {
     Server { connection_bytes_per_s, ..Server::default() }
 }

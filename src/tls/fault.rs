@@ -14,7 +14,7 @@ pub(super) enum Fault {
     Tls(rustls::Error),
     /// The very first bytes are no TLS record; `http` if they begin an HTTP response.
     NotTls {
-        /// Whether they begin an HTTP response.
+        /// Indicates whether they begin an HTTP response.
         http: bool,
     },
     /// A handshake message does not fit into the smallest allowed staging buffer.

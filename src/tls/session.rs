@@ -73,7 +73,7 @@ pub struct SessionInfo {
     pub cipher: String,
     /// The application protocol, if the server chose one (RFC 7301).
     pub alpn: Option<String>,
-    /// Whether an earlier session of the same [`TlsConfig`] spared the full handshake.
+    /// Indicates whether an earlier session of the same [`TlsConfig`] spared the full handshake.
     pub resumed: bool,
 }
 
@@ -118,7 +118,7 @@ impl Session {
         }
     }
 
-    /// Whether the handshake is still going on.
+    /// Indicates whether the handshake is still going on.
     pub fn is_handshaking(&self) -> bool {
         self.conn.is_handshaking()
     }
@@ -239,7 +239,7 @@ impl Session {
     }
 
     /// One step of rustls over `input`: whole records, the first of them perhaps seen before.
-    /// Answers how many bytes at its front are done with.
+    /// Returns how many bytes at its front are done with.
     fn step(&mut self, input: &mut [u8], output: &mut [u8]) -> Result<(usize, Event), Fault> {
         let UnbufferedStatus { mut discard, state } = self.conn.process_tls_records(input);
         let event = match state? {

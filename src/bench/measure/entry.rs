@@ -34,7 +34,7 @@ pub enum Entry {
         /// Connections at once, where they are fixed.
         connections: Option<u32>,
     },
-    /// Another tool, told to use so many connections if it can.
+    /// Another tool, and the number of connections it is told to use if it can.
     Peer(Peer, u32),
 }
 
@@ -92,7 +92,7 @@ impl Entry {
         }
     }
 
-    /// Whether the others are held against it.
+    /// Indicates whether the other entries are compared with it.
     pub(in crate::bench) fn is_reference(self) -> bool {
         matches!(self, Entry::Auto | Entry::Single { .. })
     }

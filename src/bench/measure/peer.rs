@@ -44,7 +44,7 @@ pub(in crate::bench) struct Errand<'a> {
     pub(in crate::bench) target: &'a Path,
     /// An authority to trust besides.
     pub(in crate::bench) ca_cert: Option<&'a Path>,
-    /// Whether any certificate will do.
+    /// Indicates whether any certificate is accepted.
     pub(in crate::bench) insecure: bool,
 }
 
@@ -66,12 +66,12 @@ impl Peer {
         if self == Peer::CurlNull { Peer::Curl.name() } else { self.name() }
     }
 
-    /// Whether it leaves a file to compare.
+    /// Indicates whether it leaves a file to compare.
     pub(in crate::bench) fn keeps(self) -> bool {
         self != Peer::CurlNull
     }
 
-    /// Whether it is one stream, however many connections are asked for.
+    /// Indicates whether it opens one connection, however many are asked for.
     pub(in crate::bench) fn is_one_stream(self) -> bool {
         matches!(self, Peer::Curl | Peer::CurlNull)
     }

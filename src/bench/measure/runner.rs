@@ -27,10 +27,10 @@ use std::time::{Duration, Instant};
 const LAST_WORDS_MAX: usize = 300;
 /// Before what ringhaul says of itself.
 const OWN_PREFIX: &str = "ringhaul: error: ";
-/// So many runs of ringhaul in a row that reach nobody, each with its retries, are the end: a
-/// restart of the server lasts no longer.
+/// Consecutive runs of ringhaul without a connection, each with its retries, after which the bench
+/// ends: a restart of the server takes less time.
 const UNREACHABLE_RUNS_MAX: u32 = 2;
-/// How often a rest looks whether it is to end.
+/// Interval at which a pause checks for the stop signal.
 const REST_TICK: Duration = Duration::from_millis(50);
 
 /// Where every run takes place.
@@ -258,7 +258,8 @@ impl Runner {
         }
     }
 
-    /// Whether there is any use in more runs: not on a full disk, and not without a server.
+    /// # Errors
+    /// If more runs make no sense: the disk is full, or the server is gone.
     fn must_make_sense(
         &mut self,
         entry: Entry,

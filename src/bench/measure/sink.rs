@@ -57,7 +57,7 @@ impl Sink {
             .advise("mount a tmpfs somewhere and name it with --dir, without --sink memory"))
     }
 
-    /// Whether bytes reach a disk, for all that is known.
+    /// Indicates whether bytes may reach a disk.
     pub(in crate::bench) fn is_on_disk(self) -> bool {
         matches!(self, Sink::Auto | Sink::Buffered | Sink::Direct)
     }
@@ -76,8 +76,8 @@ impl Sink {
         }
     }
 
-    /// Whether the tool can write there. Those that split a file want one; wget2 takes the name and
-    /// never ends.
+    /// Indicates whether the tool can write there. Tools that split a file need a file; wget2 takes
+    /// the name of the null device and never ends.
     pub(in crate::bench) fn suits(self, peer: Peer) -> bool {
         self != Sink::Null || peer.is_one_stream()
     }

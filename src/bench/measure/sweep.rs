@@ -14,17 +14,17 @@ use crate::base::Result;
 use crate::base::rng::Rng;
 use std::time::Duration;
 
-/// What is that much slower than the best after one round is not measured again.
+/// An entry slower than the best by more than this factor after one round is not measured again.
 pub(in crate::bench) const HOPELESS_FACTOR: f64 = 3.0;
-/// A run may take so many times as long as the best one before it.
+/// Longest time of a run, as a multiple of the best run before it.
 const TIME_FACTOR: u32 = 20;
-/// Other tools are measured however slow they are; but one that hangs ends.
+/// The same for other tools, which are measured however slow they are; it ends one that hangs.
 const TIME_FACTOR_OF_TOOLS: u32 = 100;
-/// But at least so long: start-up and a cold server are no verdict.
+/// Time that every run is given at least: start-up and a cold server say nothing of the entry.
 const TIME_MIN: Duration = Duration::from_secs(20);
-/// And never longer, whether or not there is a best one.
+/// Time that no run is given more than, also while there is no best one.
 const TIME_MAX: Duration = Duration::from_secs(3600);
-/// The server gets so much rest after it has pushed back, so that the next entry does not pay.
+/// Pause after the server has pushed back, so that the next entry is not measured against it.
 const REST: Duration = Duration::from_secs(1);
 
 /// How an entry is measured.
@@ -80,7 +80,7 @@ pub(in crate::bench) struct Sweep {
     pub(in crate::bench) rows: Vec<Measured>,
     runs: u32,
     rng: Rng,
-    /// Whether slow entries are given up; peers are measured however slow they are.
+    /// Indicates whether slow entries are given up; peers are measured however slow they are.
     gives_up: bool,
 }
 

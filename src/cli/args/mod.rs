@@ -144,8 +144,8 @@ fn settle_digests(
     Ok(())
 }
 
-/// Options that contradict each other, unless all but one are only the environment's wish. Answers
-/// which of them stays.
+/// Settles options that contradict each other: the command line counts before the environment.
+/// Returns which of them stays.
 fn settle<'a>(
     matches: &ArgMatches,
     wishes: &[(&'a str, bool)],

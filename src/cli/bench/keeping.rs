@@ -43,7 +43,7 @@ impl Keeping {
         Ok(Some(Self { file, origin }))
     }
 
-    /// Saves it; answers what to say.
+    /// Saves it; returns the line to print.
     pub(super) fn keep(&self, results: &Results, threads: Option<u32>) -> Result<String> {
         let finding = results.finding(threads);
         let setting = match &finding {

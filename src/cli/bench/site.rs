@@ -11,7 +11,7 @@ const SEED: u64 = 0x62_65_6e_63_68;
 const SIZE_BYTES: u64 = GIB;
 
 impl SiteArgs {
-    /// Whether anything is asked of the built-in server.
+    /// Indicates whether any option of the built-in server was given.
     pub(super) fn is_used(&self) -> bool {
         *self != Self::default()
     }

@@ -77,7 +77,7 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Whether it depends on a condition (RFC 9110 13.1).
+    /// Indicates whether it depends on a condition (RFC 9110 13.1).
     pub(in crate::server) fn has_condition(&self) -> bool {
         let names = ["if-match", "if-none-match", "if-modified-since", "if-range"];
         names.iter().any(|name| self.field(name).is_some())
@@ -94,8 +94,8 @@ impl Request {
         target.split(['?', '#']).next().unwrap_or_default()
     }
 
-    /// Whether the client wants the connection to stay (RFC 9112 9.3). A request with a body is
-    /// answered but ends the connection, because the body is not read.
+    /// Indicates whether the client wants the connection to stay (RFC 9112 9.3). A request with a
+    /// body is answered but ends the connection, because the body is not read.
     pub(in crate::server) fn keeps_alive(&self) -> bool {
         let has_body = self.field("transfer-encoding").is_some()
             || self.field("content-length").is_some_and(|length| length != "0");

@@ -31,7 +31,7 @@ pub(in crate::server) struct Effects {
     pub(in crate::server) fields: Vec<(String, String)>,
     pub(in crate::server) has_wrong_digest: bool,
     pub(in crate::server) hides_digests: bool,
-    /// A redirect to a URL that is good for so many requests.
+    /// Requests that each signed URL of a redirect is good for.
     pub(in crate::server) signs_for_requests: Option<u32>,
     /// Offsets of the file whose bytes are wrong.
     pub(in crate::server) flips: Vec<u64>,
@@ -101,7 +101,7 @@ pub(in crate::server) enum Framing {
     UntilClose,
 }
 
-/// Whether the script closes the connection behind the answer.
+/// How the script has the connection end behind the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::server) enum Closing {
     #[default]

@@ -60,8 +60,9 @@ impl Flow {
         self.watch_crowd(now);
     }
 
-    /// Books `bytes`, of which so many belong to a body; answers the wait before they may be sent.
-    /// Who books first sends first, and nobody books twice before it has sent: that is fair.
+    /// Books `bytes`, of which `body_bytes` belong to a body; returns the wait before they may be
+    /// sent. Connections send in the order in which they book, and none books again before it has
+    /// sent, so all get the same share.
     pub(in crate::server) fn book(
         &mut self,
         bytes: usize,

@@ -28,7 +28,7 @@ impl Pacer {
         pacer
     }
 
-    /// Whether bytes never wait.
+    /// Indicates whether bytes never wait.
     pub(in crate::server) fn is_unlimited(&self) -> bool {
         self.bytes_per_second.is_none()
     }
@@ -43,7 +43,7 @@ impl Pacer {
         self.free_at = self.free_at.max(now);
     }
 
-    /// Books `bytes`; answers the wait before they may be sent.
+    /// Books `bytes`; returns the wait before they may be sent.
     pub(in crate::server) fn book(&mut self, bytes: usize, now: Instant) -> Duration {
         let Some(rate) = self.bytes_per_second else { return Duration::ZERO };
         let earliest = now.checked_sub(Self::CREDIT).unwrap_or(now);

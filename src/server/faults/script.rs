@@ -89,15 +89,15 @@ pub enum Fault {
     IgnoreRange,
     /// 200 with the whole file and no word about ranges.
     NoRangeSupport,
-    /// The range is moved by so many bytes; `Content-Range` says so and the bytes fit it.
+    /// The range is moved by `shift` bytes; `Content-Range` says so and the bytes fit it.
     WrongRange {
         /// Bytes, negative towards the start of the file.
         shift: i64,
     },
     /// `Content-Range` names this size of the file.
     WrongTotal(u64),
-    /// At most so many bytes of the range, and at least one, truthfully labelled (RFC 9110 15.3.7
-    /// allows it).
+    /// The range is cut to this number of bytes, at least one, and labelled truthfully (RFC 9110
+    /// 15.3.7 allows it).
     ShorterRange(u64),
     /// The file's validator, with its quotes; conditions are judged by it. With
     /// [`When::FromRequest`] this is a file that changed.
@@ -160,21 +160,21 @@ pub enum Fault {
     LongBody(u64),
     /// Claims this `Content-Encoding`; the bytes stay what they are.
     ContentEncoding(String),
-    /// The head has at least so many bytes.
+    /// The head has at least this number of bytes.
     HugeHead(usize),
-    /// So many 1xx heads before the final one.
+    /// This number of 1xx heads comes before the final one.
     Interim(u32),
 
-    /// A reset once so many bytes of the body have left; a slow reader may see fewer.
+    /// A reset after this number of bytes of the body; a slow reader may see fewer.
     ResetAfter(u64),
-    /// An orderly close (FIN) after so many bytes of the body.
+    /// An orderly close (FIN) after `bytes` bytes of the body.
     CloseAfter {
         /// Bytes of the body before it.
         bytes: u64,
-        /// Whether TLS ends with close_notify; plain HTTP has no such thing.
+        /// Indicates whether TLS ends with close_notify; ignored without TLS.
         close_notify: bool,
     },
-    /// Silence after so many bytes of the body, until the client leaves or the server stops.
+    /// Silence after this number of bytes of the body, until the client leaves or the server stops.
     StallAfter(u64),
     /// Silence instead of an answer, until the client leaves or the server stops.
     StallBeforeHead,
@@ -195,7 +195,7 @@ pub enum Fault {
     Rate(u64),
     /// The connection closes behind this answer.
     CloseAfterReply {
-        /// Whether the answer says `Connection: close`.
+        /// Indicates whether the answer says `Connection: close`.
         announce: bool,
     },
 
@@ -209,7 +209,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether it hits connections rather than requests.
+    /// Indicates whether it hits connections rather than requests.
     fn is_at_accept(&self) -> bool {
         matches!(self, Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept)
     }
@@ -265,7 +265,7 @@ impl Script {
         self.take(facts, false)
     }
 
-    /// Whether any rule leads to signed URLs.
+    /// Indicates whether any rule leads to signed URLs.
     pub(in crate::server) fn signs(&self) -> bool {
         let is_signing = |rule: &Rule| matches!(rule.what, Fault::ExpiringRedirect { .. });
         lock(&self.rules).iter().any(is_signing)

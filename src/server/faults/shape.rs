@@ -52,8 +52,9 @@ pub struct SlowConnections {
 pub struct Losses {
     /// 3 breaks connections 3, 6, 9 and so on; 0 none.
     pub every: u64,
-    /// Each sends between one byte and so many, heads included, TLS overhead not. Every order of
-    /// size is as likely, so that heads, first bytes and long bodies are all hit.
+    /// Most bytes that such a connection sends before it breaks, heads included, TLS overhead not;
+    /// the least is one. Every order of size is as likely, so that heads, first bytes and long
+    /// bodies are all hit.
     pub bytes_max: u64,
 }
 
@@ -106,7 +107,7 @@ pub struct Refusal {
 pub enum RetryAfter {
     /// Delay in seconds.
     Seconds(u32),
-    /// An HTTP date, so many seconds from the answer.
+    /// An HTTP date, this number of seconds after the answer.
     DateIn(u32),
 }
 

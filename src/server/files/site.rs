@@ -62,7 +62,7 @@ pub(in crate::server) struct Site {
     pub(in crate::server) etag: EntityTag,
     pub(in crate::server) last_modified: Option<String>,
     pub(in crate::server) routes: Vec<Route>,
-    /// Whether `/signed/x` is another name of `/x`.
+    /// Indicates whether `/signed/x` is another name of `/x`.
     pub(in crate::server) signs: bool,
     pub(in crate::server) digests: Digests,
 }

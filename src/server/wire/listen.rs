@@ -82,7 +82,7 @@ fn leave(shared: &Shared, now: Instant) {
     shared.book.leave();
 }
 
-/// Whether another connection has to end before one can be accepted.
+/// Indicates whether another connection has to end before one can be accepted.
 fn is_out_of_descriptors(e: &io::Error) -> bool {
     matches!(Errno::from_io_error(e), Some(Errno::MFILE | Errno::NFILE))
 }

@@ -36,7 +36,7 @@ pub(super) struct Outlet<'a> {
     /// When the next request was found to have arrived, while an answer was being sent.
     early_request_at: Option<Instant>,
     is_shaped: bool,
-    /// The connection breaks behind so many more bytes.
+    /// Bytes left until the connection breaks; `None` if it does not.
     bytes_until_loss: Option<u64>,
 }
 
@@ -193,7 +193,7 @@ impl<'a> Outlet<'a> {
     }
 
     /// Waits until the rates let `bytes` go, and counts those of them that belong to a body.
-    /// Answers how many go before the connection breaks.
+    /// Returns how many of them go before the connection breaks.
     fn admit(&mut self, bytes: usize) -> io::Result<usize> {
         let now = Instant::now();
         let own = self.pacer.book(bytes, now);
@@ -216,7 +216,7 @@ impl<'a> Outlet<'a> {
         Ok(bytes.min(left.unwrap_or(bytes)))
     }
 
-    /// So many bytes have been sent; an error if they were the connection's last.
+    /// Counts `bytes` that have been sent; an error if they were the connection's last.
     fn spend(&mut self, bytes: usize) -> io::Result<()> {
         let Some(left) = &mut self.bytes_until_loss else { return Ok(()) };
         *left -= bytes as u64;

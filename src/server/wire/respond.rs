@@ -66,7 +66,7 @@ impl Answer {
         Self::new(status, Body::Text(text.into_bytes()))
     }
 
-    /// The head as it goes out. `keeps` is whether the connection stays.
+    /// The head as it is sent. `keeps` indicates whether the connection stays open.
     pub(super) fn head(&self, keeps: bool, effects: &Effects, is_http_10: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.fields {

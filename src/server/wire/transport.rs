@@ -65,7 +65,7 @@ impl Transport {
         }
     }
 
-    /// Whether bytes go as they are, so that the kernel can send them from a file by itself.
+    /// Indicates whether there is no TLS, so that the kernel can send a file by itself.
     pub(super) fn is_plain(&self) -> bool {
         self.tls.is_none()
     }
@@ -112,12 +112,12 @@ impl Transport {
         Ok(())
     }
 
-    /// Whether the client has sent bytes that nobody has read yet.
+    /// Indicates whether the client has sent bytes that are not read yet.
     pub(super) fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(&*self.socket).is_ok_and(|bytes| bytes > 0)
     }
 
-    /// Whether the TLS handshake resumed an earlier session.
+    /// Indicates whether the TLS handshake resumed an earlier session.
     pub(super) fn is_resumed(&self) -> bool {
         let kind = self.tls.as_ref().and_then(|tls| tls.handshake_kind());
         kind == Some(HandshakeKind::Resumed)
