@@ -202,7 +202,7 @@ fn nothing_counts_in_a_coded_answer() {
 
 #[test]
 fn contradictions_are_seen() {
-    let other = format!("sha-256=:{}:", STANDARD.encode(&[7; 32]));
+    let other = format!("sha-256=:{}:", STANDARD.encode([7; 32]));
     let value = format!("sha-256=:{SHA256_HELLO}:, md5=:{MD5_HELLO}:");
     let old = format!("SHA-256={SHA256_HELLO}");
     let of = |fields: Fields| contradiction(&whole(200, fields).digests);
@@ -220,7 +220,7 @@ fn contradictions_are_seen() {
 
 #[test]
 fn a_flood_of_digests_is_bounded() {
-    let many: Vec<_> = (0..200).map(|n| format!("md5={}", STANDARD.encode(&[n; 16]))).collect();
+    let many: Vec<_> = (0..200).map(|n| format!("md5={}", STANDARD.encode([n; 16]))).collect();
     let offers = whole(200, &[("Digest", &many.join(",")), ("Repr-Digest", &"a,".repeat(999))]);
     assert_eq!(offers.digests.len(), DIGESTS_OFFERED_MAX);
     assert_eq!(offers.ignored.len(), DIGESTS_OFFERED_MAX);
