@@ -1,11 +1,9 @@
 //! Rank 6: settings of ringhaul, and other tools, measured against each other.
 //!
-//! [`run`] does it: `warm_up` looks at the other end, `lineup` says who is measured, `runner` makes
-//! one run and compares its file, `sweep` orders the runs and
-//! leaves out the hopeless, `record` holds what a run came to, `statistics` says what may be
-//! concluded, `table`, `export` and `plot` show it, `profile` keeps the best setting for downloads.
-//! Every run is a process of its own, measured by the kernel's accounting of it; the built-in
-//! server is another.
+//! [`run`] does it. `measure` says who is measured, makes the runs and records what each came to;
+//! `conclude` says what the records allow to be said; `export` and `plot` show it as tables, files
+//! and drawings. Each imports only those before it. Every run is a process of its own, measured by
+//! the kernel's accounting of it; the built-in server is another.
 
 mod conclude;
 mod export;

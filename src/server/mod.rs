@@ -4,6 +4,10 @@
 //! badly as a script says.
 //! Threads and blocking sockets, no code in common with the client: an independent oracle of what
 //! is right on the wire. Must not know anything of the crate but `base`.
+//!
+//! `codec` reads and writes the words of HTTP, `files` has what is served, `faults` decides what
+//! goes wrong and how fast bytes go, `wire` accepts, answers and ends connections. A room imports
+//! only those before it.
 
 mod codec;
 mod faults;

@@ -4,7 +4,7 @@
 //!
 //! [`judge`] compares the adaptive plan with the best of a grid of fixed settings; [`run`] plays
 //! one transfer and panics where the plan breaks its contract, which is what the safety tests with
-//! [`swarm`] are made of. `cargo bench --bench sim` prints the table.
+//! [`swarm()`] are made of. `cargo bench --bench sim` prints the table.
 //!
 //! The model is a fluid: bytes flow at rates that are constant between two events. A flow has the
 //! window of a cubic sender (slow start, receive window, random losses, losses where the queue

@@ -7,14 +7,14 @@
 //! * `*.svg`: the plots
 //!
 //! `summary.json` is one object. `schema` is 1; a field that changes its meaning changes it.
-//! `conditions` and `rows` are [`Conditions`](super::Conditions) and a list of
-//! [`Row`](super::Row), field by field: sizes in bytes, rates in bytes per second, times in seconds
-//! unless the name says `ms`. Of a figure with several values there are `count`, `median`, `min`,
-//! `max`, `spread` (interquartile range as a part of the median) and `interval` (`low`, `high`,
-//! `confidence`; null below three runs). Of latencies there are `count`, `p50`, `p90`, `p99`, and
-//! `max`. `verdict` has `kind` (`nothing`, `unclaimed`, `winner`, `tie`) and `names`, the best one
-//! first. `comparisons` are [`Comparison`]s, one of ringhaul's rows by one of another tool: `ours`,
-//! `theirs`, and the ratios of `wall` and `cpu` within the rounds. `notes` are lines for people.
+//! `conditions` and `rows` are [`Conditions`] and a list of [`Row`], field by field: sizes in
+//! bytes, rates in bytes per second, times in seconds unless the name says `ms`. Of a figure with
+//! several values there are `count`, `median`, `min`, `max`, `spread` (interquartile range as a
+//! part of the median) and `interval` (`low`, `high`, `confidence`; null below three runs). Of
+//! latencies there are `count`, `p50`, `p90`, `p99`, and `max`. `verdict` has `kind` (`nothing`,
+//! `unclaimed`, `winner`, `tie`) and `names`, the best one first. `comparisons` are
+//! [`Comparison`]s, one of ringhaul's rows by one of another tool: `ours`, `theirs`, and the ratios
+//! of `wall` and `cpu` within the rounds. `notes` are lines for people.
 
 mod csv;
 pub(super) mod table;

@@ -130,9 +130,10 @@ pub enum Fault {
     NoHead,
     /// These header fields besides, on answers about the file.
     Fields(Vec<(String, String)>),
-    /// Every digest that [`Config::digests`](super::Config::digests) has on this answer is wrong.
+    /// Every digest that [`Config::digests`](crate::server::Config::digests) has on this answer is
+    /// wrong.
     WrongDigest,
-    /// None of the digests that [`Config::digests`](super::Config::digests) has.
+    /// None of the digests that [`Config::digests`](crate::server::Config::digests) has.
     NoDigests,
     /// A redirect to `/signed` and the path, with a signature in the query that is a number from 1
     /// on. Each of these URLs serves what is at the path `requests` times and then answers 403;
