@@ -206,12 +206,12 @@ impl Context {
         self.here_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes of the file are here before an attempt begins.
+    /// `bytes` of the file are here when an attempt begins.
     pub(super) fn set_here(&self, bytes: u64) {
         self.here_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// So many of them are an earlier run's.
+    /// `bytes` of those that are here were left by an earlier run.
     pub(super) fn set_resumed(&self, bytes: u64) {
         self.resumed_bytes.store(bytes, Ordering::Relaxed);
     }
@@ -226,12 +226,12 @@ impl Context {
         self.resumed_bytes.load(Ordering::Relaxed)
     }
 
-    /// So many bytes that are here have not been compared with what was written.
+    /// `bytes` of those that are here have not been compared with what was written.
     pub(super) fn set_unchecked(&self, bytes: u64) {
         self.unchecked_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// So many more have been.
+    /// `bytes` more have been compared.
     pub(super) fn checked(&self, bytes: u64) {
         self.unchecked_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -6,8 +6,11 @@
 
 use crate::base::url::Origin;
 use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// Permits of a client.
 pub(in crate::engine) struct Budget {
@@ -17,6 +20,9 @@ pub(in crate::engine) struct Budget {
     per_origin_max: Option<u32>,
     held: Mutex<Held>,
     freed: Notify,
+    /// How many wait for a permit.
+    waiting: AtomicU32,
+    wanted: Notify,
 }
 
 /// Permits that are held.
@@ -34,7 +40,14 @@ pub(in crate::engine) struct Permit {
 
 impl Budget {
     pub(super) fn new(total_max: Option<u32>, per_origin_max: Option<u32>) -> Self {
-        Self { total_max, per_origin_max, held: Mutex::default(), freed: Notify::new() }
+        Self {
+            total_max,
+            per_origin_max,
+            held: Mutex::default(),
+            freed: Notify::new(),
+            waiting: AtomicU32::new(0),
+            wanted: Notify::new(),
+        }
     }
 
     /// A permit for a connection to `origin`; `None` says to wait for [`Budget::freed`].
@@ -46,12 +59,32 @@ impl Budget {
     /// holders that wait for each other would wait for ever.
     pub(in crate::engine) async fn acquire(self: &Arc<Self>, origin: &Origin) -> Permit {
         loop {
-            let freed = self.freed.notified();
+            let freed = self.freed();
             if let Some(permit) = self.try_acquire(origin) {
                 return permit;
             }
             freed.await;
         }
+    }
+
+    /// Completes when a permit has been given back after this call. Whoever awaits it wants one,
+    /// so that connections without a use are closed.
+    pub(in crate::engine) fn freed(&self) -> impl Future<Output = ()> {
+        let freed = self.freed.notified();
+        async move {
+            let _waiting = Waiting::new(self);
+            freed.await;
+        }
+    }
+
+    /// Whether somebody waits for a permit.
+    pub(in crate::engine) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Completes when somebody begins to wait for a permit after this call.
+    pub(super) fn wanted(&self) -> Notified<'_> {
+        self.wanted.notified()
     }
 
     /// A permit beyond the bounds, for who holds one already and cannot wait for another.
@@ -71,13 +104,27 @@ impl Budget {
         left(self.total_max, held.total).min(left(self.per_origin_max, to_origin))
     }
 
-    /// Completes when a permit has been given back.
-    pub(in crate::engine) async fn freed(&self) {
-        self.freed.notified().await;
-    }
-
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts who waits, as long as it lives.
+struct Waiting<'a> {
+    budget: &'a Budget,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(budget: &'a Budget) -> Self {
+        budget.waiting.fetch_add(1, Ordering::Relaxed);
+        budget.wanted.notify_waiters();
+        Self { budget }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.budget.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -128,12 +175,17 @@ mod tests {
         let budget = Arc::new(Budget::new(Some(1), None));
         let one = origin("http://one/");
         let held = budget.try_acquire(&one).unwrap();
+        let own = budget.clone();
         let waiting = async {
-            tokio::task::spawn_local(async move { drop(held) });
+            tokio::task::spawn_local(async move {
+                assert!(own.is_wanted());
+                drop(held);
+            });
             budget.acquire(&one).await
         };
         let _permit = Driver::new(DriverKind::Epoll).unwrap().run(waiting);
         assert_eq!(budget.available(&one), 0);
+        assert!(!budget.is_wanted());
     }
 
     #[test]

@@ -80,10 +80,8 @@ fn ring_error(error: io::Error) -> Error {
 
 fn epoll_error(error: io::Error) -> Error {
     let failed = Error::new(ErrorKind::ResourceLimit, "the kernel does not give us an epoll");
-    let failed = match is_out_of_descriptors(&error) {
-        true => failed.advise(DESCRIPTORS_REMEDY),
-        false => failed,
-    };
+    let failed =
+        if is_out_of_descriptors(&error) { failed.advise(DESCRIPTORS_REMEDY) } else { failed };
     failed.caused_by(error)
 }
 

@@ -4,13 +4,15 @@
 //! They belong to the shard's driver, so shards do not exchange them. A connection that is here
 //! counts against the budget; one that is wanted elsewhere is closed for it.
 
-use super::budget::Permit;
+use super::budget::{Budget, Permit};
 use super::trust::Trusted;
 use crate::base::limits::{IDLE_CONNECTION_MAX, IDLE_CONNECTIONS_MAX};
 use crate::base::url::Origin;
+use crate::engine::race::{First, race};
 use crate::net::wire::Wire;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 /// Whom a connection leads to: what it may be used for again.
@@ -62,9 +64,30 @@ impl IdleConnections {
         links.push_back(Idle { peer, link, since: Instant::now() });
     }
 
+    /// How many there are.
+    pub(in crate::engine) fn count(&self) -> u32 {
+        u32::try_from(self.links.borrow().len()).expect("their number is bounded")
+    }
+
     /// Closes the connection that has been idle longest; `false` if there is none.
     pub(in crate::engine) fn close_oldest(&self) -> bool {
         self.links.borrow_mut().pop_front().is_some()
+    }
+
+    /// Completes when connections have been closed that nobody needs any more, or that somebody
+    /// else needs the permits of. To be awaited anew whenever a task has ended.
+    pub(super) async fn needless(&self, budget: &Budget) {
+        let wanted = budget.wanted();
+        if self.links.borrow().is_empty() {
+            return pending().await;
+        }
+        if !budget.is_wanted() {
+            let expiry = tokio::time::sleep(IDLE_CONNECTION_MAX);
+            if let First::Right(()) = race(wanted, expiry).await {
+                return self.expire();
+            }
+        }
+        self.clear();
     }
 
     /// Closes all.

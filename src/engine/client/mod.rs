@@ -41,6 +41,8 @@ struct Open {
 pub(super) struct Shared {
     /// Where tasks run.
     pub(super) threads: Threads,
+    /// More than one transfer is to come: what one leaves may be of use.
+    pub(super) is_shared: bool,
     /// Permits for connections.
     pub(super) budget: Arc<Budget>,
     /// Addresses of origins.
@@ -56,7 +58,7 @@ impl Client {
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if an option is out of its bounds.
     pub fn new(options: &ClientOptions) -> Result<Self> {
         let connections = options.max_connections.unwrap_or(CONNECTIONS_AUTO_MAX);
-        Self::with_blocks(options, connections)
+        Self::build(options, connections, true)
     }
 
     /// For a single download, whose own options bound its connections.
@@ -67,16 +69,18 @@ impl Client {
             register_buffers: options.register_buffers,
             ..ClientOptions::default()
         };
-        Self::with_blocks(&own, options.connections.unwrap_or(options.max_connections))
+        Self::build(&own, options.connections.unwrap_or(options.max_connections), false)
     }
 
     /// Each shard gets blocks for this many connections.
-    fn with_blocks(options: &ClientOptions, connections_per_shard: u32) -> Result<Self> {
+    fn build(options: &ClientOptions, connections_per_shard: u32, is_shared: bool) -> Result<Self> {
         options.validate()?;
         let (total, per_origin) = (options.max_connections, options.max_connections_per_host);
+        let budget = Arc::new(Budget::new(total, per_origin));
         let shared = Shared {
-            threads: Threads::new(options, connections_per_shard),
-            budget: Arc::new(Budget::new(total, per_origin)),
+            threads: Threads::new(options, &budget, connections_per_shard),
+            is_shared,
+            budget,
             names: Names::default(),
             trust: Trust::default(),
         };

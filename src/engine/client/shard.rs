@@ -45,6 +45,8 @@ pub(in crate::engine) struct Write {
 /// What a transfer may use of a shard's blocks.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Allowance {
+    /// Blocks that it may have at once.
+    blocks: u32,
     /// Free blocks below this number are not given to the hash, or connections could starve.
     pub(in crate::engine) reserve: usize,
     /// Blocks that may be on their way to the disk at once.
@@ -54,10 +56,12 @@ pub(in crate::engine) struct Allowance {
 impl Allowance {
     /// For a transfer with at most this number of connections on the shard.
     pub(in crate::engine) fn new(connections: u32, is_hashed: bool) -> Self {
-        let writing = (connections.min(BLOCKS_WRITING) + BLOCKS_SPARE) as usize;
+        let writing = connections.min(BLOCKS_WRITING) + BLOCKS_SPARE;
+        let for_hash = if is_hashed { BLOCKS_FOR_HASH } else { 0 };
         Self {
+            blocks: connections + writing + for_hash,
             reserve: connections as usize + BLOCKS_SPARE as usize / 2,
-            writes_max: if is_hashed { BLOCKS_QUEUED_MAX } else { writing.min(BLOCKS_QUEUED_MAX) },
+            writes_max: BLOCKS_QUEUED_MAX.min((writing + for_hash) as usize),
         }
     }
 }
@@ -65,8 +69,7 @@ impl Allowance {
 impl Shard {
     /// Blocks for this number of connections. Memory is used only as blocks are.
     pub(super) fn new(connections: u32) -> Result<Rc<Self>> {
-        let writing = connections.min(BLOCKS_WRITING) + BLOCKS_SPARE;
-        let blocks = connections + writing + BLOCKS_FOR_HASH;
+        let blocks = Allowance::new(connections, true).blocks;
         let pool = Pool::new(blocks).map_err(|e| {
             let what = format!("cannot get {blocks} MiB of memory for blocks");
             Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
@@ -75,13 +78,17 @@ impl Shard {
         Ok(Rc::new(Self { pool, idle, writes, written }))
     }
 
-    /// Registers the arena with this thread's ring, unless it is or a file of `file_bytes` gains
-    /// nothing from it.
-    pub(in crate::engine) fn register(&self, file_bytes: u64) -> io::Result<()> {
+    /// Registers the blocks that a transfer of `file_bytes` uses most with this thread's ring,
+    /// unless some are or it gains nothing from that.
+    pub(in crate::engine) fn register(
+        &self,
+        file_bytes: u64,
+        allowance: Allowance,
+    ) -> io::Result<()> {
         if file_bytes < REGISTER_BYTES_MIN || self.is_registered() {
             return Ok(());
         }
-        driver::register(&self.pool, BLOCKS_REGISTERED)
+        driver::register(&self.pool, allowance.blocks.min(BLOCKS_REGISTERED))
     }
 
     /// Whether fixed writes are used.

@@ -4,6 +4,7 @@
 //! of a shard: absent -> running -> ended; one that cannot start hands its tasks the reason, and is
 //! absent again.
 
+use super::budget::Budget;
 use super::driver::Drivers;
 use super::shard::Shard;
 use crate::base::limits::{CLIENT_THREADS_AUTO_MAX, DESCRIPTORS_SPARE, SHARD_DESCRIPTORS};
@@ -61,6 +62,7 @@ where
 pub(in crate::engine) struct Threads {
     /// Which driver each shard gets.
     pub(in crate::engine) drivers: Arc<Drivers>,
+    budget: Arc<Budget>,
     /// Connections that one shard has blocks for.
     connections_per_shard: u32,
     /// Shards there may be.
@@ -80,12 +82,18 @@ struct Running {
 }
 
 impl Threads {
-    pub(super) fn new(options: &ClientOptions, connections_per_shard: u32) -> Self {
+    /// Each shard gets blocks for `connections_per_shard`.
+    pub(super) fn new(
+        options: &ClientOptions,
+        budget: &Arc<Budget>,
+        connections_per_shard: u32,
+    ) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX).min(CLIENT_THREADS_AUTO_MAX);
         let shards_max = options.threads.unwrap_or(CLIENT_THREADS_AUTO_MAX);
         Self {
             drivers: Arc::new(Drivers::new(options.engine, options.register_buffers)),
+            budget: budget.clone(),
             connections_per_shard,
             shards_max,
             leads: options.threads.unwrap_or(cores),
@@ -145,9 +153,10 @@ impl Threads {
         shard: u32,
         task: Box<dyn Task>,
     ) -> Result<(), (Box<dyn Task>, Error)> {
-        let (drivers, connections) = (self.drivers.clone(), self.connections_per_shard);
+        let (drivers, budget) = (self.drivers.clone(), self.budget.clone());
+        let connections = self.connections_per_shard;
         let (sender, tasks) = unbounded_channel();
-        let work = move || run_shard(&drivers, connections, tasks);
+        let work = move || run_shard(&drivers, &budget, connections, tasks);
         match thread::Builder::new().name("ringhaul-shard".into()).spawn(work) {
             Ok(thread) => {
                 // A shard takes its first task in any case.
@@ -201,10 +210,10 @@ fn affordable() -> u64 {
 }
 
 /// A shard's life on its thread.
-fn run_shard(drivers: &Drivers, connections: u32, tasks: Tasks) {
+fn run_shard(drivers: &Drivers, budget: &Budget, connections: u32, tasks: Tasks) {
     let made = drivers.make().and_then(|driver| Ok((driver, Shard::new(connections)?)));
     match made {
-        Ok((driver, shard)) => driver.run(serve(&shard, tasks)),
+        Ok((driver, shard)) => driver.run(serve(&shard, budget, tasks)),
         Err(error) => refuse(tasks, &error),
     }
 }
@@ -220,7 +229,7 @@ fn refuse(mut tasks: Tasks, error: &Error) {
 }
 
 /// Does what comes, until the client is closed and all of it is done.
-async fn serve(shard: &Rc<Shard>, mut tasks: Tasks) {
+async fn serve(shard: &Rc<Shard>, budget: &Budget, mut tasks: Tasks) {
     let mut working = JoinSet::new();
     loop {
         let ended = async {
@@ -229,11 +238,13 @@ async fn serve(shard: &Rc<Shard>, mut tasks: Tasks) {
                 None => pending().await,
             }
         };
-        match race(tasks.recv(), ended).await {
-            First::Left(Some(task)) => _ = working.spawn_local(task.start(shard.clone())),
-            First::Left(None) => break,
+        match race(race(tasks.recv(), ended), shard.idle.needless(budget)).await {
+            First::Left(First::Left(Some(task))) => {
+                _ = working.spawn_local(task.start(shard.clone()));
+            }
+            First::Left(First::Left(None)) => break,
             // A panic is found by whoever waits for the task's outcome.
-            First::Right(()) => {}
+            First::Left(First::Right(())) | First::Right(()) => {}
         }
     }
     while working.join_next().await.is_some() {}

@@ -31,10 +31,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Largest span while the file is hashed in order: so many connections times this is what runs
-/// ahead of the hash.
+/// Largest span in bytes while the file is hashed in order: the connections together run ahead of
+/// the hash by one such span each.
 const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
-/// Hedging may fetch one part in so many of the file twice.
+/// Hedging may fetch one part in 50 of the file twice.
 const HEDGE_SHARE: u64 = 50;
 
 /// The plan with its one lock, and everything a worker needs to carry its answers out.
@@ -116,11 +116,12 @@ impl Ranged {
         self.plan().connections_wanted(self.context.now()).max(1)
     }
 
-    /// Workers that are to be started now, no more than have connections to hope for; they count as
-    /// running from here on.
-    pub(in crate::engine) fn to_start(&self) -> Vec<u32> {
+    /// Workers that are to be started now, no more than have connections to hope for, be they new
+    /// or one of `idle`; they count as running from here on.
+    pub(in crate::engine) fn to_start(&self, idle: u32) -> Vec<u32> {
         let wanted = self.plan().connections_wanted(self.context.now());
-        let permits = self.context.client.budget.available(self.sources[0].endpoint().origin());
+        let budget = &self.context.client.budget;
+        let permits = budget.available(self.sources[0].endpoint().origin()).saturating_add(idle);
         let mut workers = self.workers();
         let missing = (wanted as usize).saturating_sub(workers.len()).min(permits as usize);
         let mut started = Vec::new();
@@ -309,7 +310,7 @@ impl Ranged {
         self.bell.notify_waiters();
     }
 
-    /// The connection's span has been delivered, all of it; answers the span ahead, if it has one.
+    /// The connection's span has been delivered, all of it. The span ahead, if it has one.
     pub(in crate::engine) fn finished(&self, id: ConnectionId) -> Option<Span> {
         let mut plan = self.plan();
         self.close(id);

@@ -248,7 +248,7 @@ impl Supervisor {
     /// Has the workers started that the plan wants and that do not exist.
     fn order_workers(&self, everybody: Option<&[mpsc::Sender<u32>]>) {
         let Some(everybody) = everybody else { return };
-        for id in self.ranged.to_start() {
+        for id in self.ranged.to_start(self.local.shard.idle.count()) {
             let supervisor = &everybody[id as usize % everybody.len()];
             if supervisor.try_send(id).is_err() {
                 // It has died and the context knows why, or it drowns in orders: then later.

@@ -14,7 +14,9 @@ pub(in crate::engine) struct Claim {
 
 #[derive(Clone, Copy)]
 struct State {
+    /// Everything below is claimed.
     position: u64,
+    /// Everything below has arrived.
     received_to: u64,
     /// Everything below has gone to the disk.
     flushed_to: u64,
@@ -30,14 +32,20 @@ struct State {
 impl Claim {
     /// Nothing of `span` is claimed.
     pub(in crate::engine) fn new(span: Span) -> Self {
-        let (start, end) = (span.start(), span.end());
-        let (position, received_to, flushed_to, told_to) = (start, start, start, start);
-        let (new_bytes, is_shared) = (0, false);
-        let state = State { position, received_to, flushed_to, told_to, new_bytes, end, is_shared };
+        let start = span.start();
+        let state = State {
+            position: start,
+            received_to: start,
+            flushed_to: start,
+            told_to: start,
+            new_bytes: 0,
+            end: span.end(),
+            is_shared: false,
+        };
         Self { state: Mutex::new(state) }
     }
 
-    /// Claims up to `bytes` more; answers how many were still there to claim.
+    /// Claims up to `bytes` more: the bytes that were still there to claim.
     pub(in crate::engine) fn take(&self, bytes: u64) -> u64 {
         let mut state = self.lock();
         let granted = bytes.min(state.end - state.position);

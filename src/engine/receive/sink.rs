@@ -91,7 +91,7 @@ impl Sink {
         if !drivers.registers_buffers || self.to.output.is_nowhere() {
             return;
         }
-        if let Err(e) = self.shard.register(file_bytes) {
+        if let Err(e) = self.shard.register(file_bytes, self.allowance) {
             self.context.tell(Level::Detail, None, format!("blocks are not registered: {e}"));
         }
     }

@@ -133,9 +133,12 @@ impl Endpoint {
         Some(Connection::new(link, self.counts.count_kept()))
     }
 
-    /// Leaves a connection that may carry another request to the next transfer on the shard.
+    /// Leaves a connection that may carry another request to the next transfer on the shard, unless
+    /// there is none or somebody waits for its permit.
     pub(in crate::engine) fn keep_idle(&self, shard: &Shard, connection: Connection) {
-        shard.idle.put(self.peer.clone(), connection.into_link());
+        if self.client.is_shared && !self.client.budget.is_wanted() {
+            shard.idle.put(self.peer.clone(), connection.into_link());
+        }
     }
 
     /// A permit for a new connection, which an idle one may be closed for; `None` if there is none

@@ -50,9 +50,10 @@ pub(in crate::engine) async fn locate(
         };
         context.tell(Level::Detail, Some(0), format!("redirected to {}", next.url));
         offers.extend(whole_file_digests(opening.head()).digests);
-        headers = match next.same_origin {
-            true => endpoint.headers().clone(),
-            false => endpoint.headers().without_secrets(),
+        headers = if next.same_origin {
+            endpoint.headers().clone()
+        } else {
+            endpoint.headers().without_secrets()
         };
         url = next.url;
     }

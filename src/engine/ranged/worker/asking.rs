@@ -159,9 +159,9 @@ impl Worker {
 
     /// An error if another one has delivered its bytes while there was no socket to be shut.
     fn check_wanted(&self) -> Result<()> {
-        match self.ranged.is_aborted(self.id) {
-            true => Err(Error::new(ErrorKind::ConnectionLost, "nobody needs the bytes any more")),
-            false => Ok(()),
+        if self.ranged.is_aborted(self.id) {
+            return Err(Error::new(ErrorKind::ConnectionLost, "nobody needs the bytes any more"));
         }
+        Ok(())
     }
 }

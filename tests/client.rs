@@ -1,0 +1,201 @@
+//! Downloads that share a client: side by side and one after another, within its budgets, with what
+//! the one before has left.
+
+mod common;
+
+use common::{
+    NAME, SEED, Site, assert_content, both_schemes, bounded, eventually, slowed, wait_for_end,
+};
+use ringhaul::base::ErrorKind;
+use ringhaul::base::size::{KIB, MIB};
+use ringhaul::engine::options::{ClientOptions, Engine, Options};
+use ringhaul::engine::progress::Report;
+use ringhaul::engine::{Client, Download, Running};
+use ringhaul::server::Config;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+const SIZE: u64 = 6 * MIB + 77;
+
+/// A client that is dropped on the test's own thread.
+fn client(options: &ClientOptions) -> Client {
+    Client::new(options).expect("usable options")
+}
+
+/// Where the download number `index` of a site goes.
+fn target(site: &Site, index: usize) -> PathBuf {
+    site.home.path().join(format!("{index}-{NAME}"))
+}
+
+/// Begins the download number `index` with four connections.
+fn start(site: &Site, client: &Client, index: usize) -> Running {
+    let options =
+        Options { connections: Some(4), chunk_bytes: Some(256 * KIB), ..site.options.clone() };
+    let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(site, index));
+    download.options(options).start(client).expect("it starts")
+}
+
+fn finish(site: &Site, index: usize, running: Running) -> Report {
+    let report = bounded("the download", || running.wait()).expect("the download survives");
+    assert_eq!(report.bytes, SIZE);
+    assert_content(&target(site, index), SEED, SIZE);
+    report
+}
+
+#[test]
+fn downloads_side_by_side_share_the_threads_and_keep_the_budget() {
+    for engine in [Engine::IoUring, Engine::Epoll] {
+        for config in both_schemes(SIZE) {
+            let site = Site::strict(config);
+            let client = client(&ClientOptions {
+                engine,
+                threads: Some(2),
+                max_connections: Some(3),
+                ..ClientOptions::default()
+            });
+            let watch = Watch::start(site.port());
+            let running: Vec<Running> = (0..4).map(|index| start(&site, &client, index)).collect();
+            for (index, running) in running.into_iter().enumerate() {
+                let report = finish(&site, index, running);
+                assert_eq!(report.engine, engine);
+                assert_eq!(report.retries, 0, "to wait for a connection is no failure");
+            }
+            let peak = watch.peak();
+            assert!((1..=3).contains(&peak), "four downloads of four connections had {peak}");
+        }
+    }
+}
+
+#[test]
+fn connections_to_one_host_have_a_bound_of_their_own() {
+    let sites = [0, 1].map(|_| Site::strict(slowed(config(), 4 * MIB)));
+    let client =
+        client(&ClientOptions { max_connections_per_host: Some(2), ..ClientOptions::default() });
+    let watches = [0, 1].map(|index: usize| Watch::start(sites[index].port()));
+    let running = [0, 1].map(|index| start(&sites[index], &client, index));
+    for (index, running) in running.into_iter().enumerate() {
+        finish(&sites[index], index, running);
+    }
+    assert_eq!(watches.map(Watch::peak), [2, 2]);
+}
+
+#[test]
+fn the_next_download_goes_on_with_the_connections_of_the_last() {
+    for engine in [Engine::IoUring, Engine::Epoll] {
+        for config in both_schemes(SIZE) {
+            let site = Site::strict(config);
+            let client = client(&ClientOptions {
+                engine,
+                threads: Some(1),
+                max_connections: Some(4),
+                ..ClientOptions::default()
+            });
+            let first = finish(&site, 0, start(&site, &client, 0));
+            let before = site.stats().connections;
+            let second = finish(&site, 1, start(&site, &client, 1));
+            assert!(second.connects < first.connects, "{} of {}", second.connects, first.connects);
+            assert!(second.connections > 1, "idle connections are no reason to wait");
+            assert_eq!(site.stats().connections - before, u64::from(second.connects));
+            drop(client);
+            site.assert_disconnected();
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_meanwhile_is_no_failure() {
+    let mut site = Site::strict(config());
+    let options = ClientOptions { threads: Some(1), ..ClientOptions::default() };
+    let client = client(&options);
+    finish(&site, 0, start(&site, &client, 0));
+    site.replace_server(config());
+    let report = finish(&site, 1, start(&site, &client, 1));
+    assert_eq!(report.retries, 0);
+}
+
+#[test]
+fn a_handle_that_is_dropped_stops_its_download_and_no_other() {
+    let slow = Site::strict(slowed(config(), 256 * KIB));
+    let other = Site::strict(config());
+    let client = client(&ClientOptions::default());
+    let stopped = start(&slow, &client, 0);
+    eventually("some bytes are here", || stopped.progress().bytes_done > 0);
+    let running = start(&other, &client, 1);
+    drop(stopped);
+    slow.assert_disconnected();
+    finish(&other, 1, running);
+    assert!(!target(&slow, 0).exists());
+}
+
+#[test]
+fn a_download_that_fails_leaves_the_others_alone() {
+    let site = Site::strict(config());
+    let client = client(&ClientOptions { threads: Some(1), ..ClientOptions::default() });
+    let refused = Download::new("http://127.0.0.1:9/").expect("a URL");
+    let refused = refused.output(target(&site, 9)).options(site.options.clone());
+    let refused = refused.start(&client).expect("it starts");
+    let running = start(&site, &client, 0);
+    let failed = bounded("the download", || refused.wait()).expect_err("nobody listens there");
+    assert_eq!(failed.kind(), ErrorKind::Connect);
+    finish(&site, 0, running);
+}
+
+#[test]
+fn a_client_checks_its_bounds() {
+    for options in [
+        ClientOptions { threads: Some(0), ..ClientOptions::default() },
+        ClientOptions { threads: Some(65), ..ClientOptions::default() },
+        ClientOptions { max_connections: Some(0), ..ClientOptions::default() },
+        ClientOptions { max_connections_per_host: Some(0), ..ClientOptions::default() },
+    ] {
+        let refused = Client::new(&options).err().expect("out of range");
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+    }
+}
+
+/// Looks again and again how many connections of this machine to a port are open or being made: the
+/// kernel's word, as a server hears of an end later.
+struct Watch {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Watch {
+    fn start(port: u16) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let own = is_over.clone();
+        let thread = thread::spawn(move || {
+            let mut peak = 0;
+            while !own.load(Ordering::Relaxed) {
+                peak = peak.max(open_connections(port));
+            }
+            peak
+        });
+        Self { is_over, thread }
+    }
+
+    fn peak(self) -> usize {
+        self.is_over.store(true, Ordering::Relaxed);
+        wait_for_end(self.thread)
+    }
+}
+
+/// Connections to `port` on loopback that are established or asked for, from `/proc/net/tcp`.
+fn open_connections(port: u16) -> usize {
+    const ESTABLISHED: &str = "01";
+    const SYN_SENT: &str = "02";
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of sockets");
+    let remote = format!(":{port:04X}");
+    let is_open = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(2);
+        let leads_there = fields.next().is_some_and(|address| address.ends_with(&remote));
+        leads_there && fields.next().is_some_and(|state| [ESTABLISHED, SYN_SENT].contains(&state))
+    };
+    table.lines().filter(is_open).count()
+}
+
+fn config() -> Config {
+    Config::new(SEED, SIZE)
+}
