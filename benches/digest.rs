@@ -11,11 +11,12 @@
 mod size;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringhaul::base::Span;
-use ringhaul::base::limits::BLOCK_BYTES;
-use ringhaul::digest::crc::{crc32c, crc32c_joined};
-use ringhaul::digest::{Algorithm, Digest, Frontier, Offer, Step};
-use ringhaul::io::buffers::{Block, Pool};
+use ringhaul::Algorithm;
+use ringhaul::internal::base::Span;
+use ringhaul::internal::base::limits::BLOCK_BYTES;
+use ringhaul::internal::digest::crc::{crc32c, crc32c_joined};
+use ringhaul::internal::digest::{Digest, Frontier, Offer, Step};
+use ringhaul::internal::io::buffers::{Block, Pool};
 use ringhaul::server::content;
 use size::sized;
 use std::hint::black_box;

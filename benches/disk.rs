@@ -15,10 +15,10 @@ mod size;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ring::Shard;
-use ringhaul::base::limits::BLOCK_BYTES;
-use ringhaul::base::size::MIB;
-use ringhaul::disk::output::{DirectPolicy, Output, Reserved};
-use ringhaul::io::buffers::Pool;
+use ringhaul::internal::base::limits::BLOCK_BYTES;
+use ringhaul::internal::base::size::MIB;
+use ringhaul::internal::disk::output::{DirectPolicy, Output, Reserved};
+use ringhaul::internal::io::buffers::Pool;
 use ringhaul::server::content;
 use size::sized;
 use std::path::Path;

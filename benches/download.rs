@@ -16,7 +16,7 @@ mod size;
 use criterion::{
     BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use ringhaul::base::size::{KIB, MIB, format_bytes};
+use ringhaul::internal::base::size::{KIB, MIB, format_bytes};
 use ringhaul::server::{Config, Fault, Rule, Server, Shape, When};
 use ringhaul::{Download, Options};
 use size::sized;

@@ -11,9 +11,9 @@
 mod size;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringhaul::base::size::MIB;
-use ringhaul::base::{Span, Url};
-use ringhaul::http::{
+use ringhaul::internal::base::size::MIB;
+use ringhaul::internal::base::{Span, Url};
+use ringhaul::internal::http::{
     Asked, ChunkedDecoder, Exchange, Known, Request, Validator, Want, check_partial,
 };
 use size::sized;

@@ -8,10 +8,12 @@
 //! `cargo bench --bench plan`; `-- gaps` for a part of it.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::MIB;
-use ringhaul::base::span::{Span, SpanSet};
-use ringhaul::plan::{ConnectionId, Fanout, Next, Pressure, RequestSize, Settings, Transfer};
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::MIB;
+use ringhaul::internal::base::span::{Span, SpanSet};
+use ringhaul::internal::plan::{
+    ConnectionId, Fanout, Next, Pressure, RequestSize, Settings, Transfer,
+};
 use std::hint::black_box;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! The adaptive plan against the best fixed setting, in virtual time: every scenario of
-//! `ringhaul::sim`, 100 seeds, a grid of 30 cells each. Prints one table; `--out DIR` also writes
-//! it there as `README.md` and `table.csv`.
+//! The adaptive plan against the best fixed setting, in virtual time: every scenario of `sim`, 100
+//! seeds, a grid of 30 cells each. Prints one table; `--out DIR` also writes it there as
+//! `README.md` and `table.csv`.
 //!
 //! `cargo bench --bench sim` is the full size (some minutes), `-- --test` the smallest one
 //! (seconds). `--seeds N`, `--half tune|judge` and `--only TEXT` make it smaller; `--explain SEED`
@@ -8,7 +8,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is the product")]
 
-use ringhaul::sim::{Half, Scenario, Verdict, best_cell, judge, run_auto, scenarios};
+use ringhaul::internal::sim::{Half, Scenario, Verdict, best_cell, judge, run_auto, scenarios};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -8,8 +8,8 @@
 //! `cargo bench --bench spans`; `-- 'one of'` for a part of it.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ringhaul::base::size::MIB;
-use ringhaul::base::span::{Span, SpanSet};
+use ringhaul::internal::base::size::MIB;
+use ringhaul::internal::base::span::{Span, SpanSet};
 use std::hint::black_box;
 use std::time::Duration;
 

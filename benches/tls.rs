@@ -7,8 +7,8 @@
 //! `cargo bench --bench tls`; `-- AES_128` for one suite.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringhaul::base::limits::BLOCK_BYTES;
-use ringhaul::tls::{Session, TlsConfig, TrustOptions};
+use ringhaul::internal::base::limits::BLOCK_BYTES;
+use ringhaul::internal::tls::{Session, TlsConfig, TrustOptions};
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, SupportedCipherSuite};

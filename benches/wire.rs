@@ -21,7 +21,7 @@ mod table;
 
 use args::Args;
 use paths::Path;
-use ringhaul::base::rng::Rng;
+use ringhaul::internal::base::rng::Rng;
 use run::{Runner, Sample, Setting};
 use std::fs;
 use std::process::ExitCode;

@@ -29,8 +29,13 @@
 //! # }
 //! ```
 //!
-//! Errors are typed: [`Error::kind`] says what happened, [`Error::side`] who has to act, and
-//! [`Error::advice`] what to do. [`Download::stop_handle`] stops a download from another thread.
+//! [`Download`] is one file; [`Client`] is what several of them share. Errors are typed:
+//! [`Error::kind`] says what happened, [`Error::side`] who has to act, and [`Error::advice`] what
+//! to do. [`Download::stop_handle`] stops a download from another thread. [`server`] is a server to
+//! try all of it on, and [`mod@bench`] measures.
+//!
+//! Until version 1.0 a minor version may change what is public here; a patch never does. What
+//! stands under `internal` is for our own benches and fuzzers, and changes at any time.
 //!
 //! # The house
 //!
@@ -38,42 +43,68 @@
 //!
 //! | rank | modules | what they do |
 //! |---|---|---|
-//! | 0 | [`base`] | words everybody shares: spans, errors, sizes, URLs, limits |
-//! | 1 | [`plan`], [`http`], [`tls`], [`digest`], [`manifest`] | decisions and codecs without I/O |
-//! | 2 | [`io`] | the kernel: arena, sockets, files, one ring (or epoll) per shard; all `unsafe` |
-//! | 3 | [`net`], [`disk`] | getting connected; the part file, its journal, its digest |
-//! | 4 | [`engine`] | one transfer: where plan and I/O meet |
-//! | 5 | [`batch`] | naming files; many files later |
-//! | 6 | [`ui`] | the progress bar and plain lines |
+//! | 0 | `base` | words everybody shares: spans, errors, sizes, URLs, limits |
+//! | 1 | `plan`, `http`, `tls`, `digest`, `manifest` | decisions and codecs without I/O |
+//! | 2 | `io` | the kernel: arena, sockets, files, one ring (or epoll) per shard; all `unsafe` |
+//! | 3 | `net`, `disk` | getting connected; outputs, the journal, reading back |
+//! | 4 | `engine` | clients, sources, transfers: where decisions and I/O meet |
+//! | 5 | `batch` | naming files, and what lists say of them |
+//! | 6 | `ui` | the progress bar and plain lines |
 //! | 6 | [`mod@bench`] | sweeps of settings, comparison with peers, results to publish |
-//! | 7 | [`cli`] | the command line |
+//! | 7 | `cli` | the command line |
 //! | side | [`server`] | the built-in range server, an oracle that shares no code with the client |
-//! | side | [`sim`] | the plan in virtual time: links, servers, faults, the best fixed setting |
+//! | side | `sim` | the plan in virtual time: links, servers, faults, the best fixed setting |
+//!
+//! Where things go that are yet to come:
+//!
+//! | what | its decisions and codecs | its place on the way of a byte |
+//! |---|---|---|
+//! | a proxy | `http/proxy/` (CONNECT, SOCKS) | `net/tunnel.rs`, chosen by `engine/source/` |
+//! | a second mirror | `plan/`: who gets which source | `Ranged::sources` in `engine/ranged/` |
+//! | a second file | `schedule/`: which one is next | `batch/`: a `Download` each on one `Client` |
+//! | an ordered output | `plan/`: `ahead_bytes_max` | `disk/output/stream.rs`, a form of `Output` |
+//! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
+//!
+//! A proxy is a part of whom an idle connection leads to (`Peer`). A mirror has a validator of its
+//! own and proves itself by the twin test. The connections of all files share one budget
+//! (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before each receive.
 
-pub mod base;
-pub mod batch;
+mod base;
+mod batch;
 pub mod bench;
-pub mod cli;
-pub mod digest;
-pub mod disk;
-pub mod engine;
-pub mod http;
-pub mod io;
-pub mod manifest;
-pub mod net;
-pub mod plan;
+mod cli;
+mod digest;
+mod disk;
+mod engine;
+mod http;
+mod io;
+mod manifest;
+mod net;
+mod plan;
 pub mod server;
-pub mod sim;
-pub mod tls;
-pub mod ui;
+mod sim;
+mod tls;
+mod ui;
 
 #[cfg(test)]
 #[path = "../tests/common/skip.rs"]
 mod skip;
 
+pub use base::Url;
 pub use base::error::{Error, ErrorKind, Result, Side};
-pub use digest::Checksum;
-pub use engine::Download;
-pub use engine::options::{DirectMode, Engine, OnChange, Options};
-pub use engine::progress::{Event, Level, Phase, Progress, Report};
+pub use digest::{Algorithm, Checksum};
+pub use engine::options::{ClientOptions, DirectMode, Engine, OnChange, Options};
+pub use engine::progress::{Event, Level, Phase, Progress, Report, Verified};
 pub use engine::stop::StopHandle;
+pub use engine::{Client, Download, Running};
+
+/// Everything else, for our own benches, fuzzers and command line. Changes at any time.
+#[doc(hidden)]
+pub mod internal {
+    /// A private module cannot be exported itself, only what is in it.
+    macro_rules! open {
+        ($($module:ident)*) => { $(pub mod $module { pub use crate::$module::*; })* };
+    }
+
+    open!(base batch cli digest disk engine http io manifest net plan sim tls ui);
+}

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match ringhaul::cli::run(std::env::args_os()) {
+    match ringhaul::internal::cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody may be reading; the exit code still tells.

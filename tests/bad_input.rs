@@ -8,14 +8,14 @@ use common::{
     NAME, Place, SEED, Site, assert_content, assert_line, bounded, eventually, expect_error, fetch,
     names, skipped, status,
 };
-use ringhaul::base::size::MIB;
-use ringhaul::base::{ErrorKind, Result};
-use ringhaul::engine::Download;
-use ringhaul::engine::options::Options;
-use ringhaul::engine::progress::Report;
+use ringhaul::Download;
+use ringhaul::Options;
+use ringhaul::Report;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{
     Config, EntityTag, Fault, Route, Rule, Served, Server, TlsConfig, When, content,
 };
+use ringhaul::{ErrorKind, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};

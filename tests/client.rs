@@ -6,12 +6,12 @@ mod common;
 use common::{
     NAME, SEED, Site, assert_content, both_schemes, bounded, eventually, slowed, wait_for_end,
 };
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::{ClientOptions, Engine, Options};
-use ringhaul::engine::progress::Report;
-use ringhaul::engine::{Client, Download, Running};
+use ringhaul::ErrorKind;
+use ringhaul::Report;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::Config;
+use ringhaul::{Client, Download, Running};
+use ringhaul::{ClientOptions, Engine, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,9 +12,9 @@ use common::{
     Ended, NAME, Place, SEED, Scene, Site, assert_content, both_schemes, checksum, eventually,
     scratch, serve, slowed,
 };
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::{DirectMode, Engine};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, When};
+use ringhaul::{DirectMode, Engine};
 use rustix::process::Signal;
 
 const SIZE: u64 = 24 * MIB + 77;

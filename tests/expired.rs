@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Place, SEED, Site, both_schemes, distant, serve, status};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::OnChange;
+use ringhaul::ErrorKind;
+use ringhaul::OnChange;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, RequestLog, Rule, When};
 use std::time::Duration;
 

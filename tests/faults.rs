@@ -6,8 +6,8 @@ mod common;
 use common::{
     Place, SEED, Site, assert_content, both_schemes, checksum, expect_error, paced, status,
 };
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, When, content};
 use std::time::Duration;
 

@@ -7,13 +7,14 @@ use common::{
     NAME, Place, SEED, Site, assert_content, both_schemes, checksum, distant, expect_error,
     sha256_digits, status,
 };
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::base::{ErrorKind, Span, SpanSet};
-use ringhaul::engine::options::{Algorithm, Checksum};
-use ringhaul::engine::progress::{Level, Report};
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::internal::base::{Span, SpanSet};
 use ringhaul::server::{
     Config, DigestField, Fault, RangeAsked, Rule, Server, Shape, SlowConnections, When, content,
 };
+use ringhaul::{Algorithm, Checksum};
+use ringhaul::{Level, Report};
 use sha2::Digest;
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use common::{
     HANG_LIMIT, NAME, Place, SEED, Scene, assert_content, checksum, eventually_within, serve,
     slowed,
 };
-use ringhaul::base::rng::Rng;
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::internal::base::rng::Rng;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Server};
 use std::fs;
 use std::ops::Range;

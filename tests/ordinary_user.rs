@@ -9,7 +9,7 @@ mod common;
 use common::child::{Answer, Child, EPOLL, INSISTS, program};
 use common::tools::find_program;
 use common::{SEED, Site, assert_content, both_schemes, names, paced, scratch, skipped};
-use ringhaul::base::size::MIB;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::Config;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

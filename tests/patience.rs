@@ -7,8 +7,8 @@ mod drips;
 mod tickets;
 
 use common::{SEED, Site, both_schemes, expect_error, slowed, status};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, RequestLog, Rule, When};
 use std::time::{Duration, Instant};
 

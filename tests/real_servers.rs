@@ -11,9 +11,9 @@ mod launch;
 use common::tools::find_or_skip;
 use common::{Run, SEED, checksum, fetch, scratch, skipped};
 use launch::{Certificate, Ports, RealServer};
-use ringhaul::base::size::MIB;
-use ringhaul::engine::options::{DirectMode, Options};
-use ringhaul::engine::progress::Report;
+use ringhaul::Report;
+use ringhaul::internal::base::size::MIB;
+use ringhaul::{DirectMode, Options};
 use std::path::Path;
 use std::process::Command;
 

@@ -4,13 +4,14 @@
 mod common;
 
 use common::{Place, SEED, Site, assert_content, bounded, checksum, expect_error, slowed, status};
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::base::{ErrorKind, Span, SpanSet};
-use ringhaul::engine::options::{Algorithm, DirectMode, OnChange, Options};
-use ringhaul::engine::progress::{Level, Phase, Report};
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::internal::base::{Span, SpanSet};
 use ringhaul::server::{
     Config, DigestField, EntityTag, Fault, RangeAsked, Route, Rule, Served, Server, When, content,
 };
+use ringhaul::{Algorithm, DirectMode, OnChange, Options};
+use ringhaul::{Level, Phase, Report};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};

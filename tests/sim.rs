@@ -5,10 +5,10 @@
 //! `RINGHAUL_SIM_SEED=n` runs one seed of the swarm, `RINGHAUL_SIM_SEEDS=n` those from 1
 //! to n.
 
-use ringhaul::base::limits::RETRIES_MAX;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::plan::{Fanout, RequestSize, Settings};
-use ringhaul::sim::{
+use ringhaul::internal::base::limits::RETRIES_MAX;
+use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::internal::plan::{Fanout, RequestSize, Settings};
+use ringhaul::internal::sim::{
     Cell, End, Half, MBIT, MS, Outcome, Path, Rng, Run, Scenario, Server, Target, auto_settings,
     run, run_auto, run_cell, scenarios, swarm,
 };

@@ -8,13 +8,13 @@ use common::{
     NAME, Place, SEED, Site, assert_content, both_schemes, bounded, eventually, expect_error,
     paced, slowed, status, wait_for_end,
 };
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::base::{ErrorKind, Result};
-use ringhaul::digest::{Algorithm, Checksum};
-use ringhaul::engine::options::{Engine, Options};
-use ringhaul::engine::progress::{Phase, Report};
-use ringhaul::engine::stop::StopHandle;
+use ringhaul::StopHandle;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, When};
+use ringhaul::{Algorithm, Checksum};
+use ringhaul::{Engine, Options};
+use ringhaul::{ErrorKind, Result};
+use ringhaul::{Phase, Report};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

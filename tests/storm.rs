@@ -8,8 +8,8 @@ mod common;
 mod schedule;
 
 use common::process::Process;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::Engine;
+use ringhaul::Engine;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Refusal, Shape};
 use schedule::{Random, Schedule, run_all};
 use std::time::Duration;

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{Place, SEED, Site, distant};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::OnChange;
+use ringhaul::ErrorKind;
+use ringhaul::OnChange;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, EntityTag, Fault, Rule, When};
 use std::time::Duration;
 

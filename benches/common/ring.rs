@@ -1,8 +1,8 @@
 //! One ring and its blocks, on the thread of the bench. The only place below `benches/` that knows
 //! the driver by name.
 
-use ringhaul::io::buffers::Pool;
-use ringhaul::io::driver::{Driver, DriverKind, register};
+use ringhaul::internal::io::buffers::Pool;
+use ringhaul::internal::io::driver::{Driver, DriverKind, register};
 use std::io;
 
 /// What a thread of the engine has to work with.

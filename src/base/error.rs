@@ -11,6 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Who has to act for the error to go away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Side {
     /// The caller: an argument, a file name, a choice.
     You,
@@ -38,6 +39,7 @@ impl fmt::Display for Side {
 
 /// The reason of an [`Error`]. Retry class and exit code are functions of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// An option, URL or header that cannot be used.
     Usage,
@@ -193,6 +195,17 @@ fn status_advice(code: u16) -> &'static str {
 
 /// One failure: its kind, what was being done, and the cause below it if there is one. A clone is
 /// for those who hear of the same failure later.
+///
+/// # Example
+///
+/// ```
+/// use ringhaul::{Download, ErrorKind, Side};
+///
+/// let error = Download::new("https://").err().expect("no URL");
+/// assert_eq!((error.kind(), error.side()), (ErrorKind::Usage, Side::You));
+/// // One line: what happened, whose side, what to do.
+/// println!("{error}");
+/// ```
 #[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,

@@ -13,12 +13,12 @@ use crate::manifest;
 /// say. The context leaves the checksum file's name to the caller.
 ///
 /// ```
-/// use ringhaul::batch::checksum_lookup::checksum;
+/// use ringhaul::internal::batch::checksum_lookup::checksum;
 ///
 /// let text = format!("{}  disk.iso\n", "0".repeat(64));
 /// let expected = checksum(text.as_bytes(), "SHA256SUMS", &["mine.iso", "disk.iso"])?;
 /// assert_eq!(expected.to_string(), format!("sha256:{}", "0".repeat(64)));
-/// # Ok::<(), ringhaul::base::Error>(())
+/// # Ok::<(), ringhaul::Error>(())
 /// ```
 pub fn checksum(text: &[u8], file_name: &str, names: &[&str]) -> Result<Checksum> {
     let checksums = manifest::parse(text, Some(file_name))?;

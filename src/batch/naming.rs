@@ -24,12 +24,12 @@ const EXTENSION_BYTES_MAX: usize = 16;
 /// where another transfer might be writing. A URL without a name gives `index.html`.
 ///
 /// ```
-/// use ringhaul::base::Url;
-/// use ringhaul::batch::naming::file_name;
+/// use ringhaul::internal::base::Url;
+/// use ringhaul::internal::batch::naming::file_name;
 ///
 /// let url = Url::parse("https://example.com/pool/my%20disk.iso?token=1")?;
 /// assert_eq!(file_name(&url), "my disk.iso");
-/// # Ok::<(), ringhaul::base::Error>(())
+/// # Ok::<(), ringhaul::Error>(())
 /// ```
 pub fn file_name(url: &Url) -> String {
     safe_name(&url.last_segment())

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 /// A digest algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Algorithm {
     /// SHA-256 (FIPS 180-4), written `sha256`.
     Sha256,

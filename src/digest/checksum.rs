@@ -9,6 +9,17 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What the digest of the file should be: `sha256:HEX`.
+///
+/// # Example
+///
+/// ```
+/// use ringhaul::{Algorithm, Checksum, Options};
+///
+/// let checksum: Checksum = "md5:d41d8cd98f00b204e9800998ecf8427e".parse()?;
+/// assert_eq!(checksum.algorithm, Algorithm::Md5);
+/// let options = Options { checksum: Some(checksum), ..Options::default() };
+/// # Ok::<(), ringhaul::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checksum {
     /// How to hash.

@@ -29,6 +29,19 @@ enum Target {
 }
 
 /// One download, to be configured and then run.
+///
+/// # Example
+///
+/// ```
+/// use ringhaul::{Download, ErrorKind};
+///
+/// let error = Download::new("ftp://example.org/file").err().expect("no http URL");
+/// assert_eq!(error.kind(), ErrorKind::Usage);
+///
+/// let download = Download::new("https://example.org/file")?.output("file");
+/// assert_eq!(download.url().to_string(), "https://example.org/file");
+/// # Ok::<(), ringhaul::Error>(())
+/// ```
 #[must_use = "a download does nothing before run()"]
 pub struct Download {
     url: Url,
@@ -141,6 +154,22 @@ impl Download {
 }
 
 /// A download that is under way. It stops if this is dropped.
+///
+/// # Example
+///
+/// ```
+/// # use ringhaul::{Client, ClientOptions, Download};
+/// # fn main() -> ringhaul::Result<()> {
+/// # let server = ringhaul::server::Server::start(ringhaul::server::Config::new(1, 300_000))?;
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
+/// let client = Client::new(&ClientOptions::default())?;
+/// let download = Download::new(&server.url("/file"))?.output(folder.path().join("file"));
+/// let running = download.start(&client)?;
+/// println!("{} bytes so far", running.progress().bytes_done);
+/// assert_eq!(running.wait()?.bytes, 300_000);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a download stops when its handle is dropped"]
 pub struct Running {
     outcome: mpsc::Receiver<Result<Report>>,

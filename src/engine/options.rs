@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Whether file blocks bypass the page cache (O_DIRECT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DirectMode {
     /// Where the file system does it well and the file is large enough to gain from it.
     #[default]
@@ -22,6 +23,7 @@ pub enum DirectMode {
 
 /// What moves the bytes of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Engine {
     /// io_uring, or epoll where the kernel refuses it.
     #[default]
@@ -44,6 +46,7 @@ impl fmt::Display for Engine {
 
 /// What happens when the file on the server is no longer the one that was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnChange {
     /// Start over with the new one, and say so.
     #[default]
@@ -53,6 +56,22 @@ pub enum OnChange {
 }
 
 /// Settings of one download. `Options::default()` is what the command line does without options.
+///
+/// # Example
+///
+/// ```
+/// use ringhaul::{Download, Options};
+/// use std::time::Duration;
+///
+/// let options = Options {
+///     connections: Some(8),
+///     max_time: Some(Duration::from_secs(600)),
+///     headers: vec![("Authorization".into(), "Bearer …".into())],
+///     ..Options::default()
+/// };
+/// let download = Download::new("https://example.org/file")?.output("file").options(options);
+/// # Ok::<(), ringhaul::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Connections at once, 1..=256; `None` for as many as measurably pay. A server without range

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// What the transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Phase {
     /// Resolving, connecting, asking for the first span.
     Connecting,
@@ -20,7 +21,18 @@ pub enum Phase {
 }
 
 /// A snapshot of a running transfer.
+///
+/// # Example
+///
+/// ```
+/// let download = ringhaul::Download::new("https://example.org/file")?.on_progress(|progress| {
+///     let percent = progress.bytes_total.map(|total| 100 * progress.bytes_done / total.max(1));
+///     println!("{percent:?} %, {:?} left", progress.eta());
+/// });
+/// # Ok::<(), ringhaul::Error>(())
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
@@ -55,6 +67,7 @@ impl Progress {
 
 /// How much a reader must want to know to see an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Level {
     /// Shown unless quiet: the user's request is carried out in another way than asked.
     Warning,
@@ -67,7 +80,23 @@ pub enum Level {
 }
 
 /// Something that happened.
+///
+/// # Example
+///
+/// Shows what a user should see without asking for more:
+///
+/// ```
+/// use ringhaul::{Download, Level};
+///
+/// let download = Download::new("https://example.org/file")?.on_event(|event| {
+///     if event.level <= Level::Note {
+///         eprintln!("{}", event.text);
+///     }
+/// });
+/// # Ok::<(), ringhaul::Error>(())
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Event {
     /// Who wants to see it.
     pub level: Level,
@@ -79,6 +108,7 @@ pub struct Event {
 
 /// What was verified against what.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Verified {
     /// `sha256:HEX`, computed from the bytes and equal to what was expected.
     pub digest: String,
@@ -90,7 +120,27 @@ pub struct Verified {
 }
 
 /// The result of a finished transfer.
+///
+/// # Example
+///
+/// ```
+/// # fn main() -> ringhaul::Result<()> {
+/// # let server = ringhaul::server::Server::start(ringhaul::server::Config::new(1, 300_000))?;
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
+/// let download = ringhaul::Download::new(&server.url("/file"))?;
+/// let report = download.output(folder.path().join("file")).run()?;
+/// println!(
+///     "{} at {:.0} MB/s over {} connections; limited by {}",
+///     report.path.display(),
+///     report.rate_bytes_per_second() / 1e6,
+///     report.connections,
+///     report.limiter.as_deref().unwrap_or("one stream"),
+/// );
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Report {
     /// Where the file is.
     pub path: PathBuf,

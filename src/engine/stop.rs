@@ -5,6 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// Stops the transfer it belongs to; clones stop the same one. Safe to use from a signal thread.
+///
+/// # Example
+///
+/// ```
+/// use ringhaul::{Download, ErrorKind};
+///
+/// # fn main() -> ringhaul::Result<()> {
+/// # let server = ringhaul::server::Server::start(ringhaul::server::Config::new(1, 300_000))?;
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
+/// let download = Download::new(&server.url("/file"))?.output(folder.path().join("file"));
+/// let stop = download.stop_handle();
+/// std::thread::spawn(move || stop.stop()).join().expect("it stops the download");
+/// assert_eq!(download.run().unwrap_err().kind(), ErrorKind::Interrupted);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct StopHandle {
     inner: Arc<Inner>,

@@ -20,8 +20,8 @@ mod choose;
 mod fail;
 mod tick;
 
-/// The plan of one file of known size whose server answers ranges. See the [module](super) for the
-/// contract. Methods panic where the caller breaks it, never for what a server did.
+/// The plan of one file of known size whose server answers ranges; the module's documentation has
+/// the contract. Methods panic where the caller breaks it, never for what a server did.
 #[derive(Debug)]
 pub struct Transfer {
     settings: Settings,

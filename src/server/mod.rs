@@ -44,6 +44,25 @@ use std::time::Instant;
 use wire::{listen, seats, tls};
 
 /// A running server; dropping it stops it.
+///
+/// # Example
+///
+/// A server that breaks off the first answer, and a download that survives it:
+///
+/// ```
+/// use ringhaul::Download;
+/// use ringhaul::server::{Config, Fault, Rule, Server, When};
+///
+/// # fn main() -> ringhaul::Result<()> {
+/// let fault = Rule::once(When::All, Fault::ResetAfter(100_000));
+/// let server = Server::start(Config { script: vec![fault], ..Config::new(1, 300_000) })?;
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
+/// let report =
+///     Download::new(&server.url("/file"))?.output(folder.path().join("file")).run()?;
+/// assert_eq!((report.bytes, report.retries > 0), (300_000, true));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Server {
     shared: Arc<Shared>,
     listener: Option<Arc<TcpListener>>,

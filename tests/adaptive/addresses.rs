@@ -5,7 +5,7 @@ use super::common::child::{Answer, Child, program};
 use super::common::tools::with_three_addresses;
 use super::common::{SEED, assert_content, paced, scratch, skipped};
 use super::traced::Trace;
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Server, Stats};
 use std::thread;
 use std::time::{Duration, Instant};

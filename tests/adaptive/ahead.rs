@@ -3,8 +3,8 @@
 
 use super::common::{SEED, Site, status};
 use super::traced::{Traced, fetch_traced};
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::Options;
+use ringhaul::Options;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::RequestLog;
 use ringhaul::server::{Config, Fault, Rule, Shape, When};
 use std::thread;

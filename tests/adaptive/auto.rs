@@ -3,8 +3,8 @@
 
 use super::common::{SEED, Site, both_schemes, checksum, paced, slowed};
 use super::traced::fetch_traced;
-use ringhaul::base::size::MIB;
-use ringhaul::engine::options::Options;
+use ringhaul::Options;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::Config;
 use std::time::Duration;
 

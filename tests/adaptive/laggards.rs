@@ -3,9 +3,9 @@
 
 use super::common::{SEED, Site, paced};
 use super::traced::{Traced, fetch_traced};
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::{Engine, Options};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, SlowConnections, When};
+use ringhaul::{Engine, Options};
 use std::thread;
 use std::time::Duration;
 

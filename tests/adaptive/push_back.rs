@@ -3,8 +3,8 @@
 
 use super::common::{SEED, Site};
 use super::traced::fetch_traced;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::Options;
+use ringhaul::Options;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Refusal, RequestLog, RetryAfter, Rule, Shape, Stats, When};
 use std::thread;
 use std::time::Duration;

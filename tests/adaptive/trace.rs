@@ -3,9 +3,9 @@
 
 use super::common::{SEED, Site, fetch, scratch, status};
 use super::traced::fetch_traced;
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::MIB;
-use ringhaul::engine::options::Options;
+use ringhaul::ErrorKind;
+use ringhaul::Options;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{Config, When};
 
 const SIZE: u64 = 3 * MIB + 5;

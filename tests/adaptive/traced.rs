@@ -2,9 +2,9 @@
 //! trace.
 
 use super::common::{Run, SEED, Site, scratch};
-use ringhaul::base::span::{Span, SpanSet};
-use ringhaul::engine::options::Options;
-use ringhaul::engine::progress::Report;
+use ringhaul::Options;
+use ringhaul::Report;
+use ringhaul::internal::base::span::{Span, SpanSet};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -6,9 +6,9 @@
 
 use super::tools::shell;
 use super::{bounded, skipped};
-use ringhaul::engine::Download;
-use ringhaul::engine::options::{Engine, Options};
-use ringhaul::engine::progress::Level;
+use ringhaul::Download;
+use ringhaul::Level;
+use ringhaul::{Engine, Options};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

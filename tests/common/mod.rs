@@ -18,8 +18,8 @@ pub(crate) use scene::{Ended, Scene};
 pub(crate) use site::{Site, both_schemes, distant, paced, serve, slowed, status};
 pub(crate) use skip::skipped;
 
-use ringhaul::digest::{Algorithm, Checksum};
 use ringhaul::server::content;
+use ringhaul::{Algorithm, Checksum};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;

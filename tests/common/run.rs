@@ -1,10 +1,10 @@
 //! One download that has ended: all it said, where its file is, and what must hold after it.
 
 use super::{NAME, assert_content, bounded, names, scratch};
-use ringhaul::base::{Error, ErrorKind, Result};
-use ringhaul::engine::Download;
-use ringhaul::engine::options::Options;
-use ringhaul::engine::progress::{Event, Level, Progress, Report};
+use ringhaul::Download;
+use ringhaul::Options;
+use ringhaul::{Error, ErrorKind, Result};
+use ringhaul::{Event, Level, Progress, Report};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use tempfile::TempDir;

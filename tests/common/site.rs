@@ -2,12 +2,12 @@
 
 use super::run::{listen, told};
 use super::{Place, Run, SEED, bounded, eventually, expect_error, fetch};
-use ringhaul::base::size::MIB;
-use ringhaul::base::{ErrorKind, Result};
-use ringhaul::engine::Download;
-use ringhaul::engine::options::{OnChange, Options};
-use ringhaul::engine::progress::{Level, Report};
+use ringhaul::Download;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{Config, Fault, Server, Shape, Stats};
+use ringhaul::{ErrorKind, Result};
+use ringhaul::{Level, Report};
+use ringhaul::{OnChange, Options};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use crate::common::tools::{shell, strace};
 use crate::common::{NAME, Place, SEED, serve};
 use crate::ground::{Ground, SIZE, fast, slow};
 use crate::memory::Memory;
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, When};
 use std::process::Command;
 

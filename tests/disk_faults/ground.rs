@@ -2,7 +2,7 @@
 
 use crate::common::scene::ended;
 use crate::common::{Ended, Place, SEED, Scene, serve, slowed, status};
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Rule, Server, When};
 use std::path::PathBuf;
 use std::process::Command;

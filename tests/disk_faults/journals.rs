@@ -3,7 +3,7 @@
 use crate::common::run::assert_words;
 use crate::common::{NAME, Place};
 use crate::ground::{Ground, SIZE, fast};
-use ringhaul::disk::journal::format::{Flaw, decode};
+use ringhaul::internal::disk::journal::format::{Flaw, decode};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;

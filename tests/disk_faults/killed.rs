@@ -5,7 +5,7 @@ use crate::common::scene::{ended, wrapped};
 use crate::common::tools::strace;
 use crate::common::{NAME, Place, SEED, assert_content, serve, slowed};
 use crate::ground::{Ground, SIZE};
-use ringhaul::base::size::MIB;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{Config, Server};
 use std::fs;
 

@@ -3,7 +3,7 @@
 use crate::common::scene::wait;
 use crate::common::{Place, Scene};
 use crate::memory::Memory;
-use ringhaul::base::size::MIB;
+use ringhaul::internal::base::size::MIB;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -3,8 +3,8 @@
 use super::common::child::{Answer, Child, program};
 use super::common::tools::with_three_addresses;
 use super::common::{SEED, Site, assert_content, both_schemes, fetch, paced, scratch, skipped};
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::Options;
+use ringhaul::Options;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Server, Shape, TlsConfig, TlsVersion, When};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;

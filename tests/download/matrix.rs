@@ -5,11 +5,11 @@
 
 use super::common::process::may_pin_memory;
 use super::common::{SEED, Site, checksum};
-use ringhaul::base::limits::SPAN_ALIGN_BYTES;
-use ringhaul::base::size::MIB;
-use ringhaul::engine::options::{DirectMode, Options};
-use ringhaul::engine::progress::Report;
+use ringhaul::Report;
+use ringhaul::internal::base::limits::SPAN_ALIGN_BYTES;
+use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{Config, RangeAsked, Route, Served, TlsConfig, TlsVersion};
+use ringhaul::{DirectMode, Options};
 use std::collections::BTreeSet;
 
 const SIZES: [u64; 8] = [0, 1, 4095, 4096, 4097, MIB - 1, MIB, MIB + 1];

@@ -1,10 +1,10 @@
 //! Redirects: where they lead, what travels along, and where they end.
 
 use super::common::{SEED, Site, fetch, status};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::limits::REDIRECTS_MAX;
-use ringhaul::base::size::KIB;
-use ringhaul::engine::options::Options;
+use ringhaul::ErrorKind;
+use ringhaul::Options;
+use ringhaul::internal::base::limits::REDIRECTS_MAX;
+use ringhaul::internal::base::size::KIB;
 use ringhaul::server::{Config, Fault, Rule, When};
 
 const SIZE: u64 = 600_000;

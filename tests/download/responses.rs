@@ -2,10 +2,10 @@
 //! than asked for, with interim heads before it.
 
 use super::common::{Run, SEED, Site, checksum};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::{KIB, MIB};
-use ringhaul::engine::options::{DirectMode, Options};
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, When};
+use ringhaul::{DirectMode, Options};
 
 const ODD: u64 = 3 * MIB + 17;
 /// Registered and spread over several blocks.

@@ -1,10 +1,10 @@
 //! Credentials of the URL reach the server that asks for them, and no eye on the way.
 
 use super::common::{Run, SEED, Site, fetch, status};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::KIB;
-use ringhaul::engine::Download;
-use ringhaul::engine::options::Options;
+use ringhaul::Download;
+use ringhaul::ErrorKind;
+use ringhaul::Options;
+use ringhaul::internal::base::size::KIB;
 use ringhaul::server::{Config, Fault, When};
 
 const SIZE: u64 = 300_000;

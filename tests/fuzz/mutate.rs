@@ -4,7 +4,7 @@
 //! Owns the mutations. Must not know what an input means.
 
 use super::targets::Target;
-use ringhaul::sim::Rng;
+use ringhaul::internal::sim::Rng;
 
 /// Longest input made: above every limit a target can reach but those of single lines, which have
 /// seeds of their own.

@@ -3,9 +3,9 @@
 
 use super::{site, slow};
 use crate::common::{SEED, Site, both_schemes, slowed};
-use ringhaul::base::ErrorKind;
-use ringhaul::base::size::KIB;
-use ringhaul::engine::options::Engine;
+use ringhaul::Engine;
+use ringhaul::ErrorKind;
+use ringhaul::internal::base::size::KIB;
 use ringhaul::server::{Config, Fault, Rule, When};
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! A TLS peer that has shaken hands and then sends nothing but session tickets, a byte at a time.
 
 use crate::common::{expect_error, fetch, wait_for_end};
-use ringhaul::base::ErrorKind;
-use ringhaul::engine::options::{Engine, Options};
+use ringhaul::ErrorKind;
+use ringhaul::{Engine, Options};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{self, Write};

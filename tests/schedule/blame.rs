@@ -1,6 +1,6 @@
 //! Which faults can be the cause of which error: the one exhaustive table.
 
-use ringhaul::base::ErrorKind;
+use ringhaul::ErrorKind;
 use ringhaul::server::Fault;
 
 /// Whether a download that met `fault` may end with an error of this kind.
@@ -61,6 +61,8 @@ pub(super) fn may_cause(fault: &Fault, kind: ErrorKind) -> bool {
         | ErrorKind::Certificate
         | ErrorKind::Interrupted
         | ErrorKind::Internal => false,
+        // The list has to be complete, though the compiler does not say so here.
+        unknown => panic!("what may cause {unknown:?}?"),
     }
 }
 

@@ -5,7 +5,7 @@
 //! server says. What it draws is a function of its own seed: the other schedules stay as they are.
 
 use super::{Random, SEED_REPLACED};
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, DigestField, EntityTag, Fault, Rule, When};
 use std::ops::Range;
 use std::time::Duration;

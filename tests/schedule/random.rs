@@ -2,8 +2,8 @@
 
 use super::SEED_REPLACED;
 use crate::common::status;
-use ringhaul::base::rng::Rng;
-use ringhaul::base::size::{KIB, MIB};
+use ringhaul::internal::base::rng::Rng;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{DigestField, EntityTag, Fault, Rule, When};
 use std::time::Duration;
 

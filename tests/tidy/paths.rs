@@ -71,7 +71,12 @@ pub(crate) fn resolve(source: &Source, path: &PathUse, local: &BTreeSet<String>)
             Target::Crate(module)
         }
         // The binary sees the library under its name.
-        "ringhaul" if source.path == "src/main.rs" => Target::Crate(path.segments[1..].to_vec()),
+        // The binary sees the library's modules through their one door.
+        "ringhaul" if source.path == "src/main.rs" => {
+            let below = path.segments[1..].to_vec();
+            let is_behind_door = below.first().is_some_and(|first| *first == "internal");
+            Target::Crate(if is_behind_door { below[1..].to_vec() } else { below })
+        }
         _ if local.contains(first) => Target::Local,
         _ => Target::Outside(path.segments.clone()),
     }

@@ -26,6 +26,30 @@ use trust::Trust;
 
 /// What downloads have in common. Clones are the same client; when the last one and the last
 /// [`Running`](super::Running) download are gone, its threads end.
+///
+/// # Example
+///
+/// Two files at once, over four connections in all:
+///
+/// ```
+/// use ringhaul::{Client, ClientOptions, Download};
+///
+/// # fn main() -> ringhaul::Result<()> {
+/// # let server = ringhaul::server::Server::start(ringhaul::server::Config::new(1, 300_000))?;
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
+/// let options = ClientOptions { max_connections: Some(4), ..ClientOptions::default() };
+/// let client = Client::new(&options)?;
+/// let start = |name: &str| {
+///     let download = Download::new(&server.url(&format!("/{name}")))?;
+///     download.output(folder.path().join(name)).start(&client)
+/// };
+/// let running = [start("a")?, start("b")?];
+/// for download in running {
+///     assert_eq!(download.wait()?.bytes, 300_000);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     open: Arc<Open>,

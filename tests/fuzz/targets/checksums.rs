@@ -4,7 +4,7 @@
 use super::Target;
 use super::input::{Input, with_choices};
 use ringhaul::ErrorKind;
-use ringhaul::manifest::{Entry, parse};
+use ringhaul::internal::manifest::{Entry, parse};
 
 pub(super) const TARGET: Target =
     Target { name: "checksums", run, seeds, words: WORDS, smoke_runs: 15_000 };

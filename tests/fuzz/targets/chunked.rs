@@ -4,8 +4,8 @@
 use super::Target;
 use super::input::{Cuts, Input, with_choices};
 use ringhaul::ErrorKind;
-use ringhaul::base::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
-use ringhaul::http::ChunkedDecoder;
+use ringhaul::internal::base::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
+use ringhaul::internal::http::ChunkedDecoder;
 
 pub(super) const TARGET: Target =
     Target { name: "chunked", run, seeds, words: WORDS, smoke_runs: 5000 };

@@ -3,8 +3,8 @@
 
 use super::Target;
 use ringhaul::ErrorKind;
-use ringhaul::base::Span;
-use ringhaul::http::ContentRange;
+use ringhaul::internal::base::Span;
+use ringhaul::internal::http::ContentRange;
 
 pub(super) const TARGET: Target =
     Target { name: "content_range", run, seeds, words: WORDS, smoke_runs: 20_000 };

@@ -2,8 +2,8 @@
 //! a server writes reaches a terminal as it is.
 
 use super::Target;
-use ringhaul::base::limits::DIGESTS_OFFERED_MAX;
-use ringhaul::http::{
+use ringhaul::internal::base::limits::DIGESTS_OFFERED_MAX;
+use ringhaul::internal::http::{
     HeadParse, Offered, Offers, content_digests, contradiction, parse, whole_file_digests,
 };
 

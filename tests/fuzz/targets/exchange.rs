@@ -5,7 +5,7 @@ use super::Target;
 use super::head::WORDS;
 use super::input::{Cuts, Input, with_choices};
 use ringhaul::ErrorKind;
-use ringhaul::http::{Exchange, Head, Want};
+use ringhaul::internal::http::{Exchange, Head, Want};
 
 pub(super) const TARGET: Target =
     Target { name: "exchange", run, seeds, words: WORDS, smoke_runs: 10_000 };

@@ -3,10 +3,10 @@
 
 use super::Target;
 use super::exchange::SEEDS;
-use ringhaul::base::limits::HEAD_BYTES_MAX;
-use ringhaul::base::url::Scheme;
-use ringhaul::base::{Span, Url};
-use ringhaul::http::{
+use ringhaul::internal::base::limits::HEAD_BYTES_MAX;
+use ringhaul::internal::base::url::Scheme;
+use ringhaul::internal::base::{Span, Url};
+use ringhaul::internal::http::{
     Asked, Discovery, Exchange, Framing, Head, HeadParse, Known, Part, Rules, Validator, challenge,
     check_partial, discover, follow, parse, retry_after, status_error,
 };

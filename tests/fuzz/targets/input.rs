@@ -3,7 +3,7 @@
 //! Owns how choices are drawn and how a stream is cut. A missing choice is 0, so that every input
 //! is a valid one.
 
-use ringhaul::sim::Rng;
+use ringhaul::internal::sim::Rng;
 
 /// What is left of a target's bytes.
 pub struct Input<'a> {

@@ -3,9 +3,9 @@
 
 use super::Target;
 use super::input::{Input, with_choices};
-use ringhaul::base::limits::SPAN_ALIGN_BYTES;
-use ringhaul::digest::crc::crc32c;
-use ringhaul::disk::journal::format::{Decoded, decode};
+use ringhaul::internal::base::limits::SPAN_ALIGN_BYTES;
+use ringhaul::internal::digest::crc::crc32c;
+use ringhaul::internal::disk::journal::format::{Decoded, decode};
 
 pub(super) const TARGET: Target =
     Target { name: "journal", run, seeds, words: WORDS, smoke_runs: 15_000 };

@@ -4,9 +4,9 @@
 use super::Target;
 use super::input::Input;
 use ringhaul::ErrorKind;
-use ringhaul::base::limits::REQUEST_BYTES_MAX;
-use ringhaul::base::{Span, Url};
-use ringhaul::http::{Request, Validator, parse_header_argument};
+use ringhaul::internal::base::limits::REQUEST_BYTES_MAX;
+use ringhaul::internal::base::{Span, Url};
+use ringhaul::internal::http::{Request, Validator, parse_header_argument};
 
 pub(super) const TARGET: Target =
     Target { name: "request", run, seeds, words: WORDS, smoke_runs: 8000 };

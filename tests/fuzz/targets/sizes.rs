@@ -1,7 +1,7 @@
 //! Sizes and durations as users write them: never a panic, and whole numbers mean what they say.
 
 use super::Target;
-use ringhaul::base::size::{format_bytes, format_duration, parse_bytes, parse_duration};
+use ringhaul::internal::base::size::{format_bytes, format_duration, parse_bytes, parse_duration};
 
 pub(super) const TARGET: Target =
     Target { name: "sizes", run, seeds, words: WORDS, smoke_runs: 20_000 };

@@ -4,7 +4,7 @@
 use super::Target;
 use super::input::{Cuts, Input, with_choices};
 use ringhaul::ErrorKind;
-use ringhaul::tls::{Session, TlsConfig, TrustOptions};
+use ringhaul::internal::tls::{Session, TlsConfig, TrustOptions};
 use std::sync::LazyLock;
 
 pub(super) const TARGET: Target =

@@ -5,7 +5,7 @@
 use super::Target;
 use super::input::{Cuts, Input};
 use ringhaul::ErrorKind;
-use ringhaul::tls::{Session, TlsConfig, TrustOptions};
+use ringhaul::internal::tls::{Session, TlsConfig, TrustOptions};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection};

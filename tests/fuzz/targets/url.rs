@@ -2,9 +2,9 @@
 //! goes on the wire is one word, and the file name stays in its folder.
 
 use super::Target;
-use ringhaul::base::Url;
-use ringhaul::base::limits::{FILE_NAME_BYTES_MAX, PART_SUFFIX};
-use ringhaul::batch::naming::file_name;
+use ringhaul::internal::base::Url;
+use ringhaul::internal::base::limits::{FILE_NAME_BYTES_MAX, PART_SUFFIX};
+use ringhaul::internal::batch::naming::file_name;
 
 pub(super) const TARGET: Target =
     Target { name: "url", run, seeds, words: WORDS, smoke_runs: 8000 };
