@@ -1,5 +1,7 @@
 //! A file fetched in spans: what its workers share, over all shards, and the tick that steers them.
 
+pub(super) mod settings;
+mod steering;
 pub(super) mod supervisor;
 pub(super) mod worker;
 
@@ -14,28 +16,16 @@ use super::source::endpoint::Endpoint;
 use super::source::follow::FirstTimes;
 use super::source::twin::Twin;
 use super::source::{Renewed, Source};
-use super::trace::{Line, Trace, seconds};
-use crate::base::limits::{
-    BARRIER_BYTES, BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX,
-};
+use super::trace::Trace;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::io::socket::{SocketHandle, TcpInfo};
-use crate::plan::{
-    Action, AheadFault, ConnectionId, Fanout, Fetch, Limiter, Next, Pressure, RequestSize,
-    Settings, Totals, Transfer, Verdict,
-};
+use crate::plan::{AheadFault, ConnectionId, Fetch, Next, Transfer, Verdict};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-
-/// Largest span in bytes while the file is hashed in order: the connections together run ahead of
-/// the hash by one such span each.
-const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
-/// Hedging may fetch one part in 50 of the file twice.
-const HEDGE_SHARE: u64 = 50;
 
 /// The plan with its one lock, and everything a worker needs to carry its answers out.
 pub(in crate::engine) struct Ranged {
@@ -89,7 +79,7 @@ impl Ranged {
         first: &FirstSpan,
     ) -> (Arc<Self>, Fetch) {
         let addresses = sources[0].endpoint().addresses();
-        let settings = settings(context, file, addresses, to.hashing.is_some());
+        let settings = settings::settings(context, file, addresses, to.hashing.is_some());
         let mut plan = Transfer::resume(file.total_bytes, settings, delivered);
         let (id, address) = (ConnectionId(0), first.address);
         plan.on_connected(first.times.connected, id, address, first.setup);
@@ -391,59 +381,6 @@ impl Ranged {
         self.workers().get(&id).is_some_and(|running| running.is_aborted)
     }
 
-    /// Measures, decides, and acts on connections that did not ask.
-    pub(in crate::engine) fn tick(&self, pressure: Pressure) {
-        let mut plan = self.plan();
-        self.report_positions(&mut plan);
-        // Carried out under the lock, or a worker could be in its next span by then.
-        for action in plan.on_tick(self.context.now(), pressure) {
-            self.act(action);
-        }
-        self.look_for_barrier(plan.remaining_bytes());
-        drop(plan);
-        self.publish_decisions();
-        self.bell.notify_waiters();
-    }
-
-    /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
-    /// the CRCs that the barrier needs; before that barrier they are not needed.
-    fn look_for_barrier(&self, remaining_bytes: u64) {
-        let book = &self.to.book;
-        if !self.to.is_journaled || book.wants_sums() {
-            return;
-        }
-        let elapsed = self.context.now();
-        let rate = self.context.new_bytes() as f64 / elapsed.as_secs_f64();
-        let left_s = remaining_bytes as f64 / rate.max(1.0);
-        let interval = self.context.options.journal_interval;
-        let is_long = elapsed.as_secs_f64() + left_s > interval.as_secs_f64();
-        if is_long || remaining_bytes > BARRIER_BYTES {
-            book.want_sums(true);
-        }
-    }
-
-    /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
-    /// another one has brought may be silent for long.
-    pub(in crate::engine) fn end_laggards(&self) {
-        for running in self.workers().values_mut().filter(|running| running.claim.is_some()) {
-            running.is_aborted = true;
-            if let Some(socket) = &running.socket {
-                socket.shutdown();
-            }
-        }
-    }
-
-    /// Ends every connection: what has arrived on it comes out, and then its end.
-    pub(in crate::engine) fn halt(&self) {
-        self.is_halted.store(true, Ordering::Relaxed);
-        for running in self.workers().values() {
-            if let Some(socket) = &running.socket {
-                socket.shutdown();
-            }
-        }
-        self.bell.notify_waiters();
-    }
-
     /// Whether the transfer has failed or was stopped.
     pub(in crate::engine) fn is_halted(&self) -> bool {
         self.is_halted.load(Ordering::Relaxed)
@@ -475,43 +412,9 @@ impl Ranged {
         assert!(plan.is_complete(), "workers end when every byte is delivered");
     }
 
-    /// What limited the transfer.
-    pub(in crate::engine) fn limiter(&self, totals: Totals) -> Limiter {
-        self.publish_decisions();
-        self.plan().limiter(totals)
-    }
-
     /// The connection receives nothing any more. To be called with the plan locked.
     fn close(&self, id: ConnectionId) {
         self.workers().entry(id).or_default().claim = None;
-    }
-
-    fn act(&self, action: Action) {
-        let mut workers = self.workers();
-        let (Action::Replace(id) | Action::Abort(id) | Action::TakeBack(id)) = action;
-        let Some(running) = workers.get_mut(&id) else { return };
-        match action {
-            Action::Abort(_) => running.is_aborted = true,
-            Action::Replace(_) => running.is_replaced = true,
-            // Its worker hears of it when the present span is finished.
-            Action::TakeBack(_) => return,
-        }
-        if let Some(socket) = &running.socket {
-            socket.shutdown();
-        }
-    }
-
-    fn publish_decisions(&self) {
-        let decisions = self.plan().decisions();
-        for decision in decisions {
-            let what = decision.what.to_string();
-            if let Some(trace) = &self.trace {
-                let (at, text) = (seconds(decision.at), decision.text.as_str());
-                trace.write(&Line::Decision { at, what: &what, text });
-            }
-            let at = decision.at.as_secs_f64();
-            self.context.tell(Level::Detail, None, format!("{at:.2} s: {what}: {}", decision.text));
-        }
     }
 
     /// Tells the plan how far each connection has come.
@@ -551,29 +454,4 @@ pub(in crate::engine) struct FirstSpan {
     pub(in crate::engine) times: FirstTimes,
     pub(in crate::engine) setup: Duration,
     pub(in crate::engine) address: u32,
-}
-
-/// The request size the options ask for.
-pub(in crate::engine) fn request_size(context: &Context) -> RequestSize {
-    context.options.chunk_bytes.map_or(RequestSize::Auto, RequestSize::Fixed)
-}
-
-fn settings(context: &Context, file: File, addresses: u32, is_hashed: bool) -> Settings {
-    let options = &context.options;
-    Settings {
-        request: request_size(context),
-        fanout: match options.connections {
-            Some(connections) => Fanout::Fixed(connections),
-            None => Fanout::Auto { max: options.max_connections },
-        },
-        retries: options.retries,
-        retry_wait: options.retry_wait,
-        jitter_seed: jitter_seed(),
-        block_bytes: BLOCK_BYTES as u64,
-        align_bytes: SPAN_ALIGN_BYTES,
-        request_ahead: options.request_ahead,
-        span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
-        addresses,
-        hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
-    }
 }

@@ -1,0 +1,38 @@
+//! What the options of a download and its file mean for the plan.
+
+use super::File;
+use crate::base::limits::{BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX};
+use crate::engine::context::{Context, jitter_seed};
+use crate::plan::{Fanout, RequestSize, Settings};
+
+/// Largest span in bytes while the file is hashed in order: the connections together run ahead of
+/// the hash by one such span each.
+const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
+/// Hedging may fetch one part in 50 of the file twice.
+const HEDGE_SHARE: u64 = 50;
+
+/// The settings of a plan for `file`, the source of which has this number of addresses.
+pub(super) fn settings(context: &Context, file: File, addresses: u32, is_hashed: bool) -> Settings {
+    let options = &context.options;
+    Settings {
+        request: request_size(context),
+        fanout: match options.connections {
+            Some(connections) => Fanout::Fixed(connections),
+            None => Fanout::Auto { max: options.max_connections },
+        },
+        retries: options.retries,
+        retry_wait: options.retry_wait,
+        jitter_seed: jitter_seed(),
+        block_bytes: BLOCK_BYTES as u64,
+        align_bytes: SPAN_ALIGN_BYTES,
+        request_ahead: options.request_ahead,
+        span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
+        addresses,
+        hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+    }
+}
+
+/// The request size the options ask for.
+pub(in crate::engine) fn request_size(context: &Context) -> RequestSize {
+    context.options.chunk_bytes.map_or(RequestSize::Auto, RequestSize::Fixed)
+}

@@ -1,0 +1,97 @@
+//! The tick of a ranged download, its end, and what happens to connections that did not ask.
+
+use super::Ranged;
+use crate::base::limits::BARRIER_BYTES;
+use crate::engine::progress::Level;
+use crate::engine::trace::{Line, seconds};
+use crate::plan::{Action, Limiter, Pressure, Totals};
+use std::sync::atomic::Ordering;
+
+impl Ranged {
+    /// Measures, decides, and acts on connections that did not ask.
+    pub(in crate::engine) fn tick(&self, pressure: Pressure) {
+        let mut plan = self.plan();
+        self.report_positions(&mut plan);
+        // Carried out under the lock, or a worker could be in its next span by then.
+        for action in plan.on_tick(self.context.now(), pressure) {
+            self.act(action);
+        }
+        self.look_for_barrier(plan.remaining_bytes());
+        drop(plan);
+        self.publish_decisions();
+        self.bell.notify_waiters();
+    }
+
+    /// Once the transfer looks as if it lasted until the journal's first barrier, the blocks get
+    /// the CRCs that the barrier needs; before that barrier they are not needed.
+    fn look_for_barrier(&self, remaining_bytes: u64) {
+        let book = &self.to.book;
+        if !self.to.is_journaled || book.wants_sums() {
+            return;
+        }
+        let elapsed = self.context.now();
+        let rate = self.context.new_bytes() as f64 / elapsed.as_secs_f64();
+        let left_s = remaining_bytes as f64 / rate.max(1.0);
+        let interval = self.context.options.journal_interval;
+        let is_long = elapsed.as_secs_f64() + left_s > interval.as_secs_f64();
+        if is_long || remaining_bytes > BARRIER_BYTES {
+            book.want_sums(true);
+        }
+    }
+
+    /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
+    /// another one has brought may be silent for long.
+    pub(in crate::engine) fn end_laggards(&self) {
+        for running in self.workers().values_mut().filter(|running| running.claim.is_some()) {
+            running.is_aborted = true;
+            if let Some(socket) = &running.socket {
+                socket.shutdown();
+            }
+        }
+    }
+
+    /// Ends every connection: what has arrived on it comes out, and then its end.
+    pub(in crate::engine) fn halt(&self) {
+        self.is_halted.store(true, Ordering::Relaxed);
+        for running in self.workers().values() {
+            if let Some(socket) = &running.socket {
+                socket.shutdown();
+            }
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// What limited the transfer.
+    pub(in crate::engine) fn limiter(&self, totals: Totals) -> Limiter {
+        self.publish_decisions();
+        self.plan().limiter(totals)
+    }
+
+    fn act(&self, action: Action) {
+        let mut workers = self.workers();
+        let (Action::Replace(id) | Action::Abort(id) | Action::TakeBack(id)) = action;
+        let Some(running) = workers.get_mut(&id) else { return };
+        match action {
+            Action::Abort(_) => running.is_aborted = true,
+            Action::Replace(_) => running.is_replaced = true,
+            // Its worker hears of it when the present span is finished.
+            Action::TakeBack(_) => return,
+        }
+        if let Some(socket) = &running.socket {
+            socket.shutdown();
+        }
+    }
+
+    fn publish_decisions(&self) {
+        let decisions = self.plan().decisions();
+        for decision in decisions {
+            let what = decision.what.to_string();
+            if let Some(trace) = &self.trace {
+                let (at, text) = (seconds(decision.at), decision.text.as_str());
+                trace.write(&Line::Decision { at, what: &what, text });
+            }
+            let at = decision.at.as_secs_f64();
+            self.context.tell(Level::Detail, None, format!("{at:.2} s: {what}: {}", decision.text));
+        }
+    }
+}
