@@ -52,7 +52,7 @@ pub struct Settings {
     /// The ringhaul program; every run starts it anew.
     pub program: PathBuf,
     /// The server to measure against.
-    pub endpoint: Endpoint,
+    pub upstream: Upstream,
     /// Request sizes of the grid, bytes.
     pub chunks: Vec<u64>,
     /// Connection counts of the grid; with peers, those they are told to use.
@@ -86,7 +86,7 @@ pub struct Settings {
 
 /// The server that the bench measures against.
 #[derive(Debug, Clone)]
-pub enum Endpoint {
+pub enum Upstream {
     /// Any server, by the URL of a file.
     Url(String),
     /// The built-in server, as a process of its own.
@@ -144,9 +144,9 @@ pub fn run(
     let export = settings.out.as_deref().map(|out| Export::create(out, &settings.name));
     let mut export = export.transpose()?;
     let scratch = Scratch::create(&settings.sink.folder(&settings.folder)?)?;
-    let (server, url) = match &settings.endpoint {
-        Endpoint::Url(url) => (None, url.clone()),
-        Endpoint::BuiltIn { arguments, tls, .. } => {
+    let (server, url) = match &settings.upstream {
+        Upstream::Url(url) => (None, url.clone()),
+        Upstream::BuiltIn { arguments, tls, .. } => {
             let certificate = tls.then(|| scratch.path(CERTIFICATE));
             let server =
                 ServerProcess::start(&settings.program, arguments, certificate.as_deref())?;
@@ -158,7 +158,7 @@ pub fn run(
     let entries = lineup(settings, runner.bytes, tell)?;
     let shown = Url::parse(&url)?.to_string();
     let conditions = Conditions::observe(settings, &shown, server.is_some(), runner.bytes);
-    let remembers = matches!(settings.endpoint, Endpoint::BuiltIn { remembers: true, .. });
+    let remembers = matches!(settings.upstream, Upstream::BuiltIn { remembers: true, .. });
     // Otherwise it lives to the end of this function.
     let (renewed, _server) = if remembers { (server, None) } else { (None, server) };
     runner.renewed = renewed;

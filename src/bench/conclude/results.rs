@@ -8,7 +8,7 @@ use crate::bench::measure::machine::Machine;
 use crate::bench::measure::peer::Peer;
 use crate::bench::measure::record::{Percentiles, Record, SpanTimes, Traced};
 use crate::bench::measure::sweep::Measured;
-use crate::bench::{Endpoint, Settings};
+use crate::bench::{Settings, Upstream};
 use serde::Serialize;
 
 /// Everything a bench came to.
@@ -172,10 +172,10 @@ impl Conditions {
         Self {
             date: machine.date.clone(),
             command: settings.command.clone(),
-            url: match &settings.endpoint {
-                Endpoint::Url(_) => url.to_owned(),
+            url: match &settings.upstream {
+                Upstream::Url(_) => url.to_owned(),
                 // The port is a matter of chance.
-                Endpoint::BuiltIn { .. } => "the built-in server".to_owned(),
+                Upstream::BuiltIn { .. } => "the built-in server".to_owned(),
             },
             own_server,
             bytes,

@@ -5,7 +5,7 @@ use super::runner::{Content, Runner, interrupted};
 use super::scratch::{Scratch, must_have_room};
 use super::sink::Sink;
 use crate::base::{Error, ErrorKind, Result};
-use crate::bench::{CERTIFICATE, Endpoint, News, Settings};
+use crate::bench::{CERTIFICATE, News, Settings, Upstream};
 use crate::engine::Download;
 use crate::engine::options::Options;
 use crate::engine::progress::Progress;
@@ -28,9 +28,9 @@ pub(in crate::bench) fn warm_up(
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Runner> {
     let reference = scratch.path("reference");
-    let certificate = match &settings.endpoint {
-        Endpoint::BuiltIn { tls, .. } => tls.then(|| scratch.path(CERTIFICATE)),
-        Endpoint::Url(_) => None,
+    let certificate = match &settings.upstream {
+        Upstream::BuiltIn { tls, .. } => tls.then(|| scratch.path(CERTIFICATE)),
+        Upstream::Url(_) => None,
     };
     let ca_cert = certificate.or_else(|| settings.ca_cert.clone());
     let ca_cert = ca_cert.map(std::path::absolute).transpose().map_err(|cause| {
@@ -49,10 +49,10 @@ pub(in crate::bench) fn warm_up(
                 "nothing can be swept; another server or file, or --against to compare tools",
             ));
     }
-    let content = match &settings.endpoint {
+    let content = match &settings.upstream {
         _ if settings.sink == Sink::Null => Content::Unknown,
-        Endpoint::Url(_) => Content::Reference(reference),
-        Endpoint::BuiltIn { content_seed, .. } => {
+        Upstream::Url(_) => Content::Reference(reference),
+        Upstream::BuiltIn { content_seed, .. } => {
             // Its content is known; the space is not needed twice. Gone already is as good.
             let _ = std::fs::remove_file(&reference);
             Content::Seed(*content_seed)

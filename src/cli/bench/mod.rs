@@ -11,7 +11,7 @@ use super::download::failure;
 use super::resolve::must_be_folder;
 use super::signals::Watch;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::bench::{self, Endpoint, Paint, Results, Settings};
+use crate::bench::{self, Paint, Results, Settings, Upstream};
 use crate::engine::options::Engine;
 use crate::engine::stop::StopHandle;
 use crate::ui::colours_allowed;
@@ -68,13 +68,13 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
         Error::new(ErrorKind::EngineUnavailable, "cannot find the own program").caused_by(cause)
     })?;
     let url = args.url.as_deref().map(Url::parse).transpose()?;
-    let endpoint = match &args.url {
+    let upstream = match &args.url {
         Some(_) if args.site.is_used() => {
             let what = "options of the built-in server make no sense with a URL";
             return Err(Error::new(ErrorKind::Usage, what).advise("leave out one of both"));
         }
-        Some(url) => Endpoint::Url(url.clone()),
-        None => args.site.endpoint(),
+        Some(url) => Upstream::Url(url.clone()),
+        None => args.site.upstream(),
     };
     let mut against = Vec::new();
     for &peer in &args.against {
@@ -85,7 +85,7 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
     let default: &[u32] = if against.is_empty() { &CONNECTIONS } else { &CONNECTIONS_AGAINST };
     Ok(Settings {
         program,
-        endpoint,
+        upstream,
         chunks: distinct(&args.chunks),
         connections: distinct(args.connections.as_deref().unwrap_or(default)),
         engines: engines(&args.engine),

@@ -1,7 +1,7 @@
 //! The server of a bench without a URL: `ringhaul serve`, told what the bench was told.
 
 use crate::base::size::GIB;
-use crate::bench::Endpoint;
+use crate::bench::Upstream;
 use crate::cli::args::SiteArgs;
 use std::ffi::OsString;
 
@@ -17,8 +17,8 @@ impl SiteArgs {
     }
 
     /// The server that these options describe.
-    pub(super) fn endpoint(&self) -> Endpoint {
-        Endpoint::BuiltIn {
+    pub(super) fn upstream(&self) -> Upstream {
+        Upstream::BuiltIn {
             arguments: self.arguments(),
             content_seed: SEED,
             tls: self.tls,
@@ -53,9 +53,9 @@ mod tests {
     }
 
     fn remembers(words: &[&str]) -> bool {
-        match bench(words).endpoint() {
-            Endpoint::BuiltIn { remembers, .. } => remembers,
-            Endpoint::Url(url) => panic!("{url}"),
+        match bench(words).upstream() {
+            Upstream::BuiltIn { remembers, .. } => remembers,
+            Upstream::Url(url) => panic!("{url}"),
         }
     }
 
