@@ -55,7 +55,7 @@
 //! Every event costs O(log n) in the number of open spans, whatever the size of the file; only the
 //! tick, and the choice of a victim, look at each connection.
 
-mod crew;
+mod addresses;
 mod decision;
 mod endgame;
 mod fanout;
@@ -65,10 +65,10 @@ mod meter;
 pub mod rate;
 pub mod retry;
 mod sizing;
-mod sources;
 mod tolerance;
 mod transfer;
 mod window;
+mod workers;
 
 pub use decision::{Choice, Decision};
 pub use limiter::{Limiter, Totals};

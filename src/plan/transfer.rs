@@ -4,14 +4,14 @@
 //! States: running -> complete (every byte written), or running -> failed (a retry budget is spent
 //! or an error allows no retry). Both are final.
 
-use super::crew::Crew;
+use super::addresses::Sources;
 use super::decision::{Choice, Decision, Log};
 use super::endgame;
 use super::fanout::Count;
 use super::ledger::{Lease, Ledger, Slot};
 use super::retry::Jitter;
 use super::sizing::{self, Sizing};
-use super::sources::Sources;
+use super::workers::Crew;
 use super::{ConnectionId, Fetch, Next, Settings};
 use crate::base::span::{Span, SpanSet};
 use std::time::Duration;

@@ -2,13 +2,13 @@
 //! of these and the evidence for the verdict; must not know how any of them is decided.
 
 use super::Transfer;
-use crate::plan::crew::Member;
 use crate::plan::decision::Choice;
 use crate::plan::endgame::{self, Standing};
 use crate::plan::fanout::Sample;
 use crate::plan::ledger::Lease;
 use crate::plan::limiter::{self, Evidence, Limiter, Totals};
 use crate::plan::rate::smoothed;
+use crate::plan::workers::Member;
 use crate::plan::{Action, ConnectionId, Pressure};
 use std::time::Duration;
 
