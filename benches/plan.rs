@@ -23,29 +23,29 @@ const EVENTS_PER_TURN: u64 = 4;
 /// A span's life without a report of progress.
 const EVENTS_PER_GAP: u64 = 3;
 
-/// Who holds what.
-struct Crew {
+/// A transfer, and the span that each of its connections holds.
+struct Fixture {
     transfer: Transfer,
     spans: Vec<Span>,
     now: Duration,
     turns: usize,
 }
 
-impl Crew {
+impl Fixture {
     fn new(connections: u32, settings: Settings) -> Self {
-        let mut crew = Self {
+        let mut fixture = Self {
             transfer: Transfer::new(FILE_BYTES, settings),
             spans: Vec::new(),
             now: Duration::ZERO,
             turns: 0,
         };
-        crew.transfer.adopt(crew.now, ConnectionId(0), 0, Span::new(0, MIB));
-        crew.spans.push(Span::new(0, MIB));
+        fixture.transfer.adopt(fixture.now, ConnectionId(0), 0, Span::new(0, MIB));
+        fixture.spans.push(Span::new(0, MIB));
         for id in 1..connections {
-            let span = crew.fetch(ConnectionId(id));
-            crew.spans.push(span);
+            let span = fixture.fetch(ConnectionId(id));
+            fixture.spans.push(span);
         }
-        crew
+        fixture
     }
 
     fn fetch(&mut self, id: ConnectionId) -> Span {
@@ -82,10 +82,10 @@ fn settings(fanout: Fanout) -> Settings {
 fn turns(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("turn of 4 events");
     group.throughput(Throughput::Elements(EVENTS_PER_TURN));
-    let crew = || Crew::new(OPEN_SPANS, settings(Fanout::Fixed(OPEN_SPANS)));
-    let mut leases = crew();
+    let fixture = || Fixture::new(OPEN_SPANS, settings(Fanout::Fixed(OPEN_SPANS)));
+    let mut leases = fixture();
     group.bench_function("10000 leases", |bench| bench.iter(|| leases.turn()));
-    let mut holes = crew();
+    let mut holes = fixture();
     // All but sixteen lose their connections: as many holes, sixteen leases.
     for id in (16..OPEN_SPANS).map(ConnectionId) {
         let kind = ErrorKind::TimedOut;
@@ -102,12 +102,12 @@ fn adaptive(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1000 * EVENTS_PER_TURN));
     group.bench_function("1000 turns and 63 ticks", |bench| {
         bench.iter_batched_ref(
-            || Crew::new(8, automatic),
-            |crew| {
+            || Fixture::new(8, automatic),
+            |fixture| {
                 for turn in 0..1000 {
-                    crew.turn();
+                    fixture.turn();
                     if turn % 16 == 0 {
-                        black_box(crew.transfer.on_tick(crew.now, Pressure::default()));
+                        black_box(fixture.transfer.on_tick(fixture.now, Pressure::default()));
                     }
                 }
             },

@@ -18,7 +18,7 @@ const FAILURES_MAX: u32 = 2;
 
 /// The addresses of one source.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct Addresses {
     addresses: Vec<Address>,
     /// Where each connection is, and whom it was told to try first.
     at: BTreeMap<ConnectionId, u32>,
@@ -39,7 +39,7 @@ struct Address {
     resting_until: Duration,
 }
 
-impl Sources {
+impl Addresses {
     pub(super) fn new(addresses: u32) -> Self {
         assert!(addresses > 0, "a source has an address");
         let addresses = vec![Address::default(); addresses as usize];
@@ -206,68 +206,68 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1);
     const TICK: Duration = Duration::from_millis(50);
 
-    fn connect(sources: &mut Sources, id: u32) -> u32 {
-        let address = sources.order(NOW, ConnectionId(id))[0];
-        assert_eq!(sources.on_connected(NOW, ConnectionId(id), address), None);
+    fn connect(addresses: &mut Addresses, id: u32) -> u32 {
+        let address = addresses.order(NOW, ConnectionId(id))[0];
+        assert_eq!(addresses.on_connected(NOW, ConnectionId(id), address), None);
         address
     }
 
     #[test]
     fn connections_spread_over_the_addresses() {
-        let mut sources = Sources::new(3);
-        let at: Vec<u32> = (0..6).map(|id| connect(&mut sources, id)).collect();
+        let mut addresses = Addresses::new(3);
+        let at: Vec<u32> = (0..6).map(|id| connect(&mut addresses, id)).collect();
         assert_eq!(at, [0, 1, 2, 0, 1, 2]);
     }
 
     #[test]
     fn a_slow_address_rests_and_comes_back() {
-        let mut sources = Sources::new(2);
-        assert_eq!([0, 1].map(|id| connect(&mut sources, id)), [0, 1]);
+        let mut addresses = Addresses::new(2);
+        assert_eq!([0, 1].map(|id| connect(&mut addresses, id)), [0, 1]);
         for (id, goodput) in [(0, 1e6), (1, 1e5)] {
-            sources.sample(NOW, ConnectionId(id), goodput, TICK);
+            addresses.sample(NOW, ConnectionId(id), goodput, TICK);
         }
-        assert_eq!(sources.drop_slow(NOW + TICK, 2 * TICK), [], "the evidence is thin");
-        assert_eq!(sources.drop_slow(NOW + 2 * TICK, 2 * TICK), [(1, 0.1)]);
-        assert_eq!(sources.connections_at(1), [ConnectionId(1)]);
-        assert_eq!(sources.order(NOW, ConnectionId(1)), [0, 1]);
+        assert_eq!(addresses.drop_slow(NOW + TICK, 2 * TICK), [], "the evidence is thin");
+        assert_eq!(addresses.drop_slow(NOW + 2 * TICK, 2 * TICK), [(1, 0.1)]);
+        assert_eq!(addresses.connections_at(1), [ConnectionId(1)]);
+        assert_eq!(addresses.order(NOW, ConnectionId(1)), [0, 1]);
         let later = NOW + 2 * TICK + REST_MIN;
-        assert_eq!(sources.order(later, ConnectionId(3))[0], 1, "nobody is there");
+        assert_eq!(addresses.order(later, ConnectionId(3))[0], 1, "nobody is there");
     }
 
     #[test]
     fn a_dead_address_is_left_out_after_two_lost_races() {
-        let mut sources = Sources::new(2);
+        let mut addresses = Addresses::new(2);
         for id in [0, 1] {
             let connection = ConnectionId(id);
-            assert_eq!(sources.order(NOW, connection)[0], 0);
-            let bad = sources.on_connected(NOW, connection, 1);
+            assert_eq!(addresses.order(NOW, connection)[0], 0);
+            let bad = addresses.on_connected(NOW, connection, 1);
             assert_eq!(bad, (id == 1).then_some(0));
         }
-        assert_eq!(sources.order(NOW, ConnectionId(2)), [1, 0]);
+        assert_eq!(addresses.order(NOW, ConnectionId(2)), [1, 0]);
     }
 
     #[test]
     fn a_single_address_is_never_bad() {
-        let mut sources = Sources::new(1);
+        let mut addresses = Addresses::new(1);
         for _ in 0..9 {
-            sources.order(NOW, ConnectionId(0));
-            assert_eq!(sources.on_failed(NOW, ConnectionId(0), true, true), None);
-            assert!(!sources.has_elsewhere(NOW, ConnectionId(0)));
+            addresses.order(NOW, ConnectionId(0));
+            assert_eq!(addresses.on_failed(NOW, ConnectionId(0), true, true), None);
+            assert!(!addresses.has_elsewhere(NOW, ConnectionId(0)));
         }
-        assert_eq!(sources.order(NOW, ConnectionId(0)), [0]);
+        assert_eq!(addresses.order(NOW, ConnectionId(0)), [0]);
     }
 
     #[test]
     fn a_failure_may_send_a_connection_elsewhere_once() {
-        let mut sources = Sources::new(2);
+        let mut addresses = Addresses::new(2);
         let connection = ConnectionId(0);
-        assert_eq!(connect(&mut sources, 0), 0);
-        assert_eq!(sources.on_failed(NOW, connection, false, true), None);
-        assert!(sources.has_elsewhere(NOW, connection));
-        assert_eq!(sources.order(NOW, connection), [1, 0]);
-        assert!(!sources.has_elsewhere(NOW, connection), "it is on its way there");
-        assert_eq!(sources.on_connected(NOW, connection, 1), None);
-        assert_eq!(sources.on_failed(NOW, connection, false, false), None);
-        assert_eq!(sources.order(NOW, connection), [0, 1], "the connection is to blame");
+        assert_eq!(connect(&mut addresses, 0), 0);
+        assert_eq!(addresses.on_failed(NOW, connection, false, true), None);
+        assert!(addresses.has_elsewhere(NOW, connection));
+        assert_eq!(addresses.order(NOW, connection), [1, 0]);
+        assert!(!addresses.has_elsewhere(NOW, connection), "it is on its way there");
+        assert_eq!(addresses.on_connected(NOW, connection, 1), None);
+        assert_eq!(addresses.on_failed(NOW, connection, false, false), None);
+        assert_eq!(addresses.order(NOW, connection), [0, 1], "the connection is to blame");
     }
 }

@@ -96,7 +96,7 @@ mod tests {
         tolerance.on_tick(NOW + OPEN_TIME / 2, 4);
         assert_eq!(tolerance.cap(), Some(4));
         tolerance.on_tick(NOW + OPEN_TIME, 7);
-        assert_eq!(tolerance.cap(), Some(4), "leftovers of a larger crew prove nothing");
+        assert_eq!(tolerance.cap(), Some(4), "leftovers of a larger workers prove nothing");
     }
 
     #[test]

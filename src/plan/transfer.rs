@@ -4,14 +4,14 @@
 //! States: running -> complete (every byte written), or running -> failed (a retry budget is spent
 //! or an error allows no retry). Both are final.
 
-use super::addresses::Sources;
+use super::addresses::Addresses;
 use super::decision::{Choice, Decision, Log};
 use super::endgame;
 use super::fanout::Count;
 use super::ledger::{Lease, Ledger, Slot};
 use super::retry::Jitter;
 use super::sizing::{self, Sizing};
-use super::workers::Crew;
+use super::workers::Workers;
 use super::{ConnectionId, Fetch, Next, Settings};
 use crate::base::span::{Span, SpanSet};
 use std::time::Duration;
@@ -26,10 +26,10 @@ mod tick;
 pub struct Transfer {
     settings: Settings,
     ledger: Ledger,
-    crew: Crew,
+    workers: Workers,
     sizing: Sizing,
     count: Count,
-    sources: Sources,
+    addresses: Addresses,
     log: Log,
     /// Requests go out ahead, as far as this origin is known.
     is_ahead_on: bool,
@@ -68,10 +68,10 @@ impl Transfer {
         assert!(settings.span_bytes_max >= settings.align_bytes, "a span holds a unit");
         let ledger = Ledger::new(total_bytes, settings.align_bytes, written);
         Self {
-            crew: Crew::default(),
+            workers: Workers::default(),
             sizing: Sizing::new(ledger.remaining_bytes(), &settings),
             count: Count::new(settings.fanout),
-            sources: Sources::new(settings.addresses),
+            addresses: Addresses::new(settings.addresses),
             log: Log::default(),
             is_ahead_on: settings.request_ahead,
             noted_bytes: 0,
@@ -105,16 +105,16 @@ impl Transfer {
         self.advance(now);
         self.ledger.wake(self.now);
         self.ledger.adopt(connection, span);
-        if self.sources.address_of(connection).is_none() {
-            self.sources.on_connected(self.now, connection, address);
+        if self.addresses.address_of(connection).is_none() {
+            self.addresses.on_connected(self.now, connection, address);
         }
         self.last_tick_at = self.now;
-        self.crew.run(connection);
-        let member = self.crew.member(connection);
-        member.is_connected = true;
-        member.last_bytes = Some(span.len());
-        self.crew.on_first_byte(now, connection, span.start());
-        self.count.on_start(self.now, self.crew.tau(connection).unwrap_or_default());
+        self.workers.run(connection);
+        let worker = self.workers.entry(connection);
+        worker.is_connected = true;
+        worker.last_bytes = Some(span.len());
+        self.workers.on_first_byte(now, connection, span.start());
+        self.count.on_start(self.now, self.workers.tau(connection).unwrap_or_default());
         sizing::lead_bytes(&self.view(connection), span.len())
     }
 
@@ -127,7 +127,7 @@ impl Transfer {
             return 0;
         }
         if self.brake_until > self.now {
-            return self.crew.running().min(self.count.target());
+            return self.workers.running().min(self.count.target());
         }
         let target = self.count.target();
         let mut pieces = self.ledger.pieces(self.sizing.piece_bytes());
@@ -152,7 +152,7 @@ impl Transfer {
     pub fn ahead(&mut self, now: Duration, connection: ConnectionId) -> Option<Fetch> {
         self.advance(now);
         assert!(self.ledger.ahead(connection).is_none(), "{connection} has asked ahead already");
-        let is_kept_alive = self.crew.get(connection).is_some_and(|member| member.is_kept_alive);
+        let is_kept_alive = self.workers.get(connection).is_some_and(|worker| worker.is_kept_alive);
         let is_whole = self.ledger.lease(connection).is_some_and(Lease::is_undisputed);
         let is_allowed = self.is_ahead_on && is_kept_alive && is_whole && !self.failed;
         let is_braked = self.is_brake_total && self.brake_until > self.now;
@@ -165,7 +165,7 @@ impl Transfer {
     /// Addresses for the connection to race, best first.
     pub fn address_order(&mut self, now: Duration, connection: ConnectionId) -> Vec<u32> {
         self.advance(now);
-        self.sources.order(self.now, connection)
+        self.addresses.order(self.now, connection)
     }
 
     /// A connection to `address` stands, after `setup` (TCP, proxy and TLS).
@@ -177,9 +177,9 @@ impl Transfer {
         setup: Duration,
     ) {
         self.advance(now);
-        let bad = self.sources.on_connected(self.now, connection, address);
+        let bad = self.addresses.on_connected(self.now, connection, address);
         self.note_bad_address(bad);
-        self.crew.on_connected(connection, setup);
+        self.workers.on_connected(connection, setup);
     }
 
     /// The request for the span that starts at `start` has been sent.
@@ -187,7 +187,7 @@ impl Transfer {
         self.advance(now);
         let is_idle =
             self.ledger.ahead(connection).is_none_or(|lease| lease.span().start() != start);
-        self.crew.member(connection).meter.on_requested(now, start, is_idle);
+        self.workers.entry(connection).meter.on_requested(now, start, is_idle);
     }
 
     /// The first body byte of the span that starts at `start` has arrived. If that span was asked
@@ -197,27 +197,27 @@ impl Transfer {
         let starts = |lease: &Lease| lease.span().start() == start;
         if self.ledger.ahead(connection).is_some_and(starts) {
             let end = self.ledger.receiving(connection).map(Span::end);
-            let member = self.crew.member(connection);
-            member.has_started_ahead = true;
+            let worker = self.workers.entry(connection);
+            worker.has_started_ahead = true;
             if let Some(end) = end {
-                member.meter.on_progress(now, end);
+                worker.meter.on_progress(now, end);
             }
         }
-        self.crew.on_first_byte(now, connection, start);
+        self.workers.on_first_byte(now, connection, start);
     }
 
     /// A clean partial answer was completed and the connection stays open.
     pub fn on_keep_alive(&mut self, now: Duration, connection: ConnectionId) {
         self.advance(now);
-        self.crew.member(connection).is_kept_alive = true;
+        self.workers.entry(connection).is_kept_alive = true;
     }
 
     /// Everything of the span being received below the offset `received_to` has arrived. May be
     /// sampled at any time; what does not fit the span is stale and ignored.
     pub fn on_progress(&mut self, now: Duration, connection: ConnectionId, received_to: u64) {
         self.advance(now);
-        let member = self.crew.member(connection);
-        let span = if member.has_started_ahead {
+        let worker = self.workers.entry(connection);
+        let span = if worker.has_started_ahead {
             self.ledger.ahead(connection).map(Lease::span)
         } else {
             self.ledger.claim(connection, received_to);
@@ -225,7 +225,7 @@ impl Transfer {
         };
         let fits = |span: Span| span.start() <= received_to && received_to <= span.end();
         if span.is_some_and(fits) {
-            member.meter.on_progress(now, received_to);
+            worker.meter.on_progress(now, received_to);
         }
     }
 
@@ -254,7 +254,7 @@ impl Transfer {
             Ok(new_end) => {
                 // The victim's connection ends at the cut, and with it what it has asked for ahead.
                 self.ledger.release_ahead(victim);
-                self.crew.member(victim).will_close = true;
+                self.workers.entry(victim).will_close = true;
                 let span = self.ledger.split(victim, new_end, thief);
                 self.begin(thief, span);
                 Next::Fetch(self.fetch(thief, span))
@@ -275,11 +275,11 @@ impl Transfer {
             self.ranges_ignored = 0;
         }
         if !span.is_empty() {
-            self.sources.on_delivered(connection);
-            let member = self.crew.member(connection);
-            member.setback = None;
-            if !member.has_started_ahead {
-                member.meter.on_progress(now, span.end());
+            self.addresses.on_delivered(connection);
+            let worker = self.workers.entry(connection);
+            worker.setback = None;
+            if !worker.has_started_ahead {
+                worker.meter.on_progress(now, span.end());
             }
         }
         new_bytes
@@ -297,17 +297,17 @@ impl Transfer {
         self.advance(now);
         let present = self.ledger.receiving(connection);
         let ahead = self.ledger.finish(connection);
-        let member = self.crew.member(connection);
-        if let Some(span) = present.filter(|_| !member.has_started_ahead) {
-            member.meter.on_progress(now, span.end());
-            member.meter.on_end(now, span.start());
+        let worker = self.workers.entry(connection);
+        if let Some(span) = present.filter(|_| !worker.has_started_ahead) {
+            worker.meter.on_progress(now, span.end());
+            worker.meter.on_end(now, span.start());
         }
-        member.has_started_ahead = false;
-        if member.will_close {
-            member.on_gone();
+        worker.has_started_ahead = false;
+        if worker.will_close {
+            worker.on_gone();
         }
         if let Some(span) = ahead {
-            member.meter.on_span(now, span.start());
+            worker.meter.on_span(now, span.start());
         }
         ahead
     }
@@ -323,7 +323,7 @@ impl Transfer {
     /// many `addresses`, at least 1, numbered from 0, of which nothing is known.
     pub fn on_new_addresses(&mut self, now: Duration, addresses: u32) {
         self.advance(now);
-        self.sources = Sources::new(addresses);
+        self.addresses = Addresses::new(addresses);
     }
 
     /// Decisions since the last call, oldest first.

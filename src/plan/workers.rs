@@ -12,8 +12,8 @@ const REPLACED_WITHIN: Duration = Duration::from_secs(2);
 
 /// All workers that were ever seen.
 #[derive(Debug, Default)]
-pub(super) struct Crew {
-    members: BTreeMap<ConnectionId, Member>,
+pub(super) struct Workers {
+    by_id: BTreeMap<ConnectionId, Worker>,
     running: u32,
     /// Time to first byte of the connection that measured last, for those that have not.
     tau: Option<Duration>,
@@ -25,7 +25,7 @@ pub(super) struct Crew {
 
 /// One worker.
 #[derive(Debug, Default)]
-pub(super) struct Member {
+pub(super) struct Worker {
     pub(super) meter: Meter,
     /// Between its first question and [`Next::Retire`](super::Next::Retire).
     pub(super) is_running: bool,
@@ -68,32 +68,32 @@ pub(super) struct Setback {
     pub(super) ready_at: Duration,
 }
 
-impl Crew {
+impl Workers {
     /// The worker; one that was never seen is new.
-    pub(super) fn member(&mut self, id: ConnectionId) -> &mut Member {
-        self.members.entry(id).or_default()
+    pub(super) fn entry(&mut self, id: ConnectionId) -> &mut Worker {
+        self.by_id.entry(id).or_default()
     }
 
-    pub(super) fn get(&self, id: ConnectionId) -> Option<&Member> {
-        self.members.get(&id)
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Worker> {
+        self.by_id.get(&id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Member)> {
-        self.members.iter().map(|(&id, member)| (id, member))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Worker)> {
+        self.by_id.iter().map(|(&id, worker)| (id, worker))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Member)> {
-        self.members.iter_mut().map(|(&id, member)| (id, member))
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Worker)> {
+        self.by_id.iter_mut().map(|(&id, worker)| (id, worker))
     }
 
     pub(super) fn is_proven(&self, id: ConnectionId) -> bool {
-        self.get(id).is_none_or(|member| member.setback.is_none())
+        self.get(id).is_none_or(|worker| worker.setback.is_none())
     }
 
     /// Workers that run and are proven.
     pub(super) fn proven(&self) -> u32 {
-        let proven = |member: &&Member| member.is_running && member.setback.is_none();
-        count(self.members.values().filter(proven).count())
+        let proven = |worker: &&Worker| worker.is_running && worker.setback.is_none();
+        count(self.by_id.values().filter(proven).count())
     }
 
     pub(super) fn running(&self) -> u32 {
@@ -102,24 +102,24 @@ impl Crew {
 
     /// The worker asks, or is known to work.
     pub(super) fn run(&mut self, id: ConnectionId) {
-        let member = self.members.entry(id).or_default();
-        self.running += u32::from(!member.is_running);
-        member.is_running = true;
+        let worker = self.by_id.entry(id).or_default();
+        self.running += u32::from(!worker.is_running);
+        worker.is_running = true;
     }
 
     /// The worker ends.
     pub(super) fn retire(&mut self, id: ConnectionId) {
-        let member = self.members.entry(id).or_default();
-        self.running -= u32::from(member.is_running);
-        (member.is_running, member.is_idle) = (false, false);
-        member.setback = None;
-        member.on_gone();
+        let worker = self.by_id.entry(id).or_default();
+        self.running -= u32::from(worker.is_running);
+        (worker.is_running, worker.is_idle) = (false, false);
+        worker.setback = None;
+        worker.on_gone();
     }
 
     pub(super) fn on_connected(&mut self, id: ConnectionId, setup: Duration) {
         self.setup = setup;
-        let member = self.member(id);
-        (member.is_connected, member.is_kept_alive, member.will_close) = (true, false, false);
+        let worker = self.entry(id);
+        (worker.is_connected, worker.is_kept_alive, worker.will_close) = (true, false, false);
     }
 
     /// From the wish for a new connection to its first byte.
@@ -129,7 +129,7 @@ impl Crew {
 
     /// Workers other than `id` whose connection stands.
     pub(super) fn connected_beside(&self, id: ConnectionId) -> u32 {
-        let others = self.iter().filter(|(other, member)| *other != id && member.is_connected);
+        let others = self.iter().filter(|(other, worker)| *other != id && worker.is_connected);
         count(others.count())
     }
 
@@ -138,24 +138,24 @@ impl Crew {
     /// was told so.
     pub(super) fn look_for_others_served(&mut self, id: ConnectionId) -> bool {
         let others = self.iter().filter(|(other, _)| *other != id);
-        let is_one_served = others.into_iter().any(|(_, member)| member.meter.is_flowing());
-        let received_bytes = self.iter().map(|(_, member)| member.meter.received_bytes()).sum();
+        let is_one_served = others.into_iter().any(|(_, worker)| worker.meter.is_flowing());
+        let received_bytes = self.iter().map(|(_, worker)| worker.meter.received_bytes()).sum();
         let earlier = self.forbidden_at_bytes.replace(received_bytes);
-        let own = self.member(id).forbidden_at_bytes.replace(received_bytes);
+        let own = self.entry(id).forbidden_at_bytes.replace(received_bytes);
         is_one_served || own.or(earlier).is_some_and(|earlier| earlier < received_bytes)
     }
 
     /// Notes that the worker's first byte came, and what that says of the path.
     pub(super) fn on_first_byte(&mut self, now: Duration, id: ConnectionId, start: u64) {
-        let member = self.member(id);
-        member.meter.on_first_byte(now, start);
-        let tau = member.meter.tau();
+        let worker = self.entry(id);
+        worker.meter.on_first_byte(now, start);
+        let tau = worker.meter.tau();
         self.tau = tau.or(self.tau);
     }
 
     /// Time to first byte of this worker, or of whoever knows; `None`: nobody does.
     pub(super) fn tau(&self, id: ConnectionId) -> Option<Duration> {
-        self.get(id).and_then(|member| member.meter.tau()).or(self.tau)
+        self.get(id).and_then(|worker| worker.meter.tau()).or(self.tau)
     }
 
     /// Time to first byte where any connection's will do.
@@ -164,7 +164,7 @@ impl Crew {
     }
 }
 
-impl Member {
+impl Worker {
     /// Pauses like a span that failed, but by its own count, and at least for `wait_min`.
     pub(super) fn set_back(
         &mut self,

@@ -28,17 +28,17 @@ impl Transfer {
         if self.is_complete() {
             return Next::Done;
         }
-        self.crew.run(connection);
+        self.workers.run(connection);
         if self.is_surplus(connection) {
-            self.crew.retire(connection);
-            self.sources.leave(connection);
+            self.workers.retire(connection);
+            self.addresses.leave(connection);
             return Next::Retire;
         }
         if let Some(at) = self.must_pause(connection) {
             return Next::WaitUntil(at);
         }
         let next = self.work_for(connection, tries);
-        self.crew.member(connection).is_idle |= next.is_none();
+        self.workers.entry(connection).is_idle |= next.is_none();
         next.or_else(|| self.ledger.next_ready_at().map(Next::WaitUntil)).unwrap_or(Next::Wait)
     }
 
@@ -46,11 +46,11 @@ impl Transfer {
     /// first, so that those who stay can fetch.
     pub(super) fn is_surplus(&self, connection: ConnectionId) -> bool {
         let target = self.count.target();
-        if !self.count.may_shrink() || self.crew.running() <= target {
+        if !self.count.may_shrink() || self.workers.running() <= target {
             return false;
         }
-        let proven = self.crew.proven();
-        proven > target || (proven == target && !self.crew.is_proven(connection))
+        let proven = self.workers.proven();
+        proven > target || (proven == target && !self.workers.is_proven(connection))
     }
 
     /// The next span: the lowest bytes first, as a digest in file order wants them. An unproven
@@ -60,15 +60,16 @@ impl Transfer {
         self.ledger.wake(self.now);
         let view = self.view(connection);
         let request_bytes = self.sizing.request_bytes(&view);
-        let is_proven = |(other, _): (ConnectionId, &Lease)| self.crew.is_proven(other);
-        let leave_holes = !self.crew.is_proven(connection) && self.ledger.leases().any(is_proven);
+        let is_proven = |(other, _): (ConnectionId, &Lease)| self.workers.is_proven(other);
+        let leave_holes =
+            !self.workers.is_proven(connection) && self.ledger.leases().any(is_proven);
         let hole = if leave_holes {
             None
         } else {
             self.ledger.lease_hole(connection, slot, request_bytes)
         };
         let span = hole.or_else(|| self.ledger.lease_tail(connection, slot, request_bytes))?;
-        self.crew.member(connection).last_bytes = Some(request_bytes);
+        self.workers.entry(connection).last_bytes = Some(request_bytes);
         self.note_size(&view, request_bytes);
         if slot == Slot::Now {
             self.begin(connection, span);
@@ -79,9 +80,9 @@ impl Transfer {
     /// The worker has got something to receive.
     pub(super) fn begin(&mut self, connection: ConnectionId, span: Span) {
         let now = self.now;
-        let member = self.crew.member(connection);
-        member.is_idle = false;
-        member.meter.on_span(now, span.start());
+        let worker = self.workers.entry(connection);
+        worker.is_idle = false;
+        worker.meter.on_span(now, span.start());
     }
 
     pub(super) fn fetch(&self, connection: ConnectionId, span: Span) -> Fetch {
@@ -90,14 +91,14 @@ impl Transfer {
     }
 
     pub(super) fn view(&self, connection: ConnectionId) -> sizing::View {
-        let member = self.crew.get(connection);
+        let worker = self.workers.get(connection);
         let leases = u32::try_from(self.ledger.lease_count()).unwrap_or(u32::MAX);
         sizing::View {
-            goodput: member.and_then(|member| member.meter.goodput()),
-            tau: self.crew.tau(connection).unwrap_or_default(),
-            jitter: member.map_or(Duration::ZERO, |member| member.meter.jitter()),
-            is_pipelined: self.is_ahead_on && member.is_some_and(|member| member.is_kept_alive),
-            previous_bytes: member.and_then(|member| member.last_bytes),
+            goodput: worker.and_then(|worker| worker.meter.goodput()),
+            tau: self.workers.tau(connection).unwrap_or_default(),
+            jitter: worker.map_or(Duration::ZERO, |worker| worker.meter.jitter()),
+            is_pipelined: self.is_ahead_on && worker.is_some_and(|worker| worker.is_kept_alive),
+            previous_bytes: worker.and_then(|worker| worker.last_bytes),
             unassigned_bytes: self.ledger.unassigned_bytes(),
             goodput_all: self.pace.rate,
             connections: self.count.target().saturating_sub(leases).max(1),
@@ -106,26 +107,26 @@ impl Transfer {
 
     /// What an idle worker can expect of itself.
     pub(super) fn helper(&self, connection: ConnectionId) -> Helper {
-        let member = self.crew.get(connection);
-        let goodput = member.and_then(|member| member.meter.goodput());
-        let is_connected = member.is_some_and(|member| member.is_connected);
-        let tau = self.crew.tau(connection).unwrap_or_default();
+        let worker = self.workers.get(connection);
+        let goodput = worker.and_then(|worker| worker.meter.goodput());
+        let is_connected = worker.is_some_and(|worker| worker.is_connected);
+        let tau = self.workers.tau(connection).unwrap_or_default();
         // A sender forgets its window after a retransmission time of idleness (RFC 5681 4.1).
-        let idle = member.map_or(Duration::MAX, |member| member.meter.silence(self.now));
+        let idle = worker.map_or(Duration::MAX, |worker| worker.meter.silence(self.now));
         let is_warm = is_connected && idle < RETRANSMISSION_TIME_MIN + tau;
         Helper {
             goodput: goodput.unwrap_or(self.expected()),
-            reach: if is_connected { tau } else { self.crew.reach().max(tau) },
+            reach: if is_connected { tau } else { self.workers.reach().max(tau) },
             cold: (!is_warm).then_some(tau),
         }
     }
 
     /// What a connection at work still has before it, `rest` of its span.
     pub(super) fn runner(&self, id: ConnectionId, rest: Span) -> Runner {
-        let goodput = self.crew.get(id).and_then(|member| member.meter.goodput());
+        let goodput = self.workers.get(id).and_then(|worker| worker.meter.goodput());
         // Who has never brought a byte and keeps silent is not expected to any more.
-        let tau = self.crew.tau(id).unwrap_or_default();
-        let silence = self.crew.get(id).map_or(Duration::ZERO, |it| it.meter.silence(self.now));
+        let tau = self.workers.tau(id).unwrap_or_default();
+        let silence = self.workers.get(id).map_or(Duration::ZERO, |it| it.meter.silence(self.now));
         let is_mute = silence >= MUTE_MIN.max(4 * tau);
         let expected = if is_mute { 0.0 } else { self.expected() };
         Runner { id, rest, goodput: goodput.unwrap_or(expected) }
@@ -157,9 +158,9 @@ impl Transfer {
 
     /// A pause after a failure, or because the server asked for one.
     fn must_pause(&self, connection: ConnectionId) -> Option<Duration> {
-        let member = self.crew.get(connection)?;
-        let own = member.setback.map(|setback| setback.ready_at);
-        let is_braked = self.is_brake_total || !member.is_kept_alive;
+        let worker = self.workers.get(connection)?;
+        let own = worker.setback.map(|setback| setback.ready_at);
+        let is_braked = self.is_brake_total || !worker.is_kept_alive;
         let brake = is_braked.then_some(self.brake_until);
         own.max(brake).filter(|at| *at > self.now)
     }
@@ -168,7 +169,7 @@ impl Transfer {
         if let Some(fetch) = self.lease(connection, Slot::Now) {
             return Some(Next::Fetch(fetch));
         }
-        if !self.crew.is_proven(connection) {
+        if !self.workers.is_proven(connection) {
             return None;
         }
         if self.is_guarded {

@@ -43,14 +43,14 @@ impl Transfer {
         self.brake(kind, asked);
         self.look_for_ignored_ranges(kind);
         let written_bytes = self.ledger.written_bytes();
-        let member = self.crew.member(connection);
-        let was_replaced = member.take_replaced(self.now);
+        let worker = self.workers.entry(connection);
+        let was_replaced = worker.take_replaced(self.now);
         let is_blameless = was_pushed || was_replaced;
         let is_forgiven =
-            is_crowded || (is_blameless && member.forgive(written_bytes, self.settings.retries));
-        member.on_gone();
+            is_crowded || (is_blameless && worker.forgive(written_bytes, self.settings.retries));
+        worker.on_gone();
         if !had_delivered && !was_replaced {
-            member.set_back(self.now, class, terms, asked);
+            worker.set_back(self.now, class, terms, asked);
         }
         if !owns || (was_replaced && is_forgiven) {
             // A shadow or our own doing: the bytes themselves have not failed.
@@ -94,8 +94,8 @@ impl Transfer {
             self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
         }
         self.ledger.release_ahead(connection);
-        self.crew.member(connection).on_gone();
-        self.sources.leave(connection);
+        self.workers.entry(connection).on_gone();
+        self.addresses.leave(connection);
     }
 
     /// The connection lets go of what it receives and has asked for, and is gone. Nothing has
@@ -106,8 +106,8 @@ impl Transfer {
             let failures = self.ledger.lease(connection).map_or(0, Lease::failures);
             self.ledger.release(connection, failures, self.now);
         }
-        self.crew.member(connection).on_gone();
-        self.sources.leave(connection);
+        self.workers.entry(connection).on_gone();
+        self.addresses.leave(connection);
     }
 
     fn verdict(&self, at: Duration) -> Verdict {
@@ -118,11 +118,11 @@ impl Transfer {
     /// wait is made of now.
     fn terms(&mut self, connection: ConnectionId, class: Class, while_connecting: bool) -> Terms {
         let sends_elsewhere = class == Class::Elsewhere;
-        let bad = self.sources.on_failed(self.now, connection, while_connecting, sends_elsewhere);
+        let bad = self.addresses.on_failed(self.now, connection, while_connecting, sends_elsewhere);
         self.note_bad_address(bad);
         Terms {
             retry_wait: self.settings.retry_wait,
-            has_elsewhere: self.sources.has_elsewhere(self.now, connection),
+            has_elsewhere: self.addresses.has_elsewhere(self.now, connection),
             share: self.jitter.share(),
         }
     }
@@ -144,7 +144,7 @@ impl Transfer {
         while_connecting: bool,
     ) -> Class {
         let is_crowded = match kind {
-            ErrorKind::Status(403) => self.crew.look_for_others_served(connection),
+            ErrorKind::Status(403) => self.workers.look_for_others_served(connection),
             // Whoever holds a span holds a descriptor for its connection, or is about to.
             ErrorKind::ResourceLimit => while_connecting && self.busy_beside(connection) > 0,
             _ => false,
@@ -171,8 +171,8 @@ impl Transfer {
             self.note(change);
             return true;
         }
-        let member = self.crew.member(connection);
-        let is_new = !member.is_kept_alive && !member.meter.is_flowing();
+        let worker = self.workers.entry(connection);
+        let is_new = !worker.is_kept_alive && !worker.meter.is_flowing();
         let is_refused = matches!(kind, ErrorKind::Status(429 | 503)) || is_crowded;
         let is_shut_out = (kind == ErrorKind::Connect && while_connecting)
             || (kind == ErrorKind::ConnectionLost && is_new && !while_connecting);
@@ -180,7 +180,7 @@ impl Transfer {
             return false;
         }
         let is_weak = is_shut_out || !is_new;
-        let working = self.crew.connected_beside(connection);
+        let working = self.workers.connected_beside(connection);
         let change = self.count.on_push_back(self.now, working, is_weak);
         self.note(change);
         self.count.is_auto() && working > 0

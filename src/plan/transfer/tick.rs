@@ -8,7 +8,7 @@ use crate::plan::fanout::Sample;
 use crate::plan::ledger::Lease;
 use crate::plan::limiter::{self, Evidence, Limiter, Totals};
 use crate::plan::rate::smoothed;
-use crate::plan::workers::Member;
+use crate::plan::workers::Worker;
 use crate::plan::{Action, ConnectionId, Pressure};
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Transfer {
         self.last_tick_at = self.now;
         let mut actions = Vec::new();
         for id in self.ledger.delivered_by_others() {
-            self.crew.member(id).will_close = true;
+            self.workers.entry(id).will_close = true;
             actions.push(Action::Abort(id));
         }
         if self.failed || self.is_complete() || elapsed.is_zero() {
@@ -78,8 +78,8 @@ impl Transfer {
             elapsed,
             bytes,
             flowing: self.pace.flowing,
-            reach: self.crew.reach(),
-            tau: self.crew.tau_any(),
+            reach: self.workers.reach(),
+            tau: self.workers.tau_any(),
             remaining_bytes: self.ledger.unreceived_bytes(),
             is_disk_bound: self.pace.disk_share
                 >= DISK_BOUND * self.pace.disk_weight.max(f64::MIN_POSITIVE),
@@ -117,12 +117,12 @@ impl Transfer {
     fn measure(&mut self, elapsed: Duration, pressure: Pressure) -> u64 {
         let mut bytes = 0;
         let mut goodputs = Vec::new();
-        for (id, member) in self.crew.iter_mut() {
-            bytes += member.meter.tick(self.now);
-            let goodput = member.meter.goodput().filter(|_| member.meter.is_busy());
+        for (id, worker) in self.workers.iter_mut() {
+            bytes += worker.meter.tick(self.now);
+            let goodput = worker.meter.goodput().filter(|_| worker.meter.is_busy());
             if let Some(goodput) = goodput {
                 goodputs.push(goodput);
-                self.sources.sample(self.now, id, goodput, elapsed);
+                self.addresses.sample(self.now, id, goodput, elapsed);
             }
         }
         self.pace.learn(goodputs);
@@ -133,14 +133,14 @@ impl Transfer {
     /// Addresses far slower than the best one are left, by the connections there too.
     fn leave_slow_addresses(&mut self, actions: &mut Vec<Action>) {
         // Slow start takes some round trips, more where the address is far.
-        let settling = SETTLING_MIN.max(10 * self.crew.tau_any());
-        for (address, share) in self.sources.drop_slow(self.now, settling) {
+        let settling = SETTLING_MIN.max(10 * self.workers.tau_any());
+        for (address, share) in self.addresses.drop_slow(self.now, settling) {
             let text = format!("{address} rests: {:.0} % of the best one's rate", share * 100.0);
             self.log.note(self.now, Choice::Address, text);
-            for id in self.sources.connections_at(address) {
+            for id in self.addresses.connections_at(address) {
                 let is_receiving = self.ledger.lease(id).is_some_and(Lease::is_divisible);
                 if is_receiving && !is_named(actions, id) {
-                    self.crew.member(id).replace(self.now);
+                    self.workers.entry(id).replace(self.now);
                     actions.push(Action::Replace(id));
                 }
             }
@@ -152,19 +152,19 @@ impl Transfer {
         if self.ledger.unassigned_bytes() > 0 || self.ledger.aheads().next().is_none() {
             return;
         }
-        let idle = self.crew.iter().filter(|(_, member)| member.is_idle && member.is_running);
+        let idle = self.workers.iter().filter(|(_, worker)| worker.is_idle && worker.is_running);
         let idle: Vec<ConnectionId> = idle.map(|(id, _)| id).collect();
         for helper in idle {
             let aheads = self.ledger.aheads().filter_map(|(id, ahead)| {
                 let lease = self.ledger.lease(id)?;
-                let has_started = self.crew.get(id).is_some_and(|it| it.has_started_ahead);
+                let has_started = self.workers.get(id).is_some_and(|it| it.has_started_ahead);
                 let runner = self.runner(id, lease.unclaimed());
                 let is_free = !has_started && !is_named(actions, id);
                 is_free.then(|| (runner, ahead.span().len()))
             });
             let Some(owner) = endgame::best_take_back(aheads, self.helper(helper)) else { return };
             self.ledger.release_ahead(owner);
-            self.crew.member(owner).will_close = true;
+            self.workers.entry(owner).will_close = true;
             let text = format!("what {owner} asked for ahead, as {helper} is idle");
             self.log.note(self.now, Choice::TakeBack, text);
             actions.push(Action::TakeBack(owner));
@@ -173,12 +173,12 @@ impl Transfer {
 
     /// An origin that throttles counts connections, and their spans would take for ever.
     fn shut_surplus(&mut self, actions: &mut Vec<Action>) {
-        let surplus = self.crew.running().saturating_sub(self.count.target()) as usize;
+        let surplus = self.workers.running().saturating_sub(self.count.target()) as usize;
         let leased = self.ledger.leases().map(|(id, _)| id).filter(|id| !is_named(actions, *id));
         let shut = leased.skip(self.count.target() as usize).take(surplus);
         let shut: Vec<ConnectionId> = shut.collect();
         for id in shut {
-            self.crew.member(id).replace(self.now);
+            self.workers.entry(id).replace(self.now);
             actions.push(Action::Replace(id));
         }
     }
@@ -187,31 +187,31 @@ impl Transfer {
     fn replace(&mut self, actions: &mut Vec<Action>) {
         let since = self.now.saturating_sub(self.pace.replaced_at);
         let moves =
-            |id| self.crew.get(id).is_some_and(|it| it.meter.silence(self.now) < MOVES_TIME);
+            |id| self.workers.get(id).is_some_and(|it| it.meter.silence(self.now) < MOVES_TIME);
         // Who has done all of its work shows that the path is not to blame either.
-        let is_free = |member: &Member| member.is_idle && member.is_running && member.is_connected;
+        let is_free = |worker: &Worker| worker.is_idle && worker.is_running && worker.is_connected;
         let is_lone = !self.ledger.leases().any(|(id, _)| moves(id))
-            && !self.crew.iter().any(|(_, member)| is_free(member));
+            && !self.workers.iter().any(|(_, worker)| is_free(worker));
         if since < REPLACE_INTERVAL || is_lone {
             return;
         }
         let reasons = self.ledger.leases().filter_map(|(id, lease)| {
-            let member = self.crew.get(id)?;
-            let is_ending = member.is_being_replaced(self.now) || is_named(actions, id);
-            if !member.is_connected || is_ending {
+            let worker = self.workers.get(id)?;
+            let is_ending = worker.is_being_replaced(self.now) || is_named(actions, id);
+            if !worker.is_connected || is_ending {
                 return None;
             }
             let others = self.pace.rate.max(1.0);
-            let tau = self.crew.tau(id).unwrap_or_default() + 2 * member.meter.jitter();
+            let tau = self.workers.tau(id).unwrap_or_default() + 2 * worker.meter.jitter();
             let standing = Standing {
-                goodput: member.meter.goodput().unwrap_or(0.0),
+                goodput: worker.meter.goodput().unwrap_or(0.0),
                 median: self.pace.median,
-                flowing_for: member.meter.flowing_for(self.now),
-                silent_for: member.meter.silence(self.now),
+                flowing_for: worker.meter.flowing_for(self.now),
+                silent_for: worker.meter.silence(self.now),
                 patience: self.pace.patience.max(1) * tau.mul_f64(4.0).max(SILENCE_MIN),
                 tau,
                 takes: lease.unclaimed().len() as f64
-                    / member.meter.goodput().unwrap_or(0.0).max(1.0),
+                    / worker.meter.goodput().unwrap_or(0.0).max(1.0),
                 others_take: self.ledger.unassigned_bytes() as f64 / others,
             };
             Some((id, endgame::why_replace(&standing)?))
@@ -221,7 +221,7 @@ impl Transfer {
         let is_often = since < CALM_TIME;
         self.pace.patience = if is_often { (self.pace.patience * 2).min(PATIENCE_MAX) } else { 1 };
         self.pace.replaced_at = self.now;
-        self.crew.member(id).replace(self.now);
+        self.workers.entry(id).replace(self.now);
         self.log.note(self.now, Choice::Replace, format!("{id}: {why}"));
         actions.push(Action::Replace(id));
     }
@@ -246,7 +246,7 @@ impl Pace {
         let squares: f64 = goodputs.iter().map(|goodput| (goodput - self.each).powi(2)).sum();
         self.spread = (squares / count).sqrt();
         self.each_by_count[count_step(self.flowing)] = self.each;
-        // The end game thins out the crew and says nothing of what bounded it.
+        // The end game leaves few workers busy and says nothing of what bounded it.
         if self.flowing >= self.busiest.0 / 2 {
             self.busiest = (self.flowing.max(self.busiest.0 / 2), self.each, self.spread);
         }

@@ -26,7 +26,7 @@ impl Bench {
         let Next::Fetch(fetch) = self.transfer.next(self.now, id) else {
             panic!("{id} has to get a span")
         };
-        if !self.transfer.crew.get(id).is_some_and(|member| member.is_connected) {
+        if !self.transfer.workers.get(id).is_some_and(|worker| worker.is_connected) {
             self.transfer.on_connected(self.now, id, 0, TICK);
         }
         self.start(id, fetch.span);

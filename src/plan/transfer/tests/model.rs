@@ -203,7 +203,7 @@ impl Model {
         assert!(self.slice(span).iter().all(|byte| byte.ready_at <= now), "{span} rests");
         let is_ready = |byte: &Byte| byte.owner == Owner::Unassigned && byte.ready_at <= now;
         let lowest = self.bytes.iter().position(is_ready).expect("the span is unassigned") as u64;
-        let skips_holes = !self.transfer.crew.is_proven(id(worker));
+        let skips_holes = !self.transfer.workers.is_proven(id(worker));
         let is_tail = self.bytes[at(span.start())..]
             .iter()
             .all(|byte| byte.owner == Owner::Unassigned && byte.failures == 0);
