@@ -83,10 +83,10 @@ fn turns(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("turn of 4 events");
     group.throughput(Throughput::Elements(EVENTS_PER_TURN));
     let fixture = || Fixture::new(OPEN_SPANS, settings(Fanout::Fixed(OPEN_SPANS)));
-    let mut leases = fixture();
-    group.bench_function("10000 leases", |bench| bench.iter(|| leases.turn()));
+    let mut assignments = fixture();
+    group.bench_function("10000 assignments", |bench| bench.iter(|| assignments.turn()));
     let mut holes = fixture();
-    // All but sixteen lose their connections: as many holes, sixteen leases.
+    // All but sixteen lose their connections: as many holes, sixteen assignments.
     for id in (16..OPEN_SPANS).map(ConnectionId) {
         let kind = ErrorKind::TimedOut;
         holes.transfer.on_failed(holes.now, id, kind, None, false);

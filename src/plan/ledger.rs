@@ -5,12 +5,12 @@
 //!   *tail*, which nobody was ever given; gaps that an earlier run has left below its last byte
 //!   are holes. The tail is one number, so that a file of a pebibyte
 //!   costs as little as a small one.
-//! * leased: one connection fetches it, now or as its next span (*ahead*). A second connection may
-//!   have a *shadow* of a lease: it fetches the same bytes without owning them.
-//! * written: at its place, for good. Islands of written bytes may lie inside a lease.
+//! * assigned: one connection fetches it, now or as its next span (*ahead*). A second connection
+//!   may have a *shadow* of an assignment: it fetches the same bytes without owning them.
+//! * written: at its place, for good. Islands of written bytes may lie inside an assignment.
 //!
-//! unassigned -> leased -> written, and back from leased to unassigned when a connection fails.
-//! When the owner of a shadowed lease fails, the shadow becomes a lease.
+//! unassigned -> assigned -> written, and back from assigned to unassigned when a connection fails.
+//! When the owner of a shadowed assignment fails, the shadow becomes an assignment.
 
 use super::ConnectionId;
 use crate::base::span::{Span, SpanSet};
@@ -36,14 +36,14 @@ pub(super) struct Ledger {
     /// Bytes in `ready` and `resting`.
     hole_bytes: u64,
     /// What connections receive.
-    leases: BTreeMap<ConnectionId, Lease>,
+    assignments: BTreeMap<ConnectionId, Assignment>,
     /// What they have asked for beyond that, and not started to receive.
-    aheads: BTreeMap<ConnectionId, Lease>,
+    aheads: BTreeMap<ConnectionId, Assignment>,
     shadows: BTreeMap<ConnectionId, Shadow>,
     written: SpanSet,
 }
 
-/// Which of a connection's two places a lease takes.
+/// Which of a connection's two places an assignment takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Now,
@@ -58,7 +58,7 @@ struct Hole {
 
 /// A span in the hands of a connection.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(super) struct Assignment {
     span: Span,
     /// First byte the connection has not taken into a buffer yet, as far as is known.
     claimed_to: u64,
@@ -76,7 +76,7 @@ pub(super) struct Lease {
     is_aborted: bool,
 }
 
-/// Bytes of another connection's lease that this one fetches too.
+/// Bytes of another connection's assignment that this one fetches too.
 #[derive(Debug)]
 struct Shadow {
     /// `None` once the victim has finished.
@@ -93,7 +93,7 @@ pub(super) struct Proposal {
     pub(super) tries: u32,
 }
 
-impl Lease {
+impl Assignment {
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
@@ -146,7 +146,7 @@ impl Ledger {
             ready: BTreeMap::new(),
             resting: BTreeMap::new(),
             hole_bytes: 0,
-            leases: BTreeMap::new(),
+            assignments: BTreeMap::new(),
             aheads: BTreeMap::new(),
             shadows: BTreeMap::new(),
             written: written.clone(),
@@ -172,12 +172,12 @@ impl Ledger {
         self.total_bytes - self.written.covered()
     }
 
-    /// Leases and the spans that what is unassigned will make, a lower bound.
+    /// Assignments and the spans that what is unassigned will make, a lower bound.
     pub(super) fn pieces(&self, request_bytes: u64) -> u64 {
         let holes = (self.ready.len() + self.resting.len()) as u64;
         let holes = holes.max(self.hole_bytes.div_ceil(request_bytes));
         let tail = (self.total_bytes - self.tail).div_ceil(request_bytes);
-        (self.leases.len() + self.aheads.len() + self.shadows.len()) as u64 + holes + tail
+        (self.assignments.len() + self.aheads.len() + self.shadows.len()) as u64 + holes + tail
     }
 
     /// Bytes that nobody fetches.
@@ -185,25 +185,26 @@ impl Ledger {
         self.hole_bytes + (self.total_bytes - self.tail)
     }
 
-    /// Bytes that have not come yet, as far as is known. Looks at each lease.
+    /// Bytes that have not come yet, as far as is known. Looks at each assignment.
     pub(super) fn unreceived_bytes(&self) -> u64 {
-        let leased: u64 = self.leases.values().map(|lease| lease.unclaimed().len()).sum();
-        let ahead: u64 = self.aheads.values().map(|lease| lease.span.len()).sum();
-        self.unassigned_bytes() + leased + ahead
+        let assigned: u64 =
+            self.assignments.values().map(|assignment| assignment.unclaimed().len()).sum();
+        let ahead: u64 = self.aheads.values().map(|assignment| assignment.span.len()).sum();
+        self.unassigned_bytes() + assigned + ahead
     }
 
-    pub(super) fn lease(&self, connection: ConnectionId) -> Option<&Lease> {
-        self.leases.get(&connection)
+    pub(super) fn assignment(&self, connection: ConnectionId) -> Option<&Assignment> {
+        self.assignments.get(&connection)
     }
 
-    pub(super) fn lease_count(&self) -> usize {
-        self.leases.len()
+    pub(super) fn assignment_count(&self) -> usize {
+        self.assignments.len()
     }
 
     /// What of the connection's span has not been delivered, from its first gap on.
-    pub(super) fn undelivered(&self, lease: &Lease) -> Span {
-        let end = lease.span.end();
-        let start = self.written.first_gap(lease.span).map_or(end, Span::start);
+    pub(super) fn undelivered(&self, assignment: &Assignment) -> Span {
+        let end = assignment.span.end();
+        let start = self.written.first_gap(assignment.span).map_or(end, Span::start);
         Span::new(start, end)
     }
 
@@ -212,23 +213,23 @@ impl Ledger {
         self.written.gaps(span)
     }
 
-    pub(super) fn ahead(&self, connection: ConnectionId) -> Option<&Lease> {
+    pub(super) fn ahead(&self, connection: ConnectionId) -> Option<&Assignment> {
         self.aheads.get(&connection)
     }
 
     /// What the connection receives, its own or a shadow.
     pub(super) fn receiving(&self, connection: ConnectionId) -> Option<Span> {
-        let own = self.leases.get(&connection).map(|lease| lease.span);
+        let own = self.assignments.get(&connection).map(|assignment| assignment.span);
         own.or_else(|| self.shadows.get(&connection).map(|shadow| shadow.span))
     }
 
     /// The spans ahead, which nobody has started on.
-    pub(super) fn aheads(&self) -> impl Iterator<Item = (ConnectionId, &Lease)> {
-        self.aheads.iter().map(|(&connection, lease)| (connection, lease))
+    pub(super) fn aheads(&self) -> impl Iterator<Item = (ConnectionId, &Assignment)> {
+        self.aheads.iter().map(|(&connection, assignment)| (connection, assignment))
     }
 
-    pub(super) fn leases(&self) -> impl Iterator<Item = (ConnectionId, &Lease)> {
-        self.leases.iter().map(|(&connection, lease)| (connection, lease))
+    pub(super) fn assignments(&self) -> impl Iterator<Item = (ConnectionId, &Assignment)> {
+        self.assignments.iter().map(|(&connection, assignment)| (connection, assignment))
     }
 
     /// When the first resting hole becomes ready.
@@ -236,13 +237,13 @@ impl Ledger {
         self.resting.first_key_value().map(|(&(at, _), _)| at)
     }
 
-    /// Leases `span`, which the connection has asked for already: the start of a ready hole or of
+    /// Assigns `span`, which the connection has asked for already: the start of a ready hole or of
     /// the tail.
     pub(super) fn adopt(&mut self, connection: ConnectionId, span: Span) {
         assert!(!span.is_empty() && span.end() <= self.total_bytes, "{span} is not of this file");
         if span.start() == self.tail {
             self.tail = span.end();
-            return self.grant(connection, Slot::Now, span, 0);
+            return self.assign(connection, Slot::Now, span, 0);
         }
         let hole = self.ready.remove(&span.start());
         let hole = hole.expect("an adopted span starts where unassigned bytes do");
@@ -251,7 +252,7 @@ impl Ledger {
             self.ready.insert(span.end(), hole);
         }
         self.hole_bytes -= span.len();
-        self.grant(connection, Slot::Now, span, hole.failures);
+        self.assign(connection, Slot::Now, span, hole.failures);
     }
 
     /// Holes whose time has come become ready; each one moves once, so this is amortised.
@@ -262,8 +263,8 @@ impl Ledger {
         }
     }
 
-    /// Leases the lowest ready hole, `bytes_max` of it at most.
-    pub(super) fn lease_hole(
+    /// Assigns the lowest ready hole, `bytes_max` of it at most.
+    pub(super) fn assign_hole(
         &mut self,
         connection: ConnectionId,
         slot: Slot,
@@ -275,13 +276,13 @@ impl Ledger {
             self.ready.insert(rest.start(), hole);
         }
         self.hole_bytes -= span.len();
-        self.grant(connection, slot, span, hole.failures);
+        self.assign(connection, slot, span, hole.failures);
         Some(span)
     }
 
-    /// Leases the start of the tail, `bytes_max` of it at most. Every hole lies below the tail, so
+    /// Assigns the start of the tail, `bytes_max` of it at most. Every hole lies below the tail, so
     /// holes go first wherever the lowest bytes are wanted.
-    pub(super) fn lease_tail(
+    pub(super) fn assign_tail(
         &mut self,
         connection: ConnectionId,
         slot: Slot,
@@ -293,33 +294,33 @@ impl Ledger {
             return None;
         }
         self.tail = rest.start();
-        self.grant(connection, slot, span, 0);
+        self.assign(connection, slot, span, 0);
         Some(span)
     }
 
     /// The connection has taken everything of its span below `to` into buffers. Stale samples are
     /// ignored: positions are read beside the lock.
     pub(super) fn claim(&mut self, connection: ConnectionId, to: u64) {
-        if let Some(lease) = self.leases.get_mut(&connection) {
-            lease.claim(to);
+        if let Some(assignment) = self.assignments.get_mut(&connection) {
+            assignment.claim(to);
         }
     }
 
-    /// `span`, of the connection's lease or shadow, is at its place; answers how many of its bytes
-    /// were not before. Bytes of a lease that never had a shadow are all new.
+    /// `span`, of the connection's assignment or shadow, is at its place; answers how many of its
+    /// bytes were not before. Bytes of an assignment that never had a shadow are all new.
     pub(super) fn write(&mut self, connection: ConnectionId, span: Span) -> u64 {
         assert!(self.is_aligned(span), "{span} is not aligned to {}", self.align_bytes);
-        let holder = self.receiving(connection).expect("who writes has a lease");
-        assert!(holder.covers(span), "{span} is written outside of the lease {holder}");
+        let holder = self.receiving(connection).expect("who writes has an assignment");
+        assert!(holder.covers(span), "{span} is written outside of the assignment {holder}");
         let new_bytes = self.written.insert(span);
         let owner = self.shadows.get(&connection).map_or(Some(connection), |shadow| shadow.victim);
-        if let Some(lease) = owner.and_then(|owner| self.leases.get_mut(&owner)) {
-            let is_shared = lease.is_hedged;
+        if let Some(assignment) = owner.and_then(|owner| self.assignments.get_mut(&owner)) {
+            let is_shared = assignment.is_hedged;
             assert!(is_shared || new_bytes == span.len(), "{span} is written a second time");
-            lease.failures = if new_bytes > 0 { 0 } else { lease.failures };
+            assignment.failures = if new_bytes > 0 { 0 } else { assignment.failures };
             if owner == Some(connection) {
-                lease.claim(span.end());
-                lease.has_delivered |= !span.is_empty();
+                assignment.claim(span.end());
+                assignment.has_delivered |= !span.is_empty();
             }
         }
         new_bytes
@@ -334,22 +335,23 @@ impl Ledger {
             assert_eq!(gap, None, "{connection} finished its hedge with a gap");
             return None;
         }
-        let lease = self.leases.remove(&connection).expect("who finishes has a lease");
-        if let Some(gap) = self.written.first_gap(lease.span) {
-            let cut = lease.proposal.is_some() && gap.end() == lease.span.end();
-            assert!(cut, "{connection} finished {} without writing {gap}", lease.span);
-            self.dig(gap, lease.failures, Duration::ZERO);
+        let assignment =
+            self.assignments.remove(&connection).expect("who finishes has an assignment");
+        if let Some(gap) = self.written.first_gap(assignment.span) {
+            let cut = assignment.proposal.is_some() && gap.end() == assignment.span.end();
+            assert!(cut, "{connection} finished {} without writing {gap}", assignment.span);
+            self.dig(gap, assignment.failures, Duration::ZERO);
         }
         if let Some((_, shadow)) = self.shadow_of(connection) {
             shadow.victim = None;
         }
         let ahead = self.aheads.remove(&connection)?;
         let span = ahead.span;
-        self.leases.insert(connection, ahead);
+        self.assignments.insert(connection, ahead);
         Some(span)
     }
 
-    /// Takes the connection's lease away; each gap in it becomes a hole that rests until
+    /// Takes the connection's assignment away; each gap in it becomes a hole that rests until
     /// `ready_at`, unless another connection has a shadow of it and now owns it. What it had asked
     /// for ahead is free at once, without a penalty.
     pub(super) fn release(&mut self, connection: ConnectionId, failures: u32, ready_at: Duration) {
@@ -357,21 +359,22 @@ impl Ledger {
         if self.shadows.remove(&connection).is_some() {
             return;
         }
-        let mut lease = self.leases.remove(&connection).expect("who fails has a lease");
+        let mut assignment =
+            self.assignments.remove(&connection).expect("who fails has an assignment");
         let heir = self.shadow_of(connection).map(|(heir, shadow)| (heir, shadow.span));
         let inherited =
-            heir.map_or(Span::new(lease.span.end(), lease.span.end()), |(_, span)| span);
-        let mut rest = Span::new(lease.span.start(), inherited.start());
+            heir.map_or(Span::new(assignment.span.end(), assignment.span.end()), |(_, span)| span);
+        let mut rest = Span::new(assignment.span.start(), inherited.start());
         while let Some(gap) = self.written.first_gap(rest) {
             self.dig(gap, failures, ready_at);
             rest = Span::new(gap.end(), rest.end());
         }
         if let Some((heir, span)) = heir {
             let shadow = self.shadows.remove(&heir).expect("found above");
-            (lease.span, lease.claimed_to) = (span, span.start());
-            (lease.proposal, lease.is_aborted) = (None, shadow.is_aborted);
-            lease.has_delivered = false;
-            self.leases.insert(heir, lease);
+            (assignment.span, assignment.claimed_to) = (span, span.start());
+            (assignment.proposal, assignment.is_aborted) = (None, shadow.is_aborted);
+            assignment.has_delivered = false;
+            self.assignments.insert(heir, assignment);
         }
     }
 
@@ -382,14 +385,15 @@ impl Ledger {
         true
     }
 
-    /// The connection fetches the unwritten end of the victim's lease too. `None` if there is none.
+    /// The connection fetches the unwritten end of the victim's assignment too. `None` if there is
+    /// none.
     pub(super) fn shadow(&mut self, victim: ConnectionId, hedger: ConnectionId) -> Option<Span> {
         assert_eq!(self.receiving(hedger), None, "{hedger} holds a span already");
-        let lease = self.leases.get_mut(&victim).expect("a victim has a lease");
-        assert!(lease.is_divisible(), "one hedge or steal at a time");
-        let start = self.written.first_gap(lease.span)?.start();
-        let span = Span::new(start, lease.span.end());
-        lease.is_hedged = true;
+        let assignment = self.assignments.get_mut(&victim).expect("a victim has an assignment");
+        assert!(assignment.is_divisible(), "one hedge or steal at a time");
+        let start = self.written.first_gap(assignment.span)?.start();
+        let span = Span::new(start, assignment.span.end());
+        assignment.is_hedged = true;
         self.shadows.insert(hedger, Shadow { victim: Some(victim), span, is_aborted: false });
         Some(span)
     }
@@ -399,10 +403,12 @@ impl Ledger {
         let written = &self.written;
         let shadows = self.shadows.iter_mut();
         let shadows = shadows.map(|(&id, shadow)| (id, shadow.span, &mut shadow.is_aborted));
-        let leases = self.leases.iter_mut().filter(|(_, lease)| lease.is_hedged);
-        let leases = leases.map(|(&id, lease)| (id, lease.span, &mut lease.is_aborted));
+        let assignments =
+            self.assignments.iter_mut().filter(|(_, assignment)| assignment.is_hedged);
+        let assignments =
+            assignments.map(|(&id, assignment)| (id, assignment.span, &mut assignment.is_aborted));
         let mut over = Vec::new();
-        for (connection, span, is_aborted) in shadows.chain(leases) {
+        for (connection, span, is_aborted) in shadows.chain(assignments) {
             if !*is_aborted && written.covers(span) {
                 *is_aborted = true;
                 over.push(connection);
@@ -413,7 +419,7 @@ impl Ledger {
 
     /// Notes who negotiates for the upper part of the victim's span, or that nobody does any more.
     pub(super) fn set_proposal(&mut self, victim: ConnectionId, proposal: Option<Proposal>) {
-        self.leases.get_mut(&victim).expect("a victim has a lease").proposal = proposal;
+        self.assignments.get_mut(&victim).expect("a victim has an assignment").proposal = proposal;
     }
 
     /// The victim ends at `new_end`, and the thief takes over what was above.
@@ -423,20 +429,24 @@ impl Ledger {
         new_end: u64,
         thief: ConnectionId,
     ) -> Span {
-        let lease = self.leases.get_mut(&victim).expect("a victim has a lease");
-        let (kept, taken) = lease.span.split_at(new_end);
-        assert!(!kept.is_empty() && !taken.is_empty(), "{new_end} does not cut {}", lease.span);
+        let assignment = self.assignments.get_mut(&victim).expect("a victim has an assignment");
+        let (kept, taken) = assignment.span.split_at(new_end);
+        assert!(
+            !kept.is_empty() && !taken.is_empty(),
+            "{new_end} does not cut {}",
+            assignment.span
+        );
         assert_eq!(self.written.first_gap(taken), Some(taken), "{victim} wrote what it gave up");
-        (lease.span, lease.is_cut) = (kept, true);
-        lease.claimed_to = lease.claimed_to.min(new_end);
-        let failures = lease.failures;
-        self.grant(thief, Slot::Now, taken, failures);
+        (assignment.span, assignment.is_cut) = (kept, true);
+        assignment.claimed_to = assignment.claimed_to.min(new_end);
+        let failures = assignment.failures;
+        self.assign(thief, Slot::Now, taken, failures);
         taken
     }
 
-    fn grant(&mut self, connection: ConnectionId, slot: Slot, span: Span, failures: u32) {
+    fn assign(&mut self, connection: ConnectionId, slot: Slot, span: Span, failures: u32) {
         assert!(self.is_aligned(span), "{span} is not aligned to {}", self.align_bytes);
-        let lease = Lease {
+        let assignment = Assignment {
             span,
             claimed_to: span.start(),
             failures,
@@ -446,11 +456,11 @@ impl Ledger {
             is_hedged: false,
             is_aborted: false,
         };
-        let leases = match slot {
-            Slot::Now => &mut self.leases,
+        let assignments = match slot {
+            Slot::Now => &mut self.assignments,
             Slot::Ahead => &mut self.aheads,
         };
-        let earlier = leases.insert(connection, lease);
+        let earlier = assignments.insert(connection, assignment);
         assert!(earlier.is_none(), "{connection} holds a span already: {earlier:?}");
     }
 
@@ -484,11 +494,11 @@ mod tests {
 
     fn lowest(ledger: &mut Ledger, now: Duration, by: ConnectionId, bytes: u64) -> Option<Span> {
         ledger.wake(now);
-        let hole = ledger.lease_hole(by, Slot::Now, bytes);
-        hole.or_else(|| ledger.lease_tail(by, Slot::Now, bytes))
+        let hole = ledger.assign_hole(by, Slot::Now, bytes);
+        hole.or_else(|| ledger.assign_tail(by, Slot::Now, bytes))
     }
 
-    fn leased(total_bytes: u64, bytes: u64) -> Ledger {
+    fn assigned(total_bytes: u64, bytes: u64) -> Ledger {
         let mut ledger = Ledger::new(total_bytes, 4, &SpanSet::new());
         assert_eq!(lowest(&mut ledger, NOW, A, bytes), Some(Span::new(0, bytes)));
         ledger
@@ -496,7 +506,7 @@ mod tests {
 
     #[test]
     fn the_lowest_ready_bytes_go_first() {
-        let mut ledger = leased(100, 16);
+        let mut ledger = assigned(100, 16);
         assert_eq!(lowest(&mut ledger, NOW, B, 16), Some(Span::new(16, 32)));
         ledger.release(A, 1, LATER);
         ledger.release(B, 1, NOW);
@@ -508,7 +518,7 @@ mod tests {
 
     #[test]
     fn gaps_between_written_islands_become_holes() {
-        let mut ledger = leased(30, 30);
+        let mut ledger = assigned(30, 30);
         ledger.write(A, Span::new(4, 8));
         ledger.write(A, Span::new(12, 16));
         ledger.release(A, 2, NOW);
@@ -516,7 +526,7 @@ mod tests {
         let gaps = [Span::new(0, 4), Span::new(8, 12), Span::new(16, 30)];
         for gap in gaps {
             assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(gap));
-            assert_eq!(ledger.lease(A).map(Lease::failures), Some(2));
+            assert_eq!(ledger.assignment(A).map(Assignment::failures), Some(2));
             ledger.write(A, gap);
             ledger.finish(A);
         }
@@ -578,30 +588,30 @@ mod tests {
 
     #[test]
     fn a_written_byte_forgives_the_failures_before_it() {
-        let mut ledger = leased(100, 16);
+        let mut ledger = assigned(100, 16);
         ledger.release(A, 3, NOW);
         lowest(&mut ledger, NOW, A, 16);
         ledger.write(A, Span::new(12, 16));
-        assert_eq!(ledger.lease(A).map(Lease::failures), Some(0));
+        assert_eq!(ledger.assignment(A).map(Assignment::failures), Some(0));
     }
 
     #[test]
     fn failures_go_with_the_bytes_when_a_hole_or_a_lease_is_cut() {
-        let mut ledger = leased(100, 32);
+        let mut ledger = assigned(100, 32);
         ledger.release(A, 2, NOW);
         assert_eq!(lowest(&mut ledger, NOW, A, 16), Some(Span::new(0, 16)));
         assert_eq!(ledger.split(A, 8, B), Span::new(8, 16));
-        assert_eq!(ledger.lease(B).map(Lease::failures), Some(2));
+        assert_eq!(ledger.assignment(B).map(Assignment::failures), Some(2));
         ledger.write(B, Span::new(8, 16));
         ledger.finish(B);
         assert_eq!(lowest(&mut ledger, NOW, B, 16), Some(Span::new(16, 32)));
-        assert_eq!(ledger.lease(B).map(Lease::failures), Some(2));
+        assert_eq!(ledger.assignment(B).map(Assignment::failures), Some(2));
         ledger.invariants();
     }
 
     #[test]
     fn a_victim_may_finish_before_its_thief_reports() {
-        let mut ledger = leased(32, 32);
+        let mut ledger = assigned(32, 32);
         ledger.set_proposal(A, Some(Proposal { thief: B, tries: 1 }));
         ledger.write(A, Span::new(0, 16));
         ledger.finish(A);
@@ -611,19 +621,19 @@ mod tests {
 
     #[test]
     fn stale_samples_change_nothing() {
-        let mut ledger = leased(100, 16);
+        let mut ledger = assigned(100, 16);
         ledger.claim(A, 8);
         for stale in [0, 4, 17, u64::MAX] {
             ledger.claim(A, stale);
         }
         ledger.claim(B, 4);
-        assert_eq!(ledger.lease(A).map(Lease::unclaimed), Some(Span::new(8, 16)));
+        assert_eq!(ledger.assignment(A).map(Assignment::unclaimed), Some(Span::new(8, 16)));
     }
 
     #[test]
     #[should_panic(expected = "without writing 8..16")]
     fn finishing_with_a_gap_is_our_bug() {
-        let mut ledger = leased(100, 16);
+        let mut ledger = assigned(100, 16);
         ledger.write(A, Span::new(0, 8));
         ledger.finish(A);
     }
@@ -631,7 +641,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "is written a second time")]
     fn writing_twice_is_our_bug() {
-        let mut ledger = leased(100, 16);
+        let mut ledger = assigned(100, 16);
         ledger.write(A, Span::new(0, 8));
         ledger.write(A, Span::new(4, 12));
     }
@@ -639,7 +649,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "wrote what it gave up")]
     fn giving_up_written_bytes_is_our_bug() {
-        let mut ledger = leased(100, 16);
+        let mut ledger = assigned(100, 16);
         ledger.write(A, Span::new(12, 16));
         ledger.split(A, 8, B);
     }

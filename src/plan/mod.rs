@@ -11,7 +11,7 @@
 //! time, holds at most one more that is requested *ahead*, and connects only once it holds one, so
 //! that every failure is the failure of a span. Its loop:
 //!
-//! 1. [`Transfer::next`] says what to do. [`Next::Fetch`] leases a span. Before it connects, the
+//! 1. [`Transfer::next`] says what to do. [`Next::Fetch`] assigns a span. Before it connects, the
 //!    worker asks [`Transfer::address_order`] whom to, and reports [`Transfer::on_connected`].
 //! 2. It reports [`Transfer::on_requested`] and [`Transfer::on_first_byte`], and each delivery (a
 //!    block handed to the disk) with [`Transfer::on_written`], in any order.
@@ -32,8 +32,9 @@
 //! finish or fail between its answer and that call; the thief then gets what is free by then.
 //!
 //! Or it may be told to hedge: [`Next::Hedge`] names bytes that another connection is stuck in. The
-//! victim keeps its lease and goes on; the hedger delivers a shadow of it. [`Transfer::on_written`]
-//! says how many bytes were new. Once all is there, the slower side gets [`Action::Abort`].
+//! victim keeps its assignment and goes on; the hedger delivers a shadow of it.
+//! [`Transfer::on_written`] says how many bytes were new. Once all is there, the slower side gets
+//! [`Action::Abort`].
 //!
 //! A transfer may start in the middle: [`Transfer::resume`] knows what an earlier one has left. Its
 //! source may move: a worker that meets an expired URL keeps its span, and when the engine has
@@ -159,7 +160,7 @@ impl Default for Settings {
     }
 }
 
-/// A span to fetch, leased to the connection.
+/// A span to fetch, assigned to the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetch {
     /// The bytes.

@@ -8,7 +8,7 @@ use super::addresses::Addresses;
 use super::decision::{Choice, Decision, Log};
 use super::endgame;
 use super::fanout::Count;
-use super::ledger::{Lease, Ledger, Slot};
+use super::ledger::{Assignment, Ledger, Slot};
 use super::retry::Jitter;
 use super::sizing::{self, Sizing};
 use super::workers::Workers;
@@ -133,9 +133,12 @@ impl Transfer {
         let mut pieces = self.ledger.pieces(self.sizing.piece_bytes());
         if pieces < u64::from(target) {
             let block_bytes = self.settings.block_bytes;
-            let splittable =
-                |lease: &Lease| endgame::worth_splitting(lease.unclaimed(), block_bytes);
-            pieces += self.ledger.leases().filter(|(_, lease)| splittable(lease)).count() as u64;
+            let splittable = |assignment: &Assignment| {
+                endgame::worth_splitting(assignment.unclaimed(), block_bytes)
+            };
+            pieces +=
+                self.ledger.assignments().filter(|(_, assignment)| splittable(assignment)).count()
+                    as u64;
         }
         u32::try_from(pieces).map_or(target, |pieces| pieces.min(target))
     }
@@ -153,13 +156,13 @@ impl Transfer {
         self.advance(now);
         assert!(self.ledger.ahead(connection).is_none(), "{connection} has asked ahead already");
         let is_kept_alive = self.workers.get(connection).is_some_and(|worker| worker.is_kept_alive);
-        let is_whole = self.ledger.lease(connection).is_some_and(Lease::is_undisputed);
+        let is_whole = self.ledger.assignment(connection).is_some_and(Assignment::is_undisputed);
         let is_allowed = self.is_ahead_on && is_kept_alive && is_whole && !self.failed;
         let is_braked = self.is_brake_total && self.brake_until > self.now;
         if !is_allowed || is_braked || self.is_surplus(connection) {
             return None;
         }
-        self.lease(connection, Slot::Ahead)
+        self.assign(connection, Slot::Ahead)
     }
 
     /// Addresses for the connection to race, best first.
@@ -185,8 +188,10 @@ impl Transfer {
     /// The request for the span that starts at `start` has been sent.
     pub fn on_requested(&mut self, now: Duration, connection: ConnectionId, start: u64) {
         self.advance(now);
-        let is_idle =
-            self.ledger.ahead(connection).is_none_or(|lease| lease.span().start() != start);
+        let is_idle = self
+            .ledger
+            .ahead(connection)
+            .is_none_or(|assignment| assignment.span().start() != start);
         self.workers.entry(connection).meter.on_requested(now, start, is_idle);
     }
 
@@ -194,7 +199,7 @@ impl Transfer {
     /// for ahead, all of the one before has.
     pub fn on_first_byte(&mut self, now: Duration, connection: ConnectionId, start: u64) {
         self.advance(now);
-        let starts = |lease: &Lease| lease.span().start() == start;
+        let starts = |assignment: &Assignment| assignment.span().start() == start;
         if self.ledger.ahead(connection).is_some_and(starts) {
             let end = self.ledger.receiving(connection).map(Span::end);
             let worker = self.workers.entry(connection);
@@ -218,7 +223,7 @@ impl Transfer {
         self.advance(now);
         let worker = self.workers.entry(connection);
         let span = if worker.has_started_ahead {
-            self.ledger.ahead(connection).map(Lease::span)
+            self.ledger.ahead(connection).map(Assignment::span)
         } else {
             self.ledger.claim(connection, received_to);
             self.ledger.receiving(connection)
@@ -231,7 +236,7 @@ impl Transfer {
 
     /// The answer to [`Next::Steal`]: `Ok` with the new end the victim has agreed to, inside of its
     /// span and aligned; or `Err` with the offset up to which it has claimed bytes. On success the
-    /// upper part is leased to the thief.
+    /// upper part is assigned to the thief.
     pub fn on_steal(
         &mut self,
         now: Duration,
@@ -244,7 +249,7 @@ impl Transfer {
             // The proposal stays noted, so that a victim that agreed may still finish at its cut.
             return Next::Failed;
         }
-        let proposal = self.ledger.lease(victim).and_then(Lease::proposal);
+        let proposal = self.ledger.assignment(victim).and_then(Assignment::proposal);
         // Otherwise the victim has finished or failed meanwhile, and what it gave up is a hole.
         let Some(proposal) = proposal.filter(|proposal| proposal.thief == thief) else {
             return self.next_for(thief, 1);
@@ -346,8 +351,8 @@ impl Transfer {
         self.ledger.remaining_bytes()
     }
 
-    /// Panics unless every byte is exactly one of written, leased to one connection, or unassigned.
-    /// O(n) in open spans: for tests and for the end of a transfer.
+    /// Panics unless every byte is exactly one of written, assigned to one connection, or
+    /// unassigned. O(n) in open spans: for tests and for the end of a transfer.
     pub fn invariants(&self) {
         self.ledger.invariants();
     }

@@ -7,7 +7,7 @@ use crate::base::span::{Span, SpanSet};
 use crate::plan::ConnectionId;
 
 impl Ledger {
-    /// Panics unless every byte is exactly one of written, leased or unassigned. Looks at
+    /// Panics unless every byte is exactly one of written, assigned or unassigned. Looks at
     /// everything, so it is for tests and for the end of a transfer.
     pub(in crate::plan) fn invariants(&self) {
         let holes = || {
@@ -25,15 +25,24 @@ impl Ledger {
         }
         assert!(holes().all(|hole| !hole.is_empty() && self.is_aligned(hole)), "holes align");
         assert_eq!(holes().map(Span::len).sum::<u64>(), self.hole_bytes, "hole bytes add up");
-        for lease in self.leases.values().chain(self.aheads.values()) {
-            assert_eq!(owned.insert(lease.span), lease.span.len(), "{lease:?} is owned twice");
-            assert!(self.is_aligned(lease.span), "{lease:?} is not aligned");
-            assert!(lease.span.start() <= lease.claimed_to && lease.claimed_to <= lease.span.end());
+        for assignment in self.assignments.values().chain(self.aheads.values()) {
+            assert_eq!(
+                owned.insert(assignment.span),
+                assignment.span.len(),
+                "{assignment:?} is owned twice"
+            );
+            assert!(self.is_aligned(assignment.span), "{assignment:?} is not aligned");
+            assert!(
+                assignment.span.start() <= assignment.claimed_to
+                    && assignment.claimed_to <= assignment.span.end()
+            );
         }
         for (hedger, shadow) in &self.shadows {
-            assert!(!self.leases.contains_key(hedger), "{hedger} holds two spans");
-            let victim = shadow.victim.map(|victim| &self.leases[&victim]);
-            assert!(victim.is_none_or(|lease| lease.is_hedged && lease.span.covers(shadow.span)));
+            assert!(!self.assignments.contains_key(hedger), "{hedger} holds two spans");
+            let victim = shadow.victim.map(|victim| &self.assignments[&victim]);
+            assert!(victim.is_none_or(
+                |assignment| assignment.is_hedged && assignment.span.covers(shadow.span)
+            ));
             assert!(victim.is_some() || self.written.covers(shadow.span), "an orphan with gaps");
         }
         for written in self.written.iter() {
@@ -50,7 +59,7 @@ impl Ledger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::plan) enum Owner {
     Unassigned,
-    Leased(ConnectionId),
+    Assigned(ConnectionId),
     Written,
 }
 
@@ -60,8 +69,8 @@ impl Ledger {
         if self.written.span_at(offset).is_some() {
             return Owner::Written;
         }
-        let mut leases = self.leases.iter().chain(&self.aheads);
-        let lease = leases.find(|(_, lease)| lease.span.contains(offset));
-        lease.map_or(Owner::Unassigned, |(&connection, _)| Owner::Leased(connection))
+        let mut assignments = self.assignments.iter().chain(&self.aheads);
+        let assignment = assignments.find(|(_, assignment)| assignment.span.contains(offset));
+        assignment.map_or(Owner::Unassigned, |(&connection, _)| Owner::Assigned(connection))
     }
 }

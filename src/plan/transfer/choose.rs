@@ -7,7 +7,7 @@ use crate::base::size;
 use crate::base::span::Span;
 use crate::plan::decision::Choice;
 use crate::plan::endgame::{self, Cut, Helper, Runner, Units};
-use crate::plan::ledger::{Lease, Proposal, Slot};
+use crate::plan::ledger::{Assignment, Proposal, Slot};
 use crate::plan::{ConnectionId, Fetch, Next, Settings, sizing};
 use std::time::Duration;
 
@@ -56,19 +56,19 @@ impl Transfer {
     /// The next span: the lowest bytes first, as a digest in file order wants them. An unproven
     /// connection leaves the holes to the proven ones as long as one is at work, which will ask
     /// soon.
-    pub(super) fn lease(&mut self, connection: ConnectionId, slot: Slot) -> Option<Fetch> {
+    pub(super) fn assign(&mut self, connection: ConnectionId, slot: Slot) -> Option<Fetch> {
         self.ledger.wake(self.now);
         let view = self.view(connection);
         let request_bytes = self.sizing.request_bytes(&view);
-        let is_proven = |(other, _): (ConnectionId, &Lease)| self.workers.is_proven(other);
+        let is_proven = |(other, _): (ConnectionId, &Assignment)| self.workers.is_proven(other);
         let leave_holes =
-            !self.workers.is_proven(connection) && self.ledger.leases().any(is_proven);
+            !self.workers.is_proven(connection) && self.ledger.assignments().any(is_proven);
         let hole = if leave_holes {
             None
         } else {
-            self.ledger.lease_hole(connection, slot, request_bytes)
+            self.ledger.assign_hole(connection, slot, request_bytes)
         };
-        let span = hole.or_else(|| self.ledger.lease_tail(connection, slot, request_bytes))?;
+        let span = hole.or_else(|| self.ledger.assign_tail(connection, slot, request_bytes))?;
         self.workers.entry(connection).last_bytes = Some(request_bytes);
         self.note_size(&view, request_bytes);
         if slot == Slot::Now {
@@ -92,7 +92,7 @@ impl Transfer {
 
     pub(super) fn view(&self, connection: ConnectionId) -> sizing::View {
         let worker = self.workers.get(connection);
-        let leases = u32::try_from(self.ledger.lease_count()).unwrap_or(u32::MAX);
+        let assignments = u32::try_from(self.ledger.assignment_count()).unwrap_or(u32::MAX);
         sizing::View {
             goodput: worker.and_then(|worker| worker.meter.goodput()),
             tau: self.workers.tau(connection).unwrap_or_default(),
@@ -101,7 +101,7 @@ impl Transfer {
             previous_bytes: worker.and_then(|worker| worker.last_bytes),
             unassigned_bytes: self.ledger.unassigned_bytes(),
             goodput_all: self.pace.rate,
-            connections: self.count.target().saturating_sub(leases).max(1),
+            connections: self.count.target().saturating_sub(assignments).max(1),
         }
     }
 
@@ -166,7 +166,7 @@ impl Transfer {
     }
 
     fn work_for(&mut self, connection: ConnectionId, tries: u32) -> Option<Next> {
-        if let Some(fetch) = self.lease(connection, Slot::Now) {
+        if let Some(fetch) = self.assign(connection, Slot::Now) {
             return Some(Next::Fetch(fetch));
         }
         if !self.workers.is_proven(connection) {
@@ -185,18 +185,24 @@ impl Transfer {
     }
 
     fn find_cut(&self, thief: ConnectionId) -> Option<Cut> {
-        let asked_by = |lease: &Lease| lease.proposal().map(|proposal| proposal.thief);
-        let free = self.ledger.leases().filter(|(id, lease)| {
-            assert_ne!(asked_by(lease), Some(thief), "a steal is reported before the next one");
+        let asked_by =
+            |assignment: &Assignment| assignment.proposal().map(|proposal| proposal.thief);
+        let free = self.ledger.assignments().filter(|(id, assignment)| {
+            assert_ne!(
+                asked_by(assignment),
+                Some(thief),
+                "a steal is reported before the next one"
+            );
             // A cut closes the connection, and what it holds ahead would be lost with it.
-            lease.is_divisible() && self.ledger.ahead(*id).is_none()
+            assignment.is_divisible() && self.ledger.ahead(*id).is_none()
         });
         // Without a rate nobody knows what a small cut would save.
         let is_measured = self.pace.each > 0.0;
-        let free = free.filter(|(_, lease)| {
-            is_measured || endgame::worth_splitting(lease.unclaimed(), self.settings.block_bytes)
+        let free = free.filter(|(_, assignment)| {
+            is_measured
+                || endgame::worth_splitting(assignment.unclaimed(), self.settings.block_bytes)
         });
-        let runners = free.map(|(id, lease)| self.runner(id, lease.unclaimed()));
+        let runners = free.map(|(id, assignment)| self.runner(id, assignment.unclaimed()));
         let Settings { block_bytes, align_bytes, .. } = self.settings;
         endgame::best_cut(runners, self.helper(thief), Units { block_bytes, align_bytes })
     }
@@ -205,8 +211,9 @@ impl Transfer {
         if self.hedge_bytes_left == 0 {
             return None;
         }
-        let late = self.ledger.leases().filter(|(_, lease)| lease.is_divisible());
-        let runners = late.map(|(id, lease)| self.runner(id, self.ledger.undelivered(lease)));
+        let late = self.ledger.assignments().filter(|(_, assignment)| assignment.is_divisible());
+        let runners =
+            late.map(|(id, assignment)| self.runner(id, self.ledger.undelivered(assignment)));
         let victim = endgame::best_hedge(runners, self.helper(hedger), self.hedge_bytes_left)?;
         let span = self.ledger.shadow(victim, hedger)?;
         self.begin(hedger, span);

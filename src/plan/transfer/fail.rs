@@ -5,7 +5,7 @@ use super::Transfer;
 use crate::base::ErrorKind;
 use crate::base::limits::{RANGES_IGNORED_MAX, RETRY_AFTER_MAX};
 use crate::plan::decision::Choice;
-use crate::plan::ledger::Lease;
+use crate::plan::ledger::Assignment;
 use crate::plan::retry::{self, Class, Terms};
 use crate::plan::{AheadFault, ConnectionId, Verdict};
 use std::time::Duration;
@@ -36,9 +36,9 @@ impl Transfer {
         let is_crowded = class != retry::class(kind);
         let terms = self.terms(connection, class, while_connecting && !is_crowded);
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let lease = self.ledger.lease(connection);
-        let had_delivered = lease.is_some_and(Lease::has_delivered);
-        let (earlier, owns) = (lease.map_or(0, Lease::failures), lease.is_some());
+        let assignment = self.ledger.assignment(connection);
+        let had_delivered = assignment.is_some_and(Assignment::has_delivered);
+        let (earlier, owns) = (assignment.map_or(0, Assignment::failures), assignment.is_some());
         let was_pushed = self.look_for_push_back(connection, kind, is_crowded, while_connecting);
         self.brake(kind, asked);
         self.look_for_ignored_ranges(kind);
@@ -103,7 +103,7 @@ impl Transfer {
     pub fn on_let_go(&mut self, now: Duration, connection: ConnectionId) {
         self.advance(now);
         if self.ledger.receiving(connection).is_some() {
-            let failures = self.ledger.lease(connection).map_or(0, Lease::failures);
+            let failures = self.ledger.assignment(connection).map_or(0, Assignment::failures);
             self.ledger.release(connection, failures, self.now);
         }
         self.workers.entry(connection).on_gone();
@@ -154,7 +154,7 @@ impl Transfer {
 
     /// Workers other than `connection` that hold a span.
     fn busy_beside(&self, connection: ConnectionId) -> u32 {
-        let others = self.ledger.leases().filter(|(id, _)| *id != connection);
+        let others = self.ledger.assignments().filter(|(id, _)| *id != connection);
         u32::try_from(others.count()).expect("worker ids are 32 bits wide")
     }
 

@@ -5,7 +5,7 @@ use super::Transfer;
 use crate::plan::decision::Choice;
 use crate::plan::endgame::{self, Standing};
 use crate::plan::fanout::Sample;
-use crate::plan::ledger::Lease;
+use crate::plan::ledger::Assignment;
 use crate::plan::limiter::{self, Evidence, Limiter, Totals};
 use crate::plan::rate::smoothed;
 use crate::plan::workers::Worker;
@@ -138,7 +138,7 @@ impl Transfer {
             let text = format!("{address} rests: {:.0} % of the best one's rate", share * 100.0);
             self.log.note(self.now, Choice::Address, text);
             for id in self.addresses.connections_at(address) {
-                let is_receiving = self.ledger.lease(id).is_some_and(Lease::is_divisible);
+                let is_receiving = self.ledger.assignment(id).is_some_and(Assignment::is_divisible);
                 if is_receiving && !is_named(actions, id) {
                     self.workers.entry(id).replace(self.now);
                     actions.push(Action::Replace(id));
@@ -156,9 +156,9 @@ impl Transfer {
         let idle: Vec<ConnectionId> = idle.map(|(id, _)| id).collect();
         for helper in idle {
             let aheads = self.ledger.aheads().filter_map(|(id, ahead)| {
-                let lease = self.ledger.lease(id)?;
+                let assignment = self.ledger.assignment(id)?;
                 let has_started = self.workers.get(id).is_some_and(|it| it.has_started_ahead);
-                let runner = self.runner(id, lease.unclaimed());
+                let runner = self.runner(id, assignment.unclaimed());
                 let is_free = !has_started && !is_named(actions, id);
                 is_free.then(|| (runner, ahead.span().len()))
             });
@@ -174,8 +174,8 @@ impl Transfer {
     /// An origin that throttles counts connections, and their spans would take for ever.
     fn shut_surplus(&mut self, actions: &mut Vec<Action>) {
         let surplus = self.workers.running().saturating_sub(self.count.target()) as usize;
-        let leased = self.ledger.leases().map(|(id, _)| id).filter(|id| !is_named(actions, *id));
-        let shut = leased.skip(self.count.target() as usize).take(surplus);
+        let busy = self.ledger.assignments().map(|(id, _)| id).filter(|id| !is_named(actions, *id));
+        let shut = busy.skip(self.count.target() as usize).take(surplus);
         let shut: Vec<ConnectionId> = shut.collect();
         for id in shut {
             self.workers.entry(id).replace(self.now);
@@ -190,12 +190,12 @@ impl Transfer {
             |id| self.workers.get(id).is_some_and(|it| it.meter.silence(self.now) < MOVES_TIME);
         // Who has done all of its work shows that the path is not to blame either.
         let is_free = |worker: &Worker| worker.is_idle && worker.is_running && worker.is_connected;
-        let is_lone = !self.ledger.leases().any(|(id, _)| moves(id))
+        let is_lone = !self.ledger.assignments().any(|(id, _)| moves(id))
             && !self.workers.iter().any(|(_, worker)| is_free(worker));
         if since < REPLACE_INTERVAL || is_lone {
             return;
         }
-        let reasons = self.ledger.leases().filter_map(|(id, lease)| {
+        let reasons = self.ledger.assignments().filter_map(|(id, assignment)| {
             let worker = self.workers.get(id)?;
             let is_ending = worker.is_being_replaced(self.now) || is_named(actions, id);
             if !worker.is_connected || is_ending {
@@ -210,7 +210,7 @@ impl Transfer {
                 silent_for: worker.meter.silence(self.now),
                 patience: self.pace.patience.max(1) * tau.mul_f64(4.0).max(SILENCE_MIN),
                 tau,
-                takes: lease.unclaimed().len() as f64
+                takes: assignment.unclaimed().len() as f64
                     / worker.meter.goodput().unwrap_or(0.0).max(1.0),
                 others_take: self.ledger.unassigned_bytes() as f64 / others,
             };

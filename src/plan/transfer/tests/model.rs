@@ -105,7 +105,7 @@ impl Model {
         let Some(gap) = gap.filter(|_| bytes > 0) else { return };
         let (span, _) = gap.split_at(gap.start() + bytes);
         self.transfer.adopt(self.now, id(0), 0, span);
-        self.lease(0, span);
+        self.assign(0, span);
         self.start(0, span, None);
     }
 
@@ -159,7 +159,7 @@ impl Model {
         match next {
             Next::Fetch(Fetch { span, .. }) => {
                 self.check_order(worker, span);
-                self.lease(worker, span);
+                self.assign(worker, span);
                 self.start(worker, span, None);
             }
             Next::Hedge { victim, span } => {
@@ -210,11 +210,11 @@ impl Model {
         assert!(lowest == span.start() || (skips_holes && is_tail), "{span} is not the lowest");
     }
 
-    fn lease(&mut self, worker: usize, span: Span) {
+    fn assign(&mut self, worker: usize, span: Span) {
         assert!(!span.is_empty());
         for byte in self.slice(span) {
             assert_eq!(byte.owner, Owner::Unassigned, "{span} has an owner");
-            byte.owner = Owner::Leased(id(worker));
+            byte.owner = Owner::Assigned(id(worker));
         }
     }
 
@@ -227,7 +227,7 @@ impl Model {
         let Some(fetch) = self.transfer.ahead(self.now, id(worker)) else { return };
         assert!(!job.is_shared, "a shared span may end at any time");
         self.check_order(worker, fetch.span);
-        self.lease(worker, fetch.span);
+        self.assign(worker, fetch.span);
         self.workers[worker].ahead = Some(fetch.span);
     }
 
@@ -235,7 +235,7 @@ impl Model {
     fn take_back(&mut self, worker: usize) {
         if let Some(span) = self.workers[worker].ahead.take() {
             for byte in self.slice(span) {
-                assert_eq!(byte.owner, Owner::Leased(id(worker)));
+                assert_eq!(byte.owner, Owner::Assigned(id(worker)));
                 (byte.owner, byte.ready_at) = (Owner::Unassigned, Duration::ZERO);
             }
         }
@@ -307,13 +307,13 @@ impl Model {
         // A tail that its victim still holds changes hands; otherwise the thief got what was free.
         if let (Ok(new_end), Next::Fetch(Fetch { span, .. })) = (outcome, next)
             && span.start() == new_end
-            && self.bytes[at(new_end)].owner == Owner::Leased(victim)
+            && self.bytes[at(new_end)].owner == Owner::Assigned(victim)
         {
             for byte in self.slice(span) {
-                assert_eq!(byte.owner, Owner::Leased(victim), "{span} was not the victim's");
+                assert_eq!(byte.owner, Owner::Assigned(victim), "{span} was not the victim's");
                 byte.owner = Owner::Unassigned;
             }
-            self.lease(worker, span);
+            self.assign(worker, span);
             self.start(worker, span, None);
         } else {
             self.obey(worker, next);
@@ -345,7 +345,7 @@ impl Model {
         let unwritten = |byte: &&mut Byte| byte.owner != Owner::Written;
         let mut expected_bytes = 0;
         for byte in self.slice(span).iter_mut().filter(unwritten) {
-            assert_eq!(byte.owner, Owner::Leased(owner));
+            assert_eq!(byte.owner, Owner::Assigned(owner));
             byte.owner = Owner::Written;
             expected_bytes += 1;
         }
@@ -353,7 +353,7 @@ impl Model {
         // All of the owner's stretch, an end that a thief has not reported yet included.
         let ahead = self.workers[index(owner)].ahead.unwrap_or(Span::new(0, 0));
         for (offset, byte) in (0..).zip(&mut self.bytes) {
-            if new_bytes > 0 && byte.owner == Owner::Leased(owner) && !ahead.contains(offset) {
+            if new_bytes > 0 && byte.owner == Owner::Assigned(owner) && !ahead.contains(offset) {
                 byte.failures = 0;
             }
         }
@@ -425,14 +425,14 @@ impl Model {
     fn give_back(&mut self, worker: usize, failure: Option<(u32, Duration)>) {
         if let Some(heir) = self.disown(worker) {
             for byte in &mut self.bytes {
-                if byte.owner == Owner::Leased(id(worker)) {
-                    byte.owner = Owner::Leased(id(heir));
+                if byte.owner == Owner::Assigned(id(worker)) {
+                    byte.owner = Owner::Assigned(id(heir));
                 }
             }
             return;
         }
         for byte in &mut self.bytes {
-            if byte.owner == Owner::Leased(id(worker)) {
+            if byte.owner == Owner::Assigned(id(worker)) {
                 byte.owner = Owner::Unassigned;
                 if let Some((failures, ready_at)) = failure {
                     byte.failures = failures;
