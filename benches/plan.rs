@@ -60,7 +60,7 @@ impl Fixture {
         let id = ConnectionId(u32::try_from(index).expect("few connections"));
         let span = self.spans[index];
         self.transfer.on_progress(self.now, id, span.start() + span.len() / 2);
-        self.transfer.on_written(self.now, id, span);
+        self.transfer.on_delivered(self.now, id, span);
         self.transfer.on_finished(self.now, id);
         self.spans[index] = self.fetch(id);
     }
@@ -120,11 +120,11 @@ fn adaptive(criterion: &mut Criterion) {
 /// A file of which an earlier run has left every second mebibyte.
 fn gaps(criterion: &mut Criterion) {
     let spans = u64::from(OPEN_SPANS);
-    let mut written = SpanSet::new();
+    let mut delivered = SpanSet::new();
     for number in 0..spans {
-        written.insert(Span::with_len((2 * number + 1) * MIB, MIB));
+        delivered.insert(Span::with_len((2 * number + 1) * MIB, MIB));
     }
-    let resume = || Transfer::resume(2 * spans * MIB, settings(Fanout::Fixed(1)), &written);
+    let resume = || Transfer::resume(2 * spans * MIB, settings(Fanout::Fixed(1)), &delivered);
     let mut group = criterion.benchmark_group("10000 gaps");
     group.throughput(Throughput::Elements(spans)).sample_size(50);
     group.bench_function("taken up", |bench| bench.iter_with_large_drop(resume));
@@ -140,7 +140,7 @@ fn fill(transfer: &mut Transfer) {
     let (now, id) = (Duration::ZERO, ConnectionId(0));
     while !transfer.is_complete() {
         let span = fetch(transfer, now, id);
-        transfer.on_written(now, id, span);
+        transfer.on_delivered(now, id, span);
         transfer.on_finished(now, id);
     }
 }

@@ -1,4 +1,4 @@
-//! The plan in virtual time. Safety: under random faults no byte is lost, committed twice or left
+//! The plan in virtual time. Safety: under random faults no byte is lost, delivered twice or left
 //! unassigned, and bounds are kept; the simulator panics where that breaks. Liveness: once the
 //! faults are off, every transfer ends within a bound. And the model itself against measurements.
 //!

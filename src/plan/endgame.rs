@@ -130,7 +130,7 @@ pub(super) fn best_take_back(
 }
 
 /// Whose rest an idle helper should fetch as well: the latest one, if it is so late that somebody
-/// else would be done long before. `rest` of a runner is what is unwritten here.
+/// else would be done long before. `rest` of a runner is what is undelivered here.
 pub(super) fn best_hedge(
     runners: impl Iterator<Item = Runner>,
     helper: Helper,

@@ -7,10 +7,11 @@
 //!   costs as little as a small one.
 //! * assigned: one connection fetches it, now or as its next span (*ahead*). A second connection
 //!   may have a *shadow* of an assignment: it fetches the same bytes without owning them.
-//! * written: at its place, for good. Islands of written bytes may lie inside an assignment.
+//! * delivered: handed to the disk, for good. Islands of delivered bytes may lie inside an
+//!   assignment.
 //!
-//! unassigned -> assigned -> written, and back from assigned to unassigned when a connection fails.
-//! When the owner of a shadowed assignment fails, the shadow becomes an assignment.
+//! unassigned -> assigned -> delivered, and back from assigned to unassigned when a connection
+//! fails. When the owner of a shadowed assignment fails, the shadow becomes an assignment.
 
 use super::ConnectionId;
 use crate::base::span::{Span, SpanSet};
@@ -40,7 +41,7 @@ pub(super) struct Ledger {
     /// What they have asked for beyond that, and not started to receive.
     aheads: BTreeMap<ConnectionId, Assignment>,
     shadows: BTreeMap<ConnectionId, Shadow>,
-    written: SpanSet,
+    delivered: SpanSet,
 }
 
 /// Which of a connection's two places an assignment takes.
@@ -62,9 +63,9 @@ pub(super) struct Assignment {
     span: Span,
     /// First byte the connection has not taken into a buffer yet, as far as is known.
     claimed_to: u64,
-    /// Consecutive failures of this stretch without a written byte.
+    /// Consecutive failures of this stretch without a delivered byte.
     failures: u32,
-    /// Whether this connection has written a byte of it.
+    /// Whether this connection has delivered a byte of it.
     has_delivered: bool,
     /// Who has been told to ask for the upper part.
     proposal: Option<Proposal>,
@@ -135,9 +136,9 @@ impl Assignment {
 }
 
 impl Ledger {
-    /// `written` is at its place, and all else of the file unassigned: each gap a hole that is
-    /// ready, what lies behind the last written byte the tail.
-    pub(super) fn new(total_bytes: u64, align_bytes: u64, written: &SpanSet) -> Self {
+    /// `delivered` needs no fetching, and all else of the file is unassigned: each gap is a hole
+    /// that is ready, what lies behind the last delivered byte is the tail.
+    pub(super) fn new(total_bytes: u64, align_bytes: u64, delivered: &SpanSet) -> Self {
         assert!(align_bytes > 0, "alignment is at least 1");
         let mut ledger = Self {
             total_bytes,
@@ -149,9 +150,9 @@ impl Ledger {
             assignments: BTreeMap::new(),
             aheads: BTreeMap::new(),
             shadows: BTreeMap::new(),
-            written: written.clone(),
+            delivered: delivered.clone(),
         };
-        for span in written.iter() {
+        for span in delivered.iter() {
             assert!(span.end() <= total_bytes, "{span} is not of this file");
             assert!(ledger.is_aligned(span), "{span} is not aligned to {align_bytes}");
             let gap = Span::new(ledger.tail, span.start());
@@ -164,12 +165,12 @@ impl Ledger {
         ledger
     }
 
-    pub(super) fn written_bytes(&self) -> u64 {
-        self.written.covered()
+    pub(super) fn delivered_bytes(&self) -> u64 {
+        self.delivered.covered()
     }
 
     pub(super) fn remaining_bytes(&self) -> u64 {
-        self.total_bytes - self.written.covered()
+        self.total_bytes - self.delivered.covered()
     }
 
     /// Assignments and the spans that what is unassigned will make, a lower bound.
@@ -204,13 +205,13 @@ impl Ledger {
     /// What of the connection's span has not been delivered, from its first gap on.
     pub(super) fn undelivered(&self, assignment: &Assignment) -> Span {
         let end = assignment.span.end();
-        let start = self.written.first_gap(assignment.span).map_or(end, Span::start);
+        let start = self.delivered.first_gap(assignment.span).map_or(end, Span::start);
         Span::new(start, end)
     }
 
     /// The bytes of `span` that are not delivered, in order.
     pub(super) fn gaps(&self, span: Span) -> Vec<Span> {
-        self.written.gaps(span)
+        self.delivered.gaps(span)
     }
 
     pub(super) fn ahead(&self, connection: ConnectionId) -> Option<&Assignment> {
@@ -306,17 +307,17 @@ impl Ledger {
         }
     }
 
-    /// `span`, of the connection's assignment or shadow, is at its place; answers how many of its
+    /// `span`, of the connection's assignment or shadow, is delivered; returns how many of its
     /// bytes were not before. Bytes of an assignment that never had a shadow are all new.
-    pub(super) fn write(&mut self, connection: ConnectionId, span: Span) -> u64 {
+    pub(super) fn deliver(&mut self, connection: ConnectionId, span: Span) -> u64 {
         assert!(self.is_aligned(span), "{span} is not aligned to {}", self.align_bytes);
-        let holder = self.receiving(connection).expect("who writes has an assignment");
-        assert!(holder.covers(span), "{span} is written outside of the assignment {holder}");
-        let new_bytes = self.written.insert(span);
+        let holder = self.receiving(connection).expect("who delivers has an assignment");
+        assert!(holder.covers(span), "{span} is delivered outside of the assignment {holder}");
+        let new_bytes = self.delivered.insert(span);
         let owner = self.shadows.get(&connection).map_or(Some(connection), |shadow| shadow.victim);
         if let Some(assignment) = owner.and_then(|owner| self.assignments.get_mut(&owner)) {
             let is_shared = assignment.is_hedged;
-            assert!(is_shared || new_bytes == span.len(), "{span} is written a second time");
+            assert!(is_shared || new_bytes == span.len(), "{span} is delivered a second time");
             assignment.failures = if new_bytes > 0 { 0 } else { assignment.failures };
             if owner == Some(connection) {
                 assignment.claim(span.end());
@@ -326,20 +327,20 @@ impl Ledger {
         new_bytes
     }
 
-    /// The connection has written all of its span; or all below a cut it has agreed to and that the
-    /// thief has not reported yet, and then the rest is a hole, ready at once. Answers with the
+    /// The connection has delivered all of its span; or all below a cut it has agreed to and that
+    /// the thief has not reported yet, and then the rest is a hole, ready at once. Answers with the
     /// span ahead, which takes its place.
     pub(super) fn finish(&mut self, connection: ConnectionId) -> Option<Span> {
         if let Some(shadow) = self.shadows.remove(&connection) {
-            let gap = self.written.first_gap(shadow.span);
+            let gap = self.delivered.first_gap(shadow.span);
             assert_eq!(gap, None, "{connection} finished its hedge with a gap");
             return None;
         }
         let assignment =
             self.assignments.remove(&connection).expect("who finishes has an assignment");
-        if let Some(gap) = self.written.first_gap(assignment.span) {
+        if let Some(gap) = self.delivered.first_gap(assignment.span) {
             let cut = assignment.proposal.is_some() && gap.end() == assignment.span.end();
-            assert!(cut, "{connection} finished {} without writing {gap}", assignment.span);
+            assert!(cut, "{connection} finished {} without delivering {gap}", assignment.span);
             self.dig(gap, assignment.failures, Duration::ZERO);
         }
         if let Some((_, shadow)) = self.shadow_of(connection) {
@@ -365,7 +366,7 @@ impl Ledger {
         let inherited =
             heir.map_or(Span::new(assignment.span.end(), assignment.span.end()), |(_, span)| span);
         let mut rest = Span::new(assignment.span.start(), inherited.start());
-        while let Some(gap) = self.written.first_gap(rest) {
+        while let Some(gap) = self.delivered.first_gap(rest) {
             self.dig(gap, failures, ready_at);
             rest = Span::new(gap.end(), rest.end());
         }
@@ -385,13 +386,13 @@ impl Ledger {
         true
     }
 
-    /// The connection fetches the unwritten end of the victim's assignment too. `None` if there is
-    /// none.
+    /// The connection fetches the undelivered end of the victim's assignment too. `None` if there
+    /// is none.
     pub(super) fn shadow(&mut self, victim: ConnectionId, hedger: ConnectionId) -> Option<Span> {
         assert_eq!(self.receiving(hedger), None, "{hedger} holds a span already");
         let assignment = self.assignments.get_mut(&victim).expect("a victim has an assignment");
         assert!(assignment.is_divisible(), "one hedge or steal at a time");
-        let start = self.written.first_gap(assignment.span)?.start();
+        let start = self.delivered.first_gap(assignment.span)?.start();
         let span = Span::new(start, assignment.span.end());
         assignment.is_hedged = true;
         self.shadows.insert(hedger, Shadow { victim: Some(victim), span, is_aborted: false });
@@ -400,7 +401,7 @@ impl Ledger {
 
     /// Connections whose bytes others have delivered; each is named once.
     pub(super) fn delivered_by_others(&mut self) -> Vec<ConnectionId> {
-        let written = &self.written;
+        let delivered = &self.delivered;
         let shadows = self.shadows.iter_mut();
         let shadows = shadows.map(|(&id, shadow)| (id, shadow.span, &mut shadow.is_aborted));
         let assignments =
@@ -409,7 +410,7 @@ impl Ledger {
             assignments.map(|(&id, assignment)| (id, assignment.span, &mut assignment.is_aborted));
         let mut over = Vec::new();
         for (connection, span, is_aborted) in shadows.chain(assignments) {
-            if !*is_aborted && written.covers(span) {
+            if !*is_aborted && delivered.covers(span) {
                 *is_aborted = true;
                 over.push(connection);
             }
@@ -436,7 +437,11 @@ impl Ledger {
             "{new_end} does not cut {}",
             assignment.span
         );
-        assert_eq!(self.written.first_gap(taken), Some(taken), "{victim} wrote what it gave up");
+        assert_eq!(
+            self.delivered.first_gap(taken),
+            Some(taken),
+            "{victim} delivered what it gave up"
+        );
         (assignment.span, assignment.is_cut) = (kept, true);
         assignment.claimed_to = assignment.claimed_to.min(new_end);
         let failures = assignment.failures;
@@ -517,27 +522,27 @@ mod tests {
     }
 
     #[test]
-    fn gaps_between_written_islands_become_holes() {
+    fn gaps_between_delivered_islands_become_holes() {
         let mut ledger = assigned(30, 30);
-        ledger.write(A, Span::new(4, 8));
-        ledger.write(A, Span::new(12, 16));
+        ledger.deliver(A, Span::new(4, 8));
+        ledger.deliver(A, Span::new(12, 16));
         ledger.release(A, 2, NOW);
         ledger.invariants();
         let gaps = [Span::new(0, 4), Span::new(8, 12), Span::new(16, 30)];
         for gap in gaps {
             assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(gap));
             assert_eq!(ledger.assignment(A).map(Assignment::failures), Some(2));
-            ledger.write(A, gap);
+            ledger.deliver(A, gap);
             ledger.finish(A);
         }
-        assert_eq!((ledger.written_bytes(), ledger.remaining_bytes()), (30, 0));
+        assert_eq!((ledger.delivered_bytes(), ledger.remaining_bytes()), (30, 0));
         assert_eq!(lowest(&mut ledger, NOW, A, 100), None);
         ledger.invariants();
     }
 
-    fn resumed(total_bytes: u64, written: &[(u64, u64)]) -> Ledger {
+    fn resumed(total_bytes: u64, delivered: &[(u64, u64)]) -> Ledger {
         let mut set = SpanSet::new();
-        written.iter().for_each(|&(start, end)| _ = set.insert(Span::new(start, end)));
+        delivered.iter().for_each(|&(start, end)| _ = set.insert(Span::new(start, end)));
         let ledger = Ledger::new(total_bytes, 4, &set);
         ledger.invariants();
         ledger
@@ -546,11 +551,11 @@ mod tests {
     #[test]
     fn a_resumed_file_has_its_gaps_as_holes() {
         let mut ledger = resumed(50, &[(4, 8), (16, 24), (24, 28), (32, 36)]);
-        assert_eq!((ledger.written_bytes(), ledger.unassigned_bytes()), (20, 30));
+        assert_eq!((ledger.delivered_bytes(), ledger.unassigned_bytes()), (20, 30));
         assert_eq!(ledger.pieces(100), 4);
         for (start, end) in [(0, 4), (8, 16), (28, 32), (36, 50)] {
             assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(Span::new(start, end)));
-            ledger.write(A, Span::new(start, end));
+            ledger.deliver(A, Span::new(start, end));
             ledger.finish(A);
         }
         assert_eq!(ledger.remaining_bytes(), 0);
@@ -565,10 +570,10 @@ mod tests {
         ledger.adopt(A, Span::new(8, 16));
         ledger.adopt(B, Span::new(32, 36));
         ledger.invariants();
-        ledger.write(A, Span::new(8, 16));
+        ledger.deliver(A, Span::new(8, 16));
         ledger.finish(A);
         assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(Span::new(16, 24)));
-        ledger.write(B, Span::new(32, 36));
+        ledger.deliver(B, Span::new(32, 36));
         ledger.finish(B);
         assert_eq!(lowest(&mut ledger, NOW, B, 100), Some(Span::new(36, 50)));
         ledger.invariants();
@@ -576,7 +581,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "does not end within its hole")]
-    fn adopting_written_bytes_is_our_bug() {
+    fn adopting_delivered_bytes_is_our_bug() {
         resumed(50, &[(8, 16)]).adopt(A, Span::new(0, 12));
     }
 
@@ -587,11 +592,11 @@ mod tests {
     }
 
     #[test]
-    fn a_written_byte_forgives_the_failures_before_it() {
+    fn a_delivered_byte_forgives_the_failures_before_it() {
         let mut ledger = assigned(100, 16);
         ledger.release(A, 3, NOW);
         lowest(&mut ledger, NOW, A, 16);
-        ledger.write(A, Span::new(12, 16));
+        ledger.deliver(A, Span::new(12, 16));
         assert_eq!(ledger.assignment(A).map(Assignment::failures), Some(0));
     }
 
@@ -602,7 +607,7 @@ mod tests {
         assert_eq!(lowest(&mut ledger, NOW, A, 16), Some(Span::new(0, 16)));
         assert_eq!(ledger.split(A, 8, B), Span::new(8, 16));
         assert_eq!(ledger.assignment(B).map(Assignment::failures), Some(2));
-        ledger.write(B, Span::new(8, 16));
+        ledger.deliver(B, Span::new(8, 16));
         ledger.finish(B);
         assert_eq!(lowest(&mut ledger, NOW, B, 16), Some(Span::new(16, 32)));
         assert_eq!(ledger.assignment(B).map(Assignment::failures), Some(2));
@@ -613,7 +618,7 @@ mod tests {
     fn a_victim_may_finish_before_its_thief_reports() {
         let mut ledger = assigned(32, 32);
         ledger.set_proposal(A, Some(Proposal { thief: B, tries: 1 }));
-        ledger.write(A, Span::new(0, 16));
+        ledger.deliver(A, Span::new(0, 16));
         ledger.finish(A);
         ledger.invariants();
         assert_eq!(lowest(&mut ledger, NOW, B, 100), Some(Span::new(16, 32)));
@@ -631,26 +636,26 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "without writing 8..16")]
+    #[should_panic(expected = "without delivering 8..16")]
     fn finishing_with_a_gap_is_our_bug() {
         let mut ledger = assigned(100, 16);
-        ledger.write(A, Span::new(0, 8));
+        ledger.deliver(A, Span::new(0, 8));
         ledger.finish(A);
     }
 
     #[test]
-    #[should_panic(expected = "is written a second time")]
+    #[should_panic(expected = "is delivered a second time")]
     fn writing_twice_is_our_bug() {
         let mut ledger = assigned(100, 16);
-        ledger.write(A, Span::new(0, 8));
-        ledger.write(A, Span::new(4, 12));
+        ledger.deliver(A, Span::new(0, 8));
+        ledger.deliver(A, Span::new(4, 12));
     }
 
     #[test]
-    #[should_panic(expected = "wrote what it gave up")]
-    fn giving_up_written_bytes_is_our_bug() {
+    #[should_panic(expected = "delivered what it gave up")]
+    fn giving_up_delivered_bytes_is_our_bug() {
         let mut ledger = assigned(100, 16);
-        ledger.write(A, Span::new(12, 16));
+        ledger.deliver(A, Span::new(12, 16));
         ledger.split(A, 8, B);
     }
 
@@ -667,10 +672,10 @@ mod tests {
         for connection in connections() {
             let span = lowest(&mut ledger, LATER, connection, MIB).expect("a hole is ready");
             assert_eq!(span, Span::with_len(u64::from(connection.0) * MIB, MIB));
-            ledger.write(connection, span);
+            ledger.deliver(connection, span);
             ledger.finish(connection);
         }
         ledger.invariants();
-        assert_eq!(ledger.written_bytes(), 10_000 * MIB);
+        assert_eq!(ledger.delivered_bytes(), 10_000 * MIB);
     }
 }

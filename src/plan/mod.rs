@@ -14,12 +14,12 @@
 //! 1. [`Transfer::next`] says what to do. [`Next::Fetch`] assigns a span. Before it connects, the
 //!    worker asks [`Transfer::address_order`] whom to, and reports [`Transfer::on_connected`].
 //! 2. It reports [`Transfer::on_requested`] and [`Transfer::on_first_byte`], and each delivery (a
-//!    block handed to the disk) with [`Transfer::on_written`], in any order.
+//!    block handed to the disk) with [`Transfer::on_delivered`], in any order.
 //! 3. When no more than [`Fetch::lead_bytes`] of the span are missing, it asks once for the next
 //!    one with [`Transfer::ahead`] and sends that request while the present answer still runs.
 //! 4. The span ends with [`Transfer::on_finished`] once all of it is delivered, which answers with
 //!    the span ahead, now the one being received; or with [`Transfer::on_failed`]. By then nothing
-//!    of it may be on its way to the disk any more that `on_written` does not know: the rest is
+//!    of it may be on its way to the disk any more that `on_delivered` does not know: the rest is
 //!    free for anybody at once. Back to 1, after a failure too; the plan knows what must wait.
 //!
 //! A worker whose span failed without a byte delivered pauses, and as long as another one is at
@@ -33,7 +33,7 @@
 //!
 //! Or it may be told to hedge: [`Next::Hedge`] names bytes that another connection is stuck in. The
 //! victim keeps its assignment and goes on; the hedger delivers a shadow of it.
-//! [`Transfer::on_written`] says how many bytes were new. Once all is there, the slower side gets
+//! [`Transfer::on_delivered`] says how many bytes were new. Once all is there, the slower side gets
 //! [`Action::Abort`].
 //!
 //! A transfer may start in the middle: [`Transfer::resume`] knows what an earlier one has left. Its
@@ -121,7 +121,7 @@ pub struct Settings {
     pub request: RequestSize,
     /// Connection count.
     pub fanout: Fanout,
-    /// Consecutive failures of one stretch that are forgiven while no byte of it gets written.
+    /// Consecutive failures of one stretch that are forgiven while no byte of it gets delivered.
     pub retries: u32,
     /// First wait before a retry; doubles with each one after it.
     pub retry_wait: Duration,
@@ -185,7 +185,7 @@ pub enum Next {
     Hedge {
         /// Whose bytes they are.
         victim: ConnectionId,
-        /// The unwritten rest of its span.
+        /// The undelivered rest of its span.
         span: Span,
     },
     /// Nothing before this time since the transfer's start, unless something happens.
@@ -194,7 +194,7 @@ pub enum Next {
     Wait,
     /// Fewer connections are wanted: close this one and end the worker.
     Retire,
-    /// Every byte is written.
+    /// Every byte is delivered.
     Done,
     /// The transfer has given up.
     Failed,
@@ -203,7 +203,7 @@ pub enum Next {
 /// What a failure leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The unwritten rest is handed out again from `at` on, to this or another worker. The worker
+    /// The undelivered rest is handed out again from `at` on, to this or another worker. The worker
     /// may ask for its next span at once.
     Retry {
         /// Time since the transfer's start.

@@ -1,8 +1,8 @@
 //! The facade of the plan: events and questions in, answers out. Owns the transfer's outcome and
 //! time; must not know how any single decision is made.
 //!
-//! States: running -> complete (every byte written), or running -> failed (a retry budget is spent
-//! or an error allows no retry). Both are final.
+//! States: running -> complete (every byte delivered), or running -> failed (a retry budget is
+//! spent or an error allows no retry). Both are final.
 
 use super::addresses::Addresses;
 use super::decision::{Choice, Decision, Log};
@@ -33,7 +33,7 @@ pub struct Transfer {
     log: Log,
     /// Requests go out ahead, as far as this origin is known.
     is_ahead_on: bool,
-    /// The request size last written down.
+    /// The request size last logged.
     noted_bytes: u64,
     /// What the connections brought at the last tick.
     pace: tick::Pace,
@@ -45,7 +45,7 @@ pub struct Transfer {
     brake_until: Duration,
     is_brake_total: bool,
     jitter: Jitter,
-    /// How often in a row the whole file came for a part of it, with no byte written in between.
+    /// How often in a row the whole file came for a part of it, with no byte delivered in between.
     ranges_ignored: u32,
     /// The latest time seen.
     now: Duration,
@@ -59,14 +59,14 @@ impl Transfer {
         Self::resume(total_bytes, settings, &SpanSet::new())
     }
 
-    /// A file of `total_bytes` of which an earlier transfer has left the `written` bytes at their
-    /// place; only the others are fetched. Each of its spans starts aligned, and ends aligned or
-    /// with the file.
-    pub fn resume(total_bytes: u64, settings: Settings, written: &SpanSet) -> Self {
+    /// A file of `total_bytes` of which an earlier transfer has delivered the `delivered` bytes;
+    /// only the others are fetched. Each of these spans starts aligned, and ends aligned or with
+    /// the file.
+    pub fn resume(total_bytes: u64, settings: Settings, delivered: &SpanSet) -> Self {
         assert!(settings.align_bytes > 0 && settings.block_bytes > 0, "units are not zero");
         assert!(settings.block_bytes.is_multiple_of(settings.align_bytes), "blocks are aligned");
         assert!(settings.span_bytes_max >= settings.align_bytes, "a span holds a unit");
-        let ledger = Ledger::new(total_bytes, settings.align_bytes, written);
+        let ledger = Ledger::new(total_bytes, settings.align_bytes, delivered);
         Self {
             workers: Workers::default(),
             sizing: Sizing::new(ledger.remaining_bytes(), &settings),
@@ -92,7 +92,7 @@ impl Transfer {
 
     /// The connection has asked `address` for `span` before there was a plan, and its answer is on
     /// the wire; answers with the span's [`Fetch::lead_bytes`]. `span` is aligned and not empty,
-    /// starts with a gap in what is written, in a new transfer at 0, and lies within that gap.
+    /// starts with a gap in what is delivered, in a new transfer at 0, and lies within that gap.
     /// [`Transfer::on_connected`] and [`Transfer::on_requested`], called before with the times they
     /// happened, tell the plan how far the server is.
     pub fn adopt(
@@ -273,9 +273,9 @@ impl Transfer {
 
     /// `span`, part of what the connection receives, is delivered: aligned, in any order, and
     /// reported once by each connection that has it. Answers how many of its bytes were new.
-    pub fn on_written(&mut self, now: Duration, connection: ConnectionId, span: Span) -> u64 {
+    pub fn on_delivered(&mut self, now: Duration, connection: ConnectionId, span: Span) -> u64 {
         self.advance(now);
-        let new_bytes = self.ledger.write(connection, span);
+        let new_bytes = self.ledger.deliver(connection, span);
         if new_bytes > 0 {
             self.ranges_ignored = 0;
         }
@@ -290,8 +290,9 @@ impl Transfer {
         new_bytes
     }
 
-    /// The bytes of `span` that nobody has delivered, in order. Whoever writes these and no others
-    /// writes no byte twice, if [`Transfer::on_written`] follows before anybody else asks.
+    /// The bytes of `span` that nobody has delivered, in order. Whoever delivers these and no
+    /// others delivers no byte twice, if [`Transfer::on_delivered`] follows before anybody else
+    /// asks.
     pub fn undelivered(&self, span: Span) -> Vec<Span> {
         self.ledger.gaps(span)
     }
@@ -336,22 +337,22 @@ impl Transfer {
         self.log.drain()
     }
 
-    /// Every byte is written.
+    /// Every byte is delivered.
     pub fn is_complete(&self) -> bool {
         self.ledger.remaining_bytes() == 0
     }
 
-    /// Bytes at their place.
-    pub fn written_bytes(&self) -> u64 {
-        self.ledger.written_bytes()
+    /// Bytes that have been handed to the disk, by an earlier transfer or by this one.
+    pub fn delivered_bytes(&self) -> u64 {
+        self.ledger.delivered_bytes()
     }
 
-    /// Bytes not yet at their place.
+    /// Bytes that have not been handed to the disk.
     pub fn remaining_bytes(&self) -> u64 {
         self.ledger.remaining_bytes()
     }
 
-    /// Panics unless every byte is exactly one of written, assigned to one connection, or
+    /// Panics unless every byte is exactly one of delivered, assigned to one connection, or
     /// unassigned. O(n) in open spans: for tests and for the end of a transfer.
     pub fn invariants(&self) {
         self.ledger.invariants();

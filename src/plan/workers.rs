@@ -55,8 +55,8 @@ pub(super) struct Worker {
 #[derive(Debug, Clone, Copy, Default)]
 struct Forgiven {
     failures: u32,
-    /// Bytes of the file that were written at the last one.
-    written_bytes: u64,
+    /// Bytes of the file that were delivered at the last one.
+    delivered_bytes: u64,
 }
 
 /// A connection's own failures, beside those of the spans it tried.
@@ -181,10 +181,10 @@ impl Worker {
     /// Whether a failure that its span is not to blame for may go uncounted: as many in a row as
     /// are retried, and one more, unless the file has grown in between. Otherwise connections that
     /// are refused or replaced because of each other could go on for ever.
-    pub(super) fn forgive(&mut self, written_bytes: u64, retries: u32) -> bool {
-        let has_grown = self.forgiven.written_bytes != written_bytes;
+    pub(super) fn forgive(&mut self, delivered_bytes: u64, retries: u32) -> bool {
+        let has_grown = self.forgiven.delivered_bytes != delivered_bytes;
         let earlier = if has_grown { 0 } else { self.forgiven.failures };
-        self.forgiven = Forgiven { failures: earlier.saturating_add(1), written_bytes };
+        self.forgiven = Forgiven { failures: earlier.saturating_add(1), delivered_bytes };
         earlier <= retries
     }
 

@@ -1,4 +1,4 @@
-//! What a run has done so far, and whether that was legal. Owns the counts, the bytes committed and
+//! What a run has done so far, and whether that was legal. Owns the counts, the bytes delivered and
 //! the safety checks; panics where the plan breaks its contract. Must not know how anything is
 //! decided.
 
@@ -13,7 +13,7 @@ const VAIN_QUESTIONS_MAX: u32 = 8;
 pub(super) struct Book {
     file: Span,
     align_bytes: u64,
-    committed: SpanSet,
+    delivered: SpanSet,
     /// Bytes that came in vain: fetched twice, or lost with a connection.
     pub(super) wasted_bytes: u64,
     pub(super) requests: u64,
@@ -30,7 +30,7 @@ impl Book {
         Self {
             file: Span::new(0, file_bytes),
             align_bytes,
-            committed: SpanSet::new(),
+            delivered: SpanSet::new(),
             wasted_bytes: 0,
             requests: 0,
             push_backs: 0,
@@ -47,19 +47,19 @@ impl Book {
         assert!(!span.is_empty() && self.file.covers(span), "{span} is not of the file");
         let is_aligned = |at: u64| at.is_multiple_of(self.align_bytes) || at == self.file.end();
         assert!(is_aligned(span.start()) && is_aligned(span.end()), "{span} is not aligned");
-        let gap = self.committed.first_gap(span);
-        assert!(is_hedge || gap == Some(span), "{span} is handed out though it is written");
+        let gap = self.delivered.first_gap(span);
+        assert!(is_hedge || gap == Some(span), "{span} is handed out though it is delivered");
     }
 
     /// Some worker delivered `span`; the plan says `new_bytes` of it were new.
-    pub(super) fn committed(&mut self, span: Span, new_bytes: u64) {
-        let new_here = self.committed.insert(span);
-        assert_eq!(new_bytes, new_here, "{span} is committed once");
+    pub(super) fn delivered(&mut self, span: Span, new_bytes: u64) {
+        let new_here = self.delivered.insert(span);
+        assert_eq!(new_bytes, new_here, "{span} counts once");
         self.wasted_bytes += span.len() - new_here;
     }
 
-    pub(super) fn all_committed(&self) -> bool {
-        self.committed.covers(self.file)
+    pub(super) fn all_delivered(&self) -> bool {
+        self.delivered.covers(self.file)
     }
 
     /// `worker` got an answer with nothing to do in it.
@@ -92,18 +92,18 @@ mod tests {
     #[test]
     fn a_byte_counts_once() {
         let mut book = Book::new(100, 4, 1);
-        book.committed(Span::new(0, 60), 60);
-        book.committed(Span::new(40, 100), 40);
+        book.delivered(Span::new(0, 60), 60);
+        book.delivered(Span::new(40, 100), 40);
         assert_eq!(book.wasted_bytes, 20);
-        assert!(book.all_committed());
+        assert!(book.all_delivered());
     }
 
     #[test]
-    #[should_panic(expected = "is committed once")]
+    #[should_panic(expected = "counts once")]
     fn a_plan_that_counts_twice_is_found() {
         let mut book = Book::new(100, 4, 1);
-        book.committed(Span::new(0, 60), 60);
-        book.committed(Span::new(40, 100), 60);
+        book.delivered(Span::new(0, 60), 60);
+        book.delivered(Span::new(40, 100), 60);
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Driver {
                 self.ask_all();
             }
             if self.plan.is_complete() {
-                assert!(self.book.all_committed(), "complete means that every byte is there");
+                assert!(self.book.all_delivered(), "complete means that every byte is there");
                 self.plan.invariants();
                 return self.outcome(End::Complete);
             }
@@ -206,7 +206,7 @@ impl Driver {
         let elapsed_s = self.now_s + if end == End::Complete { self.world.drain_s() } else { 0.0 };
         let totals = Totals {
             elapsed: Duration::from_secs_f64(elapsed_s),
-            bytes: self.plan.written_bytes() + self.book.wasted_bytes,
+            bytes: self.plan.delivered_bytes() + self.book.wasted_bytes,
             cpu_busy: CPU_BUSY,
             hash_behind: false,
         };

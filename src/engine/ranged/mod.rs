@@ -430,7 +430,7 @@ impl Ranged {
     /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
     fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) {
         if let Some(span) = claim.take_untold() {
-            claim.count_new(plan.on_written(self.context.now(), id, span));
+            claim.count_new(plan.on_delivered(self.context.now(), id, span));
         }
     }
 

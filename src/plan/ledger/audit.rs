@@ -7,7 +7,7 @@ use crate::base::span::{Span, SpanSet};
 use crate::plan::ConnectionId;
 
 impl Ledger {
-    /// Panics unless every byte is exactly one of written, assigned or unassigned. Looks at
+    /// Panics unless every byte is exactly one of delivered, assigned or unassigned. Looks at
     /// everything, so it is for tests and for the end of a transfer.
     pub(in crate::plan) fn invariants(&self) {
         let holes = || {
@@ -17,11 +17,15 @@ impl Ledger {
         };
         let tail = Span::new(self.tail, self.total_bytes);
         let mut owned = SpanSet::new();
-        for unwritten in holes().chain([tail]) {
-            let gap = self.written.first_gap(unwritten);
-            let is_free = unwritten.is_empty() || gap == Some(unwritten);
-            assert!(is_free, "written bytes of {unwritten} are handed out");
-            assert_eq!(owned.insert(unwritten), unwritten.len(), "{unwritten} is owned twice");
+        for undelivered in holes().chain([tail]) {
+            let gap = self.delivered.first_gap(undelivered);
+            let is_free = undelivered.is_empty() || gap == Some(undelivered);
+            assert!(is_free, "delivered bytes of {undelivered} are handed out");
+            assert_eq!(
+                owned.insert(undelivered),
+                undelivered.len(),
+                "{undelivered} is owned twice"
+            );
         }
         assert!(holes().all(|hole| !hole.is_empty() && self.is_aligned(hole)), "holes align");
         assert_eq!(holes().map(Span::len).sum::<u64>(), self.hole_bytes, "hole bytes add up");
@@ -43,10 +47,10 @@ impl Ledger {
             assert!(victim.is_none_or(
                 |assignment| assignment.is_hedged && assignment.span.covers(shadow.span)
             ));
-            assert!(victim.is_some() || self.written.covers(shadow.span), "an orphan with gaps");
+            assert!(victim.is_some() || self.delivered.covers(shadow.span), "an orphan with gaps");
         }
-        for written in self.written.iter() {
-            owned.insert(written);
+        for delivered in self.delivered.iter() {
+            owned.insert(delivered);
         }
         let all = Span::new(0, self.total_bytes);
         assert_eq!(owned.first_gap(all), None, "a byte is lost");
@@ -60,14 +64,14 @@ impl Ledger {
 pub(in crate::plan) enum Owner {
     Unassigned,
     Assigned(ConnectionId),
-    Written,
+    Delivered,
 }
 
 #[cfg(test)]
 impl Ledger {
     pub(in crate::plan) fn owner(&self, offset: u64) -> Owner {
-        if self.written.span_at(offset).is_some() {
-            return Owner::Written;
+        if self.delivered.span_at(offset).is_some() {
+            return Owner::Delivered;
         }
         let mut assignments = self.assignments.iter().chain(&self.aheads);
         let assignment = assignments.find(|(_, assignment)| assignment.span.contains(offset));

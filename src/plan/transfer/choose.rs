@@ -137,7 +137,7 @@ impl Transfer {
         if self.pace.each > 0.0 { self.pace.each } else { GOODPUT_UNKNOWN }
     }
 
-    /// Written down when it has doubled or halved since the last time.
+    /// Logged when it has doubled or halved since the last time.
     fn note_size(&mut self, view: &sizing::View, bytes: u64) {
         let is_near = bytes < 2 * self.noted_bytes && 2 * bytes > self.noted_bytes;
         if !self.sizing.is_auto() || is_near {

@@ -11,17 +11,17 @@ use crate::plan::{AheadFault, ConnectionId, Verdict};
 use std::time::Duration;
 
 impl Transfer {
-    /// What the connection received ended with an error, and so does the connection. The unwritten
-    /// rest is handed out again after a wait that depends on `kind`, on what the server asked for
-    /// (`retry_after`), and on how often this stretch has failed in a row. What it had asked for
-    /// ahead is free at once.
+    /// What the connection received ended with an error, and so does the connection. The
+    /// undelivered rest is handed out again after a wait that depends on `kind`, on what the server
+    /// asked for (`retry_after`), and on how often this stretch has failed in a row. What it had
+    /// asked for ahead is free at once.
     ///
     /// [`ErrorKind::Status`] 403 while the server serves another connection, or has since it last
     /// said so, and [`ErrorKind::ResourceLimit`] while connecting beside others are push-back:
     /// fewer connections, and no failure of the bytes.
     ///
     /// The transfer also gives up when [`ErrorKind::RangesIgnored`] comes [`RANGES_IGNORED_MAX`]
-    /// times, from whomever, without a byte written in between.
+    /// times, from whomever, without a byte delivered in between.
     pub fn on_failed(
         &mut self,
         now: Duration,
@@ -42,12 +42,12 @@ impl Transfer {
         let was_pushed = self.look_for_push_back(connection, kind, is_crowded, while_connecting);
         self.brake(kind, asked);
         self.look_for_ignored_ranges(kind);
-        let written_bytes = self.ledger.written_bytes();
+        let delivered_bytes = self.ledger.delivered_bytes();
         let worker = self.workers.entry(connection);
         let was_replaced = worker.take_replaced(self.now);
         let is_blameless = was_pushed || was_replaced;
         let is_forgiven =
-            is_crowded || (is_blameless && worker.forgive(written_bytes, self.settings.retries));
+            is_crowded || (is_blameless && worker.forgive(delivered_bytes, self.settings.retries));
         worker.on_gone();
         if !had_delivered && !was_replaced {
             worker.set_back(self.now, class, terms, asked);

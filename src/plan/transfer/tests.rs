@@ -57,21 +57,21 @@ fn the_first_answer_is_adopted_and_the_rest_handed_out_in_order() {
     transfer.adopt(NOW, A, 0, Span::new(0, 8 * MIB));
     assert_eq!(transfer.connections_wanted(NOW), 4);
     assert_eq!(transfer.next(NOW, B), fetch(Span::new(8 * MIB, 16 * MIB)));
-    transfer.on_written(NOW, A, Span::new(0, 8 * MIB));
+    transfer.on_delivered(NOW, A, Span::new(0, 8 * MIB));
     transfer.on_finished(NOW, A);
     assert_eq!(transfer.next(NOW, A), fetch(Span::new(16 * MIB, 24 * MIB)));
-    assert_eq!(transfer.written_bytes(), 8 * MIB);
+    assert_eq!(transfer.delivered_bytes(), 8 * MIB);
     transfer.invariants();
 }
 
 /// What an earlier transfer of 1 GiB has left: all but four gaps of 1 MiB and the last 2 MiB.
 fn left_behind() -> SpanSet {
-    let mut written = SpanSet::new();
-    written.insert(Span::new(0, GIB - 2 * MIB));
+    let mut delivered = SpanSet::new();
+    delivered.insert(Span::new(0, GIB - 2 * MIB));
     for at in [100, 200, 300, 400] {
-        written.remove(Span::with_len(at * MIB, MIB));
+        delivered.remove(Span::with_len(at * MIB, MIB));
     }
-    written
+    delivered
 }
 
 #[test]
@@ -86,10 +86,10 @@ fn a_resumed_transfer_fetches_the_gaps_and_shares_them_out() {
     }
     transfer.invariants();
     for (id, span) in (1..).map(ConnectionId).zip(spans) {
-        assert_eq!(transfer.on_written(NOW, id, span), MIB);
+        assert_eq!(transfer.on_delivered(NOW, id, span), MIB);
         transfer.on_finished(NOW, id);
     }
-    transfer.on_written(NOW, A, Span::with_len(100 * MIB, MIB));
+    transfer.on_delivered(NOW, A, Span::with_len(100 * MIB, MIB));
     transfer.on_finished(NOW, A);
     assert!(transfer.is_complete());
     transfer.invariants();
@@ -100,7 +100,7 @@ fn a_part_of_a_gap_may_be_adopted() {
     let mut transfer = Transfer::resume(GIB, with(1), &left_behind());
     let (first, rest) = Span::with_len(100 * MIB, MIB).split_at(100 * MIB + 4096);
     transfer.adopt(NOW, A, 0, first);
-    transfer.on_written(NOW, A, first);
+    transfer.on_delivered(NOW, A, first);
     transfer.on_finished(NOW, A);
     assert_eq!(transfer.next(NOW, A), fetch(rest));
     transfer.invariants();
@@ -108,9 +108,9 @@ fn a_part_of_a_gap_may_be_adopted() {
 
 #[test]
 fn a_file_that_is_there_is_complete() {
-    let mut written = SpanSet::new();
-    written.insert(Span::new(0, MIB + 1));
-    let mut transfer = Transfer::resume(MIB + 1, with(4), &written);
+    let mut delivered = SpanSet::new();
+    delivered.insert(Span::new(0, MIB + 1));
+    let mut transfer = Transfer::resume(MIB + 1, with(4), &delivered);
     assert!(transfer.is_complete());
     assert_eq!(transfer.next(NOW, A), Next::Done);
     assert_eq!(transfer.connections_wanted(NOW), 0);
@@ -134,7 +134,7 @@ fn an_idle_connection_steals_the_upper_half() {
     assert_eq!(transfer.next(NOW, B), Next::Steal { victim: A, at: 5 * MIB });
     let tail = Span::new(5 * MIB, 8 * MIB);
     assert_eq!(transfer.on_steal(NOW, B, A, Ok(5 * MIB)), fetch(tail));
-    transfer.on_written(NOW, A, Span::new(0, 5 * MIB));
+    transfer.on_delivered(NOW, A, Span::new(0, 5 * MIB));
     transfer.on_finished(NOW, A);
     transfer.invariants();
 }
@@ -199,7 +199,7 @@ fn a_connection_that_broke_after_delivering_goes_on_at_once() {
     let mut transfer = Transfer::new(16 * MIB, with(2));
     assert_eq!(transfer.next(NOW, A), fetch(Span::new(0, 8 * MIB)));
     assert_eq!(transfer.next(NOW, B), fetch(Span::new(8 * MIB, 16 * MIB)));
-    transfer.on_written(NOW, B, Span::new(8 * MIB, 9 * MIB));
+    transfer.on_delivered(NOW, B, Span::new(8 * MIB, 9 * MIB));
     fail(&mut transfer, NOW, B, ErrorKind::ConnectionLost);
     assert_eq!(transfer.next(NOW, B), fetch(Span::new(9 * MIB, 16 * MIB)));
 }
@@ -213,23 +213,23 @@ fn a_victim_finishes_at_its_cut_though_the_transfer_failed() {
     assert_eq!(transfer.next(NOW, B), Next::Steal { victim: A, at: 4 * MIB });
     assert_eq!(fail(&mut transfer, NOW, third, ErrorKind::Status(404)), Verdict::GiveUp);
     assert_eq!(transfer.on_steal(NOW, B, A, Ok(4 * MIB)), Next::Failed);
-    transfer.on_written(NOW, A, Span::new(0, 4 * MIB));
+    transfer.on_delivered(NOW, A, Span::new(0, 4 * MIB));
     transfer.on_finished(NOW, A);
     transfer.invariants();
 }
 
 #[test]
-fn the_budget_counts_failures_without_a_written_byte() {
+fn the_budget_counts_failures_without_a_delivered_byte() {
     let settings = Settings { retries: 1, ..with(1) };
     let mut transfer = Transfer::new(8 * MIB, settings);
     let mut now = NOW;
-    for written in 0..4 {
+    for delivered in 0..4 {
         now += Duration::from_secs(20);
-        let rest = Span::new(written * MIB, 8 * MIB);
+        let rest = Span::new(delivered * MIB, 8 * MIB);
         assert_eq!(transfer.next(now, A), fetch(rest));
-        transfer.on_written(now, A, Span::with_len(rest.start(), MIB));
+        transfer.on_delivered(now, A, Span::with_len(rest.start(), MIB));
         let verdict = fail(&mut transfer, now, A, ErrorKind::ConnectionLost);
-        assert_eq!(verdict, Verdict::Retry { at: now }, "a byte was written before it");
+        assert_eq!(verdict, Verdict::Retry { at: now }, "a byte was delivered before it");
     }
     assert_eq!(transfer.next(now, A), fetch(Span::new(4 * MIB, 8 * MIB)));
     assert_eq!(fail(&mut transfer, now, A, ErrorKind::ConnectionLost), Verdict::GiveUp);

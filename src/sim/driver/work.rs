@@ -147,8 +147,8 @@ impl Driver {
         if to > job.reported_to {
             let span = Span::new(job.reported_to, to);
             job.reported_to = to;
-            let new_bytes = self.plan.on_written(now, id(slot), span);
-            self.book.committed(span, new_bytes);
+            let new_bytes = self.plan.on_delivered(now, id(slot), span);
+            self.book.delivered(span, new_bytes);
         }
     }
 

@@ -54,7 +54,7 @@ impl Bench {
     }
 
     fn deliver(&mut self, id: ConnectionId, span: Span) -> Option<Span> {
-        self.transfer.on_written(self.now, id, span);
+        self.transfer.on_delivered(self.now, id, span);
         self.transfer.on_finished(self.now, id)
     }
 
@@ -142,7 +142,7 @@ fn a_failure_frees_what_was_asked_for_ahead() {
     let mut bench = warm(64 * MIB, settings());
     let fetch = bench.fetch(A);
     let ahead = bench.transfer.ahead(bench.now, A).expect("it is kept alive");
-    bench.transfer.on_written(bench.now, A, Span::with_len(fetch.span.start(), MIB));
+    bench.transfer.on_delivered(bench.now, A, Span::with_len(fetch.span.start(), MIB));
     fail(&mut bench.transfer, bench.now, A, ErrorKind::ConnectionLost);
     let rest = Span::new(fetch.span.start() + MIB, fetch.span.end());
     assert_eq!([bench.fetch(A).span, bench.fetch(B).span], [rest, ahead.span]);
@@ -167,7 +167,7 @@ fn stuck() -> (Bench, Span) {
     let (mine, stuck) = (bench.fetch(A).span, bench.fetch(B).span);
     let mut flows = [(A, mine.start(), MIB / 2), (B, stuck.start(), MIB / 16)];
     bench.flow(16, &mut flows);
-    bench.transfer.on_written(bench.now, B, Span::with_len(stuck.start(), MIB));
+    bench.transfer.on_delivered(bench.now, B, Span::with_len(stuck.start(), MIB));
     bench.deliver(A, mine);
     (bench, Span::new(stuck.start() + MIB, stuck.end()))
 }
@@ -190,8 +190,8 @@ fn claimed_bytes_of_a_stuck_connection_are_fetched_twice() {
     assert_eq!(next, Next::Hedge { victim: B, span: rest });
     assert!(bench.noted(Choice::Hedge));
     let (low, high) = rest.split_at(rest.start() + MIB);
-    assert_eq!(bench.transfer.on_written(bench.now, B, low), MIB);
-    assert_eq!(bench.transfer.on_written(bench.now, A, rest), high.len(), "once per byte");
+    assert_eq!(bench.transfer.on_delivered(bench.now, B, low), MIB);
+    assert_eq!(bench.transfer.on_delivered(bench.now, A, rest), high.len(), "once per byte");
     assert_eq!(bench.transfer.on_finished(bench.now, A), None);
     bench.transfer.invariants();
     assert_eq!(bench.flow(1, &mut []), [Action::Abort(B)]);
@@ -244,7 +244,7 @@ fn a_connection_is_not_replaced_for_ever_while_nothing_comes() {
             while bench.flow(1, &mut flows).is_empty() {}
             let received = Span::new(mine.start(), flows[0].1);
             if has_progress {
-                bench.transfer.on_written(bench.now, A, received);
+                bench.transfer.on_delivered(bench.now, A, received);
             }
             mine = Span::new(received.end(), u64::MAX);
             verdict = fail(&mut bench.transfer, bench.now, B, ErrorKind::TimedOut);

@@ -36,7 +36,7 @@ struct Worker {
 
 struct Job {
     span: Span,
-    /// Received and written up to here.
+    /// Received and delivered up to here.
     position: u64,
 }
 
@@ -199,7 +199,7 @@ impl Drive {
         let arrived = job.position + rate / 1000 / 4096 * 4096;
         let breaks_at = job.span.start().saturating_add(bytes_max);
         let to = arrived.min(job.span.end()).min(breaks_at);
-        self.transfer.on_written(self.now, worker.id, Span::new(job.position, to));
+        self.transfer.on_delivered(self.now, worker.id, Span::new(job.position, to));
         job.position = to;
         if to == job.span.end() {
             self.transfer.on_finished(self.now, worker.id);
@@ -243,12 +243,12 @@ fn a_small_file_uses_all_connections() {
 
 #[test]
 fn a_resumed_file_takes_the_time_of_what_is_missing() {
-    let mut written = SpanSet::new();
+    let mut delivered = SpanSet::new();
     // 4 of each 8 MiB of the first half, and of the second half all but its last quarter.
-    (0..64).for_each(|n| _ = written.insert(Span::with_len(8 * n * MIB, 4 * MIB)));
-    written.insert(Span::new(GIB / 2, GIB - GIB / 8));
+    (0..64).for_each(|n| _ = delivered.insert(Span::with_len(8 * n * MIB, 4 * MIB)));
+    delivered.insert(Span::new(GIB / 2, GIB - GIB / 8));
     let mut drive = Drive::new(GIB, &[FAST; 4]);
-    drive.transfer = Transfer::resume(GIB, drive.settings, &written);
+    drive.transfer = Transfer::resume(GIB, drive.settings, &delivered);
     let seconds = drive.run().expect("no failure").as_secs_f64();
     let ideal = (GIB / 4 + GIB / 8) as f64 / (4.0 * FAST_BYTES_PER_SECOND);
     assert!(seconds < ideal * 1.1 + CONNECT.as_secs_f64(), "{seconds} s against {ideal} s");

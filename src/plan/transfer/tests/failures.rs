@@ -101,7 +101,7 @@ fn a_server_that_stops_serving_ranges_is_believed_soon() {
     }
     // A byte by anybody says that ranges are served still.
     let span = start(&mut transfer, NOW, C);
-    transfer.on_written(NOW, C, Span::with_len(span.start(), MIB));
+    transfer.on_delivered(NOW, C, Span::with_len(span.start(), MIB));
     for id in [A, B].into_iter().cycle().take(RANGES_IGNORED_MAX as usize - 1) {
         assert!(matches!(ignore(&mut transfer, id), Verdict::Retry { .. }));
     }
@@ -150,7 +150,7 @@ fn forbidden_again_with_nothing_delivered_since_is_the_end() {
         fail(transfer, now, id, FORBIDDEN)
     };
     assert!(matches!(forbid(&mut transfer, B), Verdict::Retry { .. }), "A is being served");
-    transfer.on_written(NOW, A, Span::new(0, 8 * MIB));
+    transfer.on_delivered(NOW, A, Span::new(0, 8 * MIB));
     assert_eq!(transfer.on_finished(NOW, A), None);
     assert!(matches!(forbid(&mut transfer, B), Verdict::Retry { .. }), "A has been served since");
     assert_eq!(forbid(&mut transfer, B), Verdict::GiveUp);
@@ -161,7 +161,7 @@ fn forbidden_again_with_nothing_delivered_since_is_the_end() {
 fn forbidden_with_nobody_served_is_the_end() {
     let mut transfer = Transfer::new(64 * MIB, with(2));
     let span = start(&mut transfer, NOW, A);
-    transfer.on_written(NOW, A, span);
+    transfer.on_delivered(NOW, A, span);
     transfer.on_finished(NOW, A);
     start(&mut transfer, NOW, A);
     assert_eq!(fail(&mut transfer, NOW, A, FORBIDDEN), Verdict::GiveUp);

@@ -32,7 +32,7 @@ struct Worker {
     ahead: Option<Span>,
     /// The victim's answer to a proposal that the plan does not know yet.
     answer: Option<(ConnectionId, Result<u64, u64>)>,
-    /// Failures that nobody was charged with, and the bytes written at the last one.
+    /// Failures that nobody was charged with, and the bytes delivered at the last one.
     forgiven: (u32, usize),
 }
 
@@ -54,7 +54,7 @@ enum Op {
     KeepAlive,
     Tick,
     Claim { quarters: u64 },
-    Write { skip: u64, units: u64 },
+    Deliver { skip: u64, units: u64 },
     Finish,
     Fail(ErrorKind),
     Move,
@@ -76,17 +76,17 @@ struct Model {
 }
 
 impl Model {
-    fn new(total_bytes: u64, settings: Settings, written: &SpanSet) -> Self {
+    fn new(total_bytes: u64, settings: Settings, delivered: &SpanSet) -> Self {
         let byte = |offset| {
-            let is_written = written.span_at(offset).is_some();
-            let owner = if is_written { Owner::Written } else { Owner::Unassigned };
+            let is_delivered = delivered.span_at(offset).is_some();
+            let owner = if is_delivered { Owner::Delivered } else { Owner::Unassigned };
             Byte { owner, failures: 0, ready_at: Duration::ZERO }
         };
         Self {
-            transfer: Transfer::resume(total_bytes, settings, written),
+            transfer: Transfer::resume(total_bytes, settings, delivered),
             settings,
             bytes: (0..total_bytes).map(byte).collect(),
-            disk: written.clone(),
+            disk: delivered.clone(),
             workers: vec![Worker::default(); WORKERS],
             now: Duration::ZERO,
             is_failed: false,
@@ -95,13 +95,13 @@ impl Model {
     }
 
     /// The first answer, of any size, comes before the plan. It is for the start of some gap.
-    fn adopt(&mut self, bytes: u64, written: &SpanSet, skipped: u64) {
+    fn adopt(&mut self, bytes: u64, delivered: &SpanSet, skipped: u64) {
         let bytes = bytes.next_multiple_of(self.settings.align_bytes);
         let from = skipped.next_multiple_of(self.settings.align_bytes).min(self.total_bytes());
         // In the middle of a gap there is nothing to adopt.
-        let is_start = from == 0 || written.span_at(from - 1).is_some();
+        let is_start = from == 0 || delivered.span_at(from - 1).is_some();
         let from = if is_start { from } else { 0 };
-        let gap = written.first_gap(Span::new(from, self.total_bytes()));
+        let gap = delivered.first_gap(Span::new(from, self.total_bytes()));
         let Some(gap) = gap.filter(|_| bytes > 0) else { return };
         let (span, _) = gap.split_at(gap.start() + bytes);
         self.transfer.adopt(self.now, id(0), 0, span);
@@ -140,7 +140,7 @@ impl Model {
                 self.set_claim(worker, to);
             }
             (Op::Sample, Some(job)) => self.transfer.on_progress(self.now, id, job.claimed_to),
-            (Op::Write { skip, units }, Some(job)) => self.write(worker, job, skip, units),
+            (Op::Deliver { skip, units }, Some(job)) => self.deliver(worker, job, skip, units),
             (Op::Finish, Some(job)) => self.finish(worker, job),
             (Op::Fail(kind), Some(_)) => self.fail(worker, kind),
             (Op::Move, _) => self.transfer.on_new_addresses(self.now, 1),
@@ -166,7 +166,7 @@ impl Model {
                 let job = self.workers[index(victim)].job.as_mut().expect("a victim has a job");
                 assert!(job.span.covers(span) && span.end() == job.span.end());
                 job.is_shared = true;
-                assert_ne!(self.bytes[at(span.start())].owner, Owner::Written);
+                assert_ne!(self.bytes[at(span.start())].owner, Owner::Delivered);
                 self.start(worker, span, Some(victim));
             }
             Next::Retire => {
@@ -189,7 +189,7 @@ impl Model {
                 let busy = self.workers.iter().any(|w| w.job.is_some() || w.answer.is_some());
                 assert!(busy, "somebody must make the next event");
             }
-            Next::Done => assert!(self.bytes.iter().all(|byte| byte.owner == Owner::Written)),
+            Next::Done => assert!(self.bytes.iter().all(|byte| byte.owner == Owner::Delivered)),
             Next::Failed => assert!(self.is_failed),
         }
     }
@@ -267,16 +267,16 @@ impl Model {
         }
     }
 
-    fn written(&self) -> usize {
-        self.bytes.iter().filter(|byte| byte.owner == Owner::Written).count()
+    fn delivered(&self) -> usize {
+        self.bytes.iter().filter(|byte| byte.owner == Owner::Delivered).count()
     }
 
     /// As many failures in a row as are retried, and one more, while the file does not grow.
     fn forgive(&mut self, worker: usize) -> bool {
-        let written = self.written();
+        let delivered = self.delivered();
         let forgiven = &mut self.workers[worker].forgiven;
-        let earlier = if forgiven.1 == written { forgiven.0 } else { 0 };
-        *forgiven = (earlier + 1, written);
+        let earlier = if forgiven.1 == delivered { forgiven.0 } else { 0 };
+        *forgiven = (earlier + 1, delivered);
         earlier <= self.settings.retries
     }
 
@@ -297,8 +297,8 @@ impl Model {
 
     /// Failures of what is left of a job.
     fn failures(&mut self, job: Job) -> u32 {
-        let unwritten = |byte: &&mut Byte| byte.owner != Owner::Written;
-        self.slice(job.span).iter_mut().find(unwritten).map_or(0, |byte| byte.failures)
+        let undelivered = |byte: &&mut Byte| byte.owner != Owner::Delivered;
+        self.slice(job.span).iter_mut().find(undelivered).map_or(0, |byte| byte.failures)
     }
 
     fn report(&mut self, worker: usize) {
@@ -320,33 +320,33 @@ impl Model {
         }
     }
 
-    /// Writes an aligned run of unwritten bytes of the worker's span.
-    fn write(&mut self, worker: usize, job: Job, skip: u64, units: u64) {
+    /// Delivers an aligned run of undelivered bytes of the worker's span.
+    fn deliver(&mut self, worker: usize, job: Job, skip: u64, units: u64) {
         let align_bytes = self.settings.align_bytes;
         let start = (job.span.start() + skip * align_bytes).min(job.span.end());
         let wanted = Span::with_len(start, units * align_bytes).intersect(job.span);
         // What two fetch arrives twice.
-        let unwritten =
-            |offset: &u64| job.is_shared || self.bytes[at(*offset)].owner != Owner::Written;
-        let len = (wanted.start()..wanted.end()).take_while(unwritten).count() as u64;
+        let undelivered =
+            |offset: &u64| job.is_shared || self.bytes[at(*offset)].owner != Owner::Delivered;
+        let len = (wanted.start()..wanted.end()).take_while(undelivered).count() as u64;
         let span = Span::with_len(wanted.start(), len);
         if !span.is_empty() {
-            self.write_span(worker, span);
+            self.deliver_span(worker, span);
         }
     }
 
-    fn write_span(&mut self, worker: usize, span: Span) {
+    fn deliver_span(&mut self, worker: usize, span: Span) {
         for new in self.transfer.undelivered(span) {
-            assert_eq!(self.disk.insert(new), new.len(), "{new} is written a second time");
+            assert_eq!(self.disk.insert(new), new.len(), "{new} is delivered a second time");
         }
-        let new_bytes = self.transfer.on_written(self.now, id(worker), span);
-        let job = self.workers[worker].job.expect("who writes has a job");
+        let new_bytes = self.transfer.on_delivered(self.now, id(worker), span);
+        let job = self.workers[worker].job.expect("who delivers has a job");
         let owner = job.shadows.unwrap_or(id(worker));
-        let unwritten = |byte: &&mut Byte| byte.owner != Owner::Written;
+        let undelivered = |byte: &&mut Byte| byte.owner != Owner::Delivered;
         let mut expected_bytes = 0;
-        for byte in self.slice(span).iter_mut().filter(unwritten) {
+        for byte in self.slice(span).iter_mut().filter(undelivered) {
             assert_eq!(byte.owner, Owner::Assigned(owner));
-            byte.owner = Owner::Written;
+            byte.owner = Owner::Delivered;
             expected_bytes += 1;
         }
         assert_eq!(new_bytes, expected_bytes);
@@ -360,9 +360,9 @@ impl Model {
         self.set_claim(worker, span.end());
     }
 
-    /// Only if the plan may be told so: all of the span up to its agreed end is written.
+    /// Only if the plan may be told so: all of the span up to its agreed end is delivered.
     fn finish(&mut self, worker: usize, job: Job) {
-        if self.slice(job.span).iter().all(|byte| byte.owner == Owner::Written) {
+        if self.slice(job.span).iter().all(|byte| byte.owner == Owner::Delivered) {
             let ahead = self.transfer.on_finished(self.now, id(worker));
             assert_eq!(ahead, self.workers[worker].ahead.take());
             self.workers[worker].job = None;
@@ -386,7 +386,7 @@ impl Model {
             assert_eq!(verdict, if self.is_failed { Verdict::GiveUp } else { expected });
             return;
         }
-        // A span whose bytes are all written has nothing left to retry, but failed all the same.
+        // A span whose bytes are all delivered has nothing left to retry, but failed all the same.
         let earlier = self.failures(job);
         let is_crowd_kind = matches!(kind, ErrorKind::Status(403) | ErrorKind::ResourceLimit);
         if let Verdict::Retry { at } = verdict
@@ -411,7 +411,7 @@ impl Model {
         self.give_back(worker, Some((earlier + 1, self.now)));
     }
 
-    /// Who shadows this worker's bytes owns them now, or they are all written.
+    /// Who shadows this worker's bytes owns them now, or they are all delivered.
     fn disown(&mut self, worker: usize) -> Option<usize> {
         let heir = self
             .workers
@@ -447,10 +447,10 @@ impl Model {
         for (offset, byte) in (0..).zip(&self.bytes) {
             assert_eq!(self.transfer.ledger.owner(offset), byte.owner, "byte {offset}");
         }
-        let written = self.written();
-        assert_eq!(self.transfer.written_bytes(), written as u64);
-        assert_eq!(self.disk.covered(), written as u64, "all that counts was written, once");
-        assert_eq!(self.transfer.remaining_bytes(), self.total_bytes() - written as u64);
+        let delivered = self.delivered();
+        assert_eq!(self.transfer.delivered_bytes(), delivered as u64);
+        assert_eq!(self.disk.covered(), delivered as u64, "all that counts was delivered, once");
+        assert_eq!(self.transfer.remaining_bytes(), self.total_bytes() - delivered as u64);
         let wanted = self.transfer.connections_wanted(self.now);
         let is_over = self.is_failed || self.transfer.is_complete();
         assert_eq!(wanted == 0, is_over, "{wanted} connections are wanted");
@@ -467,7 +467,7 @@ impl Model {
                     for offset in job.span.start()..job.span.end() {
                         if offset.is_multiple_of(self.settings.align_bytes) {
                             let skip = (offset - job.span.start()) / self.settings.align_bytes;
-                            self.write(worker, job, skip, 1);
+                            self.deliver(worker, job, skip, 1);
                         }
                     }
                     self.step(worker, Op::Finish);
@@ -519,7 +519,7 @@ fn ops() -> impl Strategy<Value = Op> {
         4 => Just(Op::Tick),
         3 => Just(Op::Report),
         2 => (1..=4u64).prop_map(|quarters| Op::Claim { quarters }),
-        8 => (0..8u64, 1..8u64).prop_map(|(skip, units)| Op::Write { skip, units }),
+        8 => (0..8u64, 1..8u64).prop_map(|(skip, units)| Op::Deliver { skip, units }),
         3 => Just(Op::Finish),
         2 => kinds().prop_map(Op::Fail),
         1 => Just(Op::Move),
@@ -559,7 +559,7 @@ fn settings() -> impl Strategy<Value = Settings> {
 }
 
 /// What an earlier transfer may have left: half of the time nothing.
-fn written() -> impl Strategy<Value = Vec<(u64, u64)>> {
+fn delivered() -> impl Strategy<Value = Vec<(u64, u64)>> {
     prop_oneof![Just(Vec::new()), prop::collection::vec((0..160u64, 1..40u64), 1..8)]
 }
 
@@ -581,14 +581,14 @@ proptest! {
     fn any_history_keeps_the_partition_and_ends(
         total_bytes in 0..160u64,
         settings in settings(),
-        written in written(),
+        delivered in delivered(),
         adopted_bytes in 0..120u64,
         skipped_bytes in 0..160u64,
         history in prop::collection::vec((0..WORKERS, ops()), 0..250),
     ) {
-        let written = aligned(&written, total_bytes, settings.align_bytes);
-        let mut model = Model::new(total_bytes, settings, &written);
-        model.adopt(adopted_bytes, &written, skipped_bytes);
+        let delivered = aligned(&delivered, total_bytes, settings.align_bytes);
+        let mut model = Model::new(total_bytes, settings, &delivered);
+        model.adopt(adopted_bytes, &delivered, skipped_bytes);
         for (worker, op) in history {
             model.step(worker, op);
         }
