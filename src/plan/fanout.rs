@@ -54,8 +54,8 @@ pub(super) struct Count {
     tolerance: Tolerance,
     /// Most connections that this machine has descriptors and memory for, once that is known.
     grant: Option<u32>,
-    up: Pace,
-    down: Pace,
+    up: ProbeTimer,
+    down: ProbeTimer,
     /// The best rate of a hold, and the connections that made it.
     best: Option<(f64, u32)>,
     /// Windows in a row far below it.
@@ -70,7 +70,7 @@ pub(super) struct Count {
 
 /// When the next probe in one direction is due.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct ProbeTimer {
     wait: Duration,
     at: Duration,
 }
@@ -135,15 +135,15 @@ impl Count {
             }
         };
         assert!(max > 0, "at least one connection");
-        let pace = |wait| Pace { wait, at: Duration::ZERO };
+        let timer = |wait| ProbeTimer { wait, at: Duration::ZERO };
         Self {
             target,
             max,
             phase,
             tolerance: Tolerance::default(),
             grant: None,
-            up: pace(UP_WAIT),
-            down: pace(DOWN_WAIT),
+            up: timer(UP_WAIT),
+            down: timer(DOWN_WAIT),
             best: None,
             poor_windows: 0,
             was_throttled: false,
@@ -357,8 +357,8 @@ impl Count {
         } else {
             noise < NOISE_MAX && gain - noise >= 1.0 - 2.0 * LOSS_MAX
         };
-        let pace = if is_up { &mut self.up } else { &mut self.down };
-        pace.next(sample.now, is_kept, if is_up { UP_WAIT } else { DOWN_WAIT });
+        let timer = if is_up { &mut self.up } else { &mut self.down };
+        timer.restart(sample.now, is_kept, if is_up { UP_WAIT } else { DOWN_WAIT });
         self.is_descending = is_kept && !is_up && gain - noise >= BETTER;
         if !is_kept {
             let text = format!("{} {text}", self.target);
@@ -366,7 +366,7 @@ impl Count {
         }
         if !is_up {
             // On to the next lower count soon, and not up again.
-            self.up.next(sample.now, false, UP_WAIT);
+            self.up.restart(sample.now, false, UP_WAIT);
             self.down.at = sample.now;
             if !self.is_descending {
                 self.down.at += DOWN_WAIT / 4;
@@ -409,8 +409,8 @@ impl Count {
     }
 }
 
-impl Pace {
-    fn next(&mut self, now: Duration, succeeded: bool, wait_min: Duration) {
+impl ProbeTimer {
+    fn restart(&mut self, now: Duration, succeeded: bool, wait_min: Duration) {
         self.wait = if succeeded { wait_min } else { (self.wait * 3 / 2).min(WAIT_MAX) };
         self.at = now + self.wait;
     }

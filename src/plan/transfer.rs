@@ -36,7 +36,7 @@ pub struct Transfer {
     /// The request size last logged.
     noted_bytes: u64,
     /// What the connections brought at the last tick.
-    pace: tick::Pace,
+    measurements: tick::Measurements,
     /// Bytes that may still be fetched twice.
     hedge_bytes_left: u64,
     /// Answers are proved whole, so that each comes whole by one connection: no cuts, no hedges.
@@ -75,7 +75,7 @@ impl Transfer {
             log: Log::default(),
             is_ahead_on: settings.request_ahead,
             noted_bytes: 0,
-            pace: tick::Pace::default(),
+            measurements: tick::Measurements::default(),
             hedge_bytes_left: settings.hedge_bytes_max,
             is_guarded: false,
             brake_until: Duration::ZERO,

@@ -100,7 +100,7 @@ impl Transfer {
             is_pipelined: self.is_ahead_on && worker.is_some_and(|worker| worker.is_kept_alive),
             previous_bytes: worker.and_then(|worker| worker.last_bytes),
             unassigned_bytes: self.ledger.unassigned_bytes(),
-            goodput_all: self.pace.rate,
+            goodput_all: self.measurements.rate,
             connections: self.count.target().saturating_sub(assignments).max(1),
         }
     }
@@ -134,7 +134,7 @@ impl Transfer {
 
     /// What a connection that has measured nothing is taken for: one like the others.
     fn expected(&self) -> f64 {
-        if self.pace.each > 0.0 { self.pace.each } else { GOODPUT_UNKNOWN }
+        if self.measurements.each > 0.0 { self.measurements.each } else { GOODPUT_UNKNOWN }
     }
 
     /// Logged when it has doubled or halved since the last time.
@@ -197,7 +197,7 @@ impl Transfer {
             assignment.is_divisible() && self.ledger.ahead(*id).is_none()
         });
         // Without a rate nobody knows what a small cut would save.
-        let is_measured = self.pace.each > 0.0;
+        let is_measured = self.measurements.each > 0.0;
         let free = free.filter(|(_, assignment)| {
             is_measured
                 || endgame::worth_splitting(assignment.unclaimed(), self.settings.block_bytes)

@@ -33,7 +33,7 @@ const PATIENCE_MAX: u32 = 16;
 
 /// What all connections brought, as of the last tick.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Pace {
+pub(super) struct Measurements {
     /// Bytes per second of all together.
     pub(super) rate: f64,
     /// The mean of one, for those that have not measured.
@@ -77,12 +77,12 @@ impl Transfer {
             now: self.now,
             elapsed,
             bytes,
-            flowing: self.pace.flowing,
+            flowing: self.measurements.flowing,
             reach: self.workers.reach(),
             tau: self.workers.tau_any(),
             remaining_bytes: self.ledger.unreceived_bytes(),
-            is_disk_bound: self.pace.disk_share
-                >= DISK_BOUND * self.pace.disk_weight.max(f64::MIN_POSITIVE),
+            is_disk_bound: self.measurements.disk_share
+                >= DISK_BOUND * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
         });
         let has_collapsed = matches!(change, Some((Choice::Collapse, _)));
         self.note(change);
@@ -97,14 +97,14 @@ impl Transfer {
 
     /// What limited the transfer, at its end.
     pub fn limiter(&self, totals: Totals) -> Limiter {
-        let (connections, goodput, goodput_spread) = self.pace.busiest;
-        let ticks = f64::from(self.pace.ticks.max(1));
+        let (connections, goodput, goodput_spread) = self.measurements.busiest;
+        let ticks = f64::from(self.measurements.ticks.max(1));
         let evidence = Evidence {
-            disk_waiting: f64::from(self.pace.ticks_of_disk) / ticks,
+            disk_waiting: f64::from(self.measurements.ticks_of_disk) / ticks,
             connections,
             goodput,
             goodput_spread,
-            goodput_of_fewer: self.pace.of_fewer(connections),
+            goodput_of_fewer: self.measurements.of_fewer(connections),
             cap: self.count.tolerance().cap(),
             refusals: self.count.tolerance().refusals(),
             is_throttled: self.count.was_throttled(),
@@ -125,8 +125,8 @@ impl Transfer {
                 self.addresses.sample(self.now, id, goodput, elapsed);
             }
         }
-        self.pace.learn(goodputs);
-        self.pace.feel(elapsed, pressure);
+        self.measurements.learn(goodputs);
+        self.measurements.feel(elapsed, pressure);
         bytes
     }
 
@@ -185,7 +185,7 @@ impl Transfer {
 
     /// The silent, and the slow ones that everybody would wait for, get a new connection.
     fn replace(&mut self, actions: &mut Vec<Action>) {
-        let since = self.now.saturating_sub(self.pace.replaced_at);
+        let since = self.now.saturating_sub(self.measurements.replaced_at);
         let moves =
             |id| self.workers.get(id).is_some_and(|it| it.meter.silence(self.now) < MOVES_TIME);
         // Who has done all of its work shows that the path is not to blame either.
@@ -201,14 +201,14 @@ impl Transfer {
             if !worker.is_connected || is_ending {
                 return None;
             }
-            let others = self.pace.rate.max(1.0);
+            let others = self.measurements.rate.max(1.0);
             let tau = self.workers.tau(id).unwrap_or_default() + 2 * worker.meter.jitter();
             let standing = Standing {
                 goodput: worker.meter.goodput().unwrap_or(0.0),
-                median: self.pace.median,
+                median: self.measurements.median,
                 flowing_for: worker.meter.flowing_for(self.now),
                 silent_for: worker.meter.silence(self.now),
-                patience: self.pace.patience.max(1) * tau.mul_f64(4.0).max(SILENCE_MIN),
+                patience: self.measurements.patience.max(1) * tau.mul_f64(4.0).max(SILENCE_MIN),
                 tau,
                 takes: assignment.unclaimed().len() as f64
                     / worker.meter.goodput().unwrap_or(0.0).max(1.0),
@@ -219,8 +219,9 @@ impl Transfer {
         let Some((id, why)) = reasons.into_iter().next() else { return };
         // A server that takes its time with some bytes is not asked for them for ever.
         let is_often = since < CALM_TIME;
-        self.pace.patience = if is_often { (self.pace.patience * 2).min(PATIENCE_MAX) } else { 1 };
-        self.pace.replaced_at = self.now;
+        self.measurements.patience =
+            if is_often { (self.measurements.patience * 2).min(PATIENCE_MAX) } else { 1 };
+        self.measurements.replaced_at = self.now;
         self.workers.entry(id).replace(self.now);
         self.log.note(self.now, Choice::Replace, format!("{id}: {why}"));
         actions.push(Action::Replace(id));
@@ -232,7 +233,7 @@ fn is_named(actions: &[Action], id: ConnectionId) -> bool {
     actions.iter().any(|action| action.connection() == id)
 }
 
-impl Pace {
+impl Measurements {
     fn learn(&mut self, mut goodputs: Vec<f64>) {
         self.flowing = u32::try_from(goodputs.len()).expect("worker ids are 32 bits wide");
         self.rate = goodputs.iter().sum();
