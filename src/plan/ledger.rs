@@ -173,11 +173,18 @@ impl Ledger {
         self.total_bytes - self.delivered.covered()
     }
 
-    /// Assignments and the spans that what is unassigned will make, a lower bound.
-    pub(super) fn pieces(&self, request_bytes: u64) -> u64 {
+    /// The offset below which every byte is delivered.
+    pub(super) fn delivered_to(&self) -> u64 {
+        let all = Span::new(0, self.total_bytes);
+        self.delivered.first_gap(all).map_or(self.total_bytes, Span::start)
+    }
+
+    /// Assignments, and the spans that what is unassigned makes, of the tail only what lies below
+    /// the offset `below`: a lower bound.
+    pub(super) fn pieces(&self, request_bytes: u64, below: u64) -> u64 {
         let holes = (self.ready.len() + self.resting.len()) as u64;
         let holes = holes.max(self.hole_bytes.div_ceil(request_bytes));
-        let tail = (self.total_bytes - self.tail).div_ceil(request_bytes);
+        let tail = self.total_bytes.min(below).saturating_sub(self.tail).div_ceil(request_bytes);
         (self.assignments.len() + self.aheads.len() + self.shadows.len()) as u64 + holes + tail
     }
 
@@ -264,15 +271,19 @@ impl Ledger {
         }
     }
 
-    /// Assigns the lowest ready hole, `bytes_max` of it at most.
+    /// Assigns the lowest ready hole, `bytes_max` of it at most, and no byte from the offset
+    /// `below` on.
     pub(super) fn assign_hole(
         &mut self,
         connection: ConnectionId,
         slot: Slot,
         bytes_max: u64,
+        below: u64,
     ) -> Option<Span> {
-        let (start, hole) = self.ready.pop_first()?;
-        let (span, rest) = Span::new(start, hole.end).split_at(start.saturating_add(bytes_max));
+        let lowest = self.ready.first_entry().filter(|entry| *entry.key() < below)?;
+        let (start, hole) = lowest.remove_entry();
+        let end_max = start.saturating_add(bytes_max).min(below);
+        let (span, rest) = Span::new(start, hole.end).split_at(end_max);
         if !rest.is_empty() {
             self.ready.insert(rest.start(), hole);
         }
@@ -281,16 +292,18 @@ impl Ledger {
         Some(span)
     }
 
-    /// Assigns the start of the tail, `bytes_max` of it at most. Every hole lies below the tail, so
-    /// holes go first wherever the lowest bytes are wanted.
+    /// Assigns the start of the tail, `bytes_max` of it at most, and no byte from the offset
+    /// `below` on. Every hole lies below the tail, so holes go first wherever the lowest bytes are
+    /// wanted.
     pub(super) fn assign_tail(
         &mut self,
         connection: ConnectionId,
         slot: Slot,
         bytes_max: u64,
+        below: u64,
     ) -> Option<Span> {
         let tail = Span::new(self.tail, self.total_bytes);
-        let (span, rest) = tail.split_at(self.tail.saturating_add(bytes_max));
+        let (span, rest) = tail.split_at(self.tail.saturating_add(bytes_max).min(below));
         if span.is_empty() {
             return None;
         }
@@ -498,9 +511,19 @@ mod tests {
     const LATER: Duration = Duration::from_secs(1);
 
     fn lowest(ledger: &mut Ledger, now: Duration, by: ConnectionId, bytes: u64) -> Option<Span> {
+        below(ledger, now, by, bytes, u64::MAX)
+    }
+
+    fn below(
+        ledger: &mut Ledger,
+        now: Duration,
+        by: ConnectionId,
+        bytes: u64,
+        below: u64,
+    ) -> Option<Span> {
         ledger.wake(now);
-        let hole = ledger.assign_hole(by, Slot::Now, bytes);
-        hole.or_else(|| ledger.assign_tail(by, Slot::Now, bytes))
+        let hole = ledger.assign_hole(by, Slot::Now, bytes, below);
+        hole.or_else(|| ledger.assign_tail(by, Slot::Now, bytes, below))
     }
 
     fn assigned(total_bytes: u64, bytes: u64) -> Ledger {
@@ -518,6 +541,20 @@ mod tests {
         assert_eq!(lowest(&mut ledger, NOW, A, 8), Some(Span::new(16, 24)));
         assert_eq!(ledger.next_ready_at(), Some(LATER));
         assert_eq!(lowest(&mut ledger, LATER, B, 100), Some(Span::new(0, 16)));
+        ledger.invariants();
+    }
+
+    #[test]
+    fn nothing_is_assigned_from_a_bound_on() {
+        let mut ledger = assigned(100, 16);
+        ledger.release(A, 1, LATER);
+        assert_eq!(below(&mut ledger, NOW, A, 100, 16), None, "the tail begins there");
+        assert_eq!(below(&mut ledger, NOW, A, 100, 20), Some(Span::new(16, 20)));
+        assert_eq!(below(&mut ledger, LATER, B, 100, 8), Some(Span::new(0, 8)));
+        ledger.deliver(B, Span::new(0, 8));
+        ledger.finish(B);
+        assert_eq!(below(&mut ledger, LATER, B, 100, 8), None, "the hole begins there");
+        assert_eq!((ledger.delivered_to(), ledger.pieces(4, 24)), (8, 1 + 2 + 1));
         ledger.invariants();
     }
 
@@ -552,7 +589,7 @@ mod tests {
     fn a_resumed_file_has_its_gaps_as_holes() {
         let mut ledger = resumed(50, &[(4, 8), (16, 24), (24, 28), (32, 36)]);
         assert_eq!((ledger.delivered_bytes(), ledger.unassigned_bytes()), (20, 30));
-        assert_eq!(ledger.pieces(100), 4);
+        assert_eq!(ledger.pieces(100, u64::MAX), 4);
         for (start, end) in [(0, 4), (8, 16), (28, 32), (36, 50)] {
             assert_eq!(lowest(&mut ledger, NOW, A, 100), Some(Span::new(start, end)));
             ledger.deliver(A, Span::new(start, end));
@@ -561,7 +598,7 @@ mod tests {
         assert_eq!(ledger.remaining_bytes(), 0);
         ledger.invariants();
         assert_eq!(lowest(&mut resumed(50, &[(0, 50)]), NOW, A, 100), None);
-        assert_eq!(resumed(50, &[(0, 16), (20, 50)]).pieces(100), 1);
+        assert_eq!(resumed(50, &[(0, 16), (20, 50)]).pieces(100, u64::MAX), 1);
     }
 
     #[test]
@@ -668,7 +705,7 @@ mod tests {
         }
         connections().for_each(|connection| ledger.release(connection, 1, LATER));
         ledger.invariants();
-        assert_eq!(ledger.pieces(MIB), 1 << 30);
+        assert_eq!(ledger.pieces(MIB, u64::MAX), 1 << 30);
         for connection in connections() {
             let span = lowest(&mut ledger, LATER, connection, MIB).expect("a hole is ready");
             assert_eq!(span, Span::with_len(u64::from(connection.0) * MIB, MIB));

@@ -53,6 +53,10 @@
 //! * [`Next::Retire`]: the worker ends; its id may be started again when more are wanted.
 //! * [`Transfer::connections_wanted`]: on the same occasions.
 //!
+//! With [`Settings::ahead_bytes_max`], [`Next::Wait`] may mean that no more may be assigned before
+//! the oldest missing byte is delivered: then it is worth asking again as soon as
+//! [`Transfer::delivered_to`] has grown.
+//!
 //! Every event costs O(log n) in the number of open spans, whatever the size of the file; only the
 //! tick, and the choice of a victim, look at each connection.
 
@@ -97,8 +101,9 @@ impl fmt::Display for ConnectionId {
 pub enum RequestSize {
     /// By measured goodput and time to first byte, and less towards the end.
     Auto,
-    /// So many bytes, at least 1, rounded up to the alignment; with a fixed connection count never
-    /// more than an equal share of what is missing.
+    /// This number of bytes, at least 1, rounded up to the alignment; with a fixed connection
+    /// count never more than an equal share of what is missing, or of
+    /// [`Settings::ahead_bytes_max`].
     Fixed(u64),
 }
 
@@ -140,6 +145,10 @@ pub struct Settings {
     pub addresses: u32,
     /// Bytes that may be fetched twice to get round a stalled connection; 0 turns hedging off.
     pub hedge_bytes_max: u64,
+    /// How far beyond the oldest byte that is not delivered spans may be assigned, in bytes,
+    /// rounded down to the alignment, but at least one unit of it; `None`: any distance. It is for
+    /// outputs in file order, where blocks that come early wait in memory for those before them.
+    pub ahead_bytes_max: Option<u64>,
 }
 
 impl Default for Settings {
@@ -156,6 +165,7 @@ impl Default for Settings {
             span_bytes_max: limits::SPAN_BYTES_AUTO_MAX,
             addresses: 1,
             hedge_bytes_max: limits::HEDGE_BYTES_MAX,
+            ahead_bytes_max: None,
         }
     }
 }

@@ -72,8 +72,9 @@ pub(super) struct View {
 }
 
 impl Sizing {
-    /// A fixed size is never more than an equal share of what is to be fetched, in whole blocks:
-    /// less than connections x chunk is still spread over all connections.
+    /// A fixed size is never more than an equal share of what is to be fetched, or of what may be
+    /// assigned at a time, in whole blocks: less than connections x chunk is still spread over all
+    /// connections.
     pub(super) fn new(missing_bytes: u64, settings: &Settings) -> Self {
         let fixed_bytes = match (settings.request, settings.fanout) {
             (RequestSize::Auto, _) => None,
@@ -81,7 +82,8 @@ impl Sizing {
                 Some(align_up(bytes, settings.align_bytes))
             }
             (RequestSize::Fixed(bytes), Fanout::Fixed(connections)) => {
-                let share_bytes = missing_bytes.div_ceil(u64::from(connections)).max(1);
+                let shared_bytes = missing_bytes.min(settings.ahead_bytes_max.unwrap_or(u64::MAX));
+                let share_bytes = shared_bytes.div_ceil(u64::from(connections)).max(1);
                 let share_bytes = align_up(share_bytes, settings.block_bytes);
                 Some(align_up(bytes, settings.align_bytes).min(share_bytes))
             }

@@ -130,7 +130,7 @@ impl Transfer {
             return self.workers.running().min(self.count.target());
         }
         let target = self.count.target();
-        let mut pieces = self.ledger.pieces(self.sizing.piece_bytes());
+        let mut pieces = self.ledger.pieces(self.sizing.piece_bytes(), self.assignable_to());
         if pieces < u64::from(target) {
             let block_bytes = self.settings.block_bytes;
             let splittable = |assignment: &Assignment| {
@@ -345,6 +345,11 @@ impl Transfer {
     /// Bytes that have been handed to the disk, by an earlier transfer or by this one.
     pub fn delivered_bytes(&self) -> u64 {
         self.ledger.delivered_bytes()
+    }
+
+    /// The offset below which every byte is delivered; the file's size once all of it is.
+    pub fn delivered_to(&self) -> u64 {
+        self.ledger.delivered_to()
     }
 
     /// Bytes that have not been handed to the disk.

@@ -29,6 +29,8 @@ pub(super) fn settings(context: &Context, file: File, addresses: u32, is_hashed:
         span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
         addresses,
         hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+        // Blocks of a file go to their place in any order.
+        ahead_bytes_max: None,
     }
 }
 

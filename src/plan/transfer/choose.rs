@@ -63,18 +63,30 @@ impl Transfer {
         let is_proven = |(other, _): (ConnectionId, &Assignment)| self.workers.is_proven(other);
         let leave_holes =
             !self.workers.is_proven(connection) && self.ledger.assignments().any(is_proven);
+        let below = self.assignable_to();
         let hole = if leave_holes {
             None
         } else {
-            self.ledger.assign_hole(connection, slot, request_bytes)
+            self.ledger.assign_hole(connection, slot, request_bytes, below)
         };
-        let span = hole.or_else(|| self.ledger.assign_tail(connection, slot, request_bytes))?;
+        let tail = || self.ledger.assign_tail(connection, slot, request_bytes, below);
+        let span = hole.or_else(tail)?;
         self.workers.entry(connection).last_bytes = Some(request_bytes);
         self.note_size(&view, request_bytes);
         if slot == Slot::Now {
             self.begin(connection, span);
         }
         Some(self.fetch(connection, span))
+    }
+
+    /// The offset from which on no byte may be assigned now. The oldest missing byte always may,
+    /// with one unit of alignment, so that the transfer goes on.
+    pub(super) fn assignable_to(&self) -> u64 {
+        let Settings { align_bytes, ahead_bytes_max, .. } = self.settings;
+        ahead_bytes_max.map_or(u64::MAX, |bytes| {
+            let whole_bytes = (bytes - bytes % align_bytes).max(align_bytes);
+            self.ledger.delivered_to().saturating_add(whole_bytes)
+        })
     }
 
     /// The worker has got something to receive.
@@ -93,13 +105,15 @@ impl Transfer {
     pub(super) fn view(&self, connection: ConnectionId) -> sizing::View {
         let worker = self.workers.get(connection);
         let assignments = u32::try_from(self.ledger.assignment_count()).unwrap_or(u32::MAX);
+        let ahead_bytes_max = self.settings.ahead_bytes_max.unwrap_or(u64::MAX);
         sizing::View {
             goodput: worker.and_then(|worker| worker.meter.goodput()),
             tau: self.workers.tau(connection).unwrap_or_default(),
             jitter: worker.map_or(Duration::ZERO, |worker| worker.meter.jitter()),
             is_pipelined: self.is_ahead_on && worker.is_some_and(|worker| worker.is_kept_alive),
             previous_bytes: worker.and_then(|worker| worker.last_bytes),
-            unassigned_bytes: self.ledger.unassigned_bytes(),
+            // Shares of what may be assigned at a time, or the first to ask would take all of it.
+            unassigned_bytes: self.ledger.unassigned_bytes().min(ahead_bytes_max),
             goodput_all: self.measurements.rate,
             connections: self.count.target().saturating_sub(assignments).max(1),
         }

@@ -1,8 +1,9 @@
 //! Tests of the facade: single decisions with fixed settings here, with adaptive ones in
-//! `adaptive`, what failures lead to in `failures`, whole transfers in virtual time in `drive`,
-//! random histories against a bitmap in `model`.
+//! `adaptive`, how far ahead spans are assigned in `bounded`, what failures lead to in `failures`,
+//! whole transfers in virtual time in `drive`, random histories against a bitmap in `model`.
 
 mod adaptive;
+mod bounded;
 mod drive;
 mod failures;
 mod model;

@@ -22,6 +22,8 @@ struct Byte {
     /// Failures in a row of the stretch it belongs to.
     failures: u32,
     ready_at: Duration,
+    /// Assigned before there was a plan, and so at any distance.
+    is_adopted: bool,
 }
 
 /// What a worker of the engine knows.
@@ -80,7 +82,7 @@ impl Model {
         let byte = |offset| {
             let is_delivered = delivered.span_at(offset).is_some();
             let owner = if is_delivered { Owner::Delivered } else { Owner::Unassigned };
-            Byte { owner, failures: 0, ready_at: Duration::ZERO }
+            Byte { owner, failures: 0, ready_at: Duration::ZERO, is_adopted: false }
         };
         Self {
             transfer: Transfer::resume(total_bytes, settings, delivered),
@@ -106,6 +108,7 @@ impl Model {
         let (span, _) = gap.split_at(gap.start() + bytes);
         self.transfer.adopt(self.now, id(0), 0, span);
         self.assign(0, span);
+        self.slice(span).iter_mut().for_each(|byte| byte.is_adopted = true);
         self.start(0, span, None);
     }
 
@@ -237,6 +240,7 @@ impl Model {
             for byte in self.slice(span) {
                 assert_eq!(byte.owner, Owner::Assigned(id(worker)));
                 (byte.owner, byte.ready_at) = (Owner::Unassigned, Duration::ZERO);
+                byte.is_adopted = false;
             }
         }
     }
@@ -433,7 +437,7 @@ impl Model {
         }
         for byte in &mut self.bytes {
             if byte.owner == Owner::Assigned(id(worker)) {
-                byte.owner = Owner::Unassigned;
+                (byte.owner, byte.is_adopted) = (Owner::Unassigned, false);
                 if let Some((failures, ready_at)) = failure {
                     byte.failures = failures;
                     byte.ready_at = ready_at;
@@ -447,6 +451,7 @@ impl Model {
         for (offset, byte) in (0..).zip(&self.bytes) {
             assert_eq!(self.transfer.ledger.owner(offset), byte.owner, "byte {offset}");
         }
+        self.check_bound();
         let delivered = self.delivered();
         assert_eq!(self.transfer.delivered_bytes(), delivered as u64);
         assert_eq!(self.disk.covered(), delivered as u64, "all that counts was delivered, once");
@@ -455,6 +460,22 @@ impl Model {
         let is_over = self.is_failed || self.transfer.is_complete();
         assert_eq!(wanted == 0, is_over, "{wanted} connections are wanted");
         assert!(wanted as usize <= WORKERS);
+    }
+
+    /// No byte is assigned that lies beyond the bound. The oldest missing byte only moves up, so
+    /// what was assigned rightly once stays so.
+    fn check_bound(&self) {
+        let is_missing = |byte: &Byte| byte.owner != Owner::Delivered;
+        let oldest = self.bytes.iter().position(is_missing).unwrap_or(self.bytes.len());
+        assert_eq!(self.transfer.delivered_to(), oldest as u64);
+        let Settings { align_bytes, ahead_bytes_max, .. } = self.settings;
+        let Some(bytes_max) = ahead_bytes_max else { return };
+        let units = (bytes_max / align_bytes).max(1);
+        let bound = units.saturating_mul(align_bytes).saturating_add(oldest as u64);
+        for (offset, byte) in (0..).zip(&self.bytes).skip_while(|(offset, _)| *offset < bound) {
+            let is_assigned = matches!(byte.owner, Owner::Assigned(_));
+            assert!(!is_assigned || byte.is_adopted, "byte {offset} lies beyond {bound}");
+        }
     }
 
     /// Faults are over: each worker does what it is told, and the transfer ends.
@@ -542,18 +563,30 @@ fn fanouts() -> impl Strategy<Value = Fanout> {
     ]
 }
 
+/// Half of the time none, and as often less than a unit of alignment as more than the file.
+fn bounds() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![
+        4 => Just(None),
+        3 => (0..100u64).prop_map(Some),
+        1 => Just(Some(u64::MAX)),
+    ]
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
-    (1..=4u64, 1..=3u64, requests(), fanouts(), 0..6u32, 0..200u64).prop_map(
-        |(align_bytes, block_units, request, fanout, retries, hedge_bytes_max)| Settings {
-            request,
-            fanout,
-            retries,
-            jitter_seed: hedge_bytes_max,
-            block_bytes: align_bytes * block_units,
-            align_bytes,
-            span_bytes_max: 40 * align_bytes,
-            hedge_bytes_max,
-            ..Settings::default()
+    (1..=4u64, 1..=3u64, requests(), fanouts(), 0..6u32, 0..200u64, bounds()).prop_map(
+        |(align_bytes, block_units, request, fanout, retries, hedge_bytes_max, ahead_bytes_max)| {
+            Settings {
+                request,
+                fanout,
+                retries,
+                jitter_seed: hedge_bytes_max,
+                block_bytes: align_bytes * block_units,
+                align_bytes,
+                span_bytes_max: 40 * align_bytes,
+                hedge_bytes_max,
+                ahead_bytes_max,
+                ..Settings::default()
+            }
         },
     )
 }
