@@ -16,6 +16,8 @@ use std::env;
 
 /// Seeds of the swarm in `cargo test`: a second or two.
 const SEEDS: u64 = 400;
+/// Seeds of the swarm with a bound on how far ahead spans are assigned.
+const BOUNDED_SEEDS: u64 = 150;
 /// Waits that no fault of the moment explains: a stall timeout, a dial timeout, the longest wait
 /// before a retry, and each of them again.
 const PATIENCE_S: f64 = 190.0;
@@ -38,6 +40,38 @@ fn under_random_faults_nothing_is_lost_and_everything_ends() {
         let what = || format!("{outcome:?}\n{settings:?}\n{scenario:?}");
         assert_eq!(outcome.end, End::Complete, "not over after {seconds_max} s: {}", what());
         assert!(is_calm(&outcome, &settings, scenario.file_bytes), "too busy: {}", what());
+    }
+}
+
+#[test]
+fn under_random_faults_a_bound_ahead_is_kept_and_everything_ends() {
+    for seed in 1..=BOUNDED_SEEDS {
+        println!("RINGHAUL_SIM_SEED={seed}");
+        let scenario = swarm(seed);
+        let ahead_bytes_max = Some(MIB << Rng::new(seed, 98).below(8));
+        let settings = Settings { ahead_bytes_max, ..random_settings(&scenario, seed) };
+        let seconds_max = scenario.faults_until_s + liveness_bound_s(&scenario);
+        let how = Run { settings, seed, seconds_max, audit: true, keep_decisions: false };
+        let outcome = run(&scenario, &how);
+        let what = || format!("{outcome:?}\n{settings:?}\n{scenario:?}");
+        assert_eq!(outcome.end, End::Complete, "not over after {seconds_max} s: {}", what());
+        assert!(is_calm(&outcome, &settings, scenario.file_bytes), "too busy: {}", what());
+    }
+}
+
+/// A reader in file order bounds memory, not speed: 64 MiB are many times what is on the wire here.
+#[test]
+fn a_bound_ahead_of_64_mib_costs_little() {
+    for name in ["data centre", "metro", "one flow fills it", "accepts four"] {
+        let scenario = named(name);
+        let time = |ahead_bytes_max| {
+            let settings = Settings { ahead_bytes_max, ..auto_settings(&scenario) };
+            let (seed, seconds_max) = (1, 1e4);
+            let how = Run { settings, seed, seconds_max, audit: false, keep_decisions: false };
+            run(&scenario, &how).elapsed_s
+        };
+        let ratio = time(Some(64 * MIB)) / time(None);
+        assert!(ratio <= 1.1, "{name}: {ratio:.3}");
     }
 }
 

@@ -3,6 +3,7 @@
 //! decided.
 
 use crate::base::span::{Span, SpanSet};
+use crate::plan::Settings;
 use std::time::Duration;
 
 /// Questions one worker may ask in vain at one instant: a refused steal or two, and a last answer.
@@ -13,6 +14,10 @@ const VAIN_QUESTIONS_MAX: u32 = 8;
 pub(super) struct Book {
     file: Span,
     align_bytes: u64,
+    /// The plan's bound, in bytes, on how far beyond the oldest missing byte spans are assigned.
+    ahead_bytes_max: Option<u64>,
+    /// The end of the span that was requested before there was a plan, and so without a bound.
+    adopted_to: u64,
     delivered: SpanSet,
     /// Bytes that came in vain: fetched twice, or lost with a connection.
     pub(super) wasted_bytes: u64,
@@ -26,10 +31,12 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(file_bytes: u64, align_bytes: u64, workers: usize) -> Self {
+    pub(super) fn new(file_bytes: u64, settings: &Settings, workers: usize) -> Self {
         Self {
             file: Span::new(0, file_bytes),
-            align_bytes,
+            align_bytes: settings.align_bytes,
+            ahead_bytes_max: settings.ahead_bytes_max,
+            adopted_to: 0,
             delivered: SpanSet::new(),
             wasted_bytes: 0,
             requests: 0,
@@ -41,14 +48,26 @@ impl Book {
         }
     }
 
-    /// A span was handed out to be fetched: of the file, aligned, and with nothing in it that is
-    /// there already.
+    /// The first span, of the first `bytes`, was requested before there was a plan.
+    pub(super) fn adopted(&mut self, bytes: u64) {
+        self.adopted_to = bytes;
+    }
+
+    /// A span was handed out to be fetched: of the file, aligned, not too far ahead, and with
+    /// nothing in it that is there already.
     pub(super) fn handed_out(&self, span: Span, is_hedge: bool) {
         assert!(!span.is_empty() && self.file.covers(span), "{span} is not of the file");
         let is_aligned = |at: u64| at.is_multiple_of(self.align_bytes) || at == self.file.end();
         assert!(is_aligned(span.start()) && is_aligned(span.end()), "{span} is not aligned");
+        assert!(span.end() <= self.assignable_to(), "{span} is too far ahead");
         let gap = self.delivered.first_gap(span);
         assert!(is_hedge || gap == Some(span), "{span} is handed out though it is delivered");
+    }
+
+    fn assignable_to(&self) -> u64 {
+        let oldest = self.delivered.first_gap(self.file).map_or(self.file.end(), Span::start);
+        let bytes_max = self.ahead_bytes_max.map_or(u64::MAX, |bytes| bytes.max(self.align_bytes));
+        oldest.saturating_add(bytes_max).max(self.adopted_to)
     }
 
     /// Some worker delivered `span`; the plan says `new_bytes` of it were new.
@@ -89,9 +108,15 @@ impl Book {
 mod tests {
     use super::*;
 
+    fn book() -> Book {
+        let settings =
+            Settings { align_bytes: 4, ahead_bytes_max: Some(60), ..Settings::default() };
+        Book::new(100, &settings, 1)
+    }
+
     #[test]
     fn a_byte_counts_once() {
-        let mut book = Book::new(100, 4, 1);
+        let mut book = book();
         book.delivered(Span::new(0, 60), 60);
         book.delivered(Span::new(40, 100), 40);
         assert_eq!(book.wasted_bytes, 20);
@@ -101,15 +126,23 @@ mod tests {
     #[test]
     #[should_panic(expected = "counts once")]
     fn a_plan_that_counts_twice_is_found() {
-        let mut book = Book::new(100, 4, 1);
+        let mut book = book();
         book.delivered(Span::new(0, 60), 60);
         book.delivered(Span::new(40, 100), 60);
     }
 
     #[test]
+    #[should_panic(expected = "8..64 is too far ahead")]
+    fn a_plan_that_assigns_beyond_its_bound_is_found() {
+        let book = book();
+        book.handed_out(Span::new(0, 60), false);
+        book.handed_out(Span::new(8, 64), false);
+    }
+
+    #[test]
     #[should_panic(expected = "asks and asks")]
     fn a_busy_loop_is_found() {
-        let mut book = Book::new(100, 4, 1);
+        let mut book = book();
         (0..9).for_each(|_| book.asked_in_vain(1.0, 0, None));
     }
 }

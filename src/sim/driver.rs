@@ -112,7 +112,7 @@ impl Driver {
             plan: Transfer::new(file_bytes, Settings { jitter_seed: how.seed, ..how.settings }),
             world: World::new(scenario, how.seed, workers),
             workers: (0..workers).map(|_| Worker::off()).collect(),
-            book: Book::new(file_bytes, how.settings.align_bytes, workers),
+            book: Book::new(file_bytes, &how.settings, workers),
             settings: how.settings,
             file_bytes,
             seconds_max: how.seconds_max,
@@ -149,6 +149,7 @@ impl Driver {
             self.now_s += 0.2;
         };
         let first_bytes = first_request_bytes(self.settings.request).min(self.file_bytes);
+        self.book.adopted(first_bytes);
         let requested_at = Duration::from_secs_f64(requested_s);
         let id = ConnectionId(0);
         let setup = Duration::from_secs_f64(requested_s - began_s);

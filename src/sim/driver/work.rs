@@ -147,8 +147,11 @@ impl Driver {
         if to > job.reported_to {
             let span = Span::new(job.reported_to, to);
             job.reported_to = to;
+            let oldest = self.plan.delivered_to();
             let new_bytes = self.plan.on_delivered(now, id(slot), span);
             self.book.delivered(span, new_bytes);
+            let is_bounded = self.settings.ahead_bytes_max.is_some();
+            self.bell |= is_bounded && self.plan.delivered_to() > oldest;
         }
     }
 
