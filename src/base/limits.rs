@@ -74,7 +74,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// head of its answer may take: the slowest modem carried the 64 KiB of a head in less.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Payload bytes that a body has to bring in each stall timeout, unless a speed limit is asked for.
-/// One page, 137 bytes per second by default: no path that is of use is slower, and a peer that
+/// One page, 137 bytes per second by default: no path worth waiting for is slower, and a peer that
 /// sends byte by byte does not hold a connection for ever.
 pub const STALL_BYTES: u64 = SPAN_ALIGN_BYTES;
 /// Time over which a speed limit is averaged unless told otherwise; curl's default.

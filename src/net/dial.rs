@@ -60,7 +60,8 @@ impl Dialer {
         let mut shortage = None;
         loop {
             if let Some(index) = waiting.next() {
-                let (peer, limits) = (self.address(index).socket, limits.clone());
+                let peer = self.address(index).socket;
+                let limits = limits.clone();
                 attempts.spawn_local(async move { (index, Socket::connect(peer, limits).await) });
             }
             let Some(joined) = self.next_outcome(&mut attempts, waiting.len()).await else {

@@ -92,7 +92,7 @@ impl Wire {
         self.socket.expect(Due::Body);
     }
 
-    /// So many bytes of what [`Wire::read_some`] answered were payload. What the other ways to
+    /// `bytes` of what [`Wire::read_some`] returned were payload. What the other ways to
     /// receive bring is payload, and counts by itself.
     pub fn pay(&self, bytes: usize) {
         self.socket.pay(bytes as u64);

@@ -6,36 +6,43 @@ use super::rate::smoothed;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A bad address rests for so long, twice as long each time it is bad again.
+/// Time for which an address that is bad for the first time rests; each later rest is twice as
+/// long.
 const REST_MIN: Duration = Duration::from_secs(10);
+/// Longest rest of an address.
 const REST_MAX: Duration = Duration::from_secs(300);
 /// An address whose connections run below this share of the best one's is bad.
 const BAD_SHARE: f64 = 0.25;
 /// Time constant of an address's goodput.
 const MEMORY: Duration = Duration::from_secs(2);
-/// So many connects in a row lost or failed make an address bad.
+/// Connects in a row that are lost or fail until the address is bad.
 const FAILURES_MAX: u32 = 2;
 
 /// The addresses of one source.
 #[derive(Debug)]
 pub(super) struct Addresses {
     addresses: Vec<Address>,
-    /// Where each connection is, and whom it was told to try first.
+    /// The address that each connection is at.
     at: BTreeMap<ConnectionId, u32>,
+    /// The address that each connection being made was told to try first.
     tried: BTreeMap<ConnectionId, u32>,
-    /// Where a connection met a failure that sends it elsewhere.
+    /// The address where a connection met a failure that sends it elsewhere.
     avoided: BTreeMap<ConnectionId, u32>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Address {
+    /// Connections to it.
     connections: u32,
-    /// Goodput of one connection there, bytes per second.
+    /// Goodput of one connection there, bytes per second; `None`: not measured.
     goodput: Option<f64>,
-    /// Since when connections are at work there.
+    /// Since when connections are at work there; `None`: none has been.
     measured_since: Option<Duration>,
+    /// Connects in a row that were lost or failed.
     failures: u32,
+    /// How often it was bad.
     rests: u32,
+    /// It is not tried before this time, unless all others rest too.
     resting_until: Duration,
 }
 
@@ -43,8 +50,7 @@ impl Addresses {
     pub(super) fn new(addresses: u32) -> Self {
         assert!(addresses > 0, "a source has an address");
         let addresses = vec![Address::default(); addresses as usize];
-        let (at, tried, avoided) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { addresses, at, tried, avoided }
+        Self { addresses, at: BTreeMap::new(), tried: BTreeMap::new(), avoided: BTreeMap::new() }
     }
 
     /// Addresses to race, best first; behind them the one the connection has reason to avoid, this
@@ -69,8 +75,8 @@ impl Addresses {
         order
     }
 
-    /// The connection reached `address`. Answers with an address that is now known to be bad: the
-    /// one it was to try first has lost too many races.
+    /// The connection reached `address`. Returns an address that is now known to be bad: the one it
+    /// was to try first has lost too many races.
     pub(super) fn on_connected(
         &mut self,
         now: Duration,
@@ -86,7 +92,7 @@ impl Addresses {
         self.fail(now, first).then_some(first)
     }
 
-    /// The connection broke or could not be made; answers with an address that is now bad. If the
+    /// The connection broke or could not be made; returns an address that is now bad. If the
     /// failure `sends_elsewhere`, its next try begins at another address.
     pub(super) fn on_failed(
         &mut self,

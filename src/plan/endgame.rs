@@ -8,20 +8,25 @@ use crate::base::size::{KIB, MIB};
 use crate::base::span::Span;
 use std::time::Duration;
 
-/// A cut has to save so much, and this share of the time left: it closes a connection.
+/// Least time that a cut has to save: it closes a connection.
 const SAVING_MIN: Duration = Duration::from_millis(30);
+/// Least share of the victim's remaining time that a cut has to save.
 const SAVING_SHARE: f64 = 0.1;
-/// No cut hands over less: a request of its own.
+/// Fewest bytes that a cut hands over, which need a request of their own; or two blocks, where
+/// those are smaller.
 const CUT_BYTES_MIN: u64 = 64 * KIB;
-/// Bytes are fetched twice where that is expected to be so many times faster, and saves so much.
+/// Bytes are fetched twice where the second connection is expected to be at least this many times
+/// faster than the first.
 const HEDGE_FACTOR: f64 = 2.0;
+/// Least time that fetching twice has to save: it costs bytes.
 const HEDGE_SAVING_MIN: Duration = Duration::from_millis(100);
 /// What a new connection's first round trip brings (RFC 6928); each one after doubles it.
 const FIRST_WINDOW_BYTES: f64 = 14_600.0;
 /// Larger rests are not fetched twice: a new connection for them comes first.
 const HEDGE_BYTES_EACH_MAX: u64 = 16 * MIB;
-/// A connection below this share of the median is slow, if it stays so for the time below.
+/// A connection whose goodput is below this share of the median is slow.
 const SLOW_SHARE: f64 = 0.25;
+/// Bytes must have been flowing for this time before a connection is called slow.
 const SLOW_TIME: Duration = Duration::from_secs(1);
 
 /// A connection at work.
@@ -37,8 +42,9 @@ pub(super) struct Runner {
 /// A connection that could help.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Helper {
+    /// Bytes per second, an expectation where nothing is measured.
     pub(super) goodput: f64,
-    /// Until its first byte.
+    /// Time from now to its first byte.
     pub(super) reach: Duration,
     /// The round trip of a connection that has to start slowly; `None`: its window is open.
     pub(super) cold: Option<Duration>,
@@ -47,24 +53,29 @@ pub(super) struct Helper {
 /// Where a victim's span would end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cut {
+    /// Whose span is cut.
     pub(super) victim: ConnectionId,
+    /// The new end of its span, an offset in the file.
     pub(super) at: u64,
 }
 
 /// The units cuts round to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Units {
+    /// Bytes of a full write: what large cuts round to.
     pub(super) block_bytes: u64,
+    /// What every cut is a multiple of.
     pub(super) align_bytes: u64,
 }
 
-/// Whether so much of a span is unclaimed that it is worth starting a worker for half of it.
+/// Whether enough of a span is unclaimed to be worth a worker for half of it: at least
+/// [`STEAL_BLOCKS_MIN`] blocks of `block_bytes`.
 pub(super) fn worth_splitting(unclaimed: Span, block_bytes: u64) -> bool {
     unclaimed.len() >= STEAL_BLOCKS_MIN.saturating_mul(block_bytes)
 }
 
 impl Helper {
-    /// Until it has fetched so many bytes.
+    /// Seconds until it has fetched this number of `bytes`.
     fn takes(&self, bytes: f64) -> f64 {
         let steady = bytes / self.goodput.max(1.0);
         let slow_start = self
@@ -75,7 +86,7 @@ impl Helper {
 }
 
 impl Runner {
-    /// Until its rest has come.
+    /// Seconds until its rest has come.
     fn takes(&self) -> f64 {
         self.rest.len() as f64 / self.goodput.max(1.0)
     }
@@ -112,8 +123,8 @@ fn cut(runner: &Runner, helper: Helper, units: Units) -> Option<(f64, Cut)> {
     is_worth_it.then_some((saving, Cut { victim: runner.id, at }))
 }
 
-/// Whose span ahead an idle helper should get: the one that would start last. Answers with its
-/// owner. `aheads` are the runners' own with the length of what they hold ahead.
+/// The owner of the span ahead that an idle helper should get: the one that would start last.
+/// `aheads` pairs each runner with the bytes of what it holds ahead.
 pub(super) fn best_take_back(
     aheads: impl Iterator<Item = (Runner, u64)>,
     helper: Helper,
@@ -152,18 +163,21 @@ pub(super) fn best_hedge(
 /// How one connection compares with its siblings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
+    /// Bytes per second; 0 if nothing is measured.
     pub(super) goodput: f64,
-    /// The median of all that are at work.
+    /// The median goodput of all that are at work, in bytes per second.
     pub(super) median: f64,
     /// How long its present bytes have been flowing; `None`: they have not begun to.
     pub(super) flowing_for: Option<Duration>,
+    /// How long nothing has come.
     pub(super) silent_for: Duration,
-    /// Silence that is borne.
+    /// Longest silence before the connection is given up.
     pub(super) patience: Duration,
     /// Expected time to first byte, jitter included.
     pub(super) tau: Duration,
-    /// Until its rest has come, and until all the others' work is done.
+    /// Seconds until its rest has come.
     pub(super) takes: f64,
+    /// Seconds until the others have fetched what is unassigned.
     pub(super) others_take: f64,
 }
 

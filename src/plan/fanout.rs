@@ -15,11 +15,14 @@ use std::time::Duration;
 
 /// Connections to start with next to the server: one ramp step finds out whether more pay.
 const START_NEAR: u32 = 4;
-/// And far from it, where a step of the ramp takes long and slow start wants company.
+/// Connections to start with far from the server, where a step of the ramp takes long and slow
+/// start wants company.
 const START_FAR: u32 = 8;
+/// Connections to start with very far from the server.
 const START_VERY_FAR: u32 = 16;
-/// Time to first byte from which a server is far, and very far.
+/// Time to first byte from which a server is far.
 const FAR: Duration = Duration::from_millis(8);
+/// Time to first byte from which a server is very far.
 const VERY_FAR: Duration = Duration::from_millis(60);
 /// Bytes one more connection must find to fetch.
 const BYTES_PER_CONNECTION_MIN: u64 = 1 << 20;
@@ -27,9 +30,9 @@ const BYTES_PER_CONNECTION_MIN: u64 = 1 << 20;
 const GAIN_SHARE: f64 = 0.15;
 /// Fewer connections are kept if the rate falls by no more than this.
 const LOSS_MAX: f64 = 0.02;
-/// More connections may be harmful if the rate falls below this share; fewer are better from the
-/// other on.
+/// More connections may be harmful if the rate falls below this share of what it was.
 const WORSE: f64 = 0.97;
+/// Fewer connections are better if the rate rises to this share of what it was.
 const BETTER: f64 = 1.03;
 /// With more noise than this nothing speaks for fewer: a lull before the probe looks like a gain.
 const NOISE_MAX: f64 = 0.1;
@@ -37,52 +40,64 @@ const NOISE_MAX: f64 = 0.1;
 const RAMP_WINDOW_MIN: Duration = Duration::from_millis(150);
 /// From this distance on a ramp step that did not pay is not undone at once.
 const KEEP_REACH: Duration = Duration::from_millis(100);
+/// Least time of one probe's measurement.
 const PROBE_WINDOW_MIN: Duration = Duration::from_secs(1);
 /// A span lasts no longer than about this.
 const SPAN_TIME: Duration = Duration::from_secs(4);
-/// Waits before probes; they grow by half each time a probe fails.
+/// First wait before a probe of more connections; it grows by half each time such a probe fails.
 const UP_WAIT: Duration = Duration::from_secs(1);
+/// First wait before a probe of fewer connections, which grows alike.
 const DOWN_WAIT: Duration = Duration::from_secs(8);
+/// Longest wait before a probe.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// The connection count of one transfer.
 #[derive(Debug)]
 pub(super) struct Count {
+    /// Connections wanted where there is enough to do.
     target: u32,
+    /// Most connections the caller allows.
     max: u32,
     /// `None`: the count is fixed.
     phase: Option<Phase>,
+    /// What the server was seen to tolerate.
     tolerance: Tolerance,
     /// Most connections that this machine has descriptors and memory for, once that is known.
     grant: Option<u32>,
+    /// When more connections are tried next.
     up: ProbeTimer,
+    /// When fewer connections are tried next.
     down: ProbeTimer,
     /// The best rate of a hold, and the connections that made it.
     best: Option<(f64, u32)>,
     /// Windows in a row far below it.
     poor_windows: u32,
+    /// Indicates whether the origin has throttled all connections.
     was_throttled: bool,
-    /// Whether the last connections added paid.
+    /// Indicates whether the last connections added raised the rate enough.
     still_pays: bool,
-    /// Fewer connections were better: still fewer are tried at once, by halves, until that is
-    /// worse.
+    /// Indicates whether fewer connections were better: still fewer are tried at once, by halves,
+    /// until that is worse.
     is_descending: bool,
 }
 
 /// When the next probe in one direction is due.
 #[derive(Debug, Clone, Copy)]
 struct ProbeTimer {
+    /// The present wait between two probes.
     wait: Duration,
+    /// When the next one is due.
     at: Duration,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// `base`: the rate before this step's connections were added, and their number then;
-    /// `earlier`: the rate of a first window that did not show a gain.
     Ramp {
         since: Duration,
         window: Window,
+        /// The rate before this step's connections were added, and how many there were then.
         base: Option<(f64, u32)>,
+        /// The rate of a first window that did not show a gain; 0: there was none.
         earlier: f64,
     },
     Hold {
@@ -91,14 +106,16 @@ enum Phase {
     Probe {
         since: Duration,
         window: Window,
+        /// Connections before the probe.
         from: u32,
+        /// The rate before the probe.
         base: Mean,
     },
-    /// `check`: the rate at the collapse and the count then, until it is clear that fewer
-    /// connections are no worse.
     Frozen {
         since: Duration,
         window: Window,
+        /// The rate at the collapse and the connections then; `None` once it is clear that fewer
+        /// connections are no worse.
         check: Option<(f64, u32)>,
     },
 }
@@ -106,8 +123,11 @@ enum Phase {
 /// What a tick saw.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
+    /// Time since the transfer's start.
     pub(super) now: Duration,
+    /// Time since the last tick.
     pub(super) elapsed: Duration,
+    /// Bytes that came since the last tick.
     pub(super) bytes: u64,
     /// Connections that bytes flow on.
     pub(super) flowing: u32,
@@ -117,7 +137,7 @@ pub(super) struct Sample {
     pub(super) tau: Duration,
     /// Bytes that have not come yet.
     pub(super) remaining_bytes: u64,
-    /// Receiving waits for the disk.
+    /// Indicates whether receiving waits for the disk.
     pub(super) is_disk_bound: bool,
 }
 
@@ -129,9 +149,7 @@ impl Count {
         let (target, max, phase) = match fanout {
             Fanout::Fixed(connections) => (connections, connections, None),
             Fanout::Auto { max } => {
-                let (since, window) = (Duration::ZERO, Window::default());
-                let ramp = Phase::Ramp { since, window, base: None, earlier: 0.0 };
-                (START_NEAR.min(max), max, Some(ramp))
+                (START_NEAR.min(max), max, Some(start_ramp(Duration::ZERO, None)))
             }
         };
         assert!(max > 0, "at least one connection");
@@ -280,7 +298,8 @@ impl Count {
                 _ => knee,
             };
             let text = format!("{} brought {:+.0} %", self.target, (gain - 1.0) * 100.0);
-            let (phase, change) = (self.start_hold(sample.now), self.set(target, text));
+            let phase = self.start_hold(sample.now);
+            let change = self.set(target, text);
             if gain < WORSE {
                 self.down.at = sample.now;
             }
@@ -324,9 +343,10 @@ impl Count {
         if target == self.target {
             return (Phase::Hold { window: Window::default() }, None);
         }
-        let (since, from) = (sample.now, self.target);
+        let from = self.target;
         let change = self.set(target, text.into());
-        (Phase::Probe { since, window: Window::default(), from, base: mean }, change)
+        let window = Window::default();
+        (Phase::Probe { since: sample.now, window, from, base: mean }, change)
     }
 
     fn probe(
@@ -350,7 +370,8 @@ impl Count {
         let gain = mean.rate / base.rate.max(1.0);
         let noise = mean.error.hypot(base.error);
         let growth = f64::from(self.target) / f64::from(from);
-        let (is_up, text) = (growth > 1.0, format!("brought {:+.0} %", (gain - 1.0) * 100.0));
+        let is_up = growth > 1.0;
+        let text = format!("brought {:+.0} %", (gain - 1.0) * 100.0);
         let is_kept = if is_up {
             self.still_pays = gain >= pays_from(growth);
             gain >= pays_from(growth) + noise.min(0.1)

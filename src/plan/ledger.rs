@@ -40,7 +40,9 @@ pub(super) struct Ledger {
     assignments: BTreeMap<ConnectionId, Assignment>,
     /// What they have asked for beyond that, and not started to receive.
     aheads: BTreeMap<ConnectionId, Assignment>,
+    /// What connections fetch a second time.
     shadows: BTreeMap<ConnectionId, Shadow>,
+    /// What has been handed to the disk.
     delivered: SpanSet,
 }
 
@@ -53,7 +55,9 @@ pub(super) enum Slot {
 
 #[derive(Debug, Clone, Copy)]
 struct Hole {
+    /// One past its last byte.
     end: u64,
+    /// Consecutive failures of this stretch without a delivered byte.
     failures: u32,
 }
 
@@ -65,30 +69,32 @@ pub(super) struct Assignment {
     claimed_to: u64,
     /// Consecutive failures of this stretch without a delivered byte.
     failures: u32,
-    /// Whether this connection has delivered a byte of it.
+    /// Indicates whether this connection has delivered a byte of it.
     has_delivered: bool,
     /// Who has been told to ask for the upper part.
     proposal: Option<Proposal>,
-    /// Whether its end was taken away: the connection's answer runs on behind it.
+    /// Indicates whether its end was taken away: the connection's answer runs on behind it.
     is_cut: bool,
-    /// Whether a shadow of it exists or existed: its bytes may arrive twice.
+    /// Indicates whether a shadow of it exists or existed: its bytes may arrive twice.
     is_hedged: bool,
-    /// Whether its connection has been told that others delivered all of it.
+    /// Indicates whether its connection has been told that others delivered all of it.
     is_aborted: bool,
 }
 
 /// Bytes of another connection's assignment that this one fetches too.
 #[derive(Debug)]
 struct Shadow {
-    /// `None` once the victim has finished.
+    /// Whose bytes they are; `None` once the victim has finished.
     victim: Option<ConnectionId>,
     span: Span,
+    /// Indicates whether its connection has been told that others delivered all of it.
     is_aborted: bool,
 }
 
 /// A steal under negotiation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Proposal {
+    /// Who asks for the upper part.
     pub(super) thief: ConnectionId,
     /// How many proposals the thief has made in a row, this one included.
     pub(super) tries: u32,
@@ -341,8 +347,8 @@ impl Ledger {
     }
 
     /// The connection has delivered all of its span; or all below a cut it has agreed to and that
-    /// the thief has not reported yet, and then the rest is a hole, ready at once. Answers with the
-    /// span ahead, which takes its place.
+    /// the thief has not reported yet, and then the rest is a hole, ready at once. Returns the span
+    /// ahead, which takes its place.
     pub(super) fn finish(&mut self, connection: ConnectionId) -> Option<Span> {
         if let Some(shadow) = self.shadows.remove(&connection) {
             let gap = self.delivered.first_gap(shadow.span);
@@ -392,7 +398,7 @@ impl Ledger {
         }
     }
 
-    /// Takes back what the connection has asked for ahead; answers whether there was any.
+    /// Takes back what the connection has asked for ahead; `false` if there was nothing.
     pub(super) fn release_ahead(&mut self, connection: ConnectionId) -> bool {
         let Some(ahead) = self.aheads.remove(&connection) else { return false };
         self.dig(ahead.span, ahead.failures, Duration::ZERO);

@@ -13,7 +13,6 @@ const CPU_BUSY: f64 = 0.9;
 const DISK_SHARE: f64 = 0.2;
 /// Connections whose rates differ by no more than this share of their mean run into a fixed cap.
 const CAP_SPREAD: f64 = 0.15;
-
 /// Connections that bring less than this share of what fewer brought share something.
 const SHARED_DROP: f64 = 0.75;
 
@@ -26,7 +25,7 @@ pub struct Totals {
     pub bytes: u64,
     /// Share of the time the busiest engine thread was on a processor, 0 to 1.
     pub cpu_busy: f64,
-    /// Whether receiving waited for the hash.
+    /// Indicates whether receiving waited for the hash.
     pub hash_behind: bool,
 }
 
@@ -45,7 +44,7 @@ pub enum Limiter {
         /// Connections at work at the end.
         connections: u32,
     },
-    /// The server gives each connection so much and no more.
+    /// The server limits the rate of each connection.
     ServerPerConnection {
         /// Bytes per second of one connection.
         rate: f64,
@@ -58,14 +57,14 @@ pub enum Limiter {
         connections: u32,
         /// Refusals.
         refusals: u32,
-        /// Whether it slowed down what it did not refuse.
+        /// Indicates whether it slowed down what it did not refuse.
         is_throttled: bool,
     },
     /// This machine's processor: TLS, copies, the hash.
     Cpu {
         /// Share of the time the busiest thread was on a processor.
         busy: f64,
-        /// Whether it was the hash that receiving waited for.
+        /// Indicates whether it was the hash that receiving waited for.
         is_hash: bool,
     },
     /// This machine's disk.
@@ -122,17 +121,20 @@ pub(super) struct Evidence {
     pub(super) disk_waiting: f64,
     /// Connections at work when there was most to do.
     pub(super) connections: u32,
-    /// Mean and standard deviation of their goodputs, bytes per second.
+    /// Mean of their goodputs, bytes per second.
     pub(super) goodput: f64,
+    /// Standard deviation of their goodputs, bytes per second.
     pub(super) goodput_spread: f64,
     /// The most one connection brought on average while there were clearly fewer; 0 if there never
     /// were.
     pub(super) goodput_of_fewer: f64,
     /// Connections the server tolerates, if it said so.
     pub(super) cap: Option<u32>,
+    /// Connections and requests that the server refused because of the others.
     pub(super) refusals: u32,
+    /// Indicates whether the origin has slowed everything down, which it does without a word.
     pub(super) is_throttled: bool,
-    /// Whether the last additional connections still paid.
+    /// Indicates whether the last connections added raised the rate.
     pub(super) still_paid: bool,
 }
 

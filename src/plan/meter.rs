@@ -6,19 +6,21 @@
 use super::rate::smoothed;
 use std::time::Duration;
 
-/// The least time to first byte is remembered for so long: paths change.
+/// Longest time for which the least time to first byte is remembered: paths change.
 const TAU_WINDOW: Duration = Duration::from_secs(10);
-/// Bytes must flow for so long before they make a rate: a first packet just before a tick does not.
+/// Bytes must have flowed for this time before they make a rate: a first packet just before a tick
+/// does not.
 const SAMPLE_MIN: Duration = Duration::from_millis(40);
 /// Time constant of the goodput when it falls: ten ticks.
 const GOODPUT_MEMORY: Duration = Duration::from_millis(500);
-/// And when it rises: slow start doubles it within a round trip.
+/// Time constant of the goodput when it rises: slow start doubles it within a round trip.
 const GOODPUT_MEMORY_RISING: Duration = Duration::from_millis(150);
 
 /// Meters of one connection. They survive a reconnect, as the path mostly does.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// Request sent on an idle connection, no byte of its answer yet: its first byte and when.
+    /// The request that was sent on an idle connection and has no byte of its answer yet: the
+    /// offset of its first byte, and when it was sent.
     asked: Option<(u64, Duration)>,
     /// When the present span's bytes began to flow.
     flowing_since: Option<Duration>,
@@ -28,21 +30,28 @@ pub(super) struct Meter {
     received_bytes: u64,
     /// The last time a byte was seen, or the wait for one began.
     moved_at: Duration,
+    /// Time to first byte; `None`: not measured.
     tau: Option<Tau>,
+    /// Bytes per second while bytes flow; `None`: not measured.
     goodput: Option<f64>,
-    /// The goodput is that of a span too short to be sure of.
+    /// Indicates whether the goodput is that of a span too short to be sure of.
     is_guess: bool,
-    /// Bytes, and the time they flowed in, that are no rate yet.
+    /// Bytes that are no rate yet, and the time they flowed in.
     pending: (u64, Duration),
+    /// What had been counted at the last tick.
     last_tick: Tick,
 }
 
 /// Time to first byte: the least of two half windows, and how far samples stray above it.
 #[derive(Debug, Clone, Copy)]
 struct Tau {
+    /// When the current half window began.
     since: Duration,
+    /// The least sample of the half window before.
     previous: Duration,
+    /// The least sample of the current half window.
     current: Duration,
+    /// How far samples stray above the least one, smoothed.
     jitter: Duration,
 }
 
@@ -176,8 +185,8 @@ impl Meter {
 
     fn add_tau(&mut self, now: Duration, sample: Duration) {
         let Some(tau) = &mut self.tau else {
-            let (previous, current) = (sample, sample);
-            self.tau = Some(Tau { since: now, previous, current, jitter: Duration::ZERO });
+            let jitter = Duration::ZERO;
+            self.tau = Some(Tau { since: now, previous: sample, current: sample, jitter });
             return;
         };
         if now.saturating_sub(tau.since) >= TAU_WINDOW / 2 {

@@ -17,8 +17,8 @@
 //!    block handed to the disk) with [`Transfer::on_delivered`], in any order.
 //! 3. When no more than [`Fetch::lead_bytes`] of the span are missing, it asks once for the next
 //!    one with [`Transfer::ahead`] and sends that request while the present answer still runs.
-//! 4. The span ends with [`Transfer::on_finished`] once all of it is delivered, which answers with
-//!    the span ahead, now the one being received; or with [`Transfer::on_failed`]. By then nothing
+//! 4. The span ends with [`Transfer::on_finished`] once all of it is delivered, which returns the
+//!    span ahead, now the one being received; or with [`Transfer::on_failed`]. By then nothing
 //!    of it may be on its way to the disk any more that `on_delivered` does not know: the rest is
 //!    free for anybody at once. Back to 1, after a failure too; the plan knows what must wait.
 //!
@@ -40,7 +40,7 @@
 //! source may move: a worker that meets an expired URL keeps its span, and when the engine has
 //! found the new one it says [`Transfer::on_new_addresses`].
 //!
-//! The tick, [`Transfer::on_tick`] every 50 to 100 ms, measures and answers with [`Action`]s. They
+//! The tick, [`Transfer::on_tick`] every 50 to 100 ms, measures and returns [`Action`]s. They
 //! may cross with the worker's own reports; each is a wish that a report made meanwhile outdates.
 //!
 //! # When to ask again
@@ -115,7 +115,7 @@ pub enum Fanout {
         /// But never more than this, at least 1.
         max: u32,
     },
-    /// So many, at least 1, as long as there is work for them.
+    /// This number, at least 1, as long as there is work for them.
     Fixed(u32),
 }
 
@@ -136,7 +136,7 @@ pub struct Settings {
     pub block_bytes: u64,
     /// Every span starts at a multiple of this, at least 1, and ends at one or at the file's end.
     pub align_bytes: u64,
-    /// Whether the next span's request may go out before the present one ends.
+    /// Indicates whether the next span's request may go out before the present one ends.
     pub request_ahead: bool,
     /// Largest span of an automatic request size, in bytes: bounds what a reset or a hash in file
     /// order has to carry.
@@ -235,9 +235,9 @@ pub enum AheadFault {
 /// What the machine felt since the last tick.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pressure {
-    /// Some connection found no free block to receive into.
+    /// Indicates whether some connection found no free block to receive into.
     pub blocks_exhausted: bool,
-    /// As many writes are under way as the disk is given at a time.
+    /// Indicates whether as many writes are under way as the disk is given at a time.
     pub writes_waiting: bool,
     /// Share of the time the busiest engine thread was on a processor, 0 to 1.
     pub cpu_busy: f64,

@@ -58,12 +58,14 @@ pub fn class(kind: ErrorKind) -> Class {
 }
 
 /// The retries of one question that is asked again and again, outside of a
-/// [`Transfer`](super::Transfer): so many in a row, each after a longer wait.
+/// [`Transfer`](super::Transfer): a limited number in a row, each after a longer wait.
 #[derive(Debug)]
 pub struct Backoff {
+    /// Failures in a row that are forgiven.
     retries: u32,
-    /// Failures in a row.
+    /// Failures in a row so far.
     failures: u32,
+    /// The first wait, before its share is taken.
     retry_wait: Duration,
     jitter: Jitter,
 }
@@ -91,7 +93,7 @@ impl Backoff {
 pub(super) struct Terms {
     /// The first wait, before its share is taken.
     pub(super) retry_wait: Duration,
-    /// Whether another address is there to be tried.
+    /// Indicates whether another address is there to be tried.
     pub(super) has_elsewhere: bool,
     /// The share that is waited, drawn from [`Jitter`].
     pub(super) share: f64,

@@ -12,22 +12,25 @@ const FIRST_BYTES: u64 = MIB;
 const START_BYTES_MAX: u64 = 2 * MIB;
 /// Below this a request costs more than it balances.
 const AUTO_BYTES_MIN: u64 = 256 * KIB;
-/// Without request ahead each span pays a round trip: at most one part in so many of its time.
+/// Without request ahead each span pays a round trip: at most its time divided by this.
 const OVERHEAD_SHARE: f64 = 50.0;
-/// With it a span covers its lead twice, and lasts long enough to be few.
+/// With request ahead a span lasts at least this long, so that there are few requests.
 const PIPELINED_TIME: Duration = Duration::from_millis(500);
+/// Fewest bytes of a span with request ahead, however slow the connection.
 const PIPELINED_BYTES_MIN: u64 = 4 * MIB;
 /// No span is expected to last longer: it is what a reset or a slow-down puts at stake.
 const SPAN_TIME_MAX: Duration = Duration::from_secs(4);
-/// Slack in the lead, for scheduling here and there: twice the time to first byte within these
-/// bounds. More would only let the answer grow cold in the socket: with 20 ms on loopback the copy
-/// out of it cost half as much CPU again (measured).
+/// Least slack in the lead, for scheduling here and there; it is twice the time to first byte.
 const LEAD_SLACK_MIN: Duration = Duration::from_millis(1);
+/// Most slack in the lead. More would only let the answer grow cold in the socket: with 20 ms on
+/// loopback the copy out of it cost half as much CPU again (measured).
 const LEAD_SLACK_MAX: Duration = Duration::from_millis(20);
-/// A request ahead has to save at least this share of its span's time; and much more where the
-/// server is near, as other connections fill the gap there and what waits in the socket costs.
+/// Least share of its span's time that a request ahead has to save.
 const AHEAD_GAIN_MIN: f64 = 0.01;
+/// The same where the server is near: other connections fill the gap there, and what waits in the
+/// socket costs.
 const AHEAD_GAIN_NEAR_MIN: f64 = 0.25;
+/// Time to first byte below which a server is near.
 const NEAR: Duration = Duration::from_millis(4);
 /// A connection may speed up before its lead is due: slow start doubles within a round trip.
 const LEAD_FACTOR: f64 = 1.5;
@@ -43,10 +46,13 @@ pub fn first_request_bytes(request: RequestSize) -> u64 {
 /// The request size of one transfer.
 #[derive(Debug)]
 pub(super) struct Sizing {
-    /// Set by the caller, or `None`: by the law.
+    /// Bytes of each request as the caller set them; `None`: by the law.
     fixed_bytes: Option<u64>,
+    /// What every request is a multiple of.
     align_bytes: u64,
+    /// Bytes of one write: what large requests round to.
     block_bytes: u64,
+    /// Largest request of the law.
     span_bytes_max: u64,
 }
 
@@ -57,13 +63,13 @@ pub(super) struct View {
     pub(super) goodput: Option<f64>,
     /// Time to first byte on an idle connection.
     pub(super) tau: Duration,
-    /// How much it strays.
+    /// How far the time to first byte strays above its least.
     pub(super) jitter: Duration,
-    /// Whether the next request can go out before this span ends.
+    /// Indicates whether the next request can go out before this span ends.
     pub(super) is_pipelined: bool,
     /// Bytes of the connection's last request; `None`: its first.
     pub(super) previous_bytes: Option<u64>,
-    /// Bytes nobody fetches.
+    /// Bytes that nobody fetches, no more than may be assigned at a time.
     pub(super) unassigned_bytes: u64,
     /// Goodput of all connections together, bytes per second.
     pub(super) goodput_all: f64,

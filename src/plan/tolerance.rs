@@ -3,29 +3,35 @@
 
 use std::time::Duration;
 
-/// A push-back is believed for so long, twice as long each time.
+/// Time for which the first push-back caps the connections; each later one does twice as long.
 const CAP_TIME_MIN: Duration = Duration::from_secs(60);
+/// Longest time for which a push-back caps the connections.
 const CAP_TIME_MAX: Duration = Duration::from_secs(600);
-/// Connections that were being made at a push-back are through after this.
+/// Connections that were being made at a push-back are made or refused after this time.
 const OPEN_TIME: Duration = Duration::from_secs(1);
-/// Weak signs of push-back within this time of each other make one.
+/// Two weak signs of push-back within this time of each other are taken for one clear sign.
 const SUSPICION_TIME: Duration = Duration::from_secs(5);
 
 /// The server's tolerance.
 #[derive(Debug, Default)]
 pub(super) struct Tolerance {
+    /// `None`: the server has not complained lately.
     cap: Option<Cap>,
     /// How often a cap was learned.
     lessons: u32,
+    /// Signs of push-back so far, weak ones included.
     refusals: u32,
+    /// When the last sign of push-back came.
     suspected_at: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Cap {
+    /// Most connections that the server serves.
     connections: u32,
+    /// When the cap is forgotten.
     until: Duration,
-    /// Connections that were under way at the push-back may get through until then, and count.
+    /// Connections that were being made at the push-back may succeed until then, and raise the cap.
     open_until: Duration,
 }
 
@@ -39,8 +45,8 @@ impl Tolerance {
         self.refusals
     }
 
-    /// The server would not serve a connection while `working` others stood. Answers with the cap
-    /// if that makes it lower; a weak sign needs a second one soon after.
+    /// The server would not serve a connection while `working` others stood. Returns the cap if
+    /// that makes it lower; a weak sign needs a second one soon after.
     pub(super) fn on_refusal(&mut self, now: Duration, working: u32, is_weak: bool) -> Option<u32> {
         self.refusals += 1;
         let earlier = self.suspected_at.replace(now);

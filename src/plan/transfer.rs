@@ -31,18 +31,21 @@ pub struct Transfer {
     count: Count,
     addresses: Addresses,
     log: Log,
-    /// Requests go out ahead, as far as this origin is known.
+    /// Indicates whether requests go out ahead: allowed, and nothing this origin did speaks
+    /// against.
     is_ahead_on: bool,
-    /// The request size last logged.
+    /// The request size last logged, in bytes.
     noted_bytes: u64,
     /// What the connections brought at the last tick.
     measurements: tick::Measurements,
     /// Bytes that may still be fetched twice.
     hedge_bytes_left: u64,
-    /// Answers are proved whole, so that each comes whole by one connection: no cuts, no hedges.
+    /// Indicates whether each answer is proved as a whole, so that it must come whole by one
+    /// connection: no cuts, no hedges.
     is_guarded: bool,
-    /// The server asked not to be asked before; and whether those that it serves are meant too.
+    /// The server asked not to be sent requests before this time.
     brake_until: Duration,
+    /// Indicates whether that holds for the connections that it serves, too.
     is_brake_total: bool,
     jitter: Jitter,
     /// How often in a row the whole file came for a part of it, with no byte delivered in between.
@@ -50,6 +53,7 @@ pub struct Transfer {
     /// The latest time seen.
     now: Duration,
     last_tick_at: Duration,
+    /// Indicates whether the transfer has given up.
     failed: bool,
 }
 
@@ -91,7 +95,7 @@ impl Transfer {
     }
 
     /// The connection has asked `address` for `span` before there was a plan, and its answer is on
-    /// the wire; answers with the span's [`Fetch::lead_bytes`]. `span` is aligned and not empty,
+    /// the wire; returns the span's [`Fetch::lead_bytes`]. `span` is aligned and not empty,
     /// starts with a gap in what is delivered, in a new transfer at 0, and lies within that gap.
     /// [`Transfer::on_connected`] and [`Transfer::on_requested`], called before with the times they
     /// happened, tell the plan how far the server is.
@@ -272,7 +276,7 @@ impl Transfer {
     }
 
     /// `span`, part of what the connection receives, is delivered: aligned, in any order, and
-    /// reported once by each connection that has it. Answers how many of its bytes were new.
+    /// reported once by each connection that has it. Returns how many of its bytes were new.
     pub fn on_delivered(&mut self, now: Duration, connection: ConnectionId, span: Span) -> u64 {
         self.advance(now);
         let new_bytes = self.ledger.deliver(connection, span);
@@ -297,8 +301,8 @@ impl Transfer {
         self.ledger.gaps(span)
     }
 
-    /// All of what the connection receives is delivered, up to the end it last agreed to. Answers
-    /// with its span ahead, which it works on from now on; `None` if it has none, or not any more.
+    /// All of what the connection receives is delivered, up to the end it last agreed to. Returns
+    /// its span ahead, which it works on from now on; `None` if it has none, or not any more.
     pub fn on_finished(&mut self, now: Duration, connection: ConnectionId) -> Option<Span> {
         self.advance(now);
         let present = self.ledger.receiving(connection);
@@ -325,8 +329,8 @@ impl Transfer {
         self.is_guarded = true;
     }
 
-    /// The source has moved, as a fresh redirect does it: connections from now on go to one of so
-    /// many `addresses`, at least 1, numbered from 0, of which nothing is known.
+    /// The source has moved, as a fresh redirect does it: connections from now on go to one of
+    /// `addresses` new ones, at least 1, numbered from 0, of which nothing is known.
     pub fn on_new_addresses(&mut self, now: Duration, addresses: u32) {
         self.advance(now);
         self.addresses = Addresses::new(addresses);

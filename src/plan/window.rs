@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
-/// Ticks added up.
+/// The ticks of a stretch of time, added up.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window {
     bytes: u64,
     lasted: Duration,
     ticks: u32,
-    /// The last two ticks' rates, the newest first.
+    /// The last two ticks' rates in bytes per second, the newest first.
     latest: (f64, f64),
-    /// Of the ticks' rates: sum and sum of squares.
+    /// Sum of the ticks' rates.
     sum: f64,
+    /// Sum of the squares of the ticks' rates.
     squares: f64,
 }
 

@@ -14,6 +14,7 @@ const REPLACED_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Workers {
     by_id: BTreeMap<ConnectionId, Worker>,
+    /// How many of them run.
     running: u32,
     /// Time to first byte of the connection that measured last, for those that have not.
     tau: Option<Duration>,
@@ -27,25 +28,29 @@ pub(super) struct Workers {
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     pub(super) meter: Meter,
-    /// Between its first question and [`Next::Retire`](super::Next::Retire).
+    /// Indicates whether it is between its first question and
+    /// [`Next::Retire`](super::Next::Retire).
     pub(super) is_running: bool,
-    /// Has a connection, as far as is known.
+    /// Indicates whether it has a connection, as far as is known.
     pub(super) is_connected: bool,
-    /// This connection has completed an answer and stayed open.
+    /// Indicates whether this connection has completed an answer and stayed open.
     pub(super) is_kept_alive: bool,
     /// Bytes of its last request.
     pub(super) last_bytes: Option<u64>,
-    /// Its connection ends with the present answer, or has been told to.
+    /// Indicates whether its connection ends with the present answer, or has been told to.
     pub(super) will_close: bool,
-    /// Asked for work and got none.
+    /// Indicates whether it asked for work and got none.
     pub(super) is_idle: bool,
-    /// Works on the span ahead though the one before is not reported as finished.
+    /// Indicates whether it works on the span ahead though the one before is not reported as
+    /// finished.
     pub(super) has_started_ahead: bool,
     /// Its last span failed without a byte delivered. It pauses, leaves holes to others and does
     /// not steal: one that the server refuses, while it serves the rest, would otherwise spend the
     /// budget of one span after the other.
     pub(super) setback: Option<Setback>,
+    /// When it was told to make a new connection, until it reports the end of the old one.
     replaced_at: Option<Duration>,
+    /// Failures that no span was charged with.
     forgiven: Forgiven,
     /// Bytes that had come, from whomever, when the server last forbade it a request.
     forbidden_at_bytes: Option<u64>,
@@ -54,6 +59,7 @@ pub(super) struct Worker {
 /// Failures of one connection that no span was charged with, while no byte of the file came.
 #[derive(Debug, Clone, Copy, Default)]
 struct Forgiven {
+    /// How many in a row.
     failures: u32,
     /// Bytes of the file that were delivered at the last one.
     delivered_bytes: u64,

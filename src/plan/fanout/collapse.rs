@@ -12,8 +12,9 @@ use std::time::Duration;
 const COLLAPSE_SHARE: f64 = 0.1;
 /// What is kept of the connections then: browsers open six, and no origin punishes that.
 pub(super) const COLLAPSED_MAX: u32 = 4;
-/// It has recovered when as much of its rate per connection is back, or after that long.
+/// The origin has recovered when this share of its rate per connection is back.
 const RECOVERY_SHARE: f64 = 0.5;
+/// It is taken for recovered after this time in any case.
 const FREEZE_MAX: Duration = Duration::from_secs(180);
 
 impl Count {

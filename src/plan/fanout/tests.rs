@@ -20,7 +20,8 @@ impl Bench {
         let tau = Duration::from_millis(tau_ms);
         let mut count = Count::new(Fanout::Auto { max: 64 });
         count.on_start(Duration::ZERO, tau);
-        let (now, remaining_bytes) = (Duration::ZERO, 1 << 40);
+        let now = Duration::ZERO;
+        let remaining_bytes = 1 << 40;
         Self { count, now, tau, remaining_bytes, is_disk_bound: false, changes: Vec::new() }
     }
 
@@ -46,7 +47,7 @@ impl Bench {
     }
 }
 
-/// So much for each connection, and so much for all.
+/// A path that gives each connection `each` bytes per second, and all together no more than `all`.
 fn capped(each: f64, all: f64) -> impl Fn(u32) -> f64 {
     move |connections| (f64::from(connections) * each).min(all)
 }

@@ -38,7 +38,8 @@ impl Transfer {
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let assignment = self.ledger.assignment(connection);
         let had_delivered = assignment.is_some_and(Assignment::has_delivered);
-        let (earlier, owns) = (assignment.map_or(0, Assignment::failures), assignment.is_some());
+        let earlier = assignment.map_or(0, Assignment::failures);
+        let owns = assignment.is_some();
         let was_pushed = self.look_for_push_back(connection, kind, is_crowded, while_connecting);
         self.brake(kind, asked);
         self.look_for_ignored_ranges(kind);
@@ -59,10 +60,12 @@ impl Transfer {
         }
         // What the server refuses because it serves the others is no failure of these bytes.
         let failures = if is_forgiven { earlier } else { earlier.saturating_add(1) };
-        let wait = match is_forgiven {
-            true => Some(Duration::ZERO),
-            false if failures > self.settings.retries => None,
-            false => retry::wait_after(class, failures, terms),
+        let wait = if is_forgiven {
+            Some(Duration::ZERO)
+        } else if failures > self.settings.retries {
+            None
+        } else {
+            retry::wait_after(class, failures, terms)
         };
         self.failed |= wait.is_none();
         let at = self.now.saturating_add(wait.unwrap_or_default().max(asked));

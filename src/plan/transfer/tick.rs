@@ -12,46 +12,53 @@ use crate::plan::workers::Worker;
 use crate::plan::{Action, ConnectionId, Pressure};
 use std::time::Duration;
 
-/// The disk is the bound if bytes waited for it in so large a share of the recent ticks.
+/// The disk is the bound if bytes waited for it in at least this share of the recent ticks.
 const DISK_BOUND: f64 = 0.2;
+/// Time constant of the share of ticks in which bytes waited for the disk.
+const DISK_MEMORY: Duration = Duration::from_secs(1);
 /// Steps of the connection count that are told apart: 1, 2 to 3, 4 to 7, and so on.
 const COUNT_STEPS: usize = 32;
-/// Time constant of that share.
-const DISK_MEMORY: Duration = Duration::from_secs(1);
 /// At most one connection is replaced in this time, so that a bad minute is no storm.
 const REPLACE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// An address is not judged before its connections have been at work for so long.
+/// Least time that connections to an address have been at work before it is judged.
 const SETTLING_MIN: Duration = Duration::from_millis(500);
 /// Others move if one of them has received something within this time.
 const MOVES_TIME: Duration = Duration::from_millis(500);
-/// Silence while others move: at least this, or four times the time to first byte.
+/// Least silence while others move that ends a connection; or four times the time to first byte.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
-/// Replacements closer to each other than this double the patience, up to so many times.
+/// Replacements closer to each other than this double the patience.
 const CALM_TIME: Duration = Duration::from_secs(5);
+/// Most times as long as at first that silence is borne.
 const PATIENCE_MAX: u32 = 16;
 
 /// What all connections brought, as of the last tick.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Measurements {
-    /// Bytes per second of all together.
+    /// Bytes per second of all connections together.
     pub(super) rate: f64,
-    /// The mean of one, for those that have not measured.
+    /// Mean goodput of one connection, bytes per second; expected of those that have not measured.
     pub(super) each: f64,
-    /// The median of those at work.
+    /// Median goodput of those at work, bytes per second.
     median: f64,
-    /// Standard deviation of those at work.
+    /// Standard deviation of the goodput of those at work, bytes per second.
     spread: f64,
+    /// Connections that bytes flow on.
     flowing: u32,
-    /// Most that were at work at once lately, what they brought each, and how even.
+    /// When most connections were at work lately: their number, and mean and standard deviation of
+    /// their goodput.
     busiest: (u32, f64, f64),
-    /// What each brought, by the binary logarithm of how many were at work; the latest mean.
+    /// The latest mean goodput of one, by the binary logarithm of how many were at work.
     each_by_count: [f64; COUNT_STEPS],
+    /// Share of the recent ticks in which bytes waited for the disk, 0 to 1, smoothed.
     disk_share: f64,
-    /// How much of the memory is filled: the first ticks count in full.
+    /// How much of that memory is filled, 0 to 1: the first ticks count in full.
     disk_weight: f64,
+    /// Ticks so far.
     ticks: u32,
+    /// Ticks in which bytes waited for the disk.
     ticks_of_disk: u32,
+    /// When a connection was last replaced.
     replaced_at: Duration,
     /// How many times as long as at first silence is borne.
     patience: u32,
@@ -113,7 +120,7 @@ impl Transfer {
         limiter::judge(totals, evidence)
     }
 
-    /// Reads the meters; answers with the bytes since the last tick.
+    /// Reads the meters; returns the bytes that came since the last tick.
     fn measure(&mut self, elapsed: Duration, pressure: Pressure) -> u64 {
         let mut bytes = 0;
         let mut goodputs = Vec::new();

@@ -20,7 +20,7 @@ enum Line {
     Rate(u64),
     /// Every connect is refused.
     Refused,
-    /// Breaks after so many bytes, each time, at this rate.
+    /// Brings `bytes` at `rate` bytes per second and breaks, each time.
     Fragile { rate: u64, bytes: u64 },
 }
 
