@@ -92,7 +92,7 @@ fn one_seed_is_one_run() {
     assert_eq!(format!("{first:?}"), format!("{second:?}"));
 }
 
-/// Issue 3, 4: at most 1.15 times the time without the bad connection.
+/// A bad connection costs at most 1.15 times the time without it.
 #[test]
 fn one_bad_connection_costs_little() {
     for name in ["slow one in eight", "one stalls for ever"] {
@@ -107,7 +107,7 @@ fn one_bad_connection_costs_little() {
     }
 }
 
-/// Issue 3, 3: one connection of 25 MB/s whose server thinks for 50 ms reaches 0.97 of it.
+/// One connection of 25 MB/s whose server thinks for 50 ms reaches 0.97 of it.
 #[test]
 fn request_ahead_hides_the_time_to_the_first_byte() {
     let scenario = named("slow first byte");
@@ -122,7 +122,7 @@ fn request_ahead_hides_the_time_to_the_first_byte() {
     assert!(with >= 0.97 && with > without, "{with:.3} with, {without:.3} without");
 }
 
-/// Measured over an emulated path with cubic senders (issue 3): 1 connection reaches 2 % of the
+/// Measured over an emulated path with cubic senders: 1 connection reaches 2 % of the
 /// link, 8 reach 20 %, 16 reach 45 %, 32 reach 73 %.
 #[test]
 fn flows_on_a_lossy_path_are_as_fast_as_measured() {
@@ -172,13 +172,15 @@ fn random_settings(scenario: &Scenario, seed: u64) -> Settings {
     let mut rng = Rng::new(seed, 99);
     let usual = auto_settings(scenario);
     Settings {
-        request: match rng.chance(0.5) {
-            true => RequestSize::Auto,
-            false => RequestSize::Fixed(KIB << (6 + rng.below(11))),
+        request: if rng.chance(0.5) {
+            RequestSize::Auto
+        } else {
+            RequestSize::Fixed(KIB << (6 + rng.below(11)))
         },
-        fanout: match rng.chance(0.6) {
-            true => Fanout::Auto { max: 1 + rng.below(64) },
-            false => Fanout::Fixed(1 + rng.below(40)),
+        fanout: if rng.chance(0.6) {
+            Fanout::Auto { max: 1 + rng.below(64) }
+        } else {
+            Fanout::Fixed(1 + rng.below(40))
         },
         retries: RETRIES_MAX,
         request_ahead: rng.chance(0.8),

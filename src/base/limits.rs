@@ -231,9 +231,9 @@ pub const DIGESTS_OFFERED_MAX: usize = 16;
 
 // plan: retries.
 
-/// So often in a row, with no byte written in between by anybody, the whole file comes where a part
-/// was asked for, and the server is taken at its word: one may be a confused cache node, and three
-/// are cheap to find out.
+/// Times in a row that the whole file may come where a part was asked for, with no byte delivered
+/// in between by anybody, until the server is taken at its word: one may be a confused cache node,
+/// and three are cheap to find out.
 pub const RANGES_IGNORED_MAX: u32 = 3;
 
 // manifest

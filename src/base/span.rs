@@ -98,7 +98,7 @@ impl SpanSet {
         Self::default()
     }
 
-    /// Adds a span; answers how many of its bytes were new.
+    /// Adds a span; returns how many of its bytes were new.
     pub fn insert(&mut self, span: Span) -> u64 {
         if span.is_empty() {
             return 0;
@@ -119,7 +119,7 @@ impl SpanSet {
         self.covered - before
     }
 
-    /// Takes a span out; answers how many of its bytes were in the set.
+    /// Takes a span out; returns how many of its bytes were in the set.
     pub fn remove(&mut self, span: Span) -> u64 {
         if span.is_empty() {
             return 0;

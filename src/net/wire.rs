@@ -23,7 +23,8 @@ const PLAIN_STAGING_BYTES: usize = 64 * 1024;
 pub struct Wire {
     socket: Socket,
     session: Option<Box<Session>>,
-    /// Lent to the kernel while a receive runs; a wire whose future was dropped is of no use.
+    /// Lent to the kernel while a receive runs; a wire whose future was dropped cannot be used any
+    /// more.
     staging: Option<Staging>,
     ended: bool,
 }
@@ -55,7 +56,7 @@ impl Wire {
         }
     }
 
-    /// Another transfer uses the connection from here on, and waits for it so.
+    /// Another transfer uses the connection from here on, with these `limits` on how long it waits.
     pub fn set_limits(&mut self, limits: &Limits) {
         self.socket.set_limits(limits.clone());
     }
@@ -203,7 +204,7 @@ impl Wire {
         (lease, Ok(()))
     }
 
-    /// Decrypts what is staged into `output` and sends what TLS wants sent. Answers the bytes
+    /// Decrypts what is staged into `output` and sends what TLS wants sent. Returns the bytes
     /// produced and whether ciphertext is missing.
     async fn pump(&mut self, output: &mut [u8]) -> Result<(usize, bool)> {
         let session = self.session.as_mut().expect("only a TLS wire is pumped");

@@ -12,6 +12,7 @@ const VAIN_QUESTIONS_MAX: u32 = 8;
 /// The independent account of a run.
 #[derive(Debug)]
 pub(super) struct Book {
+    /// All bytes of the file.
     file: Span,
     align_bytes: u64,
     /// The plan's bound, in bytes, on how far beyond the oldest missing byte spans are assigned.
@@ -21,12 +22,17 @@ pub(super) struct Book {
     delivered: SpanSet,
     /// Bytes that came in vain: fetched twice, or lost with a connection.
     pub(super) wasted_bytes: u64,
+    /// Requests sent.
     pub(super) requests: u64,
+    /// Refused connects, and answers that say that there are too many connections.
     pub(super) push_backs: u64,
+    /// Questions to the plan of what to do next.
     pub(super) questions: u64,
-    /// Integral of open connections over time.
+    /// Integral of open connections over time, in seconds.
     connection_s: f64,
+    /// Time that has passed, in seconds.
     busy_s: f64,
+    /// For each worker the last instant at which it asked in vain, in seconds, and how often then.
     vain: Vec<(f64, u32)>,
 }
 
@@ -81,7 +87,7 @@ impl Book {
         self.delivered.covers(self.file)
     }
 
-    /// `worker` got an answer with nothing to do in it.
+    /// `worker` asked what to do and got nothing, before the time `until` or another event.
     pub(super) fn asked_in_vain(&mut self, now_s: f64, worker: usize, until: Option<Duration>) {
         if let Some(until) = until {
             let now = Duration::from_secs_f64(now_s);

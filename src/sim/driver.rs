@@ -93,9 +93,9 @@ struct Driver {
     now_s: f64,
     next_tick_s: f64,
     next_step_s: f64,
-    /// Idle workers have reason to ask again.
+    /// Indicates whether idle workers have reason to ask again.
     bell: bool,
-    /// Rates have to be shared out anew.
+    /// Indicates whether rates have to be shared out anew.
     is_stale: bool,
     was_disk_full: bool,
     gave_up: bool,

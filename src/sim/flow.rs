@@ -18,7 +18,9 @@ const IDLE_S: f64 = 0.2;
 /// The sender's window of one connection.
 #[derive(Debug, Clone)]
 pub(super) struct Flow {
+    /// Bytes that may be under way.
     window_bytes: f64,
+    /// The window at which slow start ends.
     threshold_bytes: f64,
     /// The window at the last cut.
     peak_bytes: f64,
@@ -26,6 +28,7 @@ pub(super) struct Flow {
     grown_s: f64,
     /// Losses before this belong to the last cut.
     recovers_at_s: f64,
+    /// Since when there is nothing to send.
     idle_since_s: f64,
     /// Bytes received since the last step.
     carried_bytes: f64,

@@ -19,8 +19,9 @@ const CONNECTIONS: [u32; 6] = [8, 16, 32, 4, 2, 1];
 const SECONDS_MAX: f64 = 1800.0;
 /// A cell this near to the best one is as good.
 const AS_GOOD: f64 = 1.02;
-/// Share of the file, and bytes, that hedging may cost; as the engine sets it.
+/// The file's size over this is what hedging may cost, as the engine sets it.
 const HEDGE_SHARE: u64 = 50;
+/// Most bytes that hedging may cost, as the engine sets it.
 const HEDGE_BYTES_MAX: u64 = 32 * MIB;
 
 /// One fixed setting.
@@ -88,9 +89,9 @@ pub struct Verdict {
     pub worst: (u64, f64),
     /// The cell that was best most often.
     pub best: Cell,
-    /// Median times of the adaptive plan and of the best cell, in seconds.
+    /// Median time of the adaptive plan, in seconds.
     pub auto_s: f64,
-    /// See `auto_s`.
+    /// Median time of the best cell, in seconds.
     pub best_s: f64,
     /// Connections of the adaptive plan, mean over time and seeds.
     pub connections: f64,

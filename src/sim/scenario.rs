@@ -220,7 +220,7 @@ impl Default for Address {
     }
 }
 
-/// Whether an address answers to a connect.
+/// How an address answers to a connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     /// It does.

@@ -16,9 +16,10 @@ pub(super) struct Worker {
     pub(super) job: Option<Job>,
     /// The span after it, whose request is out.
     pub(super) ahead: Option<(Job, Reply)>,
-    /// The connection is of no use after the present answer.
+    /// Indicates whether the connection ends with the present answer.
     pub(super) closes: bool,
-    /// When a byte or an answer came last, for the stall timeout; or since when it is idle.
+    /// When a byte or an answer came last, for the stall timeout; of an idle worker, since when it
+    /// is idle.
     pub(super) quiet_since_s: f64,
 }
 

@@ -19,33 +19,42 @@ use std::time::Duration;
 pub(super) struct World {
     scenario: Scenario,
     slots: Vec<Option<Line>>,
-    /// Rates as last shared out, by slot.
+    /// Rates as last shared out, by slot, in bytes per second.
     rates: Vec<f64>,
+    /// The last call of [`World::step`].
     stepped_to_s: f64,
+    /// Draws the noise of the capacity.
     noise_rng: Rng,
+    /// Draws random losses and the noise of single connections.
     dice: Rng,
     seed: u64,
     /// Noise of the capacity, in deviations.
     noise: f64,
+    /// When the noise is drawn anew.
     next_bin_s: f64,
-    /// Connections and requests so far: what they meet depends on their number and the seed, not
-    /// on what happened before.
+    /// Connections so far: what each one meets depends on its number and the seed, not on what
+    /// happened before.
     dialled: u64,
+    /// Requests so far: as with connections.
     asked: u64,
     throttling: Throttling,
     /// Bytes the disk has still to take.
     backlog_bytes: f64,
+    /// Indicates whether the buffers are full.
     is_disk_full: bool,
-    /// The server as a whole, not the network, is what limits.
+    /// Indicates whether the server as a whole, not the network, is what limits.
     is_server_bound: bool,
-    /// What the flows offered and got in all, where the link was the bound.
+    /// Bytes per second that all flows together offered to the link.
     offered: f64,
+    /// Bytes per second that the link carried of them.
     granted: f64,
 }
 
 #[derive(Debug, Default)]
 struct Throttling {
+    /// Since when there are too many connections; `None`: there are not.
     over_since_s: Option<f64>,
+    /// When the punishment ends.
     until_s: f64,
 }
 
@@ -53,23 +62,30 @@ struct Throttling {
 #[derive(Debug)]
 struct Line {
     flow: Flow,
+    /// The number of the address at the other end.
     address: usize,
     rtt_s: f64,
     opened_at_s: f64,
+    /// Indicates whether it is one of the slow connections of the scenario.
     is_slow: bool,
+    /// From then on nothing comes.
     silent_from_s: f64,
+    /// When it is reset.
     breaks_at_s: f64,
+    /// Noise of its limit, in deviations.
     noise: f64,
     /// Its own limit as of the last step.
     limit_bytes_per_s: f64,
+    /// Indicates whether the body of an answer comes in.
     is_receiving: bool,
-    /// A request is being served or waits to be.
+    /// Indicates whether a request is being served or waits to be.
     is_busy: bool,
 }
 
 /// How a dial ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dial {
+    /// When it ends.
     pub(super) at_s: f64,
     /// The address that answered.
     pub(super) outcome: Result<u32, ErrorKind>,
@@ -80,7 +96,7 @@ pub(super) struct Dial {
 pub(super) enum Reply {
     /// First body byte.
     Body { at_s: f64 },
-    /// No body, and the connection is of no use any more.
+    /// No body, and the connection cannot be used any more.
     Refused { at_s: f64, kind: ErrorKind, retry_after: Option<Duration> },
     /// The connection ends cleanly where the answer should be.
     Closed { at_s: f64 },

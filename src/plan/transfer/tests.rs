@@ -18,7 +18,7 @@ const A: ConnectionId = ConnectionId(0);
 const B: ConnectionId = ConnectionId(1);
 const NOW: Duration = Duration::from_secs(1);
 
-/// So many connections with requests of 8 MiB, none of them ahead.
+/// A fixed number of `connections` with requests of 8 MiB, none of them ahead.
 fn with(connections: u32) -> Settings {
     Settings {
         request: RequestSize::Fixed(8 * MIB),

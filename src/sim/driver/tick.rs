@@ -6,9 +6,9 @@ use crate::base::ErrorKind;
 use crate::plan::{Action, Pressure};
 use crate::sim::worker::Worker;
 
-/// The engine's tick.
+/// Time between two of the engine's ticks, in seconds.
 const TICK_S: f64 = 0.05;
-/// An idle connection is closed after this: servers do it soon after.
+/// An idle connection is closed after this number of seconds: servers do it soon after.
 const IDLE_S_MAX: f64 = 4.0;
 
 impl Driver {
@@ -18,7 +18,8 @@ impl Driver {
         let block_bytes = self.settings.block_bytes;
         for slot in 0..self.workers.len() {
             if let Some(job) = &self.workers[slot].job {
-                let (complete_to, received_to) = (job.complete_to(block_bytes), job.received_to());
+                let received_to = job.received_to();
+                let complete_to = job.complete_to(block_bytes);
                 self.deliver(slot, complete_to);
                 self.plan.on_progress(now, id(slot), received_to);
             }

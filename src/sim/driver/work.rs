@@ -163,8 +163,8 @@ impl Driver {
         while_connecting: bool,
     ) {
         let job = self.workers[slot].job.as_ref().expect("who fails holds a span");
-        let (complete_to, received_to) =
-            (job.complete_to(self.settings.align_bytes), job.received_to());
+        let received_to = job.received_to();
+        let complete_to = job.complete_to(self.settings.align_bytes);
         self.deliver(slot, complete_to);
         self.book.wasted_bytes += received_to - complete_to;
         let verdict =

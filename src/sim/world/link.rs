@@ -7,8 +7,9 @@ use crate::sim::flow::SEGMENT_BYTES;
 
 /// Bytes received and not yet on the disk that the buffers hold.
 const POOL_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
-/// Length of a bin of noise, and how much of one is left in the next.
+/// Length of a bin of noise, in seconds.
 const BIN_S: f64 = 0.1;
+/// Share of a bin's noise that is left in the next one.
 const BIN_MEMORY: f64 = 0.7;
 
 impl World {

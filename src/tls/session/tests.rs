@@ -219,7 +219,7 @@ fn byte_by_byte() {
 #[test]
 fn cut_at_each_byte_boundary() {
     for (version, server) in both_servers() {
-        // One cut at `cut`; answers how many bytes the server sent in all.
+        // One cut at `cut`; returns how many bytes the server sent in all.
         let run = |cut: usize| {
             let mut position = 0;
             // Its own configuration, or the handshake would be resumed.
