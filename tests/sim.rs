@@ -13,6 +13,7 @@ use ringhaul::internal::sim::{
     run, run_auto, run_cell, scenarios, swarm,
 };
 use std::env;
+use std::ops::RangeInclusive;
 
 /// Seeds of the swarm in `cargo test`: a second or two.
 const SEEDS: u64 = 400;
@@ -24,39 +25,39 @@ const PATIENCE_S: f64 = 190.0;
 
 #[test]
 fn under_random_faults_nothing_is_lost_and_everything_ends() {
-    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seeds = match number("RINGHAUL_SIM_SEED") {
-        Some(seed) => seed..=seed,
-        None => 1..=number("RINGHAUL_SIM_SEEDS").unwrap_or(SEEDS),
-    };
-    for seed in seeds {
-        // Seen where the test fails: the last one is to blame.
-        println!("RINGHAUL_SIM_SEED={seed}");
-        let scenario = swarm(seed);
-        let settings = random_settings(&scenario, seed);
-        let seconds_max = scenario.faults_until_s + liveness_bound_s(&scenario);
-        let how = Run { settings, seed, seconds_max, audit: true, keep_decisions: false };
-        let outcome = run(&scenario, &how);
-        let what = || format!("{outcome:?}\n{settings:?}\n{scenario:?}");
-        assert_eq!(outcome.end, End::Complete, "not over after {seconds_max} s: {}", what());
-        assert!(is_calm(&outcome, &settings, scenario.file_bytes), "too busy: {}", what());
+    for seed in seeds(SEEDS) {
+        play(seed, None);
     }
 }
 
 #[test]
 fn under_random_faults_a_bound_ahead_is_kept_and_everything_ends() {
-    for seed in 1..=BOUNDED_SEEDS {
-        println!("RINGHAUL_SIM_SEED={seed}");
-        let scenario = swarm(seed);
-        let ahead_bytes_max = Some(MIB << Rng::new(seed, 98).below(8));
-        let settings = Settings { ahead_bytes_max, ..random_settings(&scenario, seed) };
-        let seconds_max = scenario.faults_until_s + liveness_bound_s(&scenario);
-        let how = Run { settings, seed, seconds_max, audit: true, keep_decisions: false };
-        let outcome = run(&scenario, &how);
-        let what = || format!("{outcome:?}\n{settings:?}\n{scenario:?}");
-        assert_eq!(outcome.end, End::Complete, "not over after {seconds_max} s: {}", what());
-        assert!(is_calm(&outcome, &settings, scenario.file_bytes), "too busy: {}", what());
+    for seed in seeds(BOUNDED_SEEDS) {
+        play(seed, Some(MIB << Rng::new(seed, 98).below(8)));
     }
+}
+
+/// What the environment asks for, or 1 to `usual`.
+fn seeds(usual: u64) -> RangeInclusive<u64> {
+    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    match number("RINGHAUL_SIM_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("RINGHAUL_SIM_SEEDS").unwrap_or(usual),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "a failing test shows the seed it failed with")]
+fn play(seed: u64, ahead_bytes_max: Option<u64>) {
+    // Seen where the test fails: the last one is to blame.
+    println!("RINGHAUL_SIM_SEED={seed}");
+    let scenario = swarm(seed);
+    let settings = Settings { ahead_bytes_max, ..random_settings(&scenario, seed) };
+    let seconds_max = scenario.faults_until_s + liveness_bound_s(&scenario);
+    let how = Run { settings, seed, seconds_max, audit: true, keep_decisions: false };
+    let outcome = run(&scenario, &how);
+    let what = || format!("{outcome:?}\n{settings:?}\n{scenario:?}");
+    assert_eq!(outcome.end, End::Complete, "not over after {seconds_max} s: {}", what());
+    assert!(is_calm(&outcome, &settings, scenario.file_bytes), "too busy: {}", what());
 }
 
 /// A reader in file order bounds memory, not speed: 64 MiB are many times what is on the wire here.
