@@ -31,8 +31,8 @@ pub const THREADS_MAX: u32 = 64;
 pub const CLIENT_THREADS_AUTO_MAX: u32 = 8;
 /// How long the addresses of a name are used without a new lookup; curl's default.
 pub const NAMES_KEPT: Duration = Duration::from_secs(60);
-/// Origins whose addresses are remembered; a list of more is looked up again.
-pub const NAMES_MAX: usize = 1024;
+/// Origins that something is remembered of: their addresses, what they bear. Of more nothing is.
+pub const ORIGINS_MAX: usize = 1024;
 /// Combinations of trusted certificates that TLS settings, with their sessions, are kept for.
 pub const TRUSTS_MAX: usize = 16;
 /// A connection kept for longer than this without a request is closed: servers do it after 5 s

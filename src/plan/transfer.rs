@@ -336,6 +336,11 @@ impl Transfer {
         self.addresses = Addresses::new(addresses);
     }
 
+    /// Whether requests may go out ahead, as far as this origin is known by now.
+    pub fn takes_ahead(&self) -> bool {
+        self.is_ahead_on
+    }
+
     /// Decisions since the last call, oldest first.
     pub fn decisions(&mut self) -> Vec<Decision> {
         self.log.drain()

@@ -1,6 +1,6 @@
 //! What outlives a transfer, so that the next one begins where others have got to: threads with
-//! their drivers and blocks, idle connections, resolved names, TLS settings with their sessions,
-//! and the budget that all connections share.
+//! their drivers and blocks, idle connections, resolved names, what origins bear, TLS settings with
+//! their sessions, and the budget that all connections share.
 //!
 //! Must not know transfers, plans or files: work comes as tasks for the shards.
 //!
@@ -10,6 +10,7 @@
 pub(super) mod budget;
 mod driver;
 pub(super) mod idle;
+pub(super) mod learned;
 mod names;
 pub(super) mod shard;
 pub(super) mod threads;
@@ -19,6 +20,7 @@ use super::options::{ClientOptions, Options};
 use crate::base::Result;
 use crate::base::limits::CONNECTIONS_AUTO_MAX;
 use budget::Budget;
+use learned::Learned;
 use names::Names;
 use std::sync::Arc;
 use threads::Threads;
@@ -71,6 +73,8 @@ pub(super) struct Shared {
     pub(super) budget: Arc<Budget>,
     /// Addresses of origins.
     pub(super) names: Names,
+    /// What origins bear.
+    pub(super) learned: Learned,
     /// TLS settings and their sessions.
     pub(super) trust: Trust,
 }
@@ -106,6 +110,7 @@ impl Client {
             is_shared,
             budget,
             names: Names::default(),
+            learned: Learned::default(),
             trust: Trust::default(),
         };
         Ok(Self { open: Arc::new(Open { shared: Arc::new(shared) }) })

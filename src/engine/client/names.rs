@@ -1,7 +1,7 @@
 //! Addresses of origins, looked up once a minute at most and kept with what is known of each: which
 //! ones answered last.
 
-use crate::base::limits::{NAMES_KEPT, NAMES_MAX};
+use crate::base::limits::{NAMES_KEPT, ORIGINS_MAX};
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
 use crate::net::dial::Dialer;
@@ -51,10 +51,10 @@ impl Names {
 
     fn keep(&self, origin: &Origin, dialer: &Arc<Dialer>, now: Instant) {
         let mut known = self.lock();
-        if known.len() >= NAMES_MAX {
+        if known.len() >= ORIGINS_MAX {
             known.retain(|_, known| known.is_fresh(now));
         }
-        if known.len() < NAMES_MAX {
+        if known.len() < ORIGINS_MAX {
             known.insert(origin.clone(), Known { since: now, dialer: dialer.clone() });
         }
     }

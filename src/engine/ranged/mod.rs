@@ -78,8 +78,8 @@ impl Ranged {
         delivered: &SpanSet,
         first: &FirstSpan,
     ) -> (Arc<Self>, Fetch) {
-        let addresses = sources[0].endpoint().addresses();
-        let settings = settings::settings(context, file, addresses, to.hashing.is_some());
+        let endpoint = sources[0].endpoint();
+        let settings = settings::settings(context, file, &endpoint, to.hashing.is_some());
         let mut plan = Transfer::resume(file.total_bytes, settings, delivered);
         let (id, address) = (ConnectionId(0), first.address);
         plan.on_connected(first.times.connected, id, address, first.setup);

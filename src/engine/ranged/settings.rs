@@ -3,6 +3,7 @@
 use super::File;
 use crate::base::limits::{BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX};
 use crate::engine::context::{Context, jitter_seed};
+use crate::engine::source::endpoint::Endpoint;
 use crate::plan::{Fanout, RequestSize, Settings};
 
 /// Largest span in bytes while the file is hashed in order: the connections together run ahead of
@@ -11,9 +12,14 @@ const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
 /// Hedging may fetch one part in 50 of the file twice.
 const HEDGE_SHARE: u64 = 50;
 
-/// The settings of a plan for `file`, the source of which has this number of addresses.
-pub(super) fn settings(context: &Context, file: File, addresses: u32, is_hashed: bool) -> Settings {
-    let options = &context.options;
+/// The settings of a plan for `file`, which is first asked of `endpoint`.
+pub(super) fn settings(
+    context: &Context,
+    file: File,
+    endpoint: &Endpoint,
+    is_hashed: bool,
+) -> Settings {
+    let (options, learned) = (&context.options, &context.client.learned);
     Settings {
         request: request_size(context),
         fanout: match options.connections {
@@ -25,9 +31,9 @@ pub(super) fn settings(context: &Context, file: File, addresses: u32, is_hashed:
         jitter_seed: jitter_seed(),
         block_bytes: BLOCK_BYTES as u64,
         align_bytes: SPAN_ALIGN_BYTES,
-        request_ahead: options.request_ahead,
+        request_ahead: options.request_ahead && learned.takes_ahead(endpoint.origin()),
         span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
-        addresses,
+        addresses: endpoint.addresses(),
         hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
         // Blocks of a file go to their place in any order.
         ahead_bytes_max: None,

@@ -61,6 +61,14 @@ impl Ranged {
         self.bell.notify_waiters();
     }
 
+    /// Leaves what the plan has learnt of the origin to other transfers.
+    pub(in crate::engine) fn teach(&self) {
+        if self.context.options.request_ahead && !self.plan().takes_ahead() {
+            let endpoint = self.sources[0].endpoint();
+            self.context.client.learned.refuses_ahead(endpoint.origin());
+        }
+    }
+
     /// What limited the transfer.
     pub(in crate::engine) fn limiter(&self, totals: Totals) -> Limiter {
         self.publish_decisions();

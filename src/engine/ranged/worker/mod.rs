@@ -26,6 +26,7 @@ use crate::engine::source::exchange::{Opening, Pending};
 use crate::engine::trace::SpanTrace;
 use crate::http::Exchange;
 use crate::plan::{AheadFault, ConnectionId, Fetch, Next};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,14 +84,9 @@ enum Reason {
     NoPermit,
 }
 
-/// What has come of a request.
-enum Received {
-    /// An answer, and the one that follows it on the connection if the next span was requested
-    /// ahead.
-    Answer(Option<Pending>),
-    /// Nothing, and nobody has failed.
-    LetGo(Reason),
-}
+/// How it goes on after an answer: with the one that follows it on the connection, if the next span
+/// was requested ahead, or without the span.
+type Received = ControlFlow<Reason, Option<Pending>>;
 
 /// What is new of a claim that a second connection brings too.
 struct SharedClaim<'a> {
@@ -222,10 +218,10 @@ impl Worker {
             }
             let taken = std::mem::replace(&mut response, Response::None);
             match self.receive(rest, taken, &fetch, &claim, &mut intake, trace.as_deref()).await {
-                Ok(Received::Answer(pending)) => {
+                Ok(Received::Continue(pending)) => {
                     response = pending.map_or(Response::None, Response::Pending);
                 }
-                Ok(Received::LetGo(reason)) => break Ended::LetGo(reason),
+                Ok(Received::Break(reason)) => break Ended::LetGo(reason),
                 Err(failure) => break Ended::Failed(failure),
             }
         };
@@ -322,10 +318,10 @@ impl Worker {
         trace: Option<&SpanTrace>,
     ) -> Result<Received, Failure> {
         let Some(opening) = self.open(rest, response, trace).await? else {
-            return Ok(Received::LetGo(Reason::NoPermit));
+            return Ok(Received::Break(Reason::NoPermit));
         };
         let Some((body, mut opening)) = self.usable(rest, opening).await? else {
-            return Ok(Received::Answer(None));
+            return Ok(Received::Continue(None));
         };
         self.note_first_byte(fetch.span, rest, &opening, trace);
         opening.exchange.expect_body(body.len());
@@ -333,7 +329,7 @@ impl Worker {
             && let Some(quarantine) = Quarantine::of(opening.head())
         {
             if !self.ranged.guard(claim, body) {
-                return Ok(Received::LetGo(Reason::Unprovable));
+                return Ok(Received::Break(Reason::Unprovable));
             }
             intake.withhold(quarantine);
         }
@@ -348,7 +344,7 @@ impl Worker {
         if self.ahead.is_none() && opening.exchange.is_complete() && !opening.surplus.is_empty() {
             return Err(Exchange::excess_error().into());
         }
-        Ok(Received::Answer(self.close(opening, claim.rest().is_empty())))
+        Ok(Received::Continue(self.close(opening, claim.rest().is_empty())))
     }
 
     /// The response has ended: keeps the connection, for the answer requested ahead or for later.

@@ -195,6 +195,7 @@ impl<'a> Attempt<'a> {
         let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
         let first = First { fetch, opening, requested: times.requested };
         let worked = supervisor::work(&ranged, local, *lead, shards_max, first).await;
+        ranged.teach();
         self.check_failure()?;
         context.check_stop()?;
         ranged.assert_complete();
