@@ -5,7 +5,7 @@
 
 use super::buffers::{Block, Pool};
 use super::epoll::{Reactor, Ready, Writers};
-use super::target::Target;
+use super::receive::Target;
 use super::uring::{self, Ring};
 use std::cell::RefCell;
 use std::future::Future;

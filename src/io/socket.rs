@@ -6,7 +6,7 @@
 use super::descriptors;
 use super::driver::{Channel, Receive};
 use super::patience::{Due, Limits, Patience, Stall};
-use super::target::Target;
+use super::receive::Target;
 use crate::base::limits::DESCRIPTORS_SPARE;
 use rustix::net::Shutdown;
 use std::cell::{Cell, RefCell};
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::io::buffers::Pool;
     use crate::io::driver::{self, Driver, DriverKind};
-    use crate::io::target::Staging;
+    use crate::io::receive::Staging;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::panic::{AssertUnwindSafe, catch_unwind};

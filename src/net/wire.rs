@@ -6,8 +6,8 @@
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Lease;
 use crate::io::patience::{Due, Limits, Stall};
+use crate::io::receive::Staging;
 use crate::io::socket::{Socket, SocketHandle};
-use crate::io::target::Staging;
 use crate::tls::{Session, SessionInfo, TlsConfig};
 use std::io;
 use std::net::SocketAddr;

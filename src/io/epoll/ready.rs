@@ -3,7 +3,7 @@
 //! seldom as on a ring.
 
 use super::super::driver::Receive;
-use super::super::target::Target;
+use super::super::receive::Target;
 use rustix::net::{SendFlags, send};
 use std::cell::Cell;
 use std::io;

@@ -5,7 +5,7 @@
 
 use super::super::buffers::Block;
 use super::super::driver::Receive;
-use super::super::target::Target;
+use super::super::receive::Target;
 use io_uring::{cqueue, opcode, squeue, types};
 use std::cell::Cell;
 use std::io;
