@@ -2,7 +2,6 @@
 //!
 //! Owns the table. Must not know how a digest is computed; that is `hasher`'s business.
 
-use super::Hasher;
 use crate::base::{Error, ErrorKind, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -75,11 +74,6 @@ impl Algorithm {
     /// Length of the digest.
     pub fn digest_bytes(self) -> usize {
         self.row().digest_bytes
-    }
-
-    /// A hasher that has seen nothing yet.
-    pub fn hasher(self) -> Hasher {
-        Hasher::new(self)
     }
 
     /// Which one of several offers for the same bytes to compute, where one is enough: the

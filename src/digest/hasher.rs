@@ -27,9 +27,15 @@ enum State {
     Md5(md5::Md5),
 }
 
+impl Algorithm {
+    /// A hasher that has seen nothing yet.
+    pub fn hasher(self) -> Hasher {
+        Hasher::new(self)
+    }
+}
+
 impl Hasher {
-    /// Nothing hashed yet.
-    pub(super) fn new(algorithm: Algorithm) -> Self {
+    fn new(algorithm: Algorithm) -> Self {
         let crc = |polynomial| State::Crc(crc_fast::Digest::new(polynomial));
         let state = match algorithm {
             Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),

@@ -5,7 +5,7 @@
 
 use super::buffers::{Block, Pool};
 use super::epoll::{Reactor, Ready, Writers};
-use super::receive::Target;
+use super::receive::{Receive, Target};
 use super::uring::{self, Ring};
 use std::cell::RefCell;
 use std::future::Future;
@@ -124,15 +124,6 @@ pub fn in_flight() -> usize {
         Running::IoUring => uring::ops::in_flight(),
         Running::Epoll(writers) => writers.in_flight(),
     }
-}
-
-/// How a receive ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Receive {
-    /// With whatever has arrived.
-    Some,
-    /// When all asked bytes are there (MSG_WAITALL), or at the end of the stream.
-    All,
 }
 
 /// A connected socket as this thread's driver holds it.

@@ -1,6 +1,16 @@
-//! Memory that a receive may fill: a lease, or the staging buffer of a connection. Knows no driver.
+//! What a receive is given: when it ends, and the memory it may fill, a lease or the staging buffer
+//! of a connection. Knows no driver.
 
 use super::buffers::Lease;
+
+/// How a receive ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Receive {
+    /// With whatever has arrived.
+    Some,
+    /// When all asked bytes are there (MSG_WAITALL), or at the end of the stream.
+    All,
+}
 
 /// Memory a receive may fill: [`Target::room`] bytes from [`Target::start`], stable until the value
 /// is dropped.

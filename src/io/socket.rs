@@ -4,9 +4,9 @@
 //! dropping attempts, and only readiness futures may simply be dropped.
 
 use super::descriptors;
-use super::driver::{Channel, Receive};
+use super::driver::Channel;
 use super::patience::{Due, Limits, Patience, Stall};
-use super::receive::Target;
+use super::receive::{Receive, Target};
 use crate::base::limits::DESCRIPTORS_SPARE;
 use rustix::net::Shutdown;
 use std::cell::{Cell, RefCell};

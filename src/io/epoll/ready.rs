@@ -2,8 +2,7 @@
 //! without waiting. SO_RCVLOWAT holds for readiness as well (Linux 4.18), so a receive wakes as
 //! seldom as on a ring.
 
-use super::super::driver::Receive;
-use super::super::receive::Target;
+use super::super::receive::{Receive, Target};
 use rustix::net::{SendFlags, send};
 use std::cell::Cell;
 use std::io;

@@ -4,8 +4,7 @@
 //! flight until the kernel has answered, even if its future is dropped before.
 
 use super::super::buffers::Block;
-use super::super::driver::Receive;
-use super::super::receive::Target;
+use super::super::receive::{Receive, Target};
 use io_uring::{cqueue, opcode, squeue, types};
 use std::cell::Cell;
 use std::io;
