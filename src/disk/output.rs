@@ -8,7 +8,7 @@
 //! An output may also be nowhere: it takes every block and keeps none, for measuring what is in
 //! front of the disk. There is no part file, no name and no journal then.
 
-use super::journal::{self, Found};
+use super::journal::{self, Book, Found, Identity, Journal, Pace};
 use super::place::{Place, disk_error};
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::size::{MIB, format_bytes};
@@ -161,6 +161,25 @@ impl Output {
         *journals_ended += 1;
         self.keep_part();
         journal::remove(place);
+    }
+
+    /// Starts the journal of the part file: a thread that makes what `book` has durable. The book
+    /// has what the standing journal vouches for, or what came after, or less of it. `on_failed` is
+    /// called once, on that thread, when a barrier fails; it must not drop the journal.
+    ///
+    /// # Errors
+    /// Usage, if a text of the identity is too long (64 KiB); ResourceLimit, if there is no thread.
+    ///
+    /// # Panics
+    /// If the output is nowhere: no journal is kept of that.
+    pub fn start_journal(
+        &self,
+        identity: Identity,
+        book: &Arc<Book>,
+        pace: Pace,
+        on_failed: impl FnOnce(Error) + Send + 'static,
+    ) -> Result<Journal> {
+        Journal::start(self.place(), identity, book, pace, on_failed)
     }
 
     /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then

@@ -24,7 +24,6 @@ pub use book::Book;
 pub(super) use load::vouches;
 pub use pace::Pace;
 
-use super::output::Output;
 use super::place::{Place, disk_error};
 use crate::base::{Error, ErrorKind, Result};
 use crate::digest::crc::Run;
@@ -90,23 +89,27 @@ impl Journal {
     ///
     /// # Errors
     /// Usage, if a text of the identity is too long (64 KiB); ResourceLimit, if there is no thread.
-    pub fn start(
-        output: &Arc<Output>,
+    pub(super) fn start(
+        place: &Arc<Place>,
         identity: Identity,
         book: &Arc<Book>,
         pace: Pace,
         on_failed: impl FnOnce(Error) + Send + 'static,
     ) -> Result<Self> {
         assert_eq!(identity.total, book.total(), "the book is that of the file");
-        let place = output.place().clone();
-        let part = part_id(&place)?;
+        let part = part_id(place)?;
         let header = Header::new(RandomState::new().hash_one(Instant::now()), identity, part)?;
         let durable_bytes = place.recorded_bytes();
         let changed = book.written().covered() != durable_bytes;
         let pacer = Arc::new(Pacer::new(pace, Instant::now(), durable_bytes, changed));
         let journals_ended = *place.journals_ended();
         let barrier = Barrier::new(Files::new(place.clone()), header);
-        let scribe = Scribe { book: book.clone(), pacer: pacer.clone(), place, journals_ended };
+        let scribe = Scribe {
+            book: book.clone(),
+            pacer: pacer.clone(),
+            place: place.clone(),
+            journals_ended,
+        };
         let spawned = thread::Builder::new()
             .name("ringhaul-journal".into())
             .spawn(move || scribe.work(barrier, on_failed));

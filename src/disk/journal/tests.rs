@@ -5,7 +5,7 @@ use super::*;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Span, SpanSet};
 use crate::digest::crc::crc32c;
-use crate::disk::output::{DirectPolicy, Reserved};
+use crate::disk::output::{DirectPolicy, Output, Reserved};
 use crate::io::buffers::Pool;
 use crate::io::driver::{Driver, DriverKind};
 use crate::io::ours;
@@ -73,7 +73,7 @@ impl Transfer {
         let book = Arc::new(Book::new(TOTAL, runs));
         let (sender, failures) = mpsc::channel();
         let on_failed = move |error| sender.send(error).unwrap();
-        let journal = Journal::start(&output, identity(), &book, pace, on_failed).unwrap();
+        let journal = output.start_journal(identity(), &book, pace, on_failed).unwrap();
         Self { journal, book, output, reserved, failures }
     }
 
@@ -474,7 +474,7 @@ fn a_second_journal_records_what_came_after_the_first() {
     let Transfer { journal, book, output, reserved, .. } = run;
     drop(journal);
     assert_eq!(reserved.kept_bytes(), BLOCK_BYTES as u64);
-    let journal = Journal::start(&output, identity(), &book, NEVER, |_| ()).unwrap();
+    let journal = output.start_journal(identity(), &book, NEVER, |_| ()).unwrap();
     assert_eq!(journal.barrier().unwrap(), 2 * BLOCK_BYTES as u64);
     assert_eq!(reserved.kept_bytes(), 2 * BLOCK_BYTES as u64);
 }

@@ -61,7 +61,8 @@ impl Records {
         let pace = Pace { interval: self.context.options.journal_interval, bytes: BARRIER_BYTES };
         let context = self.context.clone();
         let on_failed = move |error| context.fail(error);
-        Journal::start(&self.output, self.identity.clone(), &self.book, pace, on_failed).map(Some)
+        let identity = self.identity.clone();
+        self.output.start_journal(identity, &self.book, pace, on_failed).map(Some)
     }
 
     /// The book, for those who write.
