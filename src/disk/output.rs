@@ -8,7 +8,7 @@
 //! An output may also be nowhere: it takes every block and keeps none, for measuring what is in
 //! front of the disk. There is no part file, no name and no journal then.
 
-use super::journal::{self, Book, Found, Identity, Journal, Pace};
+use super::journal::{self, BarrierPace, Book, Found, Identity, Journal};
 use super::place::{Place, disk_error};
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::size::{MIB, format_bytes};
@@ -176,7 +176,7 @@ impl Output {
         &self,
         identity: Identity,
         book: &Arc<Book>,
-        pace: Pace,
+        pace: BarrierPace,
         on_failed: impl FnOnce(Error) + Send + 'static,
     ) -> Result<Journal> {
         Journal::start(self.place(), identity, book, pace, on_failed)

@@ -6,7 +6,7 @@
 //!
 //! What is due is one of three things: anything (a TLS handshake, which has a time limit of its
 //! own), something whole (a request and the head of its answer), or a body, of which the payload
-//! has to keep a pace. Bytes without payload (session tickets, chunk sizes, trailers, interim
+//! has to keep a rate. Bytes without payload (session tickets, chunk sizes, trailers, interim
 //! heads) move nothing.
 
 use crate::base::limits::STALL_BYTES;
@@ -24,17 +24,19 @@ const LOOKS_PER_STALL: u32 = 4;
 pub struct Limits {
     /// Time without progress, and the time that a request and the head of its answer may take.
     pub stall: Duration,
-    pace: Pace,
+    rate_min: PayloadRate,
     line: Arc<Line>,
 }
 
-/// Payload bytes that a body has to bring within a time.
+/// The least average rate at which a body has to bring payload.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct PayloadRate {
+    /// Payload bytes that have to come within `time`.
     bytes: u64,
+    /// The time over which the average is taken.
     time: Duration,
-    /// The caller asked for it. It then holds across the answers of a connection, waits for their
-    /// heads included.
+    /// Whether the caller asked for it. It then holds across the answers of a connection, waits for
+    /// their heads included.
     is_asked: bool,
 }
 
@@ -51,15 +53,15 @@ impl Limits {
     /// Waits of at most `stall` without progress. A body has to bring [`STALL_BYTES`] in each such
     /// time, or what `speed` asks for. `line` is shared by the connections of one transfer.
     pub fn new(stall: Duration, speed: Option<SpeedLimit>, line: Arc<Line>) -> Self {
-        let pace = match speed {
-            None => Pace { bytes: STALL_BYTES, time: stall, is_asked: false },
+        let rate_min = match speed {
+            None => PayloadRate { bytes: STALL_BYTES, time: stall, is_asked: false },
             Some(SpeedLimit { bytes_per_second, time }) => {
                 let bytes = u128::from(bytes_per_second) * time.as_millis() / 1000;
                 let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).max(1);
-                Pace { bytes, time, is_asked: true }
+                PayloadRate { bytes, time, is_asked: true }
             }
         };
-        Self { stall, pace, line }
+        Self { stall, rate_min, line }
     }
 
     /// Whether there are connections on the line already.
@@ -67,7 +69,7 @@ impl Limits {
         self.line.connections.load(Ordering::Relaxed) > 0
     }
 
-    /// The default pace, alone on its line.
+    /// The default rate, alone on its line.
     #[cfg(test)]
     pub(crate) fn alone(stall: Duration) -> Self {
         Self::new(stall, None, Arc::default())
@@ -109,7 +111,7 @@ pub enum Stall {
         bytes_min: u64,
         /// In this time.
         time: Duration,
-        /// The caller asked for this pace.
+        /// Whether the caller asked for this rate.
         is_asked: bool,
     },
 }
@@ -135,7 +137,7 @@ pub struct Patience {
     window: Window,
 }
 
-/// The stretch over which the pace is judged; another one begins once it has brought enough.
+/// The stretch over which the rate is judged; another one begins once it has brought enough.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
     waited: Duration,
@@ -166,7 +168,7 @@ impl Patience {
     /// From here on this is waited for.
     pub fn expect(&mut self, due: Due) {
         (self.due, self.quiet, self.waited) = (due, Duration::ZERO, Duration::ZERO);
-        if due == Due::Body && !self.limits.pace.is_asked {
+        if due == Due::Body && !self.limits.rate_min.is_asked {
             self.high_bytes = self.paid_bytes;
             self.window = self.new_window();
         }
@@ -218,44 +220,44 @@ impl Patience {
 
     /// Why the connection counts as stalled, if it does.
     pub fn stall(&self) -> Option<Stall> {
-        let Limits { stall, pace, .. } = self.limits;
+        let Limits { stall, rate_min, .. } = self.limits;
         let is_too_slow =
-            self.has_pace() && self.window.waited >= pace.time && !self.is_line_slow();
+            self.has_rate_min() && self.window.waited >= rate_min.time && !self.is_line_slow();
         match self.due {
             Due::Whole if self.waited >= stall => Some(Stall::Unanswered(stall)),
             Due::Anything | Due::Body if self.quiet >= stall => Some(Stall::Silent(stall)),
             Due::Anything | Due::Whole | Due::Body => is_too_slow.then(|| {
-                let Pace { bytes: bytes_min, time, is_asked } = pace;
+                let PayloadRate { bytes: bytes_min, time, is_asked } = rate_min;
                 let bytes = self.high_bytes - self.window.high_bytes;
                 Stall::Slow { bytes, bytes_min, time, is_asked }
             }),
         }
     }
 
-    /// Whether payload has to keep the pace now.
-    fn has_pace(&self) -> bool {
+    /// Whether payload has to keep the least rate now.
+    fn has_rate_min(&self) -> bool {
         match self.due {
             Due::Anything => false,
-            Due::Whole => self.limits.pace.is_asked,
+            Due::Whole => self.limits.rate_min.is_asked,
             Due::Body => true,
         }
     }
 
     /// Time until the connection counts as stalled if nothing comes.
     fn left(&self) -> Duration {
-        let Limits { stall, pace, .. } = self.limits;
+        let Limits { stall, rate_min, .. } = self.limits;
         let left = match self.due {
             Due::Whole => stall.saturating_sub(self.waited),
             Due::Anything | Due::Body => stall.saturating_sub(self.quiet),
         };
-        let window = pace.time.saturating_sub(self.window.waited);
-        if self.has_pace() { left.min(window) } else { left }
+        let window = rate_min.time.saturating_sub(self.window.waited);
+        if self.has_rate_min() { left.min(window) } else { left }
     }
 
     fn add(&mut self, wait: Duration) {
         self.quiet += wait;
         self.waited += wait;
-        if self.has_pace() {
+        if self.has_rate_min() {
             self.window.waited += wait;
         }
     }
@@ -271,15 +273,15 @@ impl Patience {
         }
         self.limits.line.moved_bytes.fetch_add(seen - self.high_bytes, Ordering::Relaxed);
         (self.high_bytes, self.quiet) = (seen, Duration::ZERO);
-        if seen - self.window.high_bytes >= self.limits.pace.bytes {
+        if seen - self.window.high_bytes >= self.limits.rate_min.bytes {
             self.window = self.new_window();
         }
     }
 
-    /// Whether all connections together keep the pace, none of them could in an equal share, and
+    /// Whether all connections together keep the rate, none of them could in an equal share, and
     /// this one brings something: more than that cannot be asked of it.
     fn is_line_slow(&self) -> bool {
-        let bytes_min = self.limits.pace.bytes;
+        let bytes_min = self.limits.rate_min.bytes;
         let moved = self.line_bytes().saturating_sub(self.window.line_bytes);
         let connections = self.limits.line.connections.load(Ordering::Relaxed);
         self.high_bytes > self.window.high_bytes
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_keeps_the_pace_or_is_over() {
+    fn a_body_keeps_the_rate_or_is_over() {
         let pays = |bytes| {
             move |patience: &mut Patience| {
                 patience.ended(SECOND);
@@ -436,7 +438,7 @@ mod tests {
         let limits = Limits::new(STALL, None, line.clone());
         let mut shared: Vec<Patience> = (0..8).map(|_| Patience::new(limits.clone())).collect();
         shared.iter_mut().for_each(|it| it.expect(Due::Body));
-        // Together they bring one and a half times the pace, each of them a fifth of it.
+        // Together they bring one and a half times the rate, each of them a fifth of it.
         let each = STALL_BYTES * 3 / 16 / 8;
         let round = |shared: &mut [Patience], skip: usize| {
             let lasted: Vec<bool> = shared.iter_mut().map(|it| it.next_look().is_some()).collect();
@@ -471,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn an_asked_pace_holds_across_answers() {
+    fn an_asked_rate_holds_across_answers() {
         let speed = |bytes_per_second| Some(SpeedLimit { bytes_per_second, time: 4 * SECOND });
         let limits = |rate| Limits::new(STALL, speed(rate), Arc::default());
         let answers = |patience: &mut Patience| {

@@ -22,7 +22,7 @@ mod pace;
 
 pub use book::Book;
 pub(super) use load::vouches;
-pub use pace::Pace;
+pub use pace::BarrierPace;
 
 use super::place::{Place, disk_error};
 use crate::base::{Error, ErrorKind, Result};
@@ -93,7 +93,7 @@ impl Journal {
         place: &Arc<Place>,
         identity: Identity,
         book: &Arc<Book>,
-        pace: Pace,
+        pace: BarrierPace,
         on_failed: impl FnOnce(Error) + Send + 'static,
     ) -> Result<Self> {
         assert_eq!(identity.total, book.total(), "the book is that of the file");

@@ -9,19 +9,20 @@ use crate::base::{Error, ErrorKind, Result};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often barriers are made: as soon as one of the two is reached. The first ones come earlier,
-/// [`BARRIER_FIRST`] after the start and then after twice as long each, where little is written.
+/// How often barriers are made: as soon as the interval is over or the bytes are written. Where
+/// little is written the first ones come earlier, [`BARRIER_FIRST`] after the start, and then each
+/// after twice the time of the one before, up to the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Since the last one began, at most.
+pub struct BarrierPace {
+    /// Time from the beginning of one barrier to the next, at most, while anything is written.
     pub interval: Duration,
-    /// Written since the last one began.
+    /// Bytes written since the last barrier began, after which another one is due.
     pub bytes: u64,
 }
 
-/// The bell.
+/// The bell between those who write, those who want a barrier, and the journal's thread.
 pub(super) struct Pacer {
-    pace: Pace,
+    pace: BarrierPace,
     state: Mutex<State>,
     /// For the journal's thread.
     work: Condvar,
@@ -56,7 +57,7 @@ enum Due {
 
 impl Pacer {
     /// `durable_bytes` are recorded already; `changed`: they are not, so that there is work.
-    pub(super) fn new(pace: Pace, now: Instant, durable_bytes: u64, changed: bool) -> Self {
+    pub(super) fn new(pace: BarrierPace, now: Instant, durable_bytes: u64, changed: bool) -> Self {
         let state = State {
             changed,
             new_bytes: 0,
@@ -176,7 +177,7 @@ fn wait<'a>(bell: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, Stat
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { interval: Duration::from_secs(2), bytes: 1000 };
+    const PACE: BarrierPace = BarrierPace { interval: Duration::from_secs(2), bytes: 1000 };
 
     fn due(pacer: &Pacer, now: Instant) -> Due {
         pacer.due(&pacer.lock(), now)
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_first_ones_come_early_unless_much_is_written() {
-        let pace = Pace { bytes: u64::MAX, ..PACE };
+        let pace = BarrierPace { bytes: u64::MAX, ..PACE };
         let start = Instant::now();
         let pacer = Pacer::new(pace, start, 0, false);
         let mut gaps = Vec::new();
@@ -221,7 +222,7 @@ mod tests {
         let pacer = Pacer::new(pace, start, 0, false);
         pacer.on_change(BARRIER_EARLY_BYTES + 1);
         assert_eq!(due(&pacer, start), Due::At(start + PACE.interval));
-        let pacer = Pacer::new(Pace { interval: ms(50), ..pace }, start, 0, false);
+        let pacer = Pacer::new(BarrierPace { interval: ms(50), ..pace }, start, 0, false);
         pacer.on_change(1);
         assert_eq!(due(&pacer, start), Due::At(start + ms(50)), "never after the interval");
     }

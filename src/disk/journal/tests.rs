@@ -15,7 +15,7 @@ use std::time::Duration;
 
 const TOTAL: u64 = 3 * BLOCK_BYTES as u64 + 5000;
 /// Never by itself within a test.
-const NEVER: Pace = Pace { interval: Duration::from_secs(3600), bytes: u64::MAX };
+const NEVER: BarrierPace = BarrierPace { interval: Duration::from_secs(3600), bytes: u64::MAX };
 /// A barrier that is due takes milliseconds; on a busy machine, a second.
 const HANG_LIMIT: Duration = Duration::from_secs(30);
 
@@ -68,7 +68,7 @@ struct Transfer {
 }
 
 impl Transfer {
-    fn start(reserved: Reserved, runs: Vec<Run>, pace: Pace) -> Self {
+    fn start(reserved: Reserved, runs: Vec<Run>, pace: BarrierPace) -> Self {
         let output = Arc::new(reserved.allocate(Some(TOTAL), DirectPolicy::Never).unwrap());
         let book = Arc::new(Book::new(TOTAL, runs));
         let (sender, failures) = mpsc::channel();
@@ -163,8 +163,8 @@ fn without_a_barrier_there_is_no_journal() {
 #[test]
 fn time_and_bytes_make_barriers() {
     for pace in [
-        Pace { interval: Duration::from_millis(5), bytes: u64::MAX },
-        Pace { interval: Duration::from_secs(3600), bytes: BLOCK_BYTES as u64 },
+        BarrierPace { interval: Duration::from_millis(5), bytes: u64::MAX },
+        BarrierPace { interval: Duration::from_secs(3600), bytes: BLOCK_BYTES as u64 },
     ] {
         let bench = Bench::new();
         let run = Transfer::start(bench.reserve(), Vec::new(), pace);

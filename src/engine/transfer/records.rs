@@ -6,7 +6,7 @@ use crate::base::limits::BARRIER_BYTES;
 use crate::base::{Result, Span};
 use crate::digest::Algorithm;
 use crate::digest::crc::Run;
-use crate::disk::journal::{Book, Identity, Journal, Pace};
+use crate::disk::journal::{BarrierPace, Book, Identity, Journal};
 use crate::disk::output::Output;
 use crate::engine::context::Context;
 use crate::engine::progress::Level;
@@ -58,7 +58,8 @@ impl Records {
         if !self.is_journaled {
             return Ok(None);
         }
-        let pace = Pace { interval: self.context.options.journal_interval, bytes: BARRIER_BYTES };
+        let pace =
+            BarrierPace { interval: self.context.options.journal_interval, bytes: BARRIER_BYTES };
         let context = self.context.clone();
         let on_failed = move |error| context.fail(error);
         let identity = self.identity.clone();
