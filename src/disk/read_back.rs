@@ -30,7 +30,8 @@ struct Open {
 impl Reader {
     /// Nothing is opened yet.
     pub(super) fn new(output: &Output) -> Self {
-        Self { place: output.place().clone(), direct: output.is_direct(), open: None }
+        let file = output.file().expect("only a file can be read back");
+        Self { place: file.place().clone(), direct: file.is_direct(), open: None }
     }
 
     /// The first bytes of `span`, at least one: up to a block, counted from the alignment before.
