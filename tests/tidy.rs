@@ -60,7 +60,8 @@ const HOUSE: &[Row] = &[
     row("io::uring", &[], &["tokio_uring", "io_uring"]),
     // libc above io: names of errors and flags. Its functions are unsafe, so they stay in io.
     row("net", &["base", "tls", "io"], &["tokio", "libc"]),
-    row("disk", &["base", "digest", "io"], &["libc"]),
+    // tokio above io: tells a worker that its write has ended, from the thread of a stream.
+    row("disk", &["base", "digest", "io"], &["tokio", "libc"]),
     row(
         "engine",
         &["base", "plan", "http", "tls", "digest", "io", "net", "disk"],

@@ -17,7 +17,8 @@ const START_AGAIN: &str = "start again; another program removed or changed it me
 
 /// Reads written bytes back.
 pub(super) struct Reader {
-    place: Arc<Place>,
+    /// Where the part file is; `None` if the output is no file.
+    place: Option<Arc<Place>>,
     direct: bool,
     open: Option<Open>,
 }
@@ -30,22 +31,27 @@ struct Open {
 impl Reader {
     /// Nothing is opened yet.
     pub(super) fn new(output: &Output) -> Self {
-        let file = output.file().expect("only a file can be read back");
-        Self { place: file.place().clone(), direct: file.is_direct(), open: None }
+        let place = output.file().map(|file| file.place().clone());
+        Self { place, direct: output.is_direct(), open: None }
     }
 
     /// The first bytes of `span`, at least one: up to a block, counted from the alignment before.
+    /// An error of kind Internal if the output is no file.
     pub(super) fn read(&mut self, span: Span) -> Result<&[u8]> {
+        let Some(place) = &self.place else {
+            let what = format!("bytes {span} are in no file and cannot be read back");
+            return Err(Error::new(ErrorKind::Internal, what));
+        };
         // Direct reads start aligned, and an earlier run may have stopped anywhere.
         let before = span.start() % SPAN_ALIGN_BYTES;
         let block = Span::with_len(span.start() - before, BLOCK_BYTES as u64);
         let (wanted, _) = Span::new(block.start(), span.end()).split_at(block.end());
         let Open { file, memory } = match self.open.take() {
             Some(open) => self.open.insert(open),
-            None => self.open.insert(Open::new(&self.place, self.direct)?),
+            None => self.open.insert(Open::new(place, self.direct)?),
         };
         let filled = file::read_span(file, wanted, memory.spare_mut());
-        filled.map_err(|e| read_error(e, &self.place.part, wanted))?;
+        filled.map_err(|e| read_error(e, &place.part, wanted))?;
         let index = |bytes| usize::try_from(bytes).expect("within one block");
         Ok(&memory.spare_mut()[index(before)..index(wanted.len())])
     }

@@ -24,6 +24,7 @@ pub mod priority;
 pub mod probe;
 pub mod receive;
 pub mod socket;
+pub mod stream;
 pub mod unwinding;
 pub mod uring;
 pub mod whole;

@@ -1,16 +1,20 @@
-//! What takes the blocks of a transfer: a part file on its way to its final name (`file`), or
-//! nowhere, which takes every block and keeps none, for measuring what is in front of the disk.
+//! What takes the blocks of a transfer: a part file on its way to its final name (`file`); a stream
+//! that passes them on in order (`stream`); or nowhere, which takes every block and keeps none, for
+//! measuring what is in front of the disk.
 //!
 //! Reserved before any server is asked, so that an output that cannot be used is known first;
 //! allocated anew for each attempt. Must not know where blocks come from.
 
 mod file;
+mod stream;
 
 pub use file::{DirectPolicy, FileOutput, ReservedFile};
+pub use stream::StreamOutput;
 
 use super::journal::{BarrierPace, Book, Found, Identity, Journal};
-use crate::base::{Error, Result, Span};
+use crate::base::{Error, ErrorKind, Result, Span};
 use crate::io::buffers::Block;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +26,8 @@ const NOWHERE: &str = "/dev/null";
 pub enum Reserved {
     /// The target's name, and the part file that is ours alone.
     File(ReservedFile),
+    /// The open descriptor that bytes are passed on to.
+    Stream(Arc<StreamOutput>),
     /// Blocks are taken and thrown away.
     Nowhere,
 }
@@ -30,6 +36,8 @@ pub enum Reserved {
 pub enum Output {
     /// A part file takes each block at its offset.
     File(FileOutput),
+    /// A descriptor takes all blocks in order, whenever they come.
+    Stream(Arc<StreamOutput>),
     /// Blocks are taken and thrown away.
     Nowhere,
 }
@@ -43,6 +51,13 @@ impl Reserved {
         ReservedFile::new(target, replace).map(Self::File)
     }
 
+    /// An output that writes the file in order to `file`, a pipe, a FIFO, a socket or an ordinary
+    /// file, from where its descriptor stands, and closes it at the end. The process has to ignore
+    /// SIGPIPE, as Rust programs do unless they change that.
+    pub fn stream(file: File) -> Self {
+        Self::Stream(Arc::new(StreamOutput::new(file)))
+    }
+
     /// An output that keeps nothing.
     pub fn nowhere() -> Self {
         Self::Nowhere
@@ -53,7 +68,7 @@ impl Reserved {
     pub fn find(&self) -> Result<Found> {
         match self {
             Self::File(file) => file.find(),
-            Self::Nowhere => Ok(Found::Nothing),
+            Self::Stream(_) | Self::Nowhere => Ok(Found::Nothing),
         }
     }
 
@@ -62,54 +77,68 @@ impl Reserved {
     pub fn kept_bytes(&self) -> u64 {
         match self {
             Self::File(file) => file.kept_bytes(),
-            Self::Nowhere => 0,
+            Self::Stream(_) | Self::Nowhere => 0,
         }
     }
 
     /// Starts over: removes the journal, durably, and empties the part file then. Any journal that
     /// was started before writes no more. A file under the journal's name that is none of ours is
-    /// an error.
+    /// an error, and so is a stream of which bytes have gone out.
     pub fn discard(&self) -> Result<()> {
         match self {
             Self::File(file) => file.discard(),
+            Self::Stream(stream) => stream.discard(),
             Self::Nowhere => Ok(()),
         }
     }
 
     /// Takes the file to its size, if it is known, and decides how blocks are written. The bytes
-    /// that are there stay.
+    /// that are there stay, and a stream goes on behind those that it has written.
     pub fn allocate(&self, total: Option<u64>, policy: DirectPolicy) -> Result<Output> {
         match self {
             Self::File(file) => file.allocate(total, policy).map(Output::File),
+            Self::Stream(stream) => {
+                stream.open()?;
+                Ok(Output::Stream(stream.clone()))
+            }
             Self::Nowhere => Ok(Output::Nowhere),
         }
     }
 }
 
 impl Output {
-    /// Writes a block at its offset; ends when the kernel has taken all of it.
+    /// Writes a block that belongs at `offset` of the file; ends when the kernel has taken all of
+    /// it. That of a stream waits until all bytes before it have been written.
     pub async fn write(&self, block: Block, offset: u64) -> Result<()> {
         match self {
             Self::File(file) => file.write(block, offset).await,
+            Self::Stream(stream) => stream.write(block, offset).await,
             Self::Nowhere => Ok(()),
         }
     }
 
-    /// Reads bytes that are there (blocking); [`ErrorKind::DiskIo`](crate::base::ErrorKind) if they
-    /// are not. From nowhere come zeros.
+    /// Reads bytes that are there (blocking); [`ErrorKind::DiskIo`] if they are not. From nowhere
+    /// come zeros; to ask a stream is [`ErrorKind::Internal`].
     pub fn read(&self, span: Span) -> Result<Vec<u8>> {
         match self {
             Self::File(file) => file.read(span),
+            Self::Stream(_) => {
+                let what =
+                    format!("bytes {span} have been passed on, and nothing can be read back");
+                Err(Error::new(ErrorKind::Internal, what))
+            }
             Self::Nowhere => {
                 Ok(vec![0; usize::try_from(span.len()).expect("a sample fits the memory")])
             }
         }
     }
 
-    /// Whether as many writes are on their way as are made at a time.
+    /// Whether as many writes are on their way as are made at a time: those of a stream are made
+    /// one by one.
     pub fn is_saturated(&self) -> bool {
         match self {
             Self::File(file) => file.is_saturated(),
+            Self::Stream(stream) => stream.is_saturated(),
             Self::Nowhere => false,
         }
     }
@@ -124,15 +153,22 @@ impl Output {
         matches!(self, Self::Nowhere)
     }
 
+    /// Whether what is written can be read back, by this run and by a later one: only what is in a
+    /// file can.
+    pub fn is_readable(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// Why blocks go through the page cache, if they do by decision.
     pub fn buffered_reason(&self) -> Option<&str> {
         self.file()?.buffered_reason()
     }
 
-    /// The part file's name.
+    /// The part file's name; that of a stream is `-`.
     pub fn part_path(&self) -> &Path {
         match self {
             Self::File(file) => &file.place().part,
+            Self::Stream(_) => Path::new(stream::NAME),
             Self::Nowhere => Path::new(NOWHERE),
         }
     }
@@ -171,12 +207,33 @@ impl Output {
         file.start_journal(identity, book, pace, on_failed)
     }
 
+    /// Ends, with `error`, the writes that wait for bytes before theirs, as those may not come any
+    /// more. Only a stream has any; call it before waiting for all writes of an attempt that has
+    /// failed.
+    pub fn cancel_waiting(&self, error: &Error) {
+        if let Self::Stream(stream) = self {
+            stream.cancel_waiting(error);
+        }
+    }
+
+    /// Ends, with `error`, all writes that the reader of a stream lets wait, and all later ones:
+    /// for a transfer that is stopped. Writes to a file end by themselves.
+    pub fn cancel(&self, error: Error) {
+        if let Self::Stream(stream) = self {
+            stream.cancel(error);
+        }
+    }
+
     /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then
     /// the journal has served its purpose. If someone has taken the name meanwhile, the part file
     /// stays. An error as well after any failed sync, as nobody knows what reached the disk then.
+    ///
+    /// A stream is written to its end and closed (blocking); [`ErrorKind::Internal`] if these were
+    /// not `bytes` bytes.
     pub fn commit(&self, bytes: u64) -> Result<PathBuf> {
         match self {
             Self::File(file) => file.commit(bytes),
+            Self::Stream(stream) => stream.commit(bytes).map(|()| stream::NAME.into()),
             Self::Nowhere => Ok(NOWHERE.into()),
         }
     }
@@ -185,7 +242,7 @@ impl Output {
     pub(super) fn file(&self) -> Option<&FileOutput> {
         match self {
             Self::File(file) => Some(file),
-            Self::Nowhere => None,
+            Self::Stream(_) | Self::Nowhere => None,
         }
     }
 }

@@ -88,7 +88,7 @@ impl Sink {
     /// `file_bytes`.
     pub(in crate::engine) fn register(&self, file_bytes: u64) {
         let drivers = &self.context.client.threads.drivers;
-        if !drivers.registers_buffers || self.to.output.is_nowhere() {
+        if !drivers.registers_buffers || !self.to.output.is_readable() {
             return;
         }
         if let Err(e) = self.shard.register(file_bytes, self.allowance) {

@@ -35,8 +35,8 @@ impl Records {
         algorithms: &[Algorithm],
     ) -> Result<Self> {
         let is_provable = identity.validator.is_some() || identity.digest.is_some();
-        let is_journaled = context.options.journal && is_provable;
-        if output.is_nowhere() {
+        let is_journaled = context.options.journal && is_provable && output.is_readable();
+        if !output.is_readable() {
             // Nobody expects that anything is kept.
         } else if !context.options.journal {
             context.cannot_keep(Some(identity.total), "no journal is kept (--no-journal)");
