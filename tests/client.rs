@@ -180,8 +180,8 @@ fn a_client_checks_its_bounds() {
 }
 
 /// Looks again and again how many connections of this machine to a port are open or being made: the
-/// kernel's word, as a server hears of an end later. Its table is not read in one instant, so that a
-/// connection may be counted beside the one that follows it: the least of three looks in a row
+/// kernel's word, as a server hears of an end later. Its table is not read in one instant, so that
+/// a connection may be counted beside the one that follows it: the least of three looks in a row
 /// counts.
 struct Watch {
     is_over: Arc<AtomicBool>,

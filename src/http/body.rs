@@ -9,7 +9,7 @@ use crate::base::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
 /// What ends the body of a response to GET.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// So many bytes.
+    /// This number of bytes.
     Length(u64),
     /// The last chunk and its trailers.
     Chunked,

@@ -24,10 +24,9 @@ struct Imports {
     found: Vec<(Module, Module, String)>,
 }
 
-/// The circles of the siblings in `sources`, one line each. Edges between the pairs in `left` are
-/// not counted.
-pub(crate) fn circles(sources: &[Source], left: &[[&str; 2]]) -> Vec<String> {
-    let edges = sibling_edges(&Imports::of(sources), left);
+/// The circles of the siblings in `sources`, one line each.
+pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
+    let edges = sibling_edges(&Imports::of(sources));
     let mut broken = Vec::new();
     for (from, targets) in &edges {
         for (to, place) in targets {
@@ -92,7 +91,7 @@ impl Imports {
 type Edges = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Which sibling imports which, and the first place where it does.
-fn sibling_edges(imports: &Imports, left: &[[&str; 2]]) -> Edges {
+fn sibling_edges(imports: &Imports) -> Edges {
     let mut edges = Edges::new();
     for (from, target, place) in &imports.found {
         let to = imports.declared_in(target);
@@ -100,9 +99,7 @@ fn sibling_edges(imports: &Imports, left: &[[&str; 2]]) -> Edges {
         // Otherwise one of the two is above the other.
         if common < from.len() && common < to.len() {
             let [from, to] = [from, &to].map(|module| module[..=common].join("::"));
-            if !left.contains(&[&from, &to]) && !left.contains(&[&to, &from]) {
-                edges.entry(from).or_default().entry(to).or_insert_with(|| place.clone());
-            }
+            edges.entry(from).or_default().entry(to).or_insert_with(|| place.clone());
         }
     }
     edges

@@ -25,7 +25,7 @@ pub enum Entry {
         /// Connections at once.
         connections: u32,
     },
-    /// So many connections, the rest left to ringhaul.
+    /// This number of connections, the rest left to ringhaul.
     Connections(u32),
     /// Another engine than the one of all other rows.
     On {

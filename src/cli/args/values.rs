@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(in crate::cli) enum Automatic<T> {
     /// Measured.
     Auto,
-    /// So much.
+    /// This value.
     Fixed(T),
 }
 

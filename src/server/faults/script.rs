@@ -157,7 +157,7 @@ pub enum Fault {
     },
     /// No length: the body ends with the connection.
     NoLength,
-    /// So many bytes behind the end of the body.
+    /// This number of bytes behind the end of the body.
     LongBody(u64),
     /// Claims this `Content-Encoding`; the bytes stay what they are.
     ContentEncoding(String),

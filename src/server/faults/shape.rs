@@ -86,7 +86,7 @@ pub struct RateStep {
 pub enum StepAfter {
     /// This time after the first byte of the first body.
     Time(Duration),
-    /// So many bytes of bodies.
+    /// This number of bytes of bodies.
     Bytes(u64),
 }
 
