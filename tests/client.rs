@@ -39,7 +39,9 @@ fn start(site: &Site, client: &Client, index: usize) -> Running {
 }
 
 fn finish(site: &Site, index: usize, running: Running) -> Report {
+    let stop = running.stop_handle();
     let report = bounded("the download", || running.wait()).expect("the download survives");
+    assert!(!stop.is_stopped(), "nobody has stopped it");
     assert_eq!(report.bytes, SIZE);
     assert_content(&target(site, index), SEED, SIZE);
     report

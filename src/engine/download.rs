@@ -149,7 +149,14 @@ impl Download {
         // Nobody hears of it if the handle was dropped.
         shared.threads.spawn(lead, work, move |result| _ = sender.send(result));
         let (client, on_progress) = (client.clone(), self.on_progress);
-        Ok(Running { outcome, context, stop: self.stop, on_progress, _client: client })
+        Ok(Running {
+            outcome,
+            context,
+            stop: self.stop,
+            on_progress,
+            _client: client,
+            has_ended: false,
+        })
     }
 }
 
@@ -178,6 +185,7 @@ pub struct Running {
     on_progress: Option<ProgressListener>,
     /// Its threads do the work.
     _client: Client,
+    has_ended: bool,
 }
 
 impl Running {
@@ -195,7 +203,7 @@ impl Running {
     ///
     /// # Errors
     /// As for [`Download::run`].
-    pub fn wait(self) -> Result<Report> {
+    pub fn wait(mut self) -> Result<Report> {
         let ended = loop {
             match self.outcome.recv_timeout(PROGRESS_INTERVAL) {
                 Err(RecvTimeoutError::Timeout) => {
@@ -204,6 +212,7 @@ impl Running {
                 ended => break ended,
             }
         };
+        self.has_ended = true;
         self.report_progress();
         ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the transfer panicked")))
     }
@@ -217,7 +226,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.stop();
+        // The caller may look at the handle of one that has ended.
+        if !self.has_ended {
+            self.stop.stop();
+        }
     }
 }
 
