@@ -169,6 +169,20 @@ fn a_download_that_fails_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_listener_may_have_the_last_handle_of_the_client() {
+    let site = Site::strict(config());
+    let client = client(&ClientOptions::default());
+    let own = client.clone();
+    let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(&site, 0));
+    // Dropped with the listener, on a thread of the client.
+    let download = download.on_event(move |_| _ = &own);
+    let running = download.start(&client).expect("it starts");
+    drop(client);
+    finish(&site, 0, running);
+    site.assert_disconnected();
+}
+
+#[test]
 fn a_client_checks_its_bounds() {
     for options in [
         ClientOptions { threads: Some(0), ..ClientOptions::default() },

@@ -172,11 +172,13 @@ impl Threads {
         }
     }
 
-    /// Takes no more tasks, and waits until all shards have ended.
+    /// Takes no more tasks, and waits until all shards have ended; but for the one that calls this,
+    /// as where a listener had the last handle of the client.
     pub(super) fn close(&self) {
         let Running { tasks, threads } = std::mem::take(&mut *self.lock());
         drop(tasks);
-        for thread in threads {
+        let own = thread::current().id();
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             // It ends in a panic only where nothing catches it, which its tasks have noticed.
             let _ = thread.join();
         }
