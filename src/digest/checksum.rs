@@ -32,7 +32,8 @@ impl Checksum {
     /// A digest that a server has sent; one of another length than the algorithm makes is
     /// [`ErrorKind::Protocol`].
     pub fn new(algorithm: Algorithm, expected: Vec<u8>) -> Result<Self> {
-        let (bytes, wanted) = (expected.len(), algorithm.digest_bytes());
+        let bytes = expected.len();
+        let wanted = algorithm.digest_bytes();
         if bytes != wanted {
             let what = format!("a {algorithm} of {bytes} bytes instead of {wanted}");
             return Err(Error::new(ErrorKind::Protocol, what)

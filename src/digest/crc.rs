@@ -50,7 +50,8 @@ const fn shifts() -> [u32; u64::BITS as usize] {
 
 /// The product of two polynomials, modulo [`POLYNOMIAL`].
 const fn product(first: u32, mut second: u32) -> u32 {
-    let (mut sum, mut power) = (0, ONE);
+    let mut sum = 0;
+    let mut power = ONE;
     while power != 0 {
         if first & power != 0 {
             sum ^= second;

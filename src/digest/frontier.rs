@@ -21,15 +21,21 @@ use std::ops::Range;
 ///
 /// Offer a block before its write is reported, or its bytes may be read back for nothing.
 pub struct Frontier<B> {
+    /// Offset in the file of the first byte that is not hashed.
     position: u64,
-    /// By offset; starts and ends both increase.
+    /// Blocks in memory by their offset in the file; starts and ends both increase.
     held: BTreeMap<u64, B>,
+    /// Bytes of all held blocks.
     held_bytes: u64,
+    /// Most bytes of blocks that may be held.
     budget_bytes: u64,
+    /// Most bytes that one step reads back.
     read_back_bytes_max: u64,
-    /// On disk and not hashed.
+    /// Bytes that are on disk and not hashed.
     written: SpanSet,
+    /// Size of the file in bytes, once it is known.
     total: Option<u64>,
+    /// The step that was handed out and not ended.
     busy: Option<Work>,
     stats: Stats,
 }
@@ -78,7 +84,9 @@ pub struct Stats {
 /// The step that is being carried out.
 #[derive(Debug, Clone, Copy)]
 struct Work {
+    /// The bytes of the file that are being hashed.
     span: Span,
+    /// Whether they come from a held block, and not from the disk.
     from_memory: bool,
 }
 

@@ -11,10 +11,11 @@ use std::collections::VecDeque;
 /// Compares runs with the bytes of the file.
 #[derive(Debug)]
 pub struct LeftOver {
-    /// Not compared yet, the one under way first.
+    /// Runs that are not compared yet, the one under way first.
     runs: VecDeque<Run>,
-    /// Of the first run's bytes so far.
+    /// The CRC-32C of those bytes of the first run that have gone by.
     crc: Hasher,
+    /// Bytes of the file that have gone by.
     position: u64,
 }
 

@@ -36,12 +36,19 @@ type Vouch = fn(&File, &Path) -> Result<bool>;
 /// file is removed, unless it was said to keep it, or it holds bytes that a journal speaks of.
 #[derive(Debug)]
 pub(super) struct Place {
+    /// The part file, open for reading and writing, and locked.
     pub(super) file: File,
+    /// The final name.
     pub(super) target: PathBuf,
+    /// The part file's name.
     pub(super) part: PathBuf,
+    /// The journal's name.
     pub(super) journal: PathBuf,
+    /// Whether what has the final name may be replaced.
     pub(super) replace: bool,
+    /// Whether the part file stays at the end, whatever a journal says.
     keep_part: AtomicBool,
+    /// Whether a journal has its name.
     journal_stands: AtomicBool,
     /// Bytes of the part file that the standing journal vouches for.
     recorded_bytes: AtomicU64,
@@ -108,12 +115,13 @@ impl Place {
         self.recorded_bytes.load(Ordering::Relaxed)
     }
 
-    /// The journal vouches for so many bytes.
+    /// From now on the journal that stands vouches for `bytes` bytes.
     pub(super) fn set_recorded_bytes(&self, bytes: u64) {
         self.recorded_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes of the disk are the part file's for good; 0 if nobody can tell.
+    /// Sets how many bytes of the disk are reserved for the part file for good; 0 where the file
+    /// system does not tell.
     pub(super) fn set_reserved_bytes(&self, bytes: u64) {
         self.reserved_bytes.store(bytes, Ordering::Relaxed);
     }

@@ -19,12 +19,15 @@ const START_AGAIN: &str = "start again; another program removed or changed it me
 pub(super) struct Reader {
     /// Where the part file is; `None` if the output is no file.
     place: Option<Arc<Place>>,
+    /// Whether reads bypass the page cache, as the writes did.
     direct: bool,
+    /// `None` before the first read.
     open: Option<Open>,
 }
 
 struct Open {
     file: File,
+    /// One block, which each read fills anew.
     memory: Lease,
 }
 

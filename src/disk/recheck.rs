@@ -83,7 +83,8 @@ impl<F: Fn(u64)> Checker<F> {
 
     /// The CRC-32C of what the file holds there; `None` if the check was ended from outside.
     fn sum(&mut self, span: Span) -> Option<Result<u32>> {
-        let (mut crc, mut rest) = (0, span);
+        let mut crc = 0;
+        let mut rest = span;
         while !rest.is_empty() {
             if self.is_over.load(Ordering::Relaxed) {
                 return None;

@@ -37,11 +37,13 @@ pub struct Hashed {
 
 struct Shared {
     state: Mutex<State>,
+    /// Rings when the thread may have something to do.
     bell: Condvar,
 }
 
 struct State {
     frontier: Frontier<Block>,
+    /// Whether no block is taken any more.
     is_over: bool,
 }
 
@@ -180,7 +182,7 @@ struct Mill {
 }
 
 impl Mill {
-    /// How many bytes these were.
+    /// Hashes the next bytes of the file; returns how many these were.
     fn hash(&mut self, bytes: &[u8]) -> u64 {
         for piece in bytes.chunks(PIECE_BYTES) {
             self.hashers.iter_mut().for_each(|hasher| hasher.update(piece));

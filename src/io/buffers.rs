@@ -26,14 +26,16 @@ struct PoolInner {
     /// Last in, first out: the block used last is the one still in cache.
     free: Mutex<Vec<u32>>,
     available: Semaphore,
-    /// So many of the first blocks are registered with the shard's ring.
+    /// Number of blocks, counted from the first, that are registered with the shard's ring.
     registered_blocks: AtomicU32,
 }
 
 /// The right to fill one block.
 pub struct Lease {
     pool: Arc<PoolInner>,
+    /// Number of the block in the arena, from 0.
     index: u32,
+    /// Bytes filled so far, from the start of the block.
     filled: usize,
 }
 
@@ -41,8 +43,9 @@ pub struct Lease {
 #[derive(Clone)]
 pub struct Block {
     lease: Arc<Lease>,
-    /// The part of the filled bytes that this handle stands for.
+    /// Index of the first of the filled bytes that this handle stands for.
     from: usize,
+    /// Index behind the last of these bytes.
     to: usize,
 }
 
@@ -122,7 +125,8 @@ impl Lease {
 
     /// The part behind the filled bytes, to be written to; see [`Lease::advance`].
     pub fn spare_mut(&mut self) -> &mut [u8] {
-        let (filled, spare) = (self.filled, self.spare());
+        let filled = self.filled;
+        let spare = self.spare();
         // SAFETY: the lease is the only holder of its block and is borrowed mutably; the range
         // lies inside the block; the mapping starts out zeroed, so every byte is initialised.
         unsafe { std::slice::from_raw_parts_mut(self.start().add(filled).as_ptr(), spare) }
@@ -134,7 +138,7 @@ impl Lease {
         self.filled += bytes;
     }
 
-    /// Copies as much of `bytes` as fits; answers how much.
+    /// Copies as many of `bytes` as fit; returns how many bytes that were.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.spare());
         self.spare_mut()[..taken].copy_from_slice(&bytes[..taken]);
@@ -195,9 +199,13 @@ impl AsRef<[u8]> for Block {
 
 /// An anonymous mapping on a huge-page boundary.
 struct Arena {
+    /// Start of the first block, on a huge-page boundary.
     base: NonNull<u8>,
+    /// Number of blocks of [`BLOCK_BYTES`].
     blocks: usize,
+    /// Start of the mapping, before the boundary.
     map_base: NonNull<u8>,
+    /// Length of the mapping in bytes.
     map_len: usize,
 }
 
@@ -210,9 +218,11 @@ impl Arena {
     fn map(blocks: usize) -> io::Result<Self> {
         let len = (blocks * BLOCK_BYTES).next_multiple_of(HUGE_PAGE_BYTES);
         let map_len = len + HUGE_PAGE_BYTES;
-        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a fresh anonymous mapping aliases nothing.
-        let mapped = unsafe { mmap_anonymous(std::ptr::null_mut(), map_len, protection, flags) }?;
+        let mapped = unsafe {
+            mmap_anonymous(std::ptr::null_mut(), map_len, protection, MapFlags::PRIVATE)
+        }?;
         let map_base = NonNull::new(mapped.cast::<u8>()).expect("mmap never answers null");
         let padding = map_base.as_ptr().align_offset(HUGE_PAGE_BYTES);
         // SAFETY: the mapping is one huge page longer than the arena, so the padding fits.

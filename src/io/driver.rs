@@ -103,8 +103,9 @@ pub fn register(pool: &Pool, blocks: u32) -> io::Result<()> {
     }
 }
 
-/// Writes some of `block[from..to]` at `offset`; answers how much. The operation owns block and
-/// descriptor until it has ended, even if its future is dropped before.
+/// Writes bytes of `block[from..to]` at `offset` and returns how many, as a write may end early.
+/// The operation owns block and descriptor until it has ended, even if its future is dropped
+/// before.
 pub async fn write(
     fd: &Arc<OwnedFd>,
     block: Block,

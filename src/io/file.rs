@@ -25,9 +25,13 @@ const BUFFERED_WRITES_MAX: usize = 4;
 
 /// A file that takes blocks at offsets, shared by all shards.
 pub struct BlockFile {
+    /// Writes through the page cache.
     buffered: Arc<OwnedFd>,
+    /// Opened with O_DIRECT, if aligned blocks bypass the page cache.
     direct: Option<Arc<OwnedFd>>,
+    /// Whether the file system has refused a direct write, so that no more are tried.
     direct_failed: AtomicBool,
+    /// One permit for each write that may be in flight.
     places: Semaphore,
 }
 
@@ -107,7 +111,7 @@ async fn write_all(
     Ok(())
 }
 
-/// Whether preallocation happened.
+/// What became of a preallocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
     /// Space is reserved and the size is set.
@@ -254,8 +258,8 @@ pub enum DirectAlign {
 
 /// Asks the kernel for the alignment of direct writes.
 pub fn direct_align(file: impl AsFd) -> DirectAlign {
-    let (flags, mask) = (AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN);
-    match fs::statx(file, c"", flags, mask) {
+    let mask = StatxFlags::DIOALIGN;
+    match fs::statx(file, c"", AtFlags::EMPTY_PATH, mask) {
         Ok(stat) if stat.stx_mask & mask.bits() != 0 => match stat.stx_dio_offset_align {
             0 => DirectAlign::Refused,
             offset => DirectAlign::Bytes { memory: stat.stx_dio_mem_align, offset },

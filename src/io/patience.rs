@@ -82,6 +82,7 @@ impl Limits {
 pub struct Line {
     /// Payload bytes of all connections since the start.
     moved_bytes: AtomicU64,
+    /// Number of connections that are open.
     connections: AtomicU32,
 }
 
@@ -99,17 +100,17 @@ pub enum Due {
 /// Why a connection counts as stalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stall {
-    /// Nothing came for this time.
+    /// No progress was made for this time, the stall limit.
     Silent(Duration),
-    /// The head of an answer was not complete after this time.
+    /// The head of an answer was not complete after this time, the stall limit.
     Unanswered(Duration),
-    /// So few bytes of a body came in this time.
+    /// A body brought fewer payload bytes in a time than had to come.
     Slow {
         /// Payload bytes that came.
         bytes: u64,
         /// Payload bytes that had to come.
         bytes_min: u64,
-        /// In this time.
+        /// The time over which both are counted.
         time: Duration,
         /// Whether the caller asked for this rate.
         is_asked: bool,
@@ -123,16 +124,16 @@ pub struct Patience {
     due: Due,
     /// Payload bytes handed to the caller.
     paid_bytes: u64,
-    /// Received and not decrypted: payload, perhaps.
+    /// Bytes received and not yet decrypted, which may turn out to be payload.
     staged_bytes: u64,
     /// The most that paid bytes and those behind them (staged, or in the kernel) came to. What
     /// turns out to be no payload leaves this mark where it is, and moves it no further.
     high_bytes: u64,
     /// Bytes of either direction, as the kernel counted them at the last look.
     traffic_bytes: Option<u64>,
-    /// Waited since the last progress.
+    /// Time waited since the last progress.
     quiet: Duration,
-    /// Waited since this became due.
+    /// Time waited since `due` became due.
     waited: Duration,
     window: Window,
 }
@@ -140,9 +141,11 @@ pub struct Patience {
 /// The stretch over which the rate is judged; another one begins once it has brought enough.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
+    /// Time waited since its start.
     waited: Duration,
-    /// The connection's mark, and the line's sum, at its start.
+    /// The connection's `high_bytes` at its start.
     high_bytes: u64,
+    /// The payload bytes of all connections of the line at its start.
     line_bytes: u64,
 }
 
@@ -167,20 +170,22 @@ impl Patience {
 
     /// From here on this is waited for.
     pub fn expect(&mut self, due: Due) {
-        (self.due, self.quiet, self.waited) = (due, Duration::ZERO, Duration::ZERO);
+        self.due = due;
+        self.quiet = Duration::ZERO;
+        self.waited = Duration::ZERO;
         if due == Due::Body && !self.limits.rate_min.is_asked {
             self.high_bytes = self.paid_bytes;
             self.window = self.new_window();
         }
     }
 
-    /// So many bytes of payload have been handed to the caller.
+    /// Counts `bytes` more bytes of payload as handed to the caller.
     pub fn pay(&mut self, bytes: u64) {
         self.paid_bytes += bytes;
         self.see(0);
     }
 
-    /// So many bytes are received and not decrypted.
+    /// Sets how many `bytes` are received and not yet decrypted.
     pub fn stage(&mut self, bytes: u64) {
         self.staged_bytes = bytes;
     }
@@ -194,13 +199,15 @@ impl Patience {
         self.see(0);
     }
 
-    /// An operation still runs after this wait. The kernel has received `unread` bytes that no
-    /// operation has answered with, and has moved `traffic` bytes in all, if it says so.
+    /// An operation still runs after this `wait`. The kernel has received `unread` bytes that no
+    /// operation has returned yet, and has moved `traffic` bytes in both directions since the
+    /// connection was made, if it says so.
     pub fn look(&mut self, wait: Duration, unread: u64, traffic: Option<u64>) {
         self.add(wait);
         let traffic = Some(traffic.unwrap_or(0));
         if self.due == Due::Anything && self.traffic_bytes != traffic {
-            (self.traffic_bytes, self.quiet) = (traffic, Duration::ZERO);
+            self.traffic_bytes = traffic;
+            self.quiet = Duration::ZERO;
         }
         self.see(unread);
     }
@@ -272,7 +279,8 @@ impl Patience {
             return;
         }
         self.limits.line.moved_bytes.fetch_add(seen - self.high_bytes, Ordering::Relaxed);
-        (self.high_bytes, self.quiet) = (seen, Duration::ZERO);
+        self.high_bytes = seen;
+        self.quiet = Duration::ZERO;
         if seen - self.window.high_bytes >= self.limits.rate_min.bytes {
             self.window = self.new_window();
         }
@@ -290,8 +298,11 @@ impl Patience {
     }
 
     fn new_window(&self) -> Window {
-        let (high_bytes, line_bytes) = (self.high_bytes, self.line_bytes());
-        Window { waited: Duration::ZERO, high_bytes, line_bytes }
+        Window {
+            waited: Duration::ZERO,
+            high_bytes: self.high_bytes,
+            line_bytes: self.line_bytes(),
+        }
     }
 
     fn line_bytes(&self) -> u64 {

@@ -50,8 +50,10 @@ pub struct Finding {
 
 impl Finding {
     fn good(name: &str, value: impl Into<String>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        let (cause, remedy) = (String::new(), String::new());
+        let name = name.into();
+        let value = value.into();
+        let cause = String::new();
+        let remedy = String::new();
         Self { name, state: FindingState::Good, value, cause, remedy }
     }
 

@@ -38,7 +38,9 @@ unsafe impl Target for Lease {
 /// Ordinary memory with a filled window, for heads and ciphertext.
 pub struct Staging {
     memory: Box<[u8]>,
+    /// Index of the first byte that is not used up.
     head: usize,
+    /// Index behind the last byte that has arrived.
     tail: usize,
 }
 
@@ -68,14 +70,16 @@ impl Staging {
         assert!(bytes <= self.len(), "more used than arrived");
         self.head += bytes;
         if self.head == self.tail {
-            (self.head, self.tail) = (0, 0);
+            self.head = 0;
+            self.tail = 0;
         }
     }
 
     /// Moves the rest to the front: when more is read, that is at most one partial TLS record.
     pub fn compact(&mut self) {
         self.memory.copy_within(self.head..self.tail, 0);
-        (self.head, self.tail) = (0, self.tail - self.head);
+        self.tail -= self.head;
+        self.head = 0;
     }
 
     /// Counts `bytes` behind the window as arrived.

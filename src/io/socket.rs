@@ -38,7 +38,7 @@ pub struct Socket {
     patience: RefCell<Patience>,
     /// Why it was shut, if that was for want of patience.
     stall: Cell<Option<Stall>>,
-    /// Bytes that receives have answered with.
+    /// Bytes that receives have returned since the connection was made.
     received_bytes: Cell<u64>,
     low_water: Cell<usize>,
 }
@@ -74,12 +74,12 @@ impl Socket {
         self.patience.borrow_mut().expect(due);
     }
 
-    /// So many bytes of what was received were payload.
+    /// Counts `bytes` more bytes of what was received as payload.
     pub fn pay(&self, bytes: u64) {
         self.patience.borrow_mut().pay(bytes);
     }
 
-    /// So many bytes of what was received wait to be decrypted.
+    /// Sets how many `bytes` of what was received wait to be decrypted.
     pub fn stage(&self, bytes: usize) {
         self.patience.borrow_mut().stage(bytes as u64);
     }
@@ -116,7 +116,7 @@ impl Socket {
 
     /// Receives up to `len` bytes in as few wakeups as possible; 0 is the end of the stream. The
     /// caller promises that `len` bytes will come unless the peer fails, and `more` behind them.
-    /// Fewer are answered at the end of the stream, when the peer stalls, and near the end.
+    /// Fewer are returned at the end of the stream, when the peer stalls, and near the end.
     pub async fn receive_all<T: Target>(
         &self,
         target: T,

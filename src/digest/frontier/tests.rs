@@ -24,7 +24,7 @@ fn block(number: usize, len: usize) -> Block {
     Block { number, bytes: vec![b'0'; len] }
 }
 
-/// Offers and answers the numbers of the released blocks, or the block itself if declined.
+/// Offers; returns the numbers of the released blocks, or the block itself if declined.
 fn offer(frontier: &mut Frontier<Block>, at: u64, block: Block) -> Result<Vec<usize>, usize> {
     match frontier.offer(at, block) {
         Offer::Kept { released } => Ok(released.iter().map(|b| b.number).collect()),

@@ -38,9 +38,9 @@ pub(super) trait Layer {
 
 /// What a barrier has done.
 pub(super) struct Recorded {
-    /// Bytes that are durable and recorded.
+    /// Bytes of the file that are durable and in the journal.
     pub(super) durable_bytes: u64,
-    /// Runs whose CRC had not been known.
+    /// Runs whose CRC was not known before, and was computed from what was read back.
     pub(super) summed: Vec<Run>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Recorded {
 pub(super) struct Barrier<L> {
     layer: L,
     header: Header,
-    /// Of the newest slot; 0 before the journal is made.
+    /// Number of the newest slot, from 1; 0 before the journal is made.
     seq: u64,
 }
 

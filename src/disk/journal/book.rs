@@ -19,8 +19,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The written bytes of one file, shared by all who write. One short lock for each call.
 pub struct Book {
+    /// Size of the file in bytes.
     total: u64,
+    /// Longest run in bytes that neighbours are put together to.
     run_bytes_max: u64,
+    /// Whether blocks are to come with their CRC.
     wants_sums: AtomicBool,
     state: Mutex<State>,
 }
@@ -29,16 +32,16 @@ pub struct Book {
 pub(super) struct Snapshot {
     total: u64,
     runs: Vec<Run>,
-    /// Without a CRC, in pieces that make one run each.
+    /// Bytes whose CRC is not known, in pieces that make one run each.
     pub(super) unsummed: Vec<Span>,
 }
 
 struct State {
-    /// By start; disjoint.
+    /// Written runs whose CRC is known, by the offset of their first byte; disjoint.
     runs: BTreeMap<u64, Run>,
-    /// Written, and no CRC is known; apart from all runs.
+    /// Bytes that are written and whose CRC is not known; none of them is in a run.
     unsummed: SpanSet,
-    /// The journal that wants to hear of changes.
+    /// Hears of each change; `None` while no journal runs.
     pacer: Option<Arc<Pacer>>,
 }
 
@@ -51,8 +54,7 @@ impl Book {
             assert!(run.span.end() <= total, "a run within the file");
             state.insert(run, run_bytes_max);
         }
-        let (wants_sums, state) = (AtomicBool::new(true), Mutex::new(state));
-        Self { total, run_bytes_max, wants_sums, state }
+        Self { total, run_bytes_max, wants_sums: AtomicBool::new(true), state: Mutex::new(state) }
     }
 
     /// Whether blocks are to come with their CRC from now on; at first they are.
@@ -103,7 +105,7 @@ impl Book {
     }
 
     /// Bytes of `span` are not what they should be. A run is forgotten whole, as the CRC of a part
-    /// of it is not known; answers what is forgotten. Before it is written again, the journal needs
+    /// of it is not known; returns what is forgotten. Before it is written again, the journal needs
     /// a barrier, or after a crash it vouches for bytes that are half one and half the other.
     pub fn forget(&self, span: Span) -> SpanSet {
         let mut state = self.lock();
@@ -149,7 +151,8 @@ impl Book {
 
     /// The CRC-32C of the whole file, once that of each part is known.
     pub fn crc32c(&self) -> Option<u32> {
-        let (mut crc, mut end) = (0, 0);
+        let mut crc = 0;
+        let mut end = 0;
         for run in self.lock().runs.values() {
             if run.span.start() != end {
                 return None;
@@ -226,7 +229,8 @@ impl State {
 
 /// `span`, cut where runs end.
 fn pieces(span: Span, run_bytes_max: u64) -> Vec<Span> {
-    let (mut pieces, mut rest) = (Vec::new(), span);
+    let mut pieces = Vec::new();
+    let mut rest = span;
     while !rest.is_empty() {
         let border = (rest.start() / run_bytes_max + 1).saturating_mul(run_bytes_max);
         let (piece, later) = rest.split_at(border);

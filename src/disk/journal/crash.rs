@@ -1,6 +1,7 @@
 //! Crash consistency: barriers are recorded, and the power is cut behind every step, with random
 //! parts of what no sync had reached. Whatever the journal then calls durable must be right, and
-//! whatever a finished barrier answered for must be there. Later generations go on from such disks.
+//! all bytes that a finished barrier has recorded must be there. Later generations go on from such
+//! disks.
 
 use super::barrier::{Barrier, Layer, discard};
 use super::format::{self, Header, PartId};

@@ -88,7 +88,8 @@ impl Layer for Files {
     }
 
     fn is_journal_named(&mut self) -> Result<bool> {
-        let (journal, path) = (self.newest(), &self.place.journal);
+        let journal = self.newest();
+        let path = &self.place.journal;
         let is_ours = file::is_named(journal, path);
         if is_ours.map_err(|e| self.failed(e, "cannot look at"))? {
             return Ok(true);

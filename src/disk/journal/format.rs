@@ -24,10 +24,13 @@ use crate::digest::crc::{Run, crc32c};
 pub const VERSION: u32 = 1;
 
 const MAGIC: [u8; 16] = *b"ringhaul-journal";
-/// Of the header without its texts, and of a slot without its runs; both with their CRC.
+/// Bytes of a header whose texts are empty, its CRC included.
 const HEADER_BYTES_MIN: usize = 16 + 4 + 4 + 5 * 8 + 3 * 4 + 4;
+/// Bytes of a slot without runs, its CRC included.
 const SLOT_BYTES_MIN: u64 = 8 + 8 + 4 + 4;
+/// Bytes of one run in a slot.
 const RUN_BYTES: u64 = 8 + 8 + 4;
+/// In the place of a text's length: there is no text.
 const NO_TEXT: u32 = u32::MAX;
 
 /// Both slots of the largest file and the longest header are below what is ever looked at.
@@ -57,7 +60,7 @@ pub struct Header {
     pub identity: Identity,
     /// The part file.
     pub part: PartId,
-    /// Room for one slot.
+    /// Bytes reserved for one slot.
     slot_bytes: u64,
 }
 
@@ -217,11 +220,13 @@ impl Header {
     fn decode_fields(header: &[u8]) -> Option<Self> {
         let mut reader = Reader(header);
         reader.take(MAGIC.len() + 4 + 4)?;
-        let (id, slot_bytes) = (reader.u64()?, reader.u64()?);
+        let id = reader.u64()?;
+        let slot_bytes = reader.u64()?;
         let total = reader.u64()?;
         let part = PartId { device: reader.u64()?, inode: reader.u64()? };
         let url = reader.text()??;
-        let (validator, digest) = (reader.text()?, reader.text()?);
+        let validator = reader.text()?;
+        let digest = reader.text()?;
         let identity = Identity { url, total, validator, digest };
         let fits = reader.0.is_empty() && slot_bytes >= SLOT_BYTES_MIN;
         fits.then_some(Self { id, identity, part, slot_bytes })
@@ -248,7 +253,9 @@ impl Slot {
     /// `None` if it is not as it was written, which is normal: the last write was cut short.
     fn decode(place: &[u8], header: &Header) -> Option<Self> {
         let mut reader = Reader(place);
-        let (id, seq, count) = (reader.u64()?, reader.u64()?, reader.u32()?);
+        let id = reader.u64()?;
+        let seq = reader.u64()?;
+        let count = reader.u32()?;
         let runs_bytes = u64::from(count) * RUN_BYTES;
         let bytes = usize::try_from(SLOT_BYTES_MIN + runs_bytes).ok()?;
         // The place holds as many runs as are claimed: that bounds what is allocated for them.

@@ -33,7 +33,8 @@ impl Part for File {
 
     fn crc32c(&self, span: Span) -> io::Result<u32> {
         let mut piece = vec![0; usize::try_from(span.len().min(MIB)).expect("at most a MiB")];
-        let (mut at, mut crc) = (span.start(), 0);
+        let mut at = span.start();
+        let mut crc = 0;
         while at < span.end() {
             let (head, _) = Span::new(at, span.end()).split_at(at + MIB);
             let piece = &mut piece[..usize::try_from(head.len()).expect("at most a MiB")];
@@ -74,14 +75,17 @@ pub(super) fn judge(decoded: Decoded, part: &impl Part, name: &Path) -> Result<F
     let Decoded { header, slot } = decoded;
     let (id, bytes) = part.identify().map_err(|e| disk_error(e, "cannot look at", name))?;
     let name = name.display();
-    let (identity, mut runs) = (header.identity, slot.runs);
+    let identity = header.identity;
+    let mut runs = slot.runs;
     if bytes == 0 {
         return Ok(Found::Useless("the part file is gone: starting over".into()));
     }
-    let cause = match id == header.part {
-        true if bytes == identity.total => None,
-        true => Some(format!("{name} has not the size that the journal states")),
-        false => Some(format!("{name} is not the file the journal was made for")),
+    let cause = if id != header.part {
+        Some(format!("{name} is not the file the journal was made for"))
+    } else if bytes != identity.total {
+        Some(format!("{name} has not the size that the journal states"))
+    } else {
+        None
     };
     let note = cause.map(|cause| {
         let bytes_recorded = bytes_of(&runs);

@@ -120,8 +120,11 @@ impl Journal {
         Ok(Self { pacer, book: book.clone(), thread: Some(thread) })
     }
 
-    /// One barrier now, unless nothing is new; blocks until it is through. Answers the bytes that
-    /// are durable and recorded then. After a failure it answers that.
+    /// Makes one barrier now, unless nothing is new, and blocks until it is through. Returns how
+    /// many bytes of the file are durable and recorded by then.
+    ///
+    /// # Errors
+    /// The failure of this barrier, or of the one with which the journal has ended.
     pub fn barrier(&self) -> Result<u64> {
         self.pacer.ask()
     }

@@ -24,25 +24,31 @@ pub struct BarrierPace {
 pub(super) struct Pacer {
     pace: BarrierPace,
     state: Mutex<State>,
-    /// For the journal's thread.
+    /// Rings for the journal's thread: it has to look at the clock or at the demands anew.
     work: Condvar,
-    /// For those who asked for a barrier.
+    /// Rings for those who asked for a barrier: one has ended.
     answers: Condvar,
 }
 
 struct State {
-    /// Something happened since the last barrier began.
+    /// Whether the book has changed since the last barrier began.
     changed: bool,
+    /// Bytes written since the last barrier began.
     new_bytes: u64,
+    /// When the last barrier began.
     began: Instant,
-    /// Until the next one, if no more is written than an early one may take care of.
+    /// Time from the last barrier to the next, unless more than [`BARRIER_EARLY_BYTES`] are
+    /// written.
     gap: Duration,
-    /// No barrier before, but on demand.
+    /// No barrier is made before this moment, except on demand: a slow disk gets a pause.
     pause_until: Instant,
-    /// Barriers asked for, and those of them that were answered, oldest first.
+    /// Number of barriers that were asked for.
     asked: u64,
+    /// Number of these demands that a barrier has served, oldest first.
     answered: u64,
+    /// Bytes that the last good barrier has recorded.
     durable_bytes: u64,
+    /// How the journal has ended, once it has.
     ended: Option<Result<(), Error>>,
 }
 
@@ -56,7 +62,8 @@ enum Due {
 }
 
 impl Pacer {
-    /// `durable_bytes` are recorded already; `changed`: they are not, so that there is work.
+    /// Begins at `now`. `durable_bytes` are recorded already; `changed` indicates whether the book
+    /// differs from that record, so that a barrier has something to do.
     pub(super) fn new(pace: BarrierPace, now: Instant, durable_bytes: u64, changed: bool) -> Self {
         let state = State {
             changed,
@@ -69,12 +76,11 @@ impl Pacer {
             durable_bytes,
             ended: None,
         };
-        let (work, answers) = (Condvar::new(), Condvar::new());
-        Self { pace, state: Mutex::new(state), work, answers }
+        Self { pace, state: Mutex::new(state), work: Condvar::new(), answers: Condvar::new() }
     }
 
-    /// The book has changed, by so many new bytes. Wakes the thread only where it has to look at
-    /// the clock anew.
+    /// The book has changed, and `new_bytes` of it were not written before. Wakes the thread only
+    /// where it has to look at the clock anew.
     pub(super) fn on_change(&self, new_bytes: u64) {
         let mut state = self.lock();
         let bytes_before = state.new_bytes;
@@ -85,8 +91,8 @@ impl Pacer {
         }
     }
 
-    /// Asks for a barrier that sees all that happened until now, and waits for it. Answers the
-    /// bytes that are durable and recorded then.
+    /// Asks for a barrier that sees all that happened until now, and waits for it. Returns how many
+    /// bytes are durable and recorded by then.
     pub(super) fn ask(&self) -> Result<u64> {
         let mut state = self.lock();
         state.asked += 1;
@@ -104,7 +110,8 @@ impl Pacer {
         }
     }
 
-    /// Waits until a barrier is due; answers the last demand that it serves, or `None` at the end.
+    /// Waits until a barrier is due; returns the number of the last demand that it serves, or
+    /// `None` once the journal has ended.
     pub(super) fn next(&self) -> Option<u64> {
         let mut state = self.lock();
         while state.ended.is_none() {
@@ -135,7 +142,8 @@ impl Pacer {
         None
     }
 
-    /// The barrier that served this demand is through.
+    /// The barrier that served this `demand`, and all before it, is through, and `durable_bytes`
+    /// are recorded.
     pub(super) fn on_done(&self, demand: u64, durable_bytes: u64) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -145,7 +153,7 @@ impl Pacer {
         self.answers.notify_all();
     }
 
-    /// No barrier any more; with an error, everybody who asks for one hears it.
+    /// No barrier is made any more; if `outcome` is an error, it is that of every later demand.
     pub(super) fn end(&self, outcome: Result<(), Error>) {
         self.lock().ended.get_or_insert(outcome);
         self.work.notify_one();

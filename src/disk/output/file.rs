@@ -44,6 +44,7 @@ pub struct ReservedFile {
 pub struct FileOutput {
     file: BlockFile,
     place: Arc<Place>,
+    /// Why blocks go through the page cache, if that was decided at allocation.
     buffered_reason: Option<String>,
 }
 
@@ -221,7 +222,7 @@ fn open_direct(place: &Place, total: Option<u64>, policy: DirectPolicy) -> Resul
     let Some(total) = total else {
         return Err("the size is not known beforehand".into());
     };
-    let (file, part) = (&place.file, &place.part);
+    let file = &place.file;
     let file_system = file::file_system(file);
     if policy == DirectPolicy::Auto {
         if total < DIRECT_BYTES_MIN {
@@ -239,7 +240,8 @@ fn open_direct(place: &Place, total: Option<u64>, policy: DirectPolicy) -> Resul
         }
         DirectAlign::Bytes { .. } | DirectAlign::Unknown => {}
     }
-    let direct = file::open_direct(part, file).map_err(|e| format!("{}: {e}", file_system.name))?;
+    let direct =
+        file::open_direct(&place.part, file).map_err(|e| format!("{}: {e}", file_system.name))?;
     // Where the kernel names no alignment only a write can tell. It leaves a written block in
     // reserved space, which costs the first real write its fast path: not done without need.
     if align == DirectAlign::Unknown && total >= SPAN_ALIGN_BYTES {

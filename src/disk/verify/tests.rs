@@ -89,7 +89,7 @@ impl Rig {
         });
     }
 
-    /// The digests are right, and every block went home; answers what was read back.
+    /// The digests are right, and every block went home; returns how many bytes were read back.
     fn expect_hashed(&self, outcome: Result<Hashed>, algorithms: &[Algorithm]) -> u64 {
         let hashed = outcome.unwrap();
         let expected = algorithms.iter().map(|algorithm| {
@@ -109,7 +109,7 @@ impl Rig {
     }
 }
 
-/// Writes a file in blocks, the last one of `tail` bytes; answers what was read back.
+/// Writes a file in blocks, the last one of `tail` bytes; returns how many were read back.
 fn hash(algorithms: &[Algorithm], order: &[u64], budget_blocks: u64, tail: u64) -> u64 {
     let rig = Rig::direct((order.len() as u64 - 1) * BLOCK + tail);
     let (verifier, ended) = rig.start(algorithms, budget_blocks, &SpanSet::new());

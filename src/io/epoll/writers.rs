@@ -34,19 +34,25 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Write>,
-    /// Threads without work.
+    /// Number of threads without work.
     idle: usize,
+    /// Whether no more writes come, so that threads without work end.
     closed: bool,
 }
 
 impl Writers {
-    /// None yet, and never more than so many.
+    /// Starts no thread yet, and never more than `threads_max`.
     pub fn new(threads_max: usize) -> Self {
-        let (shared, threads, in_flight) = (Arc::default(), RefCell::default(), Arc::default());
-        Self { shared, threads, threads_max, in_flight }
+        Self {
+            shared: Arc::default(),
+            threads: RefCell::default(),
+            threads_max,
+            in_flight: Arc::default(),
+        }
     }
 
-    /// Writes some of `block[from..to]` at `offset`; answers how much.
+    /// Writes bytes of `block[from..to]` at `offset` and returns how many, as a write may end
+    /// early.
     pub async fn write(
         &self,
         fd: &Arc<OwnedFd>,
@@ -58,8 +64,8 @@ impl Writers {
         assert!(from <= to && to <= block.as_ref().len(), "a write stays inside its block");
         let (ended, end) = oneshot::channel();
         let ticket = Ticket::new(&self.in_flight);
-        let (fd, range) = (fd.clone(), from..to);
-        self.hand_over(Write { block, fd, range, offset, ended, _ticket: ticket });
+        let fd = fd.clone();
+        self.hand_over(Write { block, fd, range: from..to, offset, ended, _ticket: ticket });
         end.await.unwrap_or_else(|_| Err(io::Error::other("a thread that writes has died")))
     }
 

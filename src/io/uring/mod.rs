@@ -62,7 +62,8 @@ impl Ring {
 /// An error if nobody gets a ring here. tokio-uring loses the descriptors of its runtime where a
 /// ring is refused, so it is not asked in vain.
 fn check_permission() -> io::Result<()> {
-    let (entries, no_parameters) = (0, std::ptr::null::<libc::c_void>());
+    let entries = 0;
+    let no_parameters = std::ptr::null::<libc::c_void>();
     // SAFETY: the kernel looks at the permission first and then refuses the null pointer, or no
     // entries at all; no memory is read or written, and no ring comes of it.
     let result = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, no_parameters) };

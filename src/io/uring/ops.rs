@@ -73,7 +73,8 @@ pub async fn write(
     offset: u64,
 ) -> io::Result<usize> {
     let bytes = &block.as_ref()[from..to];
-    let (fd_type, len) = (types::Fd(fd.as_raw_fd()), length(bytes.len()));
+    let fd_type = types::Fd(fd.as_raw_fd());
+    let len = length(bytes.len());
     let entry = if block.is_registered() {
         opcode::WriteFixed::new(fd_type, bytes.as_ptr(), len, ARENA_BUFFER_INDEX)
             .offset(offset)

@@ -81,7 +81,7 @@ fn spans(rng: &mut Rng, count: u64) -> Vec<Span> {
     .collect()
 }
 
-/// Two threads write the spans of a file in any order; answers the file's bytes.
+/// Two threads write the spans of a file in any order; returns the file's bytes.
 fn write_from_two_threads(reserved: &Reserved, seed: u64) -> Vec<u8> {
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
