@@ -1,5 +1,9 @@
-//! Rank 3: the output. The part file, its way to the final name, the journal of what of it is
-//! durable, and the digest of what it holds. Knows neither the network nor the plan.
+//! Rank 3: the output. A part file, its way to the final name, and the journal of what of it is
+//! durable; or a stream that passes the file on in order. And the digests of what was written.
+//! Knows neither the network nor the plan.
+//!
+//! From below: `place` (names and lock), `journal`, `output` (what takes blocks), and what reads
+//! bytes back: `recheck`, `verify`.
 
 pub mod journal;
 pub mod output;
