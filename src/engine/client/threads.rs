@@ -70,12 +70,12 @@ pub(in crate::engine) struct Threads {
     /// Shards that the first tasks of transfers are spread over.
     leads: u32,
     next_lead: AtomicU32,
-    running: Mutex<Running>,
+    started: Mutex<Started>,
 }
 
 /// The shards that have been started.
 #[derive(Default)]
-struct Running {
+struct Started {
     /// By the number of the shard.
     tasks: BTreeMap<u32, UnboundedSender<Box<dyn Task>>>,
     threads: Vec<JoinHandle<()>>,
@@ -98,7 +98,7 @@ impl Threads {
             shards_max,
             leads: options.threads.unwrap_or(cores),
             next_lead: AtomicU32::new(0),
-            running: Mutex::default(),
+            started: Mutex::default(),
         }
     }
 
@@ -113,12 +113,12 @@ impl Threads {
     pub(in crate::engine) fn shards_from(&self, lead: u32, wanted: u32) -> Vec<u32> {
         let wanted = wanted.clamp(1, self.shards_max);
         let mut shards: Vec<u32> = (0..wanted).map(|n| (lead + n) % self.shards_max).collect();
-        let running = self.lock();
-        if !shards.iter().all(|shard| running.has(*shard)) {
+        let started = self.lock();
+        if !shards.iter().all(|shard| started.has(*shard)) {
             let mut startable = affordable();
             shards.retain(|shard| {
-                let is_usable = running.has(*shard) || startable > 0;
-                startable -= u64::from(is_usable && !running.has(*shard));
+                let is_usable = started.has(*shard) || startable > 0;
+                startable -= u64::from(is_usable && !started.has(*shard));
                 is_usable
             });
         }
@@ -135,10 +135,10 @@ impl Threads {
         D: FnOnce(Result<T>) + Send + 'static,
     {
         let refused = {
-            let mut running = self.lock();
-            match running.send(shard, Box::new(Order { work, done })) {
+            let mut started = self.lock();
+            match started.send(shard, Box::new(Order { work, done })) {
                 Ok(()) => None,
-                Err(task) => self.start(&mut running, shard, task).err(),
+                Err(task) => self.start(&mut started, shard, task).err(),
             }
         };
         if let Some((task, error)) = refused {
@@ -149,7 +149,7 @@ impl Threads {
     /// Starts a shard, which begins with `task`.
     fn start(
         &self,
-        running: &mut Running,
+        started: &mut Started,
         shard: u32,
         task: Box<dyn Task>,
     ) -> Result<(), (Box<dyn Task>, Error)> {
@@ -161,8 +161,8 @@ impl Threads {
             Ok(thread) => {
                 // A shard takes its first task in any case.
                 _ = sender.send(task);
-                running.tasks.insert(shard, sender);
-                running.threads.push(thread);
+                started.tasks.insert(shard, sender);
+                started.threads.push(thread);
                 Ok(())
             }
             Err(e) => {
@@ -175,7 +175,7 @@ impl Threads {
     /// Takes no more tasks, and waits until all shards have ended; but for the one that calls this,
     /// as where a listener had the last handle of the client.
     pub(super) fn close(&self) {
-        let Running { tasks, threads } = std::mem::take(&mut *self.lock());
+        let Started { tasks, threads } = std::mem::take(&mut *self.lock());
         drop(tasks);
         let own = thread::current().id();
         for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
@@ -184,12 +184,12 @@ impl Threads {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Started> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Running {
+impl Started {
     fn has(&self, shard: u32) -> bool {
         self.tasks.get(&shard).is_some_and(|tasks| !tasks.is_closed())
     }

@@ -36,7 +36,7 @@ pub(in crate::engine) struct Ranged {
     pub(in crate::engine) to: Destination,
     pub(in crate::engine) trace: Option<Arc<Trace>>,
     plan: Mutex<Transfer>,
-    workers: Mutex<BTreeMap<ConnectionId, Running>>,
+    workers: Mutex<BTreeMap<ConnectionId, WorkerState>>,
     /// Rings when waiting workers may find something to do.
     pub(in crate::engine) bell: Notify,
     /// The transfer has failed or was stopped: workers hand over what they have, and end.
@@ -56,7 +56,7 @@ pub(in crate::engine) struct File {
 
 /// A worker as others see it.
 #[derive(Default)]
-struct Running {
+struct WorkerState {
     /// The span it receives.
     claim: Option<Arc<Claim>>,
     socket: Option<SocketHandle>,
@@ -97,7 +97,7 @@ impl Ranged {
             is_halted: AtomicBool::new(false),
             is_shortage_told: AtomicBool::new(false),
         });
-        ranged.workers().insert(id, Running::default());
+        ranged.workers().insert(id, WorkerState::default());
         (ranged, Fetch { span: first.span, lead_bytes })
     }
 
@@ -120,7 +120,7 @@ impl Ranged {
                 break;
             }
             if let Entry::Vacant(place) = workers.entry(ConnectionId(id)) {
-                place.insert(Running::default());
+                place.insert(WorkerState::default());
                 started.push(id);
             }
         }
@@ -174,9 +174,9 @@ impl Ranged {
             claim.share();
         }
         let mut workers = self.workers();
-        let running = workers.entry(id).or_default();
-        (running.claim, running.is_aborted) = (Some(claim.clone()), false);
-        running.is_replaced = false;
+        let state = workers.entry(id).or_default();
+        (state.claim, state.is_aborted) = (Some(claim.clone()), false);
+        state.is_replaced = false;
         claim
     }
 
@@ -373,12 +373,12 @@ impl Ranged {
 
     /// Whether the connection was shut because it lags behind; so what it reports now is our doing.
     pub(in crate::engine) fn is_replaced(&self, id: ConnectionId) -> bool {
-        self.workers().get(&id).is_some_and(|running| running.is_replaced)
+        self.workers().get(&id).is_some_and(|state| state.is_replaced)
     }
 
     /// Whether the connection's bytes have been delivered by another one.
     pub(in crate::engine) fn is_aborted(&self, id: ConnectionId) -> bool {
-        self.workers().get(&id).is_some_and(|running| running.is_aborted)
+        self.workers().get(&id).is_some_and(|state| state.is_aborted)
     }
 
     /// Whether the transfer has failed or was stopped.
@@ -390,7 +390,7 @@ impl Ranged {
     pub(in crate::engine) fn holds_bytes(&self) -> bool {
         self.workers()
             .values()
-            .filter_map(|running| running.claim.as_ref())
+            .filter_map(|state| state.claim.as_ref())
             .any(|c| c.holds_bytes())
     }
 
@@ -419,8 +419,8 @@ impl Ranged {
 
     /// Tells the plan how far each connection has come.
     fn report_positions(&self, plan: &mut Transfer) {
-        for (&id, running) in &*self.workers() {
-            if let Some(claim) = &running.claim {
+        for (&id, state) in &*self.workers() {
+            if let Some(claim) = &state.claim {
                 self.tell_untold(plan, id, claim);
                 plan.on_progress(self.context.now(), id, claim.received_to());
             }
@@ -435,7 +435,7 @@ impl Ranged {
     }
 
     fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {
-        self.workers().get(&id).and_then(|running| running.claim.clone())
+        self.workers().get(&id).and_then(|state| state.claim.clone())
     }
 
     fn plan(&self) -> MutexGuard<'_, Transfer> {
@@ -443,7 +443,7 @@ impl Ranged {
     }
 
     /// Taken inside of the plan's lock, never the other way round.
-    fn workers(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Running>> {
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, WorkerState>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -42,9 +42,9 @@ impl Ranged {
     /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
     /// another one has brought may be silent for long.
     pub(in crate::engine) fn end_laggards(&self) {
-        for running in self.workers().values_mut().filter(|running| running.claim.is_some()) {
-            running.is_aborted = true;
-            if let Some(socket) = &running.socket {
+        for state in self.workers().values_mut().filter(|state| state.claim.is_some()) {
+            state.is_aborted = true;
+            if let Some(socket) = &state.socket {
                 socket.shutdown();
             }
         }
@@ -53,8 +53,8 @@ impl Ranged {
     /// Ends every connection: what has arrived on it comes out, and then its end.
     pub(in crate::engine) fn halt(&self) {
         self.is_halted.store(true, Ordering::Relaxed);
-        for running in self.workers().values() {
-            if let Some(socket) = &running.socket {
+        for state in self.workers().values() {
+            if let Some(socket) = &state.socket {
                 socket.shutdown();
             }
         }
@@ -78,14 +78,14 @@ impl Ranged {
     fn act(&self, action: Action) {
         let mut workers = self.workers();
         let (Action::Replace(id) | Action::Abort(id) | Action::TakeBack(id)) = action;
-        let Some(running) = workers.get_mut(&id) else { return };
+        let Some(state) = workers.get_mut(&id) else { return };
         match action {
-            Action::Abort(_) => running.is_aborted = true,
-            Action::Replace(_) => running.is_replaced = true,
+            Action::Abort(_) => state.is_aborted = true,
+            Action::Replace(_) => state.is_replaced = true,
             // Its worker hears of it when the present span is finished.
             Action::TakeBack(_) => return,
         }
-        if let Some(socket) = &running.socket {
+        if let Some(socket) = &state.socket {
             socket.shutdown();
         }
     }
