@@ -24,10 +24,11 @@ fn refused_from(offset: u64) -> Rule {
     Rule::new(When::RangeStartFrom(offset), gone)
 }
 
-/// A server that refuses everything behind 5 MiB, and a client with small spans.
+/// A server that refuses everything behind 5 MiB, and a client with small spans. It has a single
+/// connection, so that all that was served before is in the file then.
 fn broken_site() -> Site {
     let config = Config { script: vec![refused_from(5 * MIB)], ..Config::new(SEED, SIZE) };
-    site(config)
+    site(config).with(|options| options.connections = Some(1))
 }
 
 fn site(config: Config) -> Site {
@@ -53,6 +54,7 @@ fn finish(
 ) -> (Report, u64, String) {
     let (size, seed) = (config.size_bytes, config.seed);
     site.replace_server(config);
+    site.options.connections = Some(3);
     change(&mut site.options);
     let (result, told) = site.run_aloud(Level::Note);
     let report = result.expect("the second run ends well");
