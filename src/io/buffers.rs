@@ -10,7 +10,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Huge pages of x86-64 and arm64 with 4 KiB base pages.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
@@ -30,6 +30,14 @@ struct PoolInner {
     registered_blocks: AtomicU32,
 }
 
+/// A part of a pool's blocks, for one of those who share them: it takes no more than that at once,
+/// whoever holds the blocks then. Nothing is set aside for it.
+#[derive(Clone)]
+pub struct Share {
+    pool: Pool,
+    allowed: Arc<Semaphore>,
+}
+
 /// The right to fill one block.
 pub struct Lease {
     pool: Arc<PoolInner>,
@@ -37,6 +45,8 @@ pub struct Lease {
     index: u32,
     /// Bytes filled so far, from the start of the block.
     filled: usize,
+    /// Given back to the share that the block was taken from, if there is one.
+    _allowed: Option<OwnedSemaphorePermit>,
 }
 
 /// A filled block or a part of one, read-only and shared between writer and hasher.
@@ -78,7 +88,12 @@ impl Pool {
 
     fn take_free(&self) -> Lease {
         let index = self.inner.free_list().pop().expect("a permit stands for a free block");
-        Lease { pool: self.inner.clone(), index, filled: 0 }
+        Lease { pool: self.inner.clone(), index, filled: 0, _allowed: None }
+    }
+
+    /// A part of at most `blocks` blocks.
+    pub fn share(&self, blocks: u32) -> Share {
+        Share { pool: self.clone(), allowed: Arc::new(Semaphore::new(blocks as usize)) }
     }
 
     /// Blocks nobody holds.
@@ -103,6 +118,29 @@ impl Pool {
     /// Where the arena starts, for registration.
     pub(super) fn memory(&self) -> NonNull<u8> {
         self.inner.arena.base
+    }
+}
+
+impl Share {
+    /// A block to fill; waits until one is free.
+    pub async fn lease(&self) -> Lease {
+        let allowed = self.allowed.clone().acquire_owned().await;
+        let mut lease = self.pool.lease().await;
+        lease._allowed = Some(allowed.expect("the semaphore is never closed"));
+        lease
+    }
+
+    /// A block to fill, if one is free.
+    pub fn try_lease(&self) -> Option<Lease> {
+        let allowed = self.allowed.clone().try_acquire_owned().ok()?;
+        let mut lease = self.pool.try_lease()?;
+        lease._allowed = Some(allowed);
+        Some(lease)
+    }
+
+    /// Blocks that could be had now.
+    pub fn free_blocks(&self) -> usize {
+        self.allowed.available_permits().min(self.pool.free_blocks())
     }
 }
 
@@ -254,6 +292,27 @@ mod tests {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,
         }
+    }
+
+    #[test]
+    fn a_share_takes_no_more_than_its_part_and_no_more_than_there_is() {
+        let pool = Pool::new(3).unwrap();
+        let (share, other) = (pool.share(2), pool.share(2));
+        let first = share.try_lease().unwrap();
+        let second = poll_once(share.lease()).unwrap();
+        assert!(share.try_lease().is_none() && poll_once(share.lease()).is_none());
+        assert_eq!((share.free_blocks(), other.free_blocks()), (0, 1));
+        let third = other.try_lease().unwrap();
+        assert!(other.try_lease().is_none(), "the pool is empty");
+        // A block goes home with its last holder, and the share hears of it then.
+        let block = first.freeze();
+        let copy = block.clone();
+        drop(block);
+        assert_eq!(share.free_blocks(), 0);
+        drop((copy, third));
+        assert_eq!((share.free_blocks(), other.free_blocks()), (1, 2));
+        drop(second);
+        assert_eq!((share.free_blocks(), pool.free_blocks()), (2, 3));
     }
 
     #[test]

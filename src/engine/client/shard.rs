@@ -5,7 +5,7 @@ use super::idle::IdleConnections;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::size::MIB;
 use crate::base::{Error, ErrorKind, Result};
-use crate::io::buffers::{Lease, Pool};
+use crate::io::buffers::{Pool, Share};
 use crate::io::driver;
 use std::cell::Cell;
 use std::io;
@@ -43,33 +43,24 @@ pub(in crate::engine) struct Write {
 }
 
 /// What a transfer may use of a shard's blocks.
-#[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Allowance {
-    /// Blocks that it may have at once.
-    blocks: u32,
+    pub(in crate::engine) blocks: Share,
+    /// Most blocks it has at once.
+    blocks_max: u32,
     /// Free blocks below this number are not given to the hash, or connections could starve.
     pub(in crate::engine) reserve: usize,
-    /// Blocks that may be on their way to the disk at once.
-    pub(in crate::engine) writes_max: usize,
 }
 
-impl Allowance {
-    /// For a transfer with at most this number of connections on the shard.
-    pub(in crate::engine) fn new(connections: u32, is_hashed: bool) -> Self {
-        let writing = connections.min(BLOCKS_WRITING) + BLOCKS_SPARE;
-        let for_hash = if is_hashed { BLOCKS_FOR_HASH } else { 0 };
-        Self {
-            blocks: connections + writing + for_hash,
-            reserve: connections as usize + BLOCKS_SPARE as usize / 2,
-            writes_max: BLOCKS_QUEUED_MAX.min((writing + for_hash) as usize),
-        }
-    }
+/// Blocks for this number of connections.
+fn blocks_for(connections: u32, is_hashed: bool) -> u32 {
+    let for_hash = if is_hashed { BLOCKS_FOR_HASH } else { 0 };
+    connections + connections.min(BLOCKS_WRITING) + BLOCKS_SPARE + for_hash
 }
 
 impl Shard {
     /// Blocks for this number of connections. Memory is used only as blocks are.
     pub(super) fn new(connections: u32) -> Result<Rc<Self>> {
-        let blocks = Allowance::new(connections, true).blocks;
+        let blocks = blocks_for(connections, true);
         let pool = Pool::new(blocks).map_err(|e| {
             let what = format!("cannot get {blocks} MiB of memory for blocks");
             Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
@@ -78,37 +69,32 @@ impl Shard {
         Ok(Rc::new(Self { pool, idle, writes, written }))
     }
 
+    /// For a transfer with at most this number of connections on the shard.
+    pub(in crate::engine) fn allow(&self, connections: u32, is_hashed: bool) -> Allowance {
+        let blocks_max = blocks_for(connections, is_hashed);
+        Allowance {
+            blocks: self.pool.share(blocks_max),
+            blocks_max,
+            reserve: connections as usize + BLOCKS_SPARE as usize / 2,
+        }
+    }
+
     /// Registers the blocks that a transfer of `file_bytes` uses most with this thread's ring,
     /// unless some are or it gains nothing from that.
     pub(in crate::engine) fn register(
         &self,
         file_bytes: u64,
-        allowance: Allowance,
+        allowance: &Allowance,
     ) -> io::Result<()> {
         if file_bytes < REGISTER_BYTES_MIN || self.is_registered() {
             return Ok(());
         }
-        driver::register(&self.pool, allowance.blocks.min(BLOCKS_REGISTERED))
+        driver::register(&self.pool, allowance.blocks_max.min(BLOCKS_REGISTERED))
     }
 
     /// Whether fixed writes are used.
     pub(in crate::engine) fn is_registered(&self) -> bool {
         self.pool.is_registered()
-    }
-
-    /// A block to fill, if one is free.
-    pub(in crate::engine) fn try_lease(&self) -> Option<Lease> {
-        self.pool.try_lease()
-    }
-
-    /// A block to fill, waited for.
-    pub(in crate::engine) async fn lease(&self) -> Lease {
-        self.pool.lease().await
-    }
-
-    /// Blocks nobody holds.
-    pub(in crate::engine) fn free_blocks(&self) -> usize {
-        self.pool.free_blocks()
     }
 
     /// Whether as many blocks are on their way to disks as may be.

@@ -388,10 +388,7 @@ impl Ranged {
 
     /// Whether a worker holds bytes that have arrived and have not gone to the disk.
     pub(in crate::engine) fn holds_bytes(&self) -> bool {
-        self.workers()
-            .values()
-            .filter_map(|state| state.claim.as_ref())
-            .any(|c| c.holds_bytes())
+        self.workers().values().filter_map(|state| state.claim.as_ref()).any(|c| c.holds_bytes())
     }
 
     /// The worker has handed over what it had of its span; nothing more comes of it.

@@ -76,7 +76,7 @@ impl Sink {
         Rc::new(Self {
             context: context.clone(),
             shard: shard.clone(),
-            allowance: Allowance::new(connections, to.hashing.is_some()),
+            allowance: shard.allow(connections, to.hashing.is_some()),
             to: to.clone(),
             writes: Cell::new(0),
             written: Notify::new(),
@@ -91,7 +91,7 @@ impl Sink {
         if !drivers.registers_buffers || !self.to.output.is_readable() {
             return;
         }
-        if let Err(e) = self.shard.register(file_bytes, self.allowance) {
+        if let Err(e) = self.shard.register(file_bytes, &self.allowance) {
             self.context.tell(Level::Detail, None, format!("blocks are not registered: {e}"));
         }
     }
@@ -120,17 +120,17 @@ impl Sink {
     pub(in crate::engine) async fn lease(&self) -> Lease {
         loop {
             let written = self.shard.written().notified();
-            if self.writes.get() < self.allowance.writes_max && !self.shard.is_queue_full() {
+            if !self.shard.is_queue_full() {
                 break;
             }
             self.is_exhausted.set(true);
             written.await;
         }
-        if let Some(lease) = self.shard.try_lease() {
+        if let Some(lease) = self.allowance.blocks.try_lease() {
             return lease;
         }
         self.is_exhausted.set(true);
-        self.shard.lease().await
+        self.allowance.blocks.lease().await
     }
 
     /// Hands a filled block to the output, and to the hash if there is room; returns at once. A
@@ -143,7 +143,9 @@ impl Sink {
         let written = Written { span, crc32c };
         match (&quarantine, &self.to.hashing) {
             (Some(quarantine), _) => quarantine.leaves(),
-            (None, Some(hashing)) if self.shard.free_blocks() >= self.allowance.reserve => {
+            (None, Some(hashing))
+                if self.allowance.blocks.free_blocks() >= self.allowance.reserve =>
+            {
                 hashing.offer(offset, block.clone());
             }
             (None, _) => {}
