@@ -134,8 +134,8 @@ struct Supervisor {
     meter: Meter,
 }
 
-/// What happened next.
-enum Event {
+/// What a supervisor has heard of.
+enum Happened {
     Ordered(Option<u32>),
     Ended(Result<(), tokio::task::JoinError>),
     Tick,
@@ -184,12 +184,12 @@ impl Supervisor {
         let mut is_open = true;
         while is_open || !self.workers.is_empty() {
             match self.next_event(is_open, next_tick).await {
-                Event::Ordered(Some(id)) => self.start_worker(id, None),
-                Event::Ordered(None) => is_open = false,
-                Event::Ended(joined) => joined.map_err(|e| {
+                Happened::Ordered(Some(id)) => self.start_worker(id, None),
+                Happened::Ordered(None) => is_open = false,
+                Happened::Ended(joined) => joined.map_err(|e| {
                     Error::new(ErrorKind::Internal, "a worker panicked").caused_by(e)
                 })?,
-                Event::Tick => {
+                Happened::Tick => {
                     next_tick = Instant::now() + TICK;
                     self.report_load();
                     if everybody.is_some() {
@@ -228,7 +228,7 @@ impl Supervisor {
         }
     }
 
-    async fn next_event(&mut self, is_open: bool, next_tick: Instant) -> Event {
+    async fn next_event(&mut self, is_open: bool, next_tick: Instant) -> Happened {
         let Self { orders, workers, .. } = self;
         let ordered = async { if is_open { orders.recv().await } else { pending().await } };
         let ended = async {
@@ -239,9 +239,9 @@ impl Supervisor {
         };
         let tick = tokio::time::sleep_until(next_tick.into());
         match race(race(ordered, ended), tick).await {
-            First::Left(First::Left(order)) => Event::Ordered(order),
-            First::Left(First::Right(joined)) => Event::Ended(joined),
-            First::Right(()) => Event::Tick,
+            First::Left(First::Left(order)) => Happened::Ordered(order),
+            First::Left(First::Right(joined)) => Happened::Ended(joined),
+            First::Right(()) => Happened::Tick,
         }
     }
 

@@ -102,7 +102,7 @@ impl Delivery for SharedClaim<'_> {
 }
 
 /// A span to fetch, and how far it has got before the worker takes it up.
-struct Task {
+struct SpanTask {
     fetch: Fetch,
     is_hedge: bool,
     response: Response,
@@ -119,7 +119,7 @@ enum Response {
     Opened(Opening),
 }
 
-impl Task {
+impl SpanTask {
     /// Nothing is requested yet.
     fn new(fetch: Fetch) -> Self {
         Self { fetch, is_hedge: false, response: Response::None, requested: None }
@@ -154,19 +154,19 @@ impl Worker {
         if let Some(First { fetch, opening, requested }) = first {
             self.ranged.attach(self.id, &opening.connection);
             let (response, requested) = (Response::Opened(opening), Some(requested));
-            self.serve(Task { response, requested, ..Task::new(fetch) }).await;
+            self.serve(SpanTask { response, requested, ..SpanTask::new(fetch) }).await;
         }
         let mut idle = Duration::ZERO;
         while !self.ranged.is_halted() {
             let wait = match self.ranged.next(self.id) {
                 Next::Fetch(fetch) => {
-                    self.serve(Task::new(fetch)).await;
+                    self.serve(SpanTask::new(fetch)).await;
                     idle = Duration::ZERO;
                     continue;
                 }
                 Next::Hedge { span, .. } => {
                     let fetch = Fetch { span, lead_bytes: 0 };
-                    self.serve(Task { is_hedge: true, ..Task::new(fetch) }).await;
+                    self.serve(SpanTask { is_hedge: true, ..SpanTask::new(fetch) }).await;
                     continue;
                 }
                 Next::WaitUntil(at) => at.saturating_sub(self.local.context.now()).min(IDLE_TICK),
@@ -195,7 +195,7 @@ impl Worker {
     }
 
     /// Fetches a span, and those that are requested ahead behind it.
-    async fn serve(&mut self, task: Task) {
+    async fn serve(&mut self, task: SpanTask) {
         let mut task = Some(task);
         while let Some(now) = task.take() {
             task = self.fetch(now).await;
@@ -203,9 +203,9 @@ impl Worker {
     }
 
     /// Fetches one span and reports how it went; gives the one requested ahead.
-    async fn fetch(&mut self, task: Task) -> Option<Task> {
+    async fn fetch(&mut self, task: SpanTask) -> Option<SpanTask> {
         let trace = self.new_trace(&task);
-        let Task { fetch, is_hedge, mut response, .. } = task;
+        let SpanTask { fetch, is_hedge, mut response, .. } = task;
         let (ranged, sink, id) = (self.ranged.clone(), self.sink.clone(), self.id);
         let claim = ranged.open(id, fetch.span, is_hedge);
         let shared = SharedClaim { ranged: &ranged, id, claim: &claim };
@@ -239,19 +239,19 @@ impl Worker {
     }
 
     /// The span is delivered. Goes on with the one ahead, if it is still ours.
-    fn finish(&mut self, response: Response) -> Option<Task> {
+    fn finish(&mut self, response: Response) -> Option<SpanTask> {
         let requested = self.ahead.take();
         let span = self.ranged.finished(self.id);
         match (span, requested, response) {
             (Some(span), Some(ahead), Response::Pending(pending)) if ahead.fetch.span == span => {
                 let (response, requested) = (Response::Pending(pending), Some(ahead.requested));
-                Some(Task { response, requested, ..Task::new(ahead.fetch) })
+                Some(SpanTask { response, requested, ..SpanTask::new(ahead.fetch) })
             }
             // The plan still counts on us, but the connection is gone: ask anew.
             (Some(span), requested, _) => {
                 self.connection = None;
                 let lead_bytes = requested.map_or(0, |ahead| ahead.fetch.lead_bytes);
-                Some(Task::new(Fetch { span, lead_bytes }))
+                Some(SpanTask::new(Fetch { span, lead_bytes }))
             }
             // Taken back: an answer that nobody wants is on the wire.
             (None, Some(_), _) => {
@@ -264,7 +264,7 @@ impl Worker {
 
     /// The span ended with its connection. Goes on with the one ahead only if another connection
     /// has delivered this one.
-    async fn give_up(&mut self, ended: Ended) -> Option<Task> {
+    async fn give_up(&mut self, ended: Ended) -> Option<SpanTask> {
         self.connection = None;
         if self.ranged.is_halted() {
             self.ranged.left(self.id);

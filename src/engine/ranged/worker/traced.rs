@@ -1,6 +1,6 @@
 //! What a worker writes into the trace, and tells the plan of the moments it passes.
 
-use super::{Ended, Reason, Response, Task, Worker};
+use super::{Ended, Reason, Response, SpanTask, Worker};
 use crate::base::Span;
 use crate::engine::source::exchange::Opening;
 use crate::engine::trace::{SpanTrace, TcpLine, seconds};
@@ -36,7 +36,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn new_trace(&self, task: &Task) -> Option<Rc<SpanTrace>> {
+    pub(super) fn new_trace(&self, task: &SpanTask) -> Option<Rc<SpanTrace>> {
         let trace = self.ranged.trace.as_ref()?;
         let start = task.fetch.span.start();
         let new = SpanTrace::new(&self.local.context, trace, self.id.0, start);
