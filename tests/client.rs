@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    NAME, SEED, Site, assert_content, both_schemes, bounded, distant, eventually, paced, slowed,
-    wait_for_end,
+    NAME, SEED, Site, assert_content, both_schemes, bounded, checksum, distant, eventually, paced,
+    slowed, wait_for_end,
 };
 use ringhaul::ErrorKind;
 use ringhaul::Report;
@@ -183,12 +183,29 @@ fn a_listener_may_have_the_last_handle_of_the_client() {
 }
 
 #[test]
+fn many_connections_make_do_with_little_memory() {
+    for engine in [Engine::IoUring, Engine::Epoll] {
+        let site = Site::strict(config()).with(|options| {
+            options.checksum = Some(checksum(SEED, SIZE));
+        });
+        let memory_bytes = Some(4 * MIB);
+        let client = client(&ClientOptions { engine, memory_bytes, ..ClientOptions::default() });
+        let running: Vec<Running> = (0..4).map(|index| start(&site, &client, index)).collect();
+        for (index, running) in running.into_iter().enumerate() {
+            let report = finish(&site, index, running);
+            assert!(report.verified.is_some());
+        }
+    }
+}
+
+#[test]
 fn a_client_checks_its_bounds() {
     for options in [
         ClientOptions { threads: Some(0), ..ClientOptions::default() },
         ClientOptions { threads: Some(65), ..ClientOptions::default() },
         ClientOptions { max_connections: Some(0), ..ClientOptions::default() },
         ClientOptions { max_connections_per_host: Some(0), ..ClientOptions::default() },
+        ClientOptions { memory_bytes: Some(4 * MIB - 1), ..ClientOptions::default() },
     ] {
         let refused = Client::new(&options).err().expect("out of range");
         assert_eq!(refused.kind(), ErrorKind::Usage);

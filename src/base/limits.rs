@@ -29,6 +29,11 @@ pub const THREADS_MAX: u32 = 64;
 /// Most shards of a client unless told otherwise: one carries 20 Gbit/s of plain HTTP, and each has
 /// blocks of its own.
 pub const CLIENT_THREADS_AUTO_MAX: u32 = 8;
+/// Least memory of a client's blocks that may be asked for: two blocks being filled, and two on
+/// their way to the disk.
+pub const CLIENT_MEMORY_BYTES_MIN: u64 = 4 * MIB;
+/// Most memory of a client's blocks that may be asked for.
+pub const CLIENT_MEMORY_BYTES_MAX: u64 = 1 << 40;
 /// How long the addresses of a name are used without a new lookup; curl's default.
 pub const NAMES_KEPT: Duration = Duration::from_secs(60);
 /// Origins that something is remembered of: their addresses, what they bear. Of more nothing is.

@@ -156,6 +156,9 @@ pub struct ClientOptions {
     pub max_connections: Option<u32>,
     /// Most connections to one origin at once, at least 1; `None` for any number.
     pub max_connections_per_host: Option<u32>,
+    /// Most bytes of all downloads' blocks at once, 4 MiB..=1 TiB, rounded down to 1 MiB; `None`
+    /// for what each asks for: about 1 MiB per connection and 12 more, 36 if it is hashed.
+    pub memory_bytes: Option<u64>,
 }
 
 impl Default for ClientOptions {
@@ -166,6 +169,7 @@ impl Default for ClientOptions {
             register_buffers: true,
             max_connections: None,
             max_connections_per_host: None,
+            memory_bytes: None,
         }
     }
 }
@@ -180,7 +184,15 @@ impl ClientOptions {
             let connections = connections.unwrap_or(1);
             in_range("connections of a client", connections.into(), 1, u32::MAX.into())?;
         }
-        Ok(())
+        let memory_bytes = self.memory_bytes.unwrap_or(limits::CLIENT_MEMORY_BYTES_MAX);
+        let (min, max) = (limits::CLIENT_MEMORY_BYTES_MIN, limits::CLIENT_MEMORY_BYTES_MAX);
+        in_range("memory of a client in bytes", memory_bytes, min, max)
+    }
+
+    /// The memory in blocks.
+    pub(super) fn memory_blocks(&self) -> Option<u32> {
+        let blocks = self.memory_bytes? / limits::BLOCK_BYTES as u64;
+        Some(u32::try_from(blocks).expect("the memory is in its bounds"))
     }
 }
 

@@ -36,7 +36,17 @@ struct PoolInner {
 pub struct Share {
     pool: Pool,
     allowed: Arc<Semaphore>,
+    memory: Memory,
 }
+
+/// Blocks that may be in use at once, over any number of pools.
+#[derive(Clone)]
+pub struct Memory {
+    blocks: Arc<Semaphore>,
+}
+
+/// What a block of a share is taken on; given back when it goes home.
+type Permits = [OwnedSemaphorePermit; 2];
 
 /// The right to fill one block.
 pub struct Lease {
@@ -45,8 +55,8 @@ pub struct Lease {
     index: u32,
     /// Bytes filled so far, from the start of the block.
     filled: usize,
-    /// Given back to the share that the block was taken from, if there is one.
-    _allowed: Option<OwnedSemaphorePermit>,
+    /// Of the share that the block was taken from, if there is one.
+    _permits: Option<Permits>,
 }
 
 /// A filled block or a part of one, read-only and shared between writer and hasher.
@@ -88,12 +98,13 @@ impl Pool {
 
     fn take_free(&self) -> Lease {
         let index = self.inner.free_list().pop().expect("a permit stands for a free block");
-        Lease { pool: self.inner.clone(), index, filled: 0, _allowed: None }
+        Lease { pool: self.inner.clone(), index, filled: 0, _permits: None }
     }
 
-    /// A part of at most `blocks` blocks.
-    pub fn share(&self, blocks: u32) -> Share {
-        Share { pool: self.clone(), allowed: Arc::new(Semaphore::new(blocks as usize)) }
+    /// A part of at most `blocks` blocks, as far as there is `memory`.
+    pub fn share(&self, blocks: u32, memory: &Memory) -> Share {
+        let allowed = Arc::new(Semaphore::new(blocks as usize));
+        Share { pool: self.clone(), allowed, memory: memory.clone() }
     }
 
     /// Blocks nobody holds.
@@ -121,26 +132,40 @@ impl Pool {
     }
 }
 
+impl Memory {
+    /// At most this number of blocks; `None` for any number.
+    pub fn new(blocks: Option<u32>) -> Self {
+        let blocks = blocks.map_or(Semaphore::MAX_PERMITS, |blocks| blocks as usize);
+        Self { blocks: Arc::new(Semaphore::new(blocks)) }
+    }
+}
+
 impl Share {
     /// A block to fill; waits until one is free.
     pub async fn lease(&self) -> Lease {
-        let allowed = self.allowed.clone().acquire_owned().await;
+        const NEVER: &str = "the semaphores are never closed";
+        let allowed = self.allowed.clone().acquire_owned().await.expect(NEVER);
+        // Last, as others wait for it, too: whoever has it waits for nothing any more but a block
+        // of the pool, and those who have these wait for nobody.
+        let memory = self.memory.blocks.clone().acquire_owned().await.expect(NEVER);
         let mut lease = self.pool.lease().await;
-        lease._allowed = Some(allowed.expect("the semaphore is never closed"));
+        lease._permits = Some([allowed, memory]);
         lease
     }
 
     /// A block to fill, if one is free.
     pub fn try_lease(&self) -> Option<Lease> {
         let allowed = self.allowed.clone().try_acquire_owned().ok()?;
+        let memory = self.memory.blocks.clone().try_acquire_owned().ok()?;
         let mut lease = self.pool.try_lease()?;
-        lease._allowed = Some(allowed);
+        lease._permits = Some([allowed, memory]);
         Some(lease)
     }
 
     /// Blocks that could be had now.
     pub fn free_blocks(&self) -> usize {
-        self.allowed.available_permits().min(self.pool.free_blocks())
+        let permits = [&self.allowed, &self.memory.blocks].map(|it| it.available_permits());
+        permits.into_iter().fold(self.pool.free_blocks(), usize::min)
     }
 }
 
@@ -297,7 +322,8 @@ mod tests {
     #[test]
     fn a_share_takes_no_more_than_its_part_and_no_more_than_there_is() {
         let pool = Pool::new(3).unwrap();
-        let (share, other) = (pool.share(2), pool.share(2));
+        let unlimited = Memory::new(None);
+        let (share, other) = (pool.share(2, &unlimited), pool.share(2, &unlimited));
         let first = share.try_lease().unwrap();
         let second = poll_once(share.lease()).unwrap();
         assert!(share.try_lease().is_none() && poll_once(share.lease()).is_none());
@@ -313,6 +339,22 @@ mod tests {
         assert_eq!((share.free_blocks(), other.free_blocks()), (1, 2));
         drop(second);
         assert_eq!((share.free_blocks(), pool.free_blocks()), (2, 3));
+    }
+
+    #[test]
+    fn shares_of_several_pools_keep_within_one_memory() {
+        let memory = Memory::new(Some(2));
+        let shares = [(); 2].map(|()| Pool::new(4).unwrap().share(4, &memory));
+        let first = shares[0].try_lease().unwrap();
+        let second = poll_once(shares[1].lease()).unwrap();
+        for share in &shares {
+            assert_eq!(share.free_blocks(), 0);
+            assert!(share.try_lease().is_none() && poll_once(share.lease()).is_none());
+        }
+        drop(first);
+        assert_eq!(shares[1].free_blocks(), 1);
+        drop((second, shares[1].try_lease().unwrap()));
+        assert_eq!(shares[0].free_blocks(), 2);
     }
 
     #[test]

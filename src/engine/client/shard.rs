@@ -5,7 +5,7 @@ use super::idle::IdleConnections;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::size::MIB;
 use crate::base::{Error, ErrorKind, Result};
-use crate::io::buffers::{Pool, Share};
+use crate::io::buffers::{Memory, Pool, Share};
 use crate::io::driver;
 use std::cell::Cell;
 use std::io;
@@ -31,6 +31,8 @@ const REGISTER_BYTES_MIN: u64 = 16 * MIB;
 /// What the transfers on one thread share.
 pub(in crate::engine) struct Shard {
     pool: Pool,
+    /// What all shards may use of their blocks at once.
+    memory: Memory,
     pub(in crate::engine) idle: IdleConnections,
     /// Blocks on their way to a disk.
     writes: Cell<usize>,
@@ -59,21 +61,21 @@ fn blocks_for(connections: u32, is_hashed: bool) -> u32 {
 
 impl Shard {
     /// Blocks for this number of connections. Memory is used only as blocks are.
-    pub(super) fn new(connections: u32) -> Result<Rc<Self>> {
+    pub(super) fn new(connections: u32, memory: &Memory) -> Result<Rc<Self>> {
         let blocks = blocks_for(connections, true);
         let pool = Pool::new(blocks).map_err(|e| {
             let what = format!("cannot get {blocks} MiB of memory for blocks");
             Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
         })?;
         let (idle, writes, written) = (IdleConnections::default(), Cell::new(0), Notify::new());
-        Ok(Rc::new(Self { pool, idle, writes, written }))
+        Ok(Rc::new(Self { pool, memory: memory.clone(), idle, writes, written }))
     }
 
     /// For a transfer with at most this number of connections on the shard.
     pub(in crate::engine) fn allow(&self, connections: u32, is_hashed: bool) -> Allowance {
         let blocks_max = blocks_for(connections, is_hashed);
         Allowance {
-            blocks: self.pool.share(blocks_max),
+            blocks: self.pool.share(blocks_max, &self.memory),
             blocks_max,
             reserve: connections as usize + BLOCKS_SPARE as usize / 2,
         }

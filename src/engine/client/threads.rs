@@ -11,6 +11,7 @@ use crate::base::limits::{CLIENT_THREADS_AUTO_MAX, DESCRIPTORS_SPARE, SHARD_DESC
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::options::ClientOptions;
 use crate::engine::race::{First, race};
+use crate::io::buffers::Memory;
 use crate::io::descriptors;
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
@@ -63,6 +64,7 @@ pub(in crate::engine) struct Threads {
     /// Which driver each shard gets.
     pub(in crate::engine) drivers: Arc<Drivers>,
     budget: Arc<Budget>,
+    memory: Memory,
     /// Connections that one shard has blocks for.
     connections_per_shard: u32,
     /// Shards there may be.
@@ -94,6 +96,7 @@ impl Threads {
         Self {
             drivers: Arc::new(Drivers::new(options.engine, options.register_buffers)),
             budget: budget.clone(),
+            memory: Memory::new(options.memory_blocks()),
             connections_per_shard,
             shards_max,
             leads: options.threads.unwrap_or(cores),
@@ -154,9 +157,12 @@ impl Threads {
         task: Box<dyn Task>,
     ) -> Result<(), (Box<dyn Task>, Error)> {
         let (drivers, budget) = (self.drivers.clone(), self.budget.clone());
-        let connections = self.connections_per_shard;
+        let (connections, memory) = (self.connections_per_shard, self.memory.clone());
         let (sender, tasks) = unbounded_channel();
-        let work = move || run_shard(&drivers, &budget, connections, tasks);
+        let work = move || {
+            let new_shard = || Shard::new(connections, &memory);
+            run_shard(&drivers, &budget, new_shard, tasks);
+        };
         match thread::Builder::new().name("ringhaul-shard".into()).spawn(work) {
             Ok(thread) => {
                 // A shard takes its first task in any case.
@@ -212,8 +218,13 @@ fn affordable() -> u64 {
 }
 
 /// A shard's life on its thread.
-fn run_shard(drivers: &Drivers, budget: &Budget, connections: u32, tasks: Tasks) {
-    let made = drivers.make().and_then(|driver| Ok((driver, Shard::new(connections)?)));
+fn run_shard(
+    drivers: &Drivers,
+    budget: &Budget,
+    new_shard: impl FnOnce() -> Result<Rc<Shard>>,
+    tasks: Tasks,
+) {
+    let made = drivers.make().and_then(|driver| Ok((driver, new_shard()?)));
     match made {
         Ok((driver, shard)) => driver.run(serve(&shard, budget, tasks)),
         Err(error) => refuse(tasks, &error),
