@@ -16,7 +16,6 @@
 
 mod book;
 mod driver;
-mod flow;
 mod grid;
 pub(crate) mod rng;
 mod scenario;

@@ -5,13 +5,13 @@
 //! answered) -> receiving <-> open -> gone. Rates change when [`World::share`] is called, never in
 //! between; windows, noise and faults move on with [`World::step`].
 
-mod link;
+mod fluid;
 
-use super::flow::Flow;
 use super::rng::Rng;
 use super::scenario::{AheadAnswer, Health, Refusal, Scenario};
 use crate::base::ErrorKind;
 use crate::base::limits::{CONNECT_TIMEOUT, CONNECTION_ATTEMPT_DELAY};
+use fluid::flow::Flow;
 use std::time::Duration;
 
 /// Everything outside of the client.

@@ -2,8 +2,10 @@
 //! how the bytes per second are shared out and how the flows' windows react; must not know who
 //! asks for what.
 
+pub(super) mod flow;
+
 use super::{Line, Throttling, World};
-use crate::sim::flow::SEGMENT_BYTES;
+use flow::SEGMENT_BYTES;
 
 /// Bytes received and not yet on the disk that the buffers hold.
 const POOL_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
