@@ -1,9 +1,15 @@
 //! The plan in virtual time. Safety: under random faults no byte is lost, delivered twice or left
 //! unassigned, and bounds are kept; the simulator panics where that breaks. Liveness: once the
-//! faults are off, every transfer ends within a bound. And the model itself against measurements.
+//! faults are off, every transfer ends within a bound. The model itself against measurements. And
+//! the targets that `cargo bench --bench sim` prints, with fewer seeds.
 //!
 //! `RINGHAUL_SIM_SEED=n` runs one seed of the swarm, `RINGHAUL_SIM_SEEDS=n` those from 1
 //! to n.
+
+#[path = "sim/targets.rs"]
+mod targets;
+#[path = "sim/tcp.rs"]
+mod tcp;
 
 use ringhaul::internal::base::limits::RETRIES_MAX;
 use ringhaul::internal::base::size::{KIB, MIB};
@@ -50,11 +56,14 @@ fn seeds(usual: u64) -> RangeInclusive<u64> {
 fn play(seed: u64, ahead_bytes_max: Option<u64>) {
     // Seen where the test fails: the last one is to blame.
     println!("RINGHAUL_SIM_SEED={seed}");
-    let scenario = swarm(seed);
-    let settings = Settings { ahead_bytes_max, ..random_settings(&scenario, seed) };
-    let seconds_max = scenario.faults_until_s + liveness_bound_s(&scenario);
+    play_in(&swarm(seed), seed, ahead_bytes_max);
+}
+
+fn play_in(scenario: &Scenario, seed: u64, ahead_bytes_max: Option<u64>) {
+    let settings = Settings { ahead_bytes_max, ..random_settings(scenario, seed) };
+    let seconds_max = scenario.faults_until_s + liveness_bound_s(scenario);
     let how = Run { settings, seed, seconds_max, audit: true, keep_decisions: false };
-    let outcome = run(&scenario, &how);
+    let outcome = run(scenario, &how);
     let what = || format!("{outcome:?}\n{settings:?}\n{scenario:?}");
     assert_eq!(outcome.end, End::Complete, "not over after {seconds_max} s: {}", what());
     assert!(is_calm(&outcome, &settings, scenario.file_bytes), "too busy: {}", what());

@@ -28,6 +28,10 @@ pub(super) struct Book {
     pub(super) push_backs: u64,
     /// Questions to the plan of what to do next.
     pub(super) questions: u64,
+    /// Longest silence of a connection whose answer ran, in seconds.
+    pub(super) silence_s: f64,
+    /// Longest time without a packet of such a connection, in seconds.
+    pub(super) no_packet_s: f64,
     /// Integral of open connections over time, in seconds.
     connection_s: f64,
     /// Time that has passed, in seconds.
@@ -48,6 +52,8 @@ impl Book {
             requests: 0,
             push_backs: 0,
             questions: 0,
+            silence_s: 0.0,
+            no_packet_s: 0.0,
             connection_s: 0.0,
             busy_s: 0.0,
             vain: vec![(0.0, 0); workers],
@@ -97,6 +103,13 @@ impl Book {
         *count = if *at_s == now_s { *count + 1 } else { 1 };
         *at_s = now_s;
         assert!(*count <= VAIN_QUESTIONS_MAX, "worker {worker} asks and asks at {now_s} s");
+    }
+
+    /// A connection whose answer runs has had nothing for the client for `silence_s`, and no packet
+    /// for `no_packet_s`.
+    pub(super) fn silent(&mut self, silence_s: f64, no_packet_s: f64) {
+        self.silence_s = self.silence_s.max(silence_s);
+        self.no_packet_s = self.no_packet_s.max(no_packet_s.min(silence_s));
     }
 
     pub(super) fn passed(&mut self, dt_s: f64, connections: usize) {

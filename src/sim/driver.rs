@@ -39,6 +39,15 @@ pub struct Outcome {
     pub push_backs: u64,
     /// Bytes fetched twice, or lost with a connection.
     pub wasted_bytes: u64,
+    /// Connections that the server accepted.
+    pub opened: u64,
+    /// Bytes of packets that reached the client, headers included, also those that came after the
+    /// client had hung up.
+    pub wire_bytes: f64,
+    /// Longest time, in seconds, that a connection whose answer ran had no bytes for the client.
+    pub silence_s: f64,
+    /// Longest time of it in which no packet came either, in seconds; 0 in the fluid.
+    pub no_packet_s: f64,
     /// Questions to the plan of what to do next.
     pub questions: u64,
     /// What the plan says limited the transfer.
@@ -131,24 +140,22 @@ impl Driver {
     /// The first request, which is made before there is a plan and tried until it is answered.
     fn discover(&mut self) {
         let order: Vec<u32> = (0..self.settings.addresses).collect();
-        let stall_s = STALL_TIMEOUT.as_secs_f64();
+        let first_bytes = first_request_bytes(self.settings.request).min(self.file_bytes);
         let (address, began_s, requested_s) = loop {
             let began_s = self.now_s;
             let dial = self.world.dial(self.now_s, 0, &order);
             self.now_s = dial.at_s;
             if let Ok(address) = dial.outcome {
-                let reply = self.world.request(self.now_s, 0);
+                let reply = self.world.request(self.now_s, 0, first_bytes);
                 self.book.requests += 1;
                 let requested_s = self.now_s;
-                self.now_s = reply.at_s().min(self.now_s + stall_s);
-                if matches!(reply, Reply::Body { at_s } if at_s <= self.now_s) {
+                if self.await_body(reply) {
                     break (address, began_s, requested_s);
                 }
-                self.world.hang_up(0);
+                self.world.hang_up(self.now_s, 0);
             }
             self.now_s += 0.2;
         };
-        let first_bytes = first_request_bytes(self.settings.request).min(self.file_bytes);
         self.book.adopted(first_bytes);
         let requested_at = Duration::from_secs_f64(requested_s);
         let id = ConnectionId(0);
@@ -162,6 +169,25 @@ impl Driver {
         (worker.state, worker.job) = (State::Receiving, Some(Job::new(fetch)));
         worker.quiet_since_s = self.now_s;
         (self.next_tick_s, self.next_step_s) = (self.now_s, self.now_s);
+    }
+
+    /// Waits for the answer to the first request; returns whether its body has begun.
+    fn await_body(&mut self, reply: Reply) -> bool {
+        let until_s = self.now_s + STALL_TIMEOUT.as_secs_f64();
+        loop {
+            let at_s = self.world.answer_s(self.now_s, 0, reply);
+            if at_s <= self.now_s {
+                return matches!(reply, Reply::Body { .. });
+            }
+            if self.now_s >= until_s {
+                return false;
+            }
+            let step_s = if at_s.is_finite() { f64::INFINITY } else { self.world.step_s() };
+            self.now_s = at_s.min(until_s).min(self.now_s + step_s);
+            if at_s.is_infinite() {
+                self.world.step(self.now_s);
+            }
+        }
     }
 
     fn drive(mut self) -> Outcome {
@@ -179,6 +205,7 @@ impl Driver {
                 self.next_step_s = self.now_s + self.world.step_s();
                 self.is_stale = true;
             }
+            self.read();
             for slot in 0..self.workers.len() {
                 if self.due_s(slot) <= self.now_s {
                     self.serve(slot);
@@ -219,6 +246,10 @@ impl Driver {
             requests: self.book.requests,
             push_backs: self.book.push_backs,
             wasted_bytes: self.book.wasted_bytes,
+            opened: self.world.opened(),
+            wire_bytes: self.world.wire_bytes(),
+            silence_s: self.book.silence_s,
+            no_packet_s: self.book.no_packet_s,
             questions: self.book.questions,
             decisions: self.decisions.unwrap_or_default(),
         }
@@ -240,13 +271,13 @@ impl Driver {
             State::Off => return f64::INFINITY,
             State::Idle { until_s } => return until_s,
             State::Connecting { dial, .. } => return dial.at_s,
-            State::Asked { reply } => reply.at_s(),
+            State::Asked { reply } => self.world.answer_s(self.now_s, slot, reply),
             State::Receiving => {
                 let bytes = worker.job.as_ref().map_or(0.0, Job::bytes_to_event);
                 if bytes <= CRUMB_BYTES {
                     self.now_s
                 } else {
-                    self.now_s + bytes / self.world.rate(slot)
+                    self.world.comes_s(self.now_s, slot, bytes)
                 }
             }
         };
@@ -256,19 +287,23 @@ impl Driver {
 
     fn pass_time(&mut self, to_s: f64) {
         let dt_s = to_s - self.now_s;
-        for (slot, worker) in self.workers.iter_mut().enumerate() {
-            let rate = self.world.rate(slot);
-            if let (State::Receiving, Some(job)) = (worker.state, &mut worker.job)
-                && rate > 0.0
-            {
-                job.received += (rate * dt_s).min(job.rest());
-                worker.quiet_since_s = to_s;
-            }
-        }
         self.world.carry(dt_s);
         self.was_disk_full |= self.world.is_disk_full();
         self.book.passed(dt_s, self.world.open_count());
         self.now_s = to_s;
+    }
+
+    /// Workers take what has come in.
+    fn read(&mut self) {
+        for (slot, worker) in self.workers.iter_mut().enumerate() {
+            if let (State::Receiving, Some(job)) = (worker.state, &mut worker.job) {
+                let bytes = self.world.read(slot, job.rest());
+                if bytes > 0.0 {
+                    job.received += bytes;
+                    worker.quiet_since_s = self.now_s;
+                }
+            }
+        }
     }
 }
 

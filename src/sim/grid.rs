@@ -15,10 +15,21 @@ use std::thread;
 const CHUNK_BYTES: [u64; 5] = [4 * MIB, MIB, 16 * MIB, 64 * MIB, 256 * KIB];
 /// Connection counts of the grid, in an order for the same reason.
 const CONNECTIONS: [u32; 6] = [8, 16, 32, 4, 2, 1];
+/// The same over packets, which take longer to simulate and can want more connections.
+const CHUNK_BYTES_TCP: [u64; 3] = [4 * MIB, MIB, 16 * MIB];
+const CONNECTIONS_TCP: [u32; 7] = [16, 32, 8, 64, 4, 2, 1];
 /// A run of virtual time that nothing is gained by going on with.
 const SECONDS_MAX: f64 = 1800.0;
-/// A cell this near to the best one is as good.
-const AS_GOOD: f64 = 1.02;
+/// A cell this near to the best one is as good: its connections are enough.
+const AS_GOOD: f64 = 1.05;
+/// Mean connections of the adaptive plan over those that are enough: the most that is wanted.
+const CROWD_MAX: f64 = 1.6;
+/// Connections opened over those that are enough, and in all.
+const OPENED_SHARE_MAX: f64 = 2.0;
+const OPENED_MAX: u64 = 80;
+/// Bytes on the wire over the file's size, of which 1.036 are headers: without and with losses.
+const WIRE_MAX: f64 = 1.05;
+const WIRE_LOSSY_MAX: f64 = 1.10;
 /// The file's size over this is what hedging may cost, as the engine sets it.
 const HEDGE_SHARE: u64 = 50;
 /// Most bytes that hedging may cost, as the engine sets it.
@@ -49,8 +60,61 @@ pub struct Best {
     pub cell: Cell,
     /// Its time, in seconds.
     pub elapsed_s: f64,
-    /// The fewest connections of a cell that takes at most 2 % more time.
+    /// The fewest connections of a cell that takes at most 5 % more time.
     pub enough: u32,
+}
+
+/// What the adaptive plan's connections cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Price {
+    /// Connections, mean over time and seeds, over those that are enough.
+    pub crowd: f64,
+    /// Connections opened, mean over seeds.
+    pub opened: f64,
+    /// The most of a seed.
+    pub opened_max: u64,
+    /// Connections opened over those that are enough.
+    pub opened_share: f64,
+    /// Bytes on the wire, headers included, over the file's size, mean over seeds.
+    pub wire: f64,
+    /// The most that is wanted of the latter.
+    pub wire_max: f64,
+}
+
+impl Price {
+    /// Indicates whether no more connections were open than wanted.
+    pub fn is_crowd_met(&self) -> bool {
+        self.crowd <= CROWD_MAX
+    }
+
+    /// Indicates whether no more connections were opened than wanted.
+    pub fn is_opened_met(&self) -> bool {
+        self.opened_share <= OPENED_SHARE_MAX && self.opened_max <= OPENED_MAX
+    }
+
+    /// Indicates whether no more bytes were on the wire than wanted.
+    pub fn is_wire_met(&self) -> bool {
+        self.wire <= self.wire_max
+    }
+
+    /// Indicates whether all of it is met.
+    pub fn is_met(&self) -> bool {
+        self.is_crowd_met() && self.is_opened_met() && self.is_wire_met()
+    }
+
+    fn new(scenario: &Scenario, duels: &[Duel]) -> Self {
+        let of = |value: fn(&Duel) -> f64| mean(&duels.iter().map(value).collect::<Vec<_>>());
+        let enough = of(|duel| f64::from(duel.best.enough));
+        let opened = of(|duel| duel.auto.opened as f64);
+        Self {
+            crowd: of(|duel| duel.auto.connections_mean) / enough,
+            opened,
+            opened_max: duels.iter().map(|duel| duel.auto.opened).max().unwrap_or(0),
+            opened_share: opened / enough,
+            wire: of(|duel| duel.auto.wire_bytes) / scenario.file_bytes as f64,
+            wire_max: if scenario.loses() { WIRE_LOSSY_MAX } else { WIRE_MAX },
+        }
+    }
 }
 
 /// The adaptive plan and the best fixed cell on one scenario with one seed.
@@ -97,6 +161,8 @@ pub struct Verdict {
     pub connections: f64,
     /// Connections of the grid that would have been enough, mean over seeds.
     pub enough: f64,
+    /// What its connections cost.
+    pub price: Price,
     /// Push-backs the adaptive plan met, mean.
     pub push_backs: f64,
     /// Requests it sent, mean.
@@ -130,6 +196,7 @@ impl Verdict {
             best_s: quantile(&of(|duel| duel.best.elapsed_s), 0.5),
             connections: mean(&of(|duel| duel.auto.connections_mean)),
             enough: mean(&of(|duel| f64::from(duel.best.enough))),
+            price: Price::new(scenario, duels),
             push_backs: mean(&of(|duel| duel.auto.push_backs as f64)),
             requests: mean(&of(|duel| duel.auto.requests as f64)),
             wasted_share: mean(&of(|duel| duel.auto.wasted_bytes as f64)) / file_bytes,
@@ -161,18 +228,26 @@ pub fn run_cell(scenario: &Scenario, seed: u64, cell: Cell, seconds_max: f64) ->
     run(scenario, &Run { settings, seed, seconds_max, audit: false, keep_decisions: false })
 }
 
+/// The cells of the scenario's grid.
+pub fn cells(scenario: &Scenario) -> impl Iterator<Item = Cell> {
+    let (connections, chunk_bytes): (&[u32], &[u64]) = match scenario.path.tcp {
+        None => (&CONNECTIONS, &CHUNK_BYTES),
+        Some(_) => (&CONNECTIONS_TCP, &CHUNK_BYTES_TCP),
+    };
+    connections.iter().flat_map(|&connections| {
+        chunk_bytes.iter().map(move |&chunk_bytes| Cell { chunk_bytes, connections })
+    })
+}
+
 /// The best cell of the grid; one is given up once it is clearly slower than the best so far.
 pub fn best_cell(scenario: &Scenario, seed: u64) -> Best {
     let mut times: Vec<(f64, Cell)> = Vec::new();
     let mut best_s = SECONDS_MAX;
-    for connections in CONNECTIONS {
-        for chunk_bytes in CHUNK_BYTES {
-            let cell = Cell { chunk_bytes, connections };
-            let outcome = run_cell(scenario, seed, cell, best_s * AS_GOOD);
-            if outcome.end == End::Complete {
-                best_s = best_s.min(outcome.elapsed_s);
-                times.push((outcome.elapsed_s, cell));
-            }
+    for cell in cells(scenario) {
+        let outcome = run_cell(scenario, seed, cell, best_s * AS_GOOD);
+        if outcome.end == End::Complete {
+            best_s = best_s.min(outcome.elapsed_s);
+            times.push((outcome.elapsed_s, cell));
         }
     }
     times.sort_by(|a, b| a.0.total_cmp(&b.0));

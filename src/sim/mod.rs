@@ -6,15 +6,19 @@
 //! one transfer and panics where the plan breaks its contract, which is what the safety tests with
 //! [`swarm()`] are made of. `cargo bench --bench sim` prints the table.
 //!
-//! The model is a fluid: bytes flow at rates that are constant between two events. A flow has the
+//! There are two networks. One is a fluid: bytes flow at rates that are constant between two events. A flow has the
 //! window of a cubic sender (slow start, receive window, random losses, losses where the queue
 //! overflows); flows share the link max-min fairly, with limits per connection, per address and of
 //! the server. On a path of 150 ms with 0.1 % loss it gives 1, 8, 16 and 32 connections 2, 23, 47
 //! and 75 % of the link, where 2, 20, 45 and 73 % were measured (`tests/sim.rs` holds it to that).
-//! It knows no single packets, no delayed acknowledgements, and a queue adds no delay; the client's
-//! processor is without limits; the engine's calls never cross each other.
+//! It knows no single packets, no delayed acknowledgements, and a queue adds no delay. The other one
+//! is of packets: TCP senders behind a drop-tail queue, slower to simulate; `world/tcp.rs` says what
+//! it knows, [`measured`] what it is held to. The scenario's path chooses.
+//!
+//! In both the client's processor is without limits, and the engine's calls never cross each other.
 
 mod book;
+mod calibration;
 mod driver;
 mod grid;
 pub(crate) mod rng;
@@ -24,12 +28,15 @@ mod table;
 mod worker;
 mod world;
 
+pub use calibration::{Measured, measured};
 pub use driver::{End, Outcome, Run, run};
-pub use grid::{Best, Cell, Duel, Verdict, auto_settings, best_cell, judge, run_auto, run_cell};
+pub use grid::{
+    Best, Cell, Duel, Price, Verdict, auto_settings, best_cell, cells, judge, run_auto, run_cell,
+};
 pub use rng::Rng;
 pub use scenario::{
-    Address, AheadAnswer, GBIT, Half, Health, Limit, MBIT, MS, Path, Refusal, Scenario, Server,
-    Target, Throttle,
+    Address, AheadAnswer, Control, GBIT, Half, Health, Limit, MBIT, MS, Path, Refusal, Scenario,
+    Server, Target, Tcp, Throttle,
 };
 pub use swarm::swarm;
 pub use table::scenarios;

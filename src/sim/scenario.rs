@@ -46,6 +46,16 @@ pub struct Scenario {
     pub faults_until_s: f64,
 }
 
+impl Scenario {
+    /// Indicates whether bytes are lost for no fault of the client's.
+    pub fn loses(&self) -> bool {
+        let has_outages = self.path.tcp.is_some_and(|tcp| tcp.outage_s > 0.0);
+        let Server { resets_per_s, freezes_per_s, silent_of, .. } = self.server;
+        let breaks = resets_per_s > 0.0 || freezes_per_s > 0.0 || silent_of.is_some();
+        self.path.loss > 0.0 || has_outages || breaks
+    }
+}
+
 /// The network between the server and the disk, and the disk.
 #[derive(Debug, Clone)]
 pub struct Path {
@@ -69,6 +79,50 @@ pub struct Path {
     pub window_bytes: f64,
     /// What the disk takes, in bytes per second.
     pub disk_bytes_per_s: f64,
+    /// Packets and senders; `None`: the fluid.
+    pub tcp: Option<Tcp>,
+}
+
+/// What the packets' form of the network knows beyond the fluid. It takes `buffer_bdp` for its
+/// drop-tail queue, and knows no `rivals`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tcp {
+    /// How the server's senders react.
+    pub control: Control,
+    /// Bytes of the server's socket buffer (`tcp_wmem`), which holds packets until they are
+    /// acknowledged.
+    pub send_buffer_bytes: f64,
+    /// What a shaper in the path lets through of each connection, in bytes per second.
+    pub flow_bytes_per_s: f64,
+    /// Delay of the path that comes and goes, between 0 and this, in seconds.
+    pub jitter_s: f64,
+    /// Mean time between two gaps in which all packets are lost, in seconds.
+    pub outage_every_s: f64,
+    /// Mean length of such a gap, in seconds.
+    pub outage_s: f64,
+}
+
+/// Congestion control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// By loss (RFC 9438).
+    Cubic,
+    /// By measured rate and round trip, as BBR does.
+    Bbr,
+}
+
+impl Default for Tcp {
+    /// Cubic on Linux.
+    fn default() -> Self {
+        Self {
+            control: Control::Cubic,
+            send_buffer_bytes: 4.0 * 1024.0 * 1024.0,
+            flow_bytes_per_s: f64::INFINITY,
+            jitter_s: 0.0,
+            outage_every_s: f64::INFINITY,
+            outage_s: 0.0,
+        }
+    }
 }
 
 impl Default for Path {
@@ -84,6 +138,7 @@ impl Default for Path {
             rivals: 0,
             window_bytes: 3.0 * 1024.0 * 1024.0,
             disk_bytes_per_s: f64::INFINITY,
+            tcp: None,
         }
     }
 }
@@ -124,6 +179,11 @@ pub struct Server {
     pub ahead: AheadAnswer,
     /// Indicates whether a connection serves more than one request.
     pub keeps_alive: bool,
+    /// Answers after which a connection is closed.
+    pub answers_max: Option<u32>,
+    /// Age, in seconds and give or take a quarter, beyond which a connection is closed once an
+    /// answer has ended.
+    pub lifetime_s: f64,
     /// The resolved addresses, at least one; the resolver's order.
     pub addresses: Vec<Address>,
 }
@@ -148,6 +208,8 @@ impl Default for Server {
             resets_per_s: 0.0,
             ahead: AheadAnswer::Served,
             keeps_alive: true,
+            answers_max: None,
+            lifetime_s: f64::INFINITY,
             addresses: vec![Address::default()],
         }
     }

@@ -91,6 +91,8 @@ fn server(rng: &mut Rng) -> Server {
             _ => AheadAnswer::Served,
         },
         keeps_alive: rng.chance(0.85),
+        answers_max: None,
+        lifetime_s: f64::INFINITY,
         addresses: addresses(rng),
     }
 }

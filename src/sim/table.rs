@@ -2,6 +2,8 @@
 //! how it is simulated. Rates and times are those of paths people complain about, sizes make a run
 //! last some seconds.
 
+mod wide;
+
 use super::scenario::{
     Address, AheadAnswer, GBIT, Half, Health, Limit, MBIT, MS, Path, Refusal, Scenario, Server,
     Target, Throttle,
@@ -23,9 +25,11 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend(tune_servers());
     all.extend(judge_paths());
     all.extend(judge_servers());
+    all.extend(wide::scenarios());
     all
 }
 
+/// In the fluid, unless the path says otherwise.
 fn scenario(
     half: Half,
     name: &'static str,
@@ -290,5 +294,7 @@ mod tests {
         assert_eq!(names.len(), all.len(), "names seed the randomness");
         let tune = all.iter().filter(|scenario| scenario.half == Half::Tune).count();
         assert!(all.len() >= 16 && tune * 2 == all.len(), "{tune} of {}", all.len());
+        let in_fluid = all.iter().filter(|scenario| scenario.path.tcp.is_none()).count();
+        assert_eq!(in_fluid, 28);
     }
 }

@@ -1,28 +1,40 @@
-//! The network, the server and the disk of one run in virtual time. Owns every connection's fate
-//! and share of the link; must not know the plan nor what the bytes are.
+//! The network, the server and the disk of one run in virtual time. Owns the server's part: who is
+//! accepted, what is answered, which connections are slow, fall silent or break; and the disk. Must
+//! not know the plan nor what the bytes are, nor how the network carries them.
 //!
 //! A connection lives in a slot, one per worker. Its states: open (dialled, perhaps not yet
-//! answered) -> receiving <-> open -> gone. Rates change when [`World::share`] is called, never in
-//! between; windows, noise and faults move on with [`World::step`].
+//! answered) -> receiving <-> open -> gone. The network is a fluid or, where the scenario's path
+//! says so, packets of TCP. The clock belongs to the driver: [`World::carry`] lets time pass, and
+//! every [`World::step_s`] windows, noise and faults move on with [`World::step`].
 
 mod fluid;
+mod ground;
+mod network;
+mod tcp;
+
+pub(super) use tcp::TcpState;
 
 use super::rng::Rng;
 use super::scenario::{AheadAnswer, Health, Refusal, Scenario};
 use crate::base::ErrorKind;
 use crate::base::limits::{CONNECT_TIMEOUT, CONNECTION_ATTEMPT_DELAY};
-use fluid::flow::Flow;
+use ground::Ground;
+use network::Network;
 use std::time::Duration;
+
+/// Bytes received and not yet on the disk that the buffers hold.
+const POOL_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+/// Length of a bin of noise, in seconds.
+const BIN_S: f64 = 0.1;
+/// Share of a bin's noise that is left in the next one.
+const BIN_MEMORY: f64 = 0.7;
 
 /// Everything outside of the client.
 #[derive(Debug)]
 pub(super) struct World {
     scenario: Scenario,
-    slots: Vec<Option<Line>>,
-    /// Rates as last shared out, by slot, in bytes per second.
-    rates: Vec<f64>,
-    /// The last call of [`World::step`].
-    stepped_to_s: f64,
+    lines: Vec<Option<Line>>,
+    network: Network,
     /// Draws the noise of the capacity.
     noise_rng: Rng,
     /// Draws random losses and the noise of single connections.
@@ -42,12 +54,6 @@ pub(super) struct World {
     backlog_bytes: f64,
     /// Indicates whether the buffers are full.
     is_disk_full: bool,
-    /// Indicates whether the server as a whole, not the network, is what limits.
-    is_server_bound: bool,
-    /// Bytes per second that all flows together offered to the link.
-    offered: f64,
-    /// Bytes per second that the link carried of them.
-    granted: f64,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +67,6 @@ struct Throttling {
 /// One connection at the server.
 #[derive(Debug)]
 struct Line {
-    flow: Flow,
     /// The number of the address at the other end.
     address: usize,
     rtt_s: f64,
@@ -72,6 +77,10 @@ struct Line {
     silent_from_s: f64,
     /// When it is reset.
     breaks_at_s: f64,
+    /// From then on the server closes it at the end of an answer.
+    closes_from_s: f64,
+    /// Answers that have ended.
+    answers: u32,
     /// Noise of its limit, in deviations.
     noise: f64,
     /// Its own limit as of the last step.
@@ -94,7 +103,7 @@ pub(super) struct Dial {
 /// How a request is answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reply {
-    /// First body byte.
+    /// First body byte; infinite where only time will tell, see [`World::answer_s`].
     Body { at_s: f64 },
     /// No body, and the connection cannot be used any more.
     Refused { at_s: f64, kind: ErrorKind, retry_after: Option<Duration> },
@@ -121,9 +130,8 @@ impl World {
         let seed = name.fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0193));
         Self {
             scenario: scenario.clone(),
-            slots: (0..slots).map(|_| None).collect(),
-            rates: vec![0.0; slots],
-            stepped_to_s: 0.0,
+            lines: (0..slots).map(|_| None).collect(),
+            network: Network::new(scenario, seed, slots),
             noise_rng: Rng::new(seed, 1),
             dice: Rng::new(seed, 2),
             seed,
@@ -134,21 +142,18 @@ impl World {
             throttling: Throttling::default(),
             backlog_bytes: 0.0,
             is_disk_full: false,
-            is_server_bound: false,
-            offered: 0.0,
-            granted: 0.0,
         }
     }
 
     /// Time between two calls of [`World::step`].
     pub(super) fn step_s(&self) -> f64 {
-        self.scenario.path.rtt_s.clamp(0.002, 0.01)
+        self.network.step_s()
     }
 
     /// Dials the addresses in this order, a new one a while after the last or once that failed
     /// (RFC 8305). The slot is free.
     pub(super) fn dial(&mut self, now_s: f64, slot: usize, order: &[u32]) -> Dial {
-        assert!(self.slots[slot].is_none(), "a slot holds one connection");
+        assert!(self.lines[slot].is_none(), "a slot holds one connection");
         let mut at_s = now_s;
         let mut was_silent = false;
         for &address in order {
@@ -170,83 +175,143 @@ impl World {
         }
     }
 
-    /// A request on the slot's connection; nothing else is asked for on it.
-    pub(super) fn request(&mut self, now_s: f64, slot: usize) -> Reply {
-        let others = self.slots.iter().flatten().filter(|line| line.is_busy).count();
-        let line = self.slots[slot].as_mut().expect("a request needs a connection");
+    /// A request for this number of `bytes` on the slot's connection; nothing else is asked for on
+    /// it.
+    pub(super) fn request(&mut self, now_s: f64, slot: usize, bytes: u64) -> Reply {
+        let others = self.lines.iter().flatten().filter(|line| line.is_busy).count();
+        let line = self.lines[slot].as_mut().expect("a request needs a connection");
         assert!(!line.is_busy, "the answer before has ended");
         line.is_busy = true;
         let (rtt_s, silent_from_s) = (line.rtt_s, line.silent_from_s);
         if let Some(reply) = self.refusal(now_s + rtt_s, now_s, others) {
             return reply;
         }
-        let at_s = now_s + rtt_s + self.think();
+        let think_s = self.think();
+        let at_s = self.network.answer(now_s, slot, rtt_s, think_s, bytes);
         Reply::Body { at_s: if at_s < silent_from_s { at_s } else { f64::INFINITY } }
     }
 
     /// A request behind one whose answer still runs. The server thinks about it meanwhile.
-    pub(super) fn request_ahead(&mut self, now_s: f64, slot: usize) -> Reply {
-        let line = self.slots[slot].as_ref().expect("a request needs a connection");
+    pub(super) fn request_ahead(&mut self, now_s: f64, slot: usize, bytes: u64) -> Reply {
+        let line = self.lines[slot].as_ref().expect("a request needs a connection");
         let (rtt_s, silent_from_s) = (line.rtt_s, line.silent_from_s);
-        let at_s = now_s + rtt_s + self.think();
+        let think_s = self.think();
+        let at_s = now_s + rtt_s + think_s;
         if at_s >= silent_from_s {
             return Reply::Body { at_s: f64::INFINITY };
         }
         let has_faults = now_s < self.scenario.faults_until_s;
         match self.scenario.server.ahead {
-            AheadAnswer::Closed if has_faults => Reply::Closed { at_s },
-            AheadAnswer::WrongRange if has_faults => Reply::Wrong { at_s },
-            AheadAnswer::Served | AheadAnswer::Closed | AheadAnswer::WrongRange => {
-                Reply::Body { at_s }
+            AheadAnswer::Closed if has_faults => return Reply::Closed { at_s },
+            AheadAnswer::WrongRange if has_faults => return Reply::Wrong { at_s },
+            AheadAnswer::Served | AheadAnswer::Closed | AheadAnswer::WrongRange => {}
+        }
+        if !self.will_keep(now_s, slot, 1) {
+            return Reply::Closed { at_s };
+        }
+        Reply::Body { at_s: self.network.answer(now_s, slot, rtt_s, think_s, bytes) }
+    }
+
+    /// When the answer begins to come in at the slot, infinite if nobody knows yet.
+    pub(super) fn answer_s(&self, now_s: f64, slot: usize, reply: Reply) -> f64 {
+        match (&self.network, reply) {
+            (Network::Tcp(tcp), Reply::Body { .. }) => {
+                if tcp.unread_bytes(slot) > 0 {
+                    now_s
+                } else {
+                    f64::INFINITY
+                }
             }
+            (Network::Fluid(_) | Network::Tcp(_), reply) => reply.at_s(),
         }
     }
 
-    /// Whether the server keeps the connection after an answer.
-    pub(super) fn keeps_alive(&self, now_s: f64) -> bool {
-        self.scenario.server.keeps_alive || now_s >= self.scenario.faults_until_s
+    /// Whether the server keeps the slot's connection after the answer that has just ended.
+    pub(super) fn keeps_alive(&self, now_s: f64, slot: usize) -> bool {
+        self.will_keep(now_s, slot, 0)
     }
 
     /// The body of an answer has begun.
     pub(super) fn start(&mut self, now_s: f64, slot: usize) {
-        let line = self.slots[slot].as_mut().expect("a body needs a connection");
-        line.flow.resume(now_s, line.rtt_s);
+        let line = self.lines[slot].as_mut().expect("a body needs a connection");
         line.is_receiving = true;
         line.is_busy = true;
+        if let Network::Fluid(fluid) = &mut self.network {
+            fluid.start(now_s, slot, line.rtt_s);
+        }
     }
 
     /// The body of an answer has ended.
     pub(super) fn stop(&mut self, now_s: f64, slot: usize) {
-        let line = self.slots[slot].as_mut().expect("a body needs a connection");
-        line.flow.rest(now_s);
+        let line = self.lines[slot].as_mut().expect("a body needs a connection");
         line.is_receiving = false;
         line.is_busy = false;
-        self.rates[slot] = 0.0;
+        line.answers += 1;
+        if let Network::Fluid(fluid) = &mut self.network {
+            fluid.stop(now_s, slot);
+        }
     }
 
     /// The client closes the slot's connection, if it has one.
-    pub(super) fn hang_up(&mut self, slot: usize) {
-        self.slots[slot] = None;
-        self.rates[slot] = 0.0;
+    pub(super) fn hang_up(&mut self, now_s: f64, slot: usize) {
+        if let Some(line) = self.lines[slot].take() {
+            self.network.close(now_s, slot, line.rtt_s);
+        }
     }
 
     pub(super) fn is_open(&self, slot: usize) -> bool {
-        self.slots[slot].is_some()
+        self.lines[slot].is_some()
     }
 
     /// Connections at the server.
     pub(super) fn open_count(&self) -> usize {
-        self.slots.iter().flatten().count()
+        self.lines.iter().flatten().count()
+    }
+
+    /// Connections that the server has accepted so far.
+    pub(super) fn opened(&self) -> u64 {
+        self.dialled
+    }
+
+    /// Bytes of packets that reached the client or will, headers included.
+    pub(super) fn wire_bytes(&self) -> f64 {
+        self.network.wire_bytes()
     }
 
     /// What the slot receives, in bytes per second.
     pub(super) fn rate(&self, slot: usize) -> f64 {
-        self.rates[slot]
+        self.network.rate(slot)
+    }
+
+    /// Takes bytes that have come in at the slot, at most this number of them.
+    pub(super) fn read(&mut self, slot: usize, bytes_max: f64) -> f64 {
+        match &mut self.network {
+            Network::Fluid(fluid) => fluid.read(slot, bytes_max),
+            Network::Tcp(_) if self.is_disk_full => 0.0,
+            Network::Tcp(tcp) => tcp.read(slot, bytes_max),
+        }
+    }
+
+    /// When this number of bytes will have come in at the slot, if nothing changes; infinite if
+    /// nobody knows.
+    pub(super) fn comes_s(&self, now_s: f64, slot: usize, bytes: f64) -> f64 {
+        match &self.network {
+            Network::Fluid(fluid) => now_s + bytes / fluid.rate(slot),
+            Network::Tcp(_) => f64::INFINITY,
+        }
+    }
+
+    /// What the client's kernel says of the slot's connection; the fluid has no kernel.
+    pub(super) fn tcp_info(&self, now_s: f64, slot: usize) -> Option<TcpState> {
+        match &self.network {
+            Network::Fluid(_) => None,
+            Network::Tcp(tcp) => tcp.info(now_s, slot),
+        }
     }
 
     /// When the slot's connection is reset.
     pub(super) fn breaks_at_s(&self, slot: usize) -> f64 {
-        self.slots[slot].as_ref().map_or(f64::INFINITY, |line| line.breaks_at_s)
+        self.lines[slot].as_ref().map_or(f64::INFINITY, |line| line.breaks_at_s)
     }
 
     /// Whether the buffers are full.
@@ -257,6 +322,57 @@ impl World {
     /// How long the disk needs for what it has not taken yet.
     pub(super) fn drain_s(&self) -> f64 {
         self.backlog_bytes / self.scenario.path.disk_bytes_per_s
+    }
+
+    /// Time passes.
+    pub(super) fn carry(&mut self, dt_s: f64) {
+        let bytes = self.network.carry(dt_s);
+        let disk = self.scenario.path.disk_bytes_per_s;
+        if disk.is_finite() {
+            self.backlog_bytes = (self.backlog_bytes + bytes - disk * dt_s).max(0.0);
+            let full_at = if self.is_disk_full { 0.95 * POOL_BYTES } else { POOL_BYTES };
+            self.is_disk_full = self.backlog_bytes >= full_at;
+        }
+    }
+
+    /// Windows grow and shrink, packets travel, noise changes, faults come and go.
+    pub(super) fn step(&mut self, now_s: f64) {
+        while self.next_bin_s <= now_s {
+            self.draw_noise();
+        }
+        self.throttle(now_s);
+        for slot in 0..self.lines.len() {
+            let limit = self.line_limit(now_s, slot);
+            if let Some(line) = &mut self.lines[slot] {
+                line.limit_bytes_per_s = limit;
+            }
+        }
+        let (ground, network, dice) = self.ground(now_s);
+        match network {
+            Network::Fluid(fluid) => fluid.step(&ground, dice),
+            Network::Tcp(tcp) => tcp.step(&ground),
+        }
+    }
+
+    /// Shares the fluid's link out anew.
+    pub(super) fn share(&mut self, now_s: f64) {
+        let (ground, network, _) = self.ground(now_s);
+        if let Network::Fluid(fluid) = network {
+            fluid.share(&ground);
+        }
+    }
+
+    fn ground(&mut self, now_s: f64) -> (Ground<'_>, &mut Network, &mut Rng) {
+        let capacity_bytes_per_s = self.capacity(now_s);
+        let ground = Ground {
+            scenario: &self.scenario,
+            lines: &self.lines,
+            now_s,
+            capacity_bytes_per_s,
+            is_punished: now_s < self.throttling.until_s,
+            is_disk_full: self.is_disk_full,
+        };
+        (ground, &mut self.network, &mut self.dice)
     }
 
     fn has_faults(&self, now_s: f64) -> bool {
@@ -272,17 +388,40 @@ impl World {
         if self.has_faults(now_s) { health } else { Health::Up }
     }
 
+    /// Whether the server keeps the slot's connection once `more` answers have ended.
+    fn will_keep(&self, now_s: f64, slot: usize, more: u32) -> bool {
+        let (server, line) = (&self.scenario.server, &self.lines[slot]);
+        let line = line.as_ref().expect("an answer needs a connection");
+        let answers_max = server.answers_max.unwrap_or(u32::MAX);
+        let keeps = server.keeps_alive
+            && now_s < line.closes_from_s
+            && line.answers.saturating_add(more) < answers_max;
+        keeps || !self.has_faults(now_s)
+    }
+
     fn accept(&mut self, at_s: f64, slot: usize, address: u32, rtt_s: f64) -> Dial {
-        let server = &self.scenario.server;
-        let limit = server.limit.filter(|_| self.has_faults(at_s));
+        let limit = self.scenario.server.limit.filter(|_| self.has_faults(at_s));
         if let Some(limit) = limit
             && matches!(limit.refusal, Refusal::Connect)
             && self.open_count() >= limit.connections as usize
         {
             return Dial { at_s: at_s + rtt_s, outcome: Err(ErrorKind::Connect) };
         }
-        let ready_s = at_s + rtt_s * server.setup_rtts;
+        let setup_rtts = self.scenario.server.setup_rtts;
+        let setup_s = self.network.setup_s(at_s, rtt_s, setup_rtts);
         self.dialled += 1;
+        let line = self.line(at_s + setup_s, address as usize, rtt_s);
+        let ready_s = line.opened_at_s;
+        self.network.open(slot, ready_s, rtt_s, self.dialled);
+        self.lines[slot] = Some(line);
+        let limit = self.line_limit(ready_s, slot);
+        self.lines[slot].as_mut().expect("just opened").limit_bytes_per_s = limit;
+        Dial { at_s: ready_s, outcome: Ok(address) }
+    }
+
+    /// The connection of the latest number and its fate.
+    fn line(&self, ready_s: f64, address: usize, rtt_s: f64) -> Line {
+        let server = &self.scenario.server;
         let mut fate = Rng::new(self.seed, 1 << 32 | self.dialled);
         let mut common = Rng::new(self.seed, 3);
         let is_slow = server.slow.is_some_and(|(one_in, _)| {
@@ -293,24 +432,23 @@ impl World {
         let freeze_s = fate.exponential(1.0) / server.freezes_per_s;
         let silent_after_s = if falls_silent { fate.between(0.05, 1.0) } else { freeze_s };
         let breaks_after_s = fate.exponential(1.0) / server.resets_per_s;
+        let noise = fate.normal();
         // What would happen after the time of faults never does.
         let in_time = |at_s: f64| if self.has_faults(at_s) { at_s } else { f64::INFINITY };
-        self.slots[slot] = Some(Line {
-            flow: Flow::new(ready_s),
-            address: address as usize,
+        Line {
+            address,
             rtt_s,
             opened_at_s: ready_s,
             is_slow,
             silent_from_s: in_time(ready_s + silent_after_s),
             breaks_at_s: in_time(ready_s + breaks_after_s),
-            noise: fate.normal(),
+            closes_from_s: ready_s + server.lifetime_s * fate.between(0.75, 1.25),
+            answers: 0,
+            noise,
             limit_bytes_per_s: f64::INFINITY,
             is_receiving: false,
             is_busy: false,
-        });
-        let limit = self.line_limit(ready_s, slot);
-        self.slots[slot].as_mut().expect("just opened").limit_bytes_per_s = limit;
-        Dial { at_s: ready_s, outcome: Ok(address) }
+        }
     }
 
     /// The answer of a server that serves `others` already, if it has enough of it.
@@ -335,9 +473,44 @@ impl World {
         server.think_s + jitter_s
     }
 
+    fn draw_noise(&mut self) {
+        self.next_bin_s += BIN_S;
+        let fresh = (1.0 - BIN_MEMORY * BIN_MEMORY).sqrt();
+        self.noise = BIN_MEMORY * self.noise + fresh * self.noise_rng.normal();
+        if self.scenario.server.connection_noise > 0.0 {
+            for line in self.lines.iter_mut().flatten() {
+                line.noise = BIN_MEMORY * line.noise + fresh * self.dice.normal();
+            }
+        }
+    }
+
+    fn throttle(&mut self, now_s: f64) {
+        let Some(throttle) = self.scenario.server.throttle else { return };
+        if !self.has_faults(now_s) {
+            self.throttling = Throttling::default();
+            return;
+        }
+        let is_over = self.open_count() > throttle.above as usize;
+        if !is_over || now_s < self.throttling.until_s {
+            self.throttling.over_since_s = None;
+            return;
+        }
+        let since_s = *self.throttling.over_since_s.get_or_insert(now_s);
+        if now_s - since_s >= throttle.burst_s {
+            self.throttling.until_s = now_s + throttle.penalty_s;
+        }
+    }
+
+    fn capacity(&self, now_s: f64) -> f64 {
+        let path = &self.scenario.path;
+        let step = path.steps.iter().rev().find(|(from_s, _)| *from_s <= now_s);
+        let factor = step.map_or(1.0, |(_, factor)| *factor);
+        path.link_bytes_per_s * factor * (1.0 + path.noise * self.noise).clamp(0.1, 2.0)
+    }
+
     /// What the server lets through the slot's connection at most.
     fn line_limit(&self, now_s: f64, slot: usize) -> f64 {
-        let Some(line) = &self.slots[slot] else { return 0.0 };
+        let Some(line) = &self.lines[slot] else { return 0.0 };
         let server = &self.scenario.server;
         let mut limit = server.connection_bytes_per_s;
         if server.connection_noise > 0.0 {

@@ -4,7 +4,7 @@
 use super::{CPU_BUSY, Driver, id};
 use crate::base::ErrorKind;
 use crate::plan::{Action, Pressure};
-use crate::sim::worker::Worker;
+use crate::sim::worker::{State, Worker};
 
 /// Time between two of the engine's ticks, in seconds.
 const TICK_S: f64 = 0.05;
@@ -23,6 +23,7 @@ impl Driver {
                 self.deliver(slot, complete_to);
                 self.plan.on_progress(now, id(slot), received_to);
             }
+            self.note_silence(slot);
         }
         let is_full = std::mem::take(&mut self.was_disk_full);
         let pressure =
@@ -38,10 +39,19 @@ impl Driver {
         for slot in 0..self.workers.len() {
             let worker = &self.workers[slot];
             if worker.is_idle() && self.now_s - worker.quiet_since_s > IDLE_S_MAX {
-                self.world.hang_up(slot);
+                self.world.hang_up(self.now_s, slot);
             }
         }
         self.ask_all();
+    }
+
+    fn note_silence(&mut self, slot: usize) {
+        let worker = &self.workers[slot];
+        if matches!(worker.state, State::Receiving) {
+            let info = self.world.tcp_info(self.now_s, slot);
+            let no_packet_s = info.map_or(0.0, |info| info.since_data_s);
+            self.book.silent(self.now_s - worker.quiet_since_s, no_packet_s);
+        }
     }
 
     fn act(&mut self, action: Action) {
@@ -68,7 +78,7 @@ impl Driver {
         worker.closes = false;
         worker.quiet_since_s = self.now_s;
         let ahead = worker.ahead.take();
-        self.world.hang_up(slot);
+        self.world.hang_up(self.now_s, slot);
         self.is_stale = true;
         // The same tick may have taken the span ahead back.
         let is_kept = self.plan.on_finished(self.now(), id(slot)).is_some();

@@ -54,11 +54,11 @@ impl Driver {
     fn request(&mut self, slot: usize) {
         let now = self.now();
         let worker = &mut self.workers[slot];
-        let start = worker.job.as_ref().expect("a request is for a span").start;
+        let span = worker.job.as_ref().expect("a request is for a span").span();
         worker.quiet_since_s = self.now_s;
-        self.plan.on_requested(now, id(slot), start);
+        self.plan.on_requested(now, id(slot), span.start());
         self.book.requests += 1;
-        worker.state = State::Asked { reply: self.world.request(self.now_s, slot) };
+        worker.state = State::Asked { reply: self.world.request(self.now_s, slot, span.len()) };
     }
 
     fn answered(&mut self, slot: usize, reply: Reply) {
@@ -86,7 +86,7 @@ impl Driver {
 
     fn ahead_refused(&mut self, slot: usize, why: AheadFault) {
         self.plan.on_ahead_refused(self.now(), id(slot), why);
-        self.world.hang_up(slot);
+        self.world.hang_up(self.now_s, slot);
         self.workers[slot].job = None;
         self.bell = true;
         self.ask(slot);
@@ -100,7 +100,8 @@ impl Driver {
         self.book.handed_out(fetch.span, false);
         self.plan.on_requested(now, id(slot), fetch.span.start());
         self.book.requests += 1;
-        worker.ahead = Some((Job::new(fetch), self.world.request_ahead(self.now_s, slot)));
+        let reply = self.world.request_ahead(self.now_s, slot, fetch.span.len());
+        worker.ahead = Some((Job::new(fetch), reply));
     }
 
     /// The worker's span is received to its end.
@@ -112,12 +113,12 @@ impl Driver {
         assert_eq!(ahead, own, "plan and worker {slot} agree on the span ahead");
         self.world.stop(self.now_s, slot);
         self.is_stale = true;
-        let is_kept = self.world.keeps_alive(self.now_s);
+        let is_kept = self.world.keeps_alive(self.now_s, slot);
         let worker = &mut self.workers[slot];
         worker.job = None;
         let closes = std::mem::take(&mut worker.closes);
         if closes || !is_kept {
-            self.world.hang_up(slot);
+            self.world.hang_up(self.now_s, slot);
         } else {
             self.plan.on_keep_alive(self.now(), id(slot));
         }
@@ -170,7 +171,7 @@ impl Driver {
         let verdict =
             self.plan.on_failed(self.now(), id(slot), kind, retry_after, while_connecting);
         self.gave_up |= matches!(verdict, Verdict::GiveUp);
-        self.world.hang_up(slot);
+        self.world.hang_up(self.now_s, slot);
         self.is_stale = true;
         let worker = &mut self.workers[slot];
         (worker.job, worker.ahead, worker.closes) = (None, None, false);
@@ -211,7 +212,7 @@ impl Driver {
                 f64::INFINITY
             }
             Next::Retire | Next::Done | Next::Failed => {
-                self.world.hang_up(slot);
+                self.world.hang_up(self.now_s, slot);
                 self.workers[slot].state = State::Off;
                 return;
             }

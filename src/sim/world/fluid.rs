@@ -1,165 +1,188 @@
-//! The shared part of the world: the link, its queue, its noise, the disk, the server's total. Owns
-//! how the bytes per second are shared out and how the flows' windows react; must not know who
-//! asks for what.
+//! The network as a fluid: a link shared max-min fairly among flows whose rates are constant
+//! between two events. Owns the flows, how the bytes per second are shared out and how windows
+//! react; must not know who asks for what.
+//!
+//! Rates change when [`Fluid::share`] is called, never in between; windows with [`Fluid::step`].
 
-pub(super) mod flow;
+mod flow;
 
-use super::{Line, Throttling, World};
-use flow::SEGMENT_BYTES;
+use super::ground::Ground;
+use crate::sim::rng::Rng;
+use crate::sim::scenario::{Path, Scenario};
+use flow::{Flow, SEGMENT_BYTES};
 
-/// Bytes received and not yet on the disk that the buffers hold.
-const POOL_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
-/// Length of a bin of noise, in seconds.
-const BIN_S: f64 = 0.1;
-/// Share of a bin's noise that is left in the next one.
-const BIN_MEMORY: f64 = 0.7;
+/// Bytes of a packet over the bytes of its payload.
+const HEADER_FACTOR: f64 = 1500.0 / SEGMENT_BYTES;
 
-impl World {
-    /// Time passes at the present rates.
-    pub(in crate::sim) fn carry(&mut self, dt_s: f64) {
-        let mut bytes = 0.0;
-        for (line, rate) in self.slots.iter_mut().zip(&self.rates) {
-            if let Some(line) = line {
-                line.flow.carry(rate * dt_s);
-                bytes += rate * dt_s;
-            }
-        }
-        let disk = self.scenario.path.disk_bytes_per_s;
-        if disk.is_finite() {
-            self.backlog_bytes = (self.backlog_bytes + bytes - disk * dt_s).max(0.0);
-            let full_at = if self.is_disk_full { 0.95 * POOL_BYTES } else { POOL_BYTES };
-            self.is_disk_full = self.backlog_bytes >= full_at;
+/// Flows on a link.
+#[derive(Debug)]
+pub(super) struct Fluid {
+    flows: Vec<Option<Flow>>,
+    /// Rates as last shared out, by slot, in bytes per second.
+    rates: Vec<f64>,
+    /// Bytes that came since the last event, by slot.
+    arrived: Vec<f64>,
+    /// Round trip of the path.
+    rtt_s: f64,
+    /// The last call of [`Fluid::step`].
+    stepped_to_s: f64,
+    /// Indicates whether the server as a whole, not the network, is what limits.
+    is_server_bound: bool,
+    /// Bytes per second that all flows together offered to the link.
+    offered: f64,
+    /// Bytes per second that the link carried of them.
+    granted: f64,
+    /// Payload that came, or was on its way when its connection was closed.
+    payload_bytes: f64,
+}
+
+impl Fluid {
+    pub(super) fn new(scenario: &Scenario, slots: usize) -> Self {
+        Self {
+            flows: (0..slots).map(|_| None).collect(),
+            rates: vec![0.0; slots],
+            arrived: vec![0.0; slots],
+            rtt_s: scenario.path.rtt_s,
+            stepped_to_s: 0.0,
+            is_server_bound: false,
+            offered: 0.0,
+            granted: 0.0,
+            payload_bytes: 0.0,
         }
     }
 
-    /// Windows grow and shrink, noise changes, faults come and go.
-    pub(in crate::sim) fn step(&mut self, now_s: f64) {
-        let dt_s = now_s - self.stepped_to_s;
-        self.stepped_to_s = now_s;
-        while self.next_bin_s <= now_s {
-            self.draw_noise();
-        }
-        self.throttle(now_s);
-        for index in 0..self.slots.len() {
-            let limit = self.line_limit(now_s, index);
-            if let Some(line) = &mut self.slots[index] {
-                line.limit_bytes_per_s = limit;
+    pub(super) fn step_s(&self) -> f64 {
+        self.rtt_s.clamp(0.002, 0.01)
+    }
+
+    pub(super) fn open(&mut self, slot: usize, ready_s: f64) {
+        self.flows[slot] = Some(Flow::new(ready_s));
+    }
+
+    /// What is under way on the connection comes in vain: about a round trip's worth.
+    pub(super) fn close(&mut self, slot: usize, rtt_s: f64) {
+        self.payload_bytes += self.rates[slot] * rtt_s;
+        self.flows[slot] = None;
+        self.rates[slot] = 0.0;
+    }
+
+    pub(super) fn start(&mut self, now_s: f64, slot: usize, rtt_s: f64) {
+        self.flow(slot).resume(now_s, rtt_s);
+    }
+
+    pub(super) fn stop(&mut self, now_s: f64, slot: usize) {
+        self.flow(slot).rest(now_s);
+        self.rates[slot] = 0.0;
+    }
+
+    pub(super) fn rate(&self, slot: usize) -> f64 {
+        self.rates[slot]
+    }
+
+    pub(super) fn wire_bytes(&self) -> f64 {
+        self.payload_bytes * HEADER_FACTOR
+    }
+
+    /// What came since the last event, at most this; the rest is lost.
+    pub(super) fn read(&mut self, slot: usize, bytes_max: f64) -> f64 {
+        std::mem::take(&mut self.arrived[slot]).min(bytes_max)
+    }
+
+    /// Time passes at the present rates; returns the bytes that come.
+    pub(super) fn carry(&mut self, dt_s: f64) -> f64 {
+        let mut bytes = 0.0;
+        for (slot, flow) in self.flows.iter_mut().enumerate() {
+            self.arrived[slot] = self.rates[slot] * dt_s;
+            if let Some(flow) = flow {
+                flow.carry(self.rates[slot] * dt_s);
+                bytes += self.rates[slot] * dt_s;
             }
         }
-        self.move_windows(now_s, dt_s);
-        self.overflow(now_s);
+        self.payload_bytes += bytes;
+        bytes
+    }
+
+    /// Windows grow and shrink.
+    pub(super) fn step(&mut self, ground: &Ground<'_>, dice: &mut Rng) {
+        let dt_s = ground.now_s - self.stepped_to_s;
+        self.stepped_to_s = ground.now_s;
+        self.move_windows(ground, dt_s, dice);
+        self.overflow(ground, dice);
     }
 
     /// Shares the link out anew: max-min fairness among what windows and limits let through.
-    pub(in crate::sim) fn share(&mut self, now_s: f64) {
-        for (line, rate) in self.slots.iter().zip(&mut self.rates) {
-            *rate = match line {
-                Some(line) if line.is_receiving && now_s < line.silent_from_s => {
-                    (line.flow.window_bytes() / line.rtt_s).min(line.limit_bytes_per_s)
+    pub(super) fn share(&mut self, ground: &Ground<'_>) {
+        for (slot, rate) in self.rates.iter_mut().enumerate() {
+            *rate = match (&ground.lines[slot], &self.flows[slot]) {
+                (Some(line), Some(flow))
+                    if line.is_receiving && ground.now_s < line.silent_from_s =>
+                {
+                    (flow.window_bytes() / line.rtt_s).min(line.limit_bytes_per_s)
                 }
                 _ => 0.0,
             };
         }
-        for (index, address) in self.scenario.server.addresses.iter().enumerate() {
+        let Path { rivals, disk_bytes_per_s, .. } = ground.scenario.path;
+        for (index, address) in ground.scenario.server.addresses.iter().enumerate() {
             if address.bytes_per_s.is_finite() {
-                let at_address =
-                    |line: &Option<Line>| line.as_ref().is_some_and(|line| line.address == index);
-                let slots = self.slots.iter().map(at_address);
-                fill(address.bytes_per_s, &mut self.rates, slots, 0);
+                let lines = ground.lines.iter();
+                let chosen =
+                    lines.map(|line| line.as_ref().is_some_and(|line| line.address == index));
+                fill(address.bytes_per_s, &mut self.rates, chosen, 0);
             }
         }
         self.offered = self.rates.iter().sum();
         let all = || std::iter::repeat(true);
-        let link = self.capacity(now_s);
-        let rivals = self.scenario.path.rivals;
-        fill(link, &mut self.rates, all(), rivals);
+        fill(ground.capacity_bytes_per_s, &mut self.rates, all(), rivals);
         self.granted = self.rates.iter().sum();
-        let total = self.server_total(now_s);
+        let total = ground.server_total(self.rates.iter().filter(|rate| **rate > 0.0).count());
         self.is_server_bound = self.granted > total;
         fill(total, &mut self.rates, all(), 0);
-        if self.is_disk_full {
-            fill(self.scenario.path.disk_bytes_per_s, &mut self.rates, all(), 0);
+        if ground.is_disk_full {
+            fill(disk_bytes_per_s, &mut self.rates, all(), 0);
         }
     }
 
-    fn draw_noise(&mut self) {
-        self.next_bin_s += BIN_S;
-        let fresh = (1.0 - BIN_MEMORY * BIN_MEMORY).sqrt();
-        self.noise = BIN_MEMORY * self.noise + fresh * self.noise_rng.normal();
-        if self.scenario.server.connection_noise > 0.0 {
-            for line in self.slots.iter_mut().flatten() {
-                line.noise = BIN_MEMORY * line.noise + fresh * self.dice.normal();
-            }
-        }
-    }
-
-    fn throttle(&mut self, now_s: f64) {
-        let Some(throttle) = self.scenario.server.throttle else { return };
-        if !self.has_faults(now_s) {
-            self.throttling = Throttling::default();
-            return;
-        }
-        let is_over = self.open_count() > throttle.above as usize;
-        if !is_over || now_s < self.throttling.until_s {
-            self.throttling.over_since_s = None;
-            return;
-        }
-        let since_s = *self.throttling.over_since_s.get_or_insert(now_s);
-        if now_s - since_s >= throttle.burst_s {
-            self.throttling.until_s = now_s + throttle.penalty_s;
-        }
-    }
-
-    fn capacity(&self, now_s: f64) -> f64 {
-        let path = &self.scenario.path;
-        let step = path.steps.iter().rev().find(|(from_s, _)| *from_s <= now_s);
-        let factor = step.map_or(1.0, |(_, factor)| *factor);
-        path.link_bytes_per_s * factor * (1.0 + path.noise * self.noise).clamp(0.1, 2.0)
-    }
-
-    /// What the server sends to all connections together.
-    fn server_total(&self, now_s: f64) -> f64 {
-        let server = &self.scenario.server;
-        let served = self.rates.iter().filter(|rate| **rate > 0.0).count();
-        let total = server.total_bytes_per_s / (1.0 + server.crowding * (served as f64 - 1.0));
-        let punished = server.throttle.filter(|_| now_s < self.throttling.until_s);
-        punished.map_or(total, |throttle| throttle.bytes_per_s.min(total))
+    fn flow(&mut self, slot: usize) -> &mut Flow {
+        self.flows[slot].as_mut().expect("a body needs a connection")
     }
 
     /// Growth where the window is what limits; random losses.
-    fn move_windows(&mut self, now_s: f64, dt_s: f64) {
-        let path = &self.scenario.path;
-        let has_room = !self.is_disk_full && !self.is_server_bound;
-        for line in self.slots.iter_mut().flatten() {
-            let carried = line.flow.take_carried();
+    fn move_windows(&mut self, ground: &Ground<'_>, dt_s: f64, dice: &mut Rng) {
+        let path = &ground.scenario.path;
+        let has_room = !ground.is_disk_full && !self.is_server_bound;
+        for (line, flow) in ground.lines.iter().zip(&mut self.flows) {
+            let (Some(line), Some(flow)) = (line, flow) else { continue };
+            let carried = flow.take_carried();
             if carried <= 0.0 {
                 continue;
             }
             let loss = 1.0 - (1.0 - path.loss).powf(carried / SEGMENT_BYTES);
-            if path.loss > 0.0 && self.dice.chance(loss) {
-                line.flow.cut(now_s, line.rtt_s);
-            } else if has_room && line.flow.window_bytes() <= line.limit_bytes_per_s * line.rtt_s {
-                line.flow.grow(dt_s, line.rtt_s, path.window_bytes);
+            if path.loss > 0.0 && dice.chance(loss) {
+                flow.cut(ground.now_s, line.rtt_s);
+            } else if has_room && flow.window_bytes() <= line.limit_bytes_per_s * line.rtt_s {
+                flow.grow(dt_s, line.rtt_s, path.window_bytes);
             }
         }
     }
 
     /// More is under way than link and queue hold: some flow, the likelier the faster it is, loses
     /// a packet, and another one, until it fits.
-    fn overflow(&mut self, now_s: f64) {
-        let held = self.granted * (1.0 + self.scenario.path.buffer_bdp) * 1.001;
+    fn overflow(&mut self, ground: &Ground<'_>, dice: &mut Rng) {
+        let held = self.granted * (1.0 + ground.scenario.path.buffer_bdp) * 1.001;
         let mut excess = self.offered - held;
-        for _ in 0..self.slots.len() {
+        for _ in 0..self.flows.len() {
             if excess <= 0.0 {
                 return;
             }
-            let mut mark = self.dice.unit() * self.granted;
-            for (line, rate) in self.slots.iter_mut().zip(&self.rates) {
+            let mut mark = dice.unit() * self.granted;
+            for (slot, rate) in self.rates.iter().enumerate() {
                 mark -= rate;
-                if let Some(line) = line.as_mut().filter(|_| mark < 0.0) {
-                    let before = line.flow.window_bytes();
-                    if line.flow.cut(now_s, line.rtt_s) {
-                        excess -= (before - line.flow.window_bytes()) / line.rtt_s;
+                let line = ground.lines[slot].as_ref().filter(|_| mark < 0.0);
+                if let (Some(line), Some(flow)) = (line, &mut self.flows[slot]) {
+                    let before = flow.window_bytes();
+                    if flow.cut(ground.now_s, line.rtt_s) {
+                        excess -= (before - flow.window_bytes()) / line.rtt_s;
                     }
                     break;
                 }

@@ -5,7 +5,7 @@
 //! cut, and beyond). A cut of the window leads to cubic, a long idle time back to slow start.
 
 /// Bytes of a full segment.
-pub(in crate::sim::world) const SEGMENT_BYTES: f64 = 1448.0;
+pub(super) const SEGMENT_BYTES: f64 = 1448.0;
 /// Segments of the first window (RFC 6928).
 const INITIAL_SEGMENTS: f64 = 10.0;
 /// What a cut leaves of the window (RFC 9438 4.6).
@@ -17,7 +17,7 @@ const IDLE_S: f64 = 0.2;
 
 /// The sender's window of one connection.
 #[derive(Debug, Clone)]
-pub(in crate::sim::world) struct Flow {
+pub(super) struct Flow {
     /// Bytes that may be under way.
     window_bytes: f64,
     /// The window at which slow start ends.
@@ -35,7 +35,7 @@ pub(in crate::sim::world) struct Flow {
 }
 
 impl Flow {
-    pub(in crate::sim::world) fn new(now_s: f64) -> Self {
+    pub(super) fn new(now_s: f64) -> Self {
         Self {
             window_bytes: INITIAL_SEGMENTS * SEGMENT_BYTES,
             threshold_bytes: f64::INFINITY,
@@ -47,26 +47,26 @@ impl Flow {
         }
     }
 
-    pub(in crate::sim::world) fn window_bytes(&self) -> f64 {
+    pub(super) fn window_bytes(&self) -> f64 {
         self.window_bytes
     }
 
-    pub(in crate::sim::world) fn carry(&mut self, bytes: f64) {
+    pub(super) fn carry(&mut self, bytes: f64) {
         self.carried_bytes += bytes;
     }
 
     /// Takes the count of bytes since the last call.
-    pub(in crate::sim::world) fn take_carried(&mut self) -> f64 {
+    pub(super) fn take_carried(&mut self) -> f64 {
         std::mem::take(&mut self.carried_bytes)
     }
 
     /// The flow has nothing to send.
-    pub(in crate::sim::world) fn rest(&mut self, now_s: f64) {
+    pub(super) fn rest(&mut self, now_s: f64) {
         self.idle_since_s = now_s;
     }
 
     /// The flow sends again; for each retransmission time it was idle the window has halved.
-    pub(in crate::sim::world) fn resume(&mut self, now_s: f64, rtt_s: f64) {
+    pub(super) fn resume(&mut self, now_s: f64, rtt_s: f64) {
         let timeouts = ((now_s - self.idle_since_s) / (IDLE_S + rtt_s)).floor();
         if timeouts >= 1.0 {
             self.threshold_bytes = self.threshold_bytes.max(0.75 * self.window_bytes);
@@ -76,7 +76,7 @@ impl Flow {
     }
 
     /// `dt_s` seconds of sending with a full window, which the receiver limits to `max_bytes`.
-    pub(in crate::sim::world) fn grow(&mut self, dt_s: f64, rtt_s: f64, max_bytes: f64) {
+    pub(super) fn grow(&mut self, dt_s: f64, rtt_s: f64, max_bytes: f64) {
         let before = self.window_bytes;
         if before < self.threshold_bytes {
             let doubled = before * (dt_s / rtt_s).min(60.0).exp2();
@@ -94,7 +94,7 @@ impl Flow {
     }
 
     /// A loss: the window shrinks, once per round trip. Returns whether it did.
-    pub(in crate::sim::world) fn cut(&mut self, now_s: f64, rtt_s: f64) -> bool {
+    pub(super) fn cut(&mut self, now_s: f64, rtt_s: f64) -> bool {
         if now_s < self.recovers_at_s {
             return false;
         }
