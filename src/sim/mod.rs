@@ -6,14 +6,17 @@
 //! one transfer and panics where the plan breaks its contract, which is what the safety tests with
 //! [`swarm()`] are made of. `cargo bench --bench sim` prints the table.
 //!
-//! There are two networks. One is a fluid: bytes flow at rates that are constant between two events. A flow has the
-//! window of a cubic sender (slow start, receive window, random losses, losses where the queue
-//! overflows); flows share the link max-min fairly, with limits per connection, per address and of
-//! the server. On a path of 150 ms with 0.1 % loss it gives 1, 8, 16 and 32 connections 2, 23, 47
-//! and 75 % of the link, where 2, 20, 45 and 73 % were measured (`tests/sim.rs` holds it to that).
-//! It knows no single packets, no delayed acknowledgements, and a queue adds no delay. The other one
-//! is of packets: TCP senders behind a drop-tail queue, slower to simulate; `world/tcp.rs` says what
-//! it knows, [`measured`] what it is held to. The scenario's path chooses.
+//! There are two networks; the scenario's path chooses.
+//!
+//! One is a fluid: bytes flow at rates that are constant between two events. A flow has the window
+//! of a cubic sender (slow start, receive window, random losses, losses where the queue overflows);
+//! flows share the link max-min fairly, with limits per connection, per address and of the server.
+//! On a path of 150 ms with 0.1 % loss it gives 1, 8, 16 and 32 connections 2, 23, 47 and 75 % of
+//! the link, where 2, 20, 45 and 73 % were measured (`tests/sim.rs` holds it to that). It knows no
+//! single packets, no delayed acknowledgements, and a queue adds no delay.
+//!
+//! The other one is of packets: TCP senders behind a drop-tail queue, slower to simulate;
+//! `world/tcp.rs` says what it knows, [`measured`] what it is held to.
 //!
 //! In both the client's processor is without limits, and the engine's calls never cross each other.
 
