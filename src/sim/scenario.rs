@@ -47,6 +47,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Indicates whether the server or a fault ends connections that the client would keep.
+    pub fn hangs_up(&self) -> bool {
+        let Server { keeps_alive, answers_max, lifetime_s, resets_per_s, .. } = self.server;
+        !keeps_alive || answers_max.is_some() || lifetime_s.is_finite() || resets_per_s > 0.0
+    }
+
     /// Indicates whether bytes are lost for no fault of the client's.
     pub fn loses(&self) -> bool {
         let has_outages = self.path.tcp.is_some_and(|tcp| tcp.outage_s > 0.0);

@@ -68,7 +68,7 @@ fn emulated() -> Vec<Scenario> {
 fn tune() -> Vec<Scenario> {
     let tune = |name, megabytes, path| of(Half::Tune, name, megabytes, path);
     let gaps = Tcp { jitter_s: 10.0 * MS, outage_every_s: 3.0, outage_s: 0.25, ..Tcp::default() };
-    let tls = Server { setup_rtts: 2.0, answers_max: Some(8), ..Server::default() };
+    let tls = Server { setup_rtts: 2.0, answers_max: Some(4), ..Server::default() };
     vec![
         tune("silences", 60, with(path(40.0, 30.0, 1.0), gaps)),
         Scenario { server: tls, ..tune("churn", 150, path(120.0, 80.0, 0.02)) },

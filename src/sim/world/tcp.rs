@@ -7,10 +7,10 @@
 //! - Slow start from ten segments (RFC 6928) and after idle times; cubic with its Reno-friendly
 //!   region and fast convergence (RFC 9438) and a delay-based end of slow start, or a sender by
 //!   measured rate (draft-ietf-ccwg-bbr).
-//! - Random loss per packet, and gaps in which all packets are lost. Fast retransmission after
-//!   three packets behind, with selective acknowledgements (RFC 6675), also of what is lost again
-//!   (RFC 8985); the retransmission timer, 200 ms beyond the round trip at least and doubled on
-//!   repetition (RFC 6298), for losses with too little behind them.
+//! - Random loss per packet, and gaps in which all packets are lost. Losses found by selective
+//!   acknowledgements of what was sent later, also of what is lost again, and a probe at the end of
+//!   what there is to send (RACK and TLP, RFC 8985); the retransmission timer, 200 ms beyond the
+//!   round trip at least and doubled on repetition (RFC 6298), where nothing comes back.
 //! - A stream that is read in order, so that a hole holds back what is behind it.
 //! - The server's socket buffer and the client's receive window.
 //! - A drop-tail queue that adds delay, an optional shaper per connection with a queue of its own,
@@ -20,8 +20,7 @@
 //!
 //! # What not
 //!
-//! Delayed and lost acknowledgements, tail loss probes (RFC 8985: at the end of an answer a real
-//! sender is silent for less time), growth of the receive window, reordering, other traffic
+//! Delayed and lost acknowledgements, growth of the receive window, reordering, other traffic
 //! (`rivals`), rates of single addresses, a queue for the way up, active queue management. What is
 //! sent within a quantum, [`Tcp::step_s`], is sent at its end, in an order that rotates over the
 //! connections.
@@ -34,6 +33,8 @@ mod queue;
 mod receiver;
 mod run;
 mod sender;
+#[cfg(test)]
+mod tests;
 mod way;
 
 use super::ground::Ground;

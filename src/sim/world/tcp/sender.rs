@@ -2,9 +2,9 @@
 //! what again. Owns the stream's numbers and the timer; must not know the server's answers nor the
 //! path's queues.
 //!
-//! Losses are found by three packets that were sent later and arrive (RFC 6675; for what is sent
-//! again and lost again RFC 8985 does it, without which the measured share of a sender by rate is
-//! not reached) and sent again at once. What has fewer than three packets behind it waits for the
+//! Losses are found by packets that were sent later and arrive (RFC 8985; without finding so what
+//! was sent again and lost again the measured share of a sender by rate is not reached), and sent
+//! again at once. Where nothing arrives behind, a probe follows after two round trips, then the
 //! timer (RFC 6298). What is under way is kept in runs, pieces of a burst that travel together.
 
 use super::ack::{Ack, RateSample};
@@ -16,8 +16,16 @@ use super::{PAYLOAD_BYTES, TIMEOUT_S_MIN};
 use crate::sim::scenario::Control;
 use std::collections::VecDeque;
 
-/// Packets that arrive behind a missing one until it counts as lost (RFC 5681 3.2).
+/// Packets that arrive behind a missing one until it counts as lost at once (RFC 8985 6.2).
 const PACKETS_BEHIND: u32 = 3;
+/// With fewer it counts as lost after this share of the shortest round trip (RFC 8985 7.2).
+const REORDERING_SHARE: f64 = 0.25;
+/// Packets that may be sent for each that arrives while a loss shrinks the window (RFC 6937).
+const RECOVERY_SHARE: f64 = 0.7;
+/// Round trips without news after which the last packet is sent again as a probe (RFC 8985 7.3);
+const PROBE_RTTS: f64 = 2.0;
+/// with a single packet under way after this time, in seconds, more: its acknowledgement may wait.
+const PROBE_LONE_S: f64 = 0.2;
 /// Longest retransmission time, in seconds (RFC 6298 2.5 asks for at least 60).
 const TIMEOUT_S_MAX: f64 = 60.0;
 /// Share of a socket's send buffer that holds payload; the rest is the kernel's book-keeping. 4 MiB
@@ -32,8 +40,9 @@ struct Missing {
     start: u64,
     end: u64,
     packets: u32,
-    /// Packets that arrived behind.
+    /// Packets sent later that arrived, and when the first of them was known.
     behind: u32,
+    behind_since_s: f64,
 }
 
 /// The sending half of one connection.
@@ -70,6 +79,12 @@ pub(super) struct Sender {
     /// Packets the pace has not used.
     pace_credit: f64,
     paced_to_s: f64,
+    /// Indicates whether a packet has to be sent again at once, whatever the window says.
+    is_urgent: bool,
+    /// Packets that may be sent while a loss shrinks the window, though it is full.
+    recovery_credit: f64,
+    /// Indicates whether there was a probe since the last news.
+    was_probed: bool,
     /// Indicates whether the window is what ended the last burst.
     is_window_full: bool,
     is_app_limited: bool,
@@ -110,6 +125,9 @@ impl Sender {
             last_sent_s: now_s,
             pace_credit: 0.0,
             paced_to_s: now_s,
+            is_urgent: false,
+            recovery_credit: 0.0,
+            was_probed: false,
             is_window_full: false,
             is_app_limited: true,
             buffer_bytes: whole(buffer_bytes * PAYLOAD_SHARE),
@@ -152,9 +170,13 @@ impl Sender {
             latest = Some(run);
         }
         if let Some(run) = latest {
+            self.was_probed = false;
+            self.find_lost(now_s);
             self.learn(&run, packets, rtt_s, now_s);
+        } else if !self.missing.is_empty() {
+            self.find_lost(now_s);
+            self.look_at_timer(now_s);
         }
-        self.look_at_timer(now_s);
     }
 
     /// Sends what may be sent of the stream, which has bytes up to `data_to`.
@@ -196,7 +218,9 @@ impl Sender {
                 self.sent_to = to;
             }
         }
-        self.pace_credit -= f64::from(before - packets);
+        let sent = f64::from(before - packets);
+        self.pace_credit -= sent;
+        self.recovery_credit = (self.recovery_credit - sent).max(0.0);
         self.is_window_full = packets == 0;
         self.is_app_limited = packets > 0 && self.sent_to == data_to;
     }
@@ -212,9 +236,9 @@ impl Sender {
         } else {
             self.pace_credit = window;
         }
-        let open = window - f64::from(self.under_way);
-        // A loss found is sent again whatever the window says (RFC 6675 5).
-        let least = if self.again.is_empty() || self.under_way > 0 { 0.0 } else { 1.0 };
+        let open = (window - f64::from(self.under_way)).max(self.recovery_credit);
+        let is_urgent = std::mem::take(&mut self.is_urgent) && !self.again.is_empty();
+        let least = if is_urgent { 1.0 } else { 0.0 };
         #[allow(clippy::cast_possible_truncation, reason = "a window is some thousand packets")]
         #[allow(clippy::cast_sign_loss, reason = "not below 0")]
         let packets = open.min(self.pace_credit).max(least) as u32;
@@ -266,28 +290,42 @@ impl Sender {
     /// A run that was lost would have been heard of by now.
     fn miss(&mut self, run: &Run) {
         let Run { start, end, packets, .. } = *run;
-        self.missing.push(Missing { start, end, packets, behind: 0 });
+        let (behind, behind_since_s) = (0, f64::INFINITY);
+        self.missing.push(Missing { start, end, packets, behind, behind_since_s });
     }
 
     fn arrived(&mut self, run: &Run) {
         self.under_way -= run.packets;
         self.delivered += u64::from(run.packets);
+        self.recovery_credit += RECOVERY_SHARE * f64::from(run.packets);
         if run.in_order_to > self.acked_to {
             self.acked_to = run.in_order_to;
             self.timer_from_s = run.known_s;
             self.timeouts = 0;
         }
-        let mut is_cut = false;
         for missing in &mut self.missing {
             missing.behind += run.packets;
+            missing.behind_since_s = missing.behind_since_s.min(run.known_s);
         }
-        let is_lost = |it: &mut Missing| it.behind >= PACKETS_BEHIND;
+    }
+
+    /// What is missing for long enough, or with enough behind it, is to be sent again.
+    fn find_lost(&mut self, now_s: f64) {
+        let patience_s = REORDERING_SHARE * self.shortest_rtt_s;
+        let is_lost = |it: &mut Missing| {
+            it.behind >= PACKETS_BEHIND || now_s >= it.behind_since_s + patience_s
+        };
+        let mut is_cut = false;
         for lost in self.missing.extract_if(.., is_lost) {
             self.under_way -= lost.packets;
             self.again.push_back((lost.start, lost.end));
             is_cut |= lost.start >= self.recovers_to;
         }
+        if self.acked_to >= self.recovers_to {
+            self.recovery_credit = 0.0;
+        }
         if is_cut {
+            self.is_urgent = true;
             self.congestion.lost();
             self.recovers_to = self.sent_to;
         }
@@ -330,14 +368,16 @@ impl Sender {
         (once_s * 2f64.powi(self.timeouts)).min(TIMEOUT_S_MAX)
     }
 
+    /// Something is missing, and there is no news. What is only late will come: a sender finds out
+    /// and takes the timeout back (RFC 5682).
     fn look_at_timer(&mut self, now_s: f64) {
-        // What is only late will come: a sender finds out and takes the timeout back (RFC 5682).
-        let is_due = !self.missing.is_empty() && now_s >= self.timer_from_s + self.timeout_s();
-        if !is_due {
-            return;
+        if now_s < self.timer_from_s + self.timeout_s() {
+            return self.probe(now_s);
         }
         self.timeouts = (self.timeouts + 1).min(10);
         self.timer_from_s = now_s;
+        self.is_urgent = true;
+        self.recovery_credit = 0.0;
         self.congestion.timed_out();
         self.was_timed_out = true;
         self.recovers_to = self.sent_to;
@@ -346,5 +386,27 @@ impl Sender {
             self.under_way -= lost.packets;
             self.again.push_front((lost.start, lost.end));
         }
+    }
+    /// Sends the last missing packet again if nothing else tells what became of the others.
+    fn probe(&mut self, now_s: f64) {
+        let is_recovering = self.acked_to < self.recovers_to || !self.again.is_empty();
+        let is_told = self.missing.iter().any(|missing| missing.behind > 0);
+        if is_recovering || is_told || self.was_probed {
+            return;
+        }
+        let lone_s = if self.under_way == 1 { PROBE_LONE_S } else { 0.0 };
+        let patience_s = PROBE_RTTS * self.smooth_rtt_s + lone_s;
+        let Some(last) = self.missing.last_mut().filter(|_| now_s >= self.last_sent_s + patience_s)
+        else {
+            return;
+        };
+        let start = last.start + u64::from(last.packets - 1) * PAYLOAD_BYTES;
+        self.again.push_front((start, last.end));
+        (last.end, last.packets) = (start, last.packets - 1);
+        if last.packets == 0 {
+            self.missing.pop();
+        }
+        self.under_way -= 1;
+        (self.is_urgent, self.was_probed) = (true, true);
     }
 }
