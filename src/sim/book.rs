@@ -28,6 +28,10 @@ pub(super) struct Book {
     pub(super) push_backs: u64,
     /// Questions to the plan of what to do next.
     pub(super) questions: u64,
+    /// Spans cut for another worker.
+    pub(super) cuts: u64,
+    /// Connections closed since the plan wanted it.
+    pub(super) replaced: u64,
     /// Longest silence of a connection whose answer ran, in seconds.
     pub(super) silence_s: f64,
     /// Longest time without a packet of such a connection, in seconds.
@@ -52,6 +56,8 @@ impl Book {
             requests: 0,
             push_backs: 0,
             questions: 0,
+            cuts: 0,
+            replaced: 0,
             silence_s: 0.0,
             no_packet_s: 0.0,
             connection_s: 0.0,

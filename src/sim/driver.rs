@@ -41,6 +41,10 @@ pub struct Outcome {
     pub wasted_bytes: u64,
     /// Connections that the server accepted.
     pub opened: u64,
+    /// Spans that were cut for another worker, which costs a connection each.
+    pub cuts: u64,
+    /// Connections closed since the plan wanted them replaced, or their bytes had come otherwise.
+    pub replaced: u64,
     /// Bytes of packets that reached the client, headers included, also those that came after the
     /// client had hung up.
     pub wire_bytes: f64,
@@ -247,6 +251,8 @@ impl Driver {
             push_backs: self.book.push_backs,
             wasted_bytes: self.book.wasted_bytes,
             opened: self.world.opened(),
+            cuts: self.book.cuts,
+            replaced: self.book.replaced,
             wire_bytes: self.world.wire_bytes(),
             silence_s: self.book.silence_s,
             no_packet_s: self.book.no_packet_s,

@@ -80,6 +80,8 @@ pub struct Price {
     pub opened_share: f64,
     /// The most that a seed should open.
     pub opened_most: u64,
+    /// Connections that the cell whose connections are enough opened, over their number.
+    pub fixed_share: f64,
     /// Bytes on the wire, headers included, over the file's size, mean over seeds.
     pub wire: f64,
     /// The most that is wanted of the latter.
@@ -121,6 +123,7 @@ impl Price {
             opened,
             opened_max: duels.iter().map(|duel| duel.auto.opened).max().unwrap_or(0),
             opened_share: opened / needed,
+            fixed_share: of(|duel| duel.best.enough_opened as f64) / enough,
             opened_most: if scenario.hangs_up() { u64::MAX } else { OPENED_MAX },
             wire: of(|duel| duel.auto.wire_bytes) / scenario.file_bytes as f64,
             wire_max: if scenario.loses() { WIRE_LOSSY_MAX } else { WIRE_MAX },

@@ -57,6 +57,7 @@ impl Driver {
     fn act(&mut self, action: Action) {
         match action {
             Action::Replace(victim) if self.workers[victim.0 as usize].job.is_some() => {
+                self.book.replaced += 1;
                 self.fail(victim.0 as usize, ErrorKind::TimedOut, None, false);
             }
             Action::TakeBack(victim) => {
@@ -74,6 +75,7 @@ impl Driver {
     fn abort(&mut self, slot: usize) {
         let worker = &mut self.workers[slot];
         let job = worker.job.take().expect("looked at before");
+        self.book.replaced += 1;
         self.book.wasted_bytes += job.received_to() - job.reported_to;
         worker.closes = false;
         worker.quiet_since_s = self.now_s;

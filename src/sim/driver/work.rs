@@ -251,6 +251,7 @@ impl Driver {
         }
         job.end = at;
         job.lead_bytes = 0;
+        self.book.cuts += 1;
         // Its answer runs on behind the cut: the connection ends with it, and so does what was
         // asked for ahead, which the plan takes back.
         worker.ahead = None;

@@ -8,14 +8,14 @@ use crate::sim::scenario::Scenario;
 #[derive(Debug)]
 pub(super) enum Network {
     Fluid(Fluid),
-    Tcp(Tcp),
+    Tcp(Box<Tcp>),
 }
 
 impl Network {
     pub(super) fn new(scenario: &Scenario, seed: u64, slots: usize) -> Self {
         match scenario.path.tcp {
             None => Network::Fluid(Fluid::new(scenario, slots)),
-            Some(tcp) => Network::Tcp(Tcp::new(&scenario.path, tcp, seed, slots)),
+            Some(tcp) => Network::Tcp(Box::new(Tcp::new(&scenario.path, tcp, seed, slots))),
         }
     }
 
