@@ -277,9 +277,9 @@ fn prices(verdicts: &[Verdict]) -> String {
         Connections are the mean over time and seeds, at most 1.6 times `enough`; opened are those \
         that the server accepted, at most twice `enough` and never more than 80, or, where the \
         server hangs up, at most twice as many as `enough` connections opened; `fixed` is what \
-        those opened over `enough`; bytes on the wire are over the file's size, headers (1.036) and \
-        what came after a hang-up included, at most 1.05, where packets or connections are lost \
-        1.10. A star marks what is missed.\n\n\
+        those opened over `enough`; bytes on the wire are over the file's size, headers (1.036) \
+        and what came after a hang-up included, at most 1.05, where packets or connections are \
+        lost 1.10. A star marks what is missed.\n\n\
         | scenario | half | enough | connections | / enough | opened | / enough | most opened \
         | fixed | wire / size |\n\
         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
