@@ -1,12 +1,15 @@
-//! One connection by itself: what a loss, a gap and a queue do to its stream.
+//! One connection by itself: what a loss, a gap, a queue and its end do to its stream.
 
+use super::super::Line;
+use super::super::ground::Ground;
 use super::queue::{Jitter, Queue};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::way::{Way, Wire};
-use super::{PACKET_BYTES, PAYLOAD_BYTES};
+use super::{PACKET_BYTES, PAYLOAD_BYTES, Tcp};
 use crate::sim::rng::Rng;
-use crate::sim::scenario::Control;
+use crate::sim::scenario::{Control, Scenario};
+use crate::sim::table::scenarios;
 
 const RTT_S: f64 = 0.1;
 const STEP_S: f64 = 0.001;
@@ -123,6 +126,71 @@ fn a_gap_ends_in_a_timeout() {
     let before = bench.packets();
     let back_s = bench.has_s(before + 1);
     assert!(back_s > 0.9 && back_s < 2.0, "{back_s}");
+}
+
+/// A long idle time costs the window (RFC 5681 4.1).
+#[test]
+fn after_an_idle_time_the_window_is_small_again() {
+    let mut bench = Bench::new(1e6, 1e6, 1000);
+    bench.has_s(1000);
+    bench.run_to(30.0);
+    bench.data_to += 1000 * PAYLOAD_BYTES;
+    bench.run_to(30.0 + 0.6 * RTT_S);
+    assert_eq!(bench.packets(), 1010);
+}
+
+/// The server sends on until it hears that the client has hung up; all of that is on the wire.
+#[test]
+fn what_is_sent_after_a_hang_up_counts() {
+    let scenario = named("regional");
+    let line = Line {
+        address: 0,
+        rtt_s: scenario.path.rtt_s,
+        opened_at_s: 0.0,
+        is_slow: false,
+        silent_from_s: f64::INFINITY,
+        breaks_at_s: f64::INFINITY,
+        closes_from_s: f64::INFINITY,
+        answers: 0,
+        noise: 0.0,
+        limit_bytes_per_s: f64::INFINITY,
+        is_receiving: true,
+        is_busy: true,
+    };
+    let settings = scenario.path.tcp.expect("it is in packets");
+    let mut tcp = Tcp::new(&scenario.path, settings, 1, 1);
+    let mut lines = [Some(line)];
+    let mut pass = |tcp: &mut Tcp, from_s: f64, to_s: f64, is_open: bool| {
+        if !is_open {
+            lines = [None];
+        }
+        let mut now_s = from_s;
+        while now_s < to_s {
+            now_s += tcp.step_s();
+            tcp.step(&Ground {
+                scenario: &scenario,
+                lines: &lines,
+                now_s,
+                capacity_bytes_per_s: scenario.path.link_bytes_per_s,
+                is_punished: false,
+                is_disk_full: false,
+            });
+            tcp.read(0, 1e12);
+        }
+        tcp.wire_bytes()
+    };
+    tcp.open(0, 0.0, scenario.path.rtt_s, 1);
+    tcp.answer(0.0, 0, scenario.path.rtt_s, 0.0, 1 << 40);
+    let before = pass(&mut tcp, 0.0, 2.0, true);
+    tcp.close(2.0, 0, scenario.path.rtt_s);
+    let after = pass(&mut tcp, 2.0, 2.1, false);
+    let half_a_trip = scenario.path.link_bytes_per_s * scenario.path.rtt_s / 2.0;
+    assert!((0.8..1.6).contains(&((after - before) / half_a_trip)), "{before} {after}");
+    assert_eq!(pass(&mut tcp, 2.1, 3.0, false), after, "it has heard of it");
+}
+
+fn named(name: &str) -> Scenario {
+    scenarios().into_iter().find(|it| it.name == name).expect("it is in the table")
 }
 
 #[test]
