@@ -48,9 +48,10 @@ pub struct Outcome {
     /// Bytes of packets that reached the client, headers included, also those that came after the
     /// client had hung up.
     pub wire_bytes: f64,
-    /// Longest time, in seconds, that a connection whose answer ran had no bytes for the client.
+    /// Longest time, in seconds, that a connection whose answer ran had no bytes for the client; 0
+    /// in the fluid.
     pub silence_s: f64,
-    /// Longest time of it in which no packet came either, in seconds; 0 in the fluid.
+    /// Longest time of it in which no packet came either, in seconds, as far as ticks can tell.
     pub no_packet_s: f64,
     /// Questions to the plan of what to do next.
     pub questions: u64,

@@ -21,6 +21,8 @@ pub(super) struct Worker {
     /// When a byte or an answer came last, for the stall timeout; of an idle worker, since when it
     /// is idle.
     pub(super) quiet_since_s: f64,
+    /// Packets and bytes as the kernel counted them last, and since when, in seconds.
+    pub(super) heard: (u64, f64),
 }
 
 /// What a worker waits for.
@@ -101,7 +103,8 @@ impl Job {
 
 impl Worker {
     pub(super) fn off() -> Self {
-        Self { state: State::Off, job: None, ahead: None, closes: false, quiet_since_s: 0.0 }
+        let (state, closes, quiet_since_s) = (State::Off, false, 0.0);
+        Self { state, job: None, ahead: None, closes, quiet_since_s, heard: (0, 0.0) }
     }
 
     pub(super) fn is_off(&self) -> bool {

@@ -45,12 +45,17 @@ impl Driver {
         self.ask_all();
     }
 
+    /// What the kernel says of a connection that brings the client nothing.
     fn note_silence(&mut self, slot: usize) {
-        let worker = &self.workers[slot];
+        let worker = &mut self.workers[slot];
+        let Some(info) = self.world.tcp_info(self.now_s, slot) else { return };
+        let heard = info.received_bytes + info.out_of_order_packets;
+        if heard != worker.heard.0 {
+            worker.heard = (heard, self.now_s);
+        }
         if matches!(worker.state, State::Receiving) {
-            let info = self.world.tcp_info(self.now_s, slot);
-            let no_packet_s = info.map_or(0.0, |info| info.since_data_s);
-            self.book.silent(self.now_s - worker.quiet_since_s, no_packet_s);
+            let silence_s = self.now_s - worker.quiet_since_s;
+            self.book.silent(silence_s, self.now_s - worker.heard.1);
         }
     }
 

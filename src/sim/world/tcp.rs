@@ -66,7 +66,9 @@ const TIMEOUT_S_MIN: f64 = 0.2;
 /// Tries of a packet that is sent by itself.
 const TRIES_MAX: i32 = 6;
 
-/// What a client's kernel tells of a connection (TCP_INFO).
+/// What a client's kernel tells of a connection (TCP_INFO of Linux). It does not say whether there
+/// is a hole in the stream at present; packets that came out of order while nothing came in order
+/// do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::sim) struct TcpState {
     /// Smoothed round trip of what the client sent, and its deviation (`tcpi_rtt`, `tcpi_rttvar`).
@@ -74,11 +76,11 @@ pub(in crate::sim) struct TcpState {
     pub(in crate::sim) rtt_deviation_s: f64,
     /// Round trip as a receiver sees it (`tcpi_rcv_rtt`).
     pub(in crate::sim) receive_rtt_s: f64,
-    /// Time since a packet with data came, in order or not (`tcpi_last_data_recv`).
+    /// Time since data came in order (`tcpi_last_data_recv`: what fills no gap does not count).
     pub(in crate::sim) since_data_s: f64,
-    /// Bytes that wait behind a hole (their packets are in `tcpi_rcv_ooopack`).
-    pub(in crate::sim) beyond_hole_bytes: u64,
-    /// Bytes of the stream that came, each counted once (`tcpi_bytes_received`).
+    /// Packets that came behind a hole, since the beginning (`tcpi_rcv_ooopack`).
+    pub(in crate::sim) out_of_order_packets: u64,
+    /// Bytes that came in order, since the beginning (`tcpi_bytes_received`).
     pub(in crate::sim) received_bytes: u64,
 }
 
@@ -249,14 +251,13 @@ impl Tcp {
     pub(super) fn info(&self, now_s: f64, slot: usize) -> Option<TcpState> {
         let connection = self.connections[slot].as_ref()?;
         let receiver = &connection.receiver;
-        let beyond_hole_bytes = receiver.beyond_bytes();
         Some(TcpState {
             rtt_s: connection.rtt_s,
             rtt_deviation_s: connection.rtt_deviation_s,
             receive_rtt_s: connection.sender.smooth_rtt_s(),
-            since_data_s: (now_s - receiver.last_data_s()).max(0.0),
-            beyond_hole_bytes,
-            received_bytes: receiver.in_order_to() + beyond_hole_bytes,
+            since_data_s: (now_s - receiver.in_order_s()).max(0.0),
+            out_of_order_packets: receiver.beyond_packets(),
+            received_bytes: receiver.in_order_to(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! The receiving half of one connection: which bytes of the stream have arrived, what is in order,
 //! what the client has read. Owns the holes; must not know how bytes travel nor what they are.
 
+use super::PAYLOAD_BYTES;
 use crate::base::span::{Span, SpanSet};
 
 /// What has arrived on one connection.
@@ -12,22 +13,31 @@ pub(super) struct Receiver {
     read_to: u64,
     /// What has arrived behind a hole.
     beyond: SpanSet,
-    /// When a packet with data arrived last, in order or not, in seconds.
-    last_data_s: f64,
+    /// Packets that arrived behind a hole, as of their arrival.
+    beyond_packets: u64,
+    /// When data arrived last in order, in seconds.
+    in_order_s: f64,
 }
 
 impl Receiver {
     pub(super) fn new(now_s: f64) -> Self {
-        Self { in_order_to: 0, read_to: 0, beyond: SpanSet::new(), last_data_s: now_s }
+        Self {
+            in_order_to: 0,
+            read_to: 0,
+            beyond: SpanSet::new(),
+            beyond_packets: 0,
+            in_order_s: now_s,
+        }
     }
 
     /// Bytes `start` to `end` of the stream arrive.
     pub(super) fn arrive(&mut self, start: u64, end: u64, at_s: f64) {
-        self.last_data_s = at_s;
         if start > self.in_order_to {
             self.beyond.insert(Span::new(start, end));
+            self.beyond_packets += (end - start).div_ceil(PAYLOAD_BYTES);
             return;
         }
+        self.in_order_s = at_s;
         self.in_order_to = self.in_order_to.max(end);
         if self.beyond.is_empty() {
             return;
@@ -50,13 +60,12 @@ impl Receiver {
         self.in_order_to - self.read_to
     }
 
-    /// Bytes that wait behind a hole.
-    pub(super) fn beyond_bytes(&self) -> u64 {
-        self.beyond.covered()
+    pub(super) fn beyond_packets(&self) -> u64 {
+        self.beyond_packets
     }
 
-    pub(super) fn last_data_s(&self) -> f64 {
-        self.last_data_s
+    pub(super) fn in_order_s(&self) -> f64 {
+        self.in_order_s
     }
 
     /// The client takes what is there in order, at most this number of bytes.
@@ -77,10 +86,10 @@ mod tests {
         receiver.arrive(0, 100, 1.0);
         receiver.arrive(200, 300, 2.0);
         receiver.arrive(300, 350, 3.0);
-        assert_eq!((receiver.unread_bytes(), receiver.beyond_bytes()), (100, 150));
+        assert_eq!((receiver.unread_bytes(), receiver.beyond_packets()), (100, 2));
+        assert_eq!(receiver.in_order_s(), 1.0);
         assert_eq!(receiver.read(60), 60);
         receiver.arrive(100, 200, 4.0);
-        assert_eq!((receiver.unread_bytes(), receiver.beyond_bytes()), (290, 0));
-        assert_eq!(receiver.last_data_s(), 4.0);
+        assert_eq!((receiver.unread_bytes(), receiver.in_order_s()), (290, 4.0));
     }
 }
