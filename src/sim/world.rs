@@ -7,7 +7,9 @@
 //! says so, packets of TCP. The clock belongs to the driver: [`World::carry`] lets time pass, and
 //! every [`World::step_s`] windows, noise and faults move on with [`World::step`].
 
+mod conditions;
 mod fluid;
+
 mod ground;
 mod network;
 mod tcp;
@@ -18,17 +20,13 @@ use super::rng::Rng;
 use super::scenario::{AheadAnswer, Health, Refusal, Scenario};
 use crate::base::ErrorKind;
 use crate::base::limits::{CONNECT_TIMEOUT, CONNECTION_ATTEMPT_DELAY};
+use conditions::Throttling;
 use ground::Ground;
 use network::Network;
 use std::time::Duration;
 
 /// Bytes received and not yet on the disk that the buffers hold.
 const POOL_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
-/// Length of a bin of noise, in seconds.
-const BIN_S: f64 = 0.1;
-/// Share of a bin's noise that is left in the next one.
-const BIN_MEMORY: f64 = 0.7;
-
 /// Everything outside of the client.
 #[derive(Debug)]
 pub(super) struct World {
@@ -54,14 +52,6 @@ pub(super) struct World {
     backlog_bytes: f64,
     /// Indicates whether the buffers are full.
     is_disk_full: bool,
-}
-
-#[derive(Debug, Default)]
-struct Throttling {
-    /// Since when there are too many connections; `None`: there are not.
-    over_since_s: Option<f64>,
-    /// When the punishment ends.
-    until_s: f64,
 }
 
 /// One connection at the server.
@@ -419,38 +409,6 @@ impl World {
         Dial { at_s: ready_s, outcome: Ok(address) }
     }
 
-    /// The connection of the latest number and its fate.
-    fn line(&self, ready_s: f64, address: usize, rtt_s: f64) -> Line {
-        let server = &self.scenario.server;
-        let mut fate = Rng::new(self.seed, 1 << 32 | self.dialled);
-        let mut common = Rng::new(self.seed, 3);
-        let is_slow = server.slow.is_some_and(|(one_in, _)| {
-            self.dialled % u64::from(one_in) == u64::from(common.below(one_in))
-        });
-        let falls_silent =
-            server.silent_of.is_some_and(|of| self.dialled == 1 + u64::from(common.below(of)));
-        let freeze_s = fate.exponential(1.0) / server.freezes_per_s;
-        let silent_after_s = if falls_silent { fate.between(0.05, 1.0) } else { freeze_s };
-        let breaks_after_s = fate.exponential(1.0) / server.resets_per_s;
-        let noise = fate.normal();
-        // What would happen after the time of faults never does.
-        let in_time = |at_s: f64| if self.has_faults(at_s) { at_s } else { f64::INFINITY };
-        Line {
-            address,
-            rtt_s,
-            opened_at_s: ready_s,
-            is_slow,
-            silent_from_s: in_time(ready_s + silent_after_s),
-            breaks_at_s: in_time(ready_s + breaks_after_s),
-            closes_from_s: ready_s + server.lifetime_s * fate.between(0.75, 1.25),
-            answers: 0,
-            noise,
-            limit_bytes_per_s: f64::INFINITY,
-            is_receiving: false,
-            is_busy: false,
-        }
-    }
-
     /// The answer of a server that serves `others` already, if it has enough of it.
     fn refusal(&self, at_s: f64, now_s: f64, others: usize) -> Option<Reply> {
         let limit = self.scenario.server.limit.filter(|_| self.has_faults(now_s))?;
@@ -471,58 +429,5 @@ impl World {
         let server = &self.scenario.server;
         let jitter_s = Rng::new(self.seed, 2 << 32 | self.asked).exponential(server.think_jitter_s);
         server.think_s + jitter_s
-    }
-
-    fn draw_noise(&mut self) {
-        self.next_bin_s += BIN_S;
-        let fresh = (1.0 - BIN_MEMORY * BIN_MEMORY).sqrt();
-        self.noise = BIN_MEMORY * self.noise + fresh * self.noise_rng.normal();
-        if self.scenario.server.connection_noise > 0.0 {
-            for line in self.lines.iter_mut().flatten() {
-                line.noise = BIN_MEMORY * line.noise + fresh * self.dice.normal();
-            }
-        }
-    }
-
-    fn throttle(&mut self, now_s: f64) {
-        let Some(throttle) = self.scenario.server.throttle else { return };
-        if !self.has_faults(now_s) {
-            self.throttling = Throttling::default();
-            return;
-        }
-        let is_over = self.open_count() > throttle.above as usize;
-        if !is_over || now_s < self.throttling.until_s {
-            self.throttling.over_since_s = None;
-            return;
-        }
-        let since_s = *self.throttling.over_since_s.get_or_insert(now_s);
-        if now_s - since_s >= throttle.burst_s {
-            self.throttling.until_s = now_s + throttle.penalty_s;
-        }
-    }
-
-    fn capacity(&self, now_s: f64) -> f64 {
-        let path = &self.scenario.path;
-        let step = path.steps.iter().rev().find(|(from_s, _)| *from_s <= now_s);
-        let factor = step.map_or(1.0, |(_, factor)| *factor);
-        path.link_bytes_per_s * factor * (1.0 + path.noise * self.noise).clamp(0.1, 2.0)
-    }
-
-    /// What the server lets through the slot's connection at most.
-    fn line_limit(&self, now_s: f64, slot: usize) -> f64 {
-        let Some(line) = &self.lines[slot] else { return 0.0 };
-        let server = &self.scenario.server;
-        let mut limit = server.connection_bytes_per_s;
-        if server.connection_noise > 0.0 {
-            limit *= (1.0 + server.connection_noise * line.noise).max(0.1);
-        }
-        if server.ramp_s > 0.0 {
-            let limit_max = limit.min(self.scenario.path.link_bytes_per_s);
-            limit = limit_max * ((now_s - line.opened_at_s) / server.ramp_s).clamp(0.1, 1.0);
-        }
-        if let Some((_, factor)) = server.slow.filter(|_| line.is_slow && self.has_faults(now_s)) {
-            limit = limit.min(self.scenario.path.link_bytes_per_s) * factor;
-        }
-        limit
     }
 }

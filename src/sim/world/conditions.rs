@@ -1,0 +1,110 @@
+//! Conditions that change on their own: which connections are slow, fall silent or break, noise,
+//! steps of the capacity, punished bursts. Owns these draws; must not know how the network carries
+//! anything.
+
+use super::{Line, World};
+use crate::sim::rng::Rng;
+
+/// Length of a bin of noise, in seconds.
+const BIN_S: f64 = 0.1;
+/// Share of a bin's noise that is left in the next one.
+const BIN_MEMORY: f64 = 0.7;
+
+/// Where the punishment of bursts stands.
+#[derive(Debug, Default)]
+pub(super) struct Throttling {
+    /// Since when there are too many connections; `None`: there are not.
+    over_since_s: Option<f64>,
+    /// When the punishment ends.
+    pub(super) until_s: f64,
+}
+
+impl World {
+    /// The connection of the latest number and its fate.
+    pub(super) fn line(&self, ready_s: f64, address: usize, rtt_s: f64) -> Line {
+        let server = &self.scenario.server;
+        let mut fate = Rng::new(self.seed, 1 << 32 | self.dialled);
+        let mut common = Rng::new(self.seed, 3);
+        let is_slow = server.slow.is_some_and(|(one_in, _)| {
+            self.dialled % u64::from(one_in) == u64::from(common.below(one_in))
+        });
+        let falls_silent =
+            server.silent_of.is_some_and(|of| self.dialled == 1 + u64::from(common.below(of)));
+        let freeze_s = fate.exponential(1.0) / server.freezes_per_s;
+        let silent_after_s = if falls_silent { fate.between(0.05, 1.0) } else { freeze_s };
+        let breaks_after_s = fate.exponential(1.0) / server.resets_per_s;
+        let noise = fate.normal();
+        // What would happen after the time of faults never does.
+        let in_time = |at_s: f64| if self.has_faults(at_s) { at_s } else { f64::INFINITY };
+        Line {
+            address,
+            rtt_s,
+            opened_at_s: ready_s,
+            is_slow,
+            silent_from_s: in_time(ready_s + silent_after_s),
+            breaks_at_s: in_time(ready_s + breaks_after_s),
+            closes_from_s: ready_s + server.lifetime_s * fate.between(0.75, 1.25),
+            answers: 0,
+            noise,
+            limit_bytes_per_s: f64::INFINITY,
+            is_receiving: false,
+            is_busy: false,
+        }
+    }
+
+    /// The next bin of noise.
+    pub(super) fn draw_noise(&mut self) {
+        self.next_bin_s += BIN_S;
+        let fresh = (1.0 - BIN_MEMORY * BIN_MEMORY).sqrt();
+        self.noise = BIN_MEMORY * self.noise + fresh * self.noise_rng.normal();
+        if self.scenario.server.connection_noise > 0.0 {
+            for line in self.lines.iter_mut().flatten() {
+                line.noise = BIN_MEMORY * line.noise + fresh * self.dice.normal();
+            }
+        }
+    }
+
+    /// Sees whether there have been too many connections for too long.
+    pub(super) fn throttle(&mut self, now_s: f64) {
+        let Some(throttle) = self.scenario.server.throttle else { return };
+        if !self.has_faults(now_s) {
+            self.throttling = Throttling::default();
+            return;
+        }
+        let is_over = self.open_count() > throttle.above as usize;
+        if !is_over || now_s < self.throttling.until_s {
+            self.throttling.over_since_s = None;
+            return;
+        }
+        let since_s = *self.throttling.over_since_s.get_or_insert(now_s);
+        if now_s - since_s >= throttle.burst_s {
+            self.throttling.until_s = now_s + throttle.penalty_s;
+        }
+    }
+
+    /// What the bottleneck lets through, in bytes per second.
+    pub(super) fn capacity(&self, now_s: f64) -> f64 {
+        let path = &self.scenario.path;
+        let step = path.steps.iter().rev().find(|(from_s, _)| *from_s <= now_s);
+        let factor = step.map_or(1.0, |(_, factor)| *factor);
+        path.link_bytes_per_s * factor * (1.0 + path.noise * self.noise).clamp(0.1, 2.0)
+    }
+
+    /// What the server lets through the slot's connection at most.
+    pub(super) fn line_limit(&self, now_s: f64, slot: usize) -> f64 {
+        let Some(line) = &self.lines[slot] else { return 0.0 };
+        let server = &self.scenario.server;
+        let mut limit = server.connection_bytes_per_s;
+        if server.connection_noise > 0.0 {
+            limit *= (1.0 + server.connection_noise * line.noise).max(0.1);
+        }
+        if server.ramp_s > 0.0 {
+            let limit_max = limit.min(self.scenario.path.link_bytes_per_s);
+            limit = limit_max * ((now_s - line.opened_at_s) / server.ramp_s).clamp(0.1, 1.0);
+        }
+        if let Some((_, factor)) = server.slow.filter(|_| line.is_slow && self.has_faults(now_s)) {
+            limit = limit.min(self.scenario.path.link_bytes_per_s) * factor;
+        }
+        limit
+    }
+}
