@@ -581,14 +581,14 @@ def values(runs, case, measure):
 
 
 def print_medians(runs):
-    print("| run | wall s | (min .. max) | MiB/s | CPU s | CPU s/GiB | peak MiB |\n"
+    print("| run | wall s | (min .. max) | MB/s | CPU s | CPU s/GiB | peak MiB |\n"
           "|---|---|---|---|---|---|---|")
     for name in dict.fromkeys(sorted(run.case for run in runs)):
         of_case = [run for run in runs if run.case == name]
         walls = values(runs, name, "wall")
         wall, cpu = statistics.median(walls), statistics.median(values(runs, name, "cpu"))
         payload = of_case[0].payload_bytes
-        rate, per_gib = f"{payload / MIB / wall:.0f}", f"{cpu * GIB / payload:.3f}"
+        rate, per_gib = f"{payload / 1e6 / wall:.0f}", f"{cpu * GIB / payload:.3f}"
         peak = statistics.median(run.peak_kib for run in of_case) / KIB
         print(f"| {name} | {wall:.4f} | {min(walls):.4f} .. {max(walls):.4f} | {rate} "
               f"| {cpu:.4f} | {per_gib} | {peak:.1f} |")

@@ -132,7 +132,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--size=1", "--listen=192.0.2.1:0"], "cannot listen on 192.0.2.1:"),
         (&["--listen=localhost:1"], "such as 0.0.0.0:8080"),
         (&["--rate=0"], "a rate cannot be zero"),
-        (&["--rate=fast"], "'fast' is not a size"),
+        (&["--rate=fast"], "'fast' is not a rate"),
         (&["--first-byte=2h"], "3600s"),
         (&["--report-every=10ms"], "1s to 3600s"),
         (&["--slow-every=2"], "--slow-rate"),
@@ -243,8 +243,8 @@ fn digests_are_sent() {
 #[test]
 fn rates_hold_for_one_and_for_all() {
     for (option, parts, expected) in [
-        ("--rate=6M", 2, Duration::from_secs_f64(2.0 / 3.0)),
-        ("--rate-per-connection=6M", 2, Duration::from_secs_f64(1.0 / 3.0)),
+        ("--rate=6MiB", 2, Duration::from_secs_f64(2.0 / 3.0)),
+        ("--rate-per-connection=6MiB", 2, Duration::from_secs_f64(1.0 / 3.0)),
     ] {
         let serving = Serving::start(&Scene::new(), &["--size=1G", option]);
         let begin = Instant::now();

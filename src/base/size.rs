@@ -1,4 +1,7 @@
-//! Parsing and printing of bytes, rates and durations. Sizes are binary: K = 1024.
+//! Parsing and printing of sizes, rates and durations.
+//!
+//! Sizes are binary: `60M` is read as 60 MiB and printed so. Rates are decimal, as those of links
+//! are: `60M` is read as 60 MB/s and printed so. Must not know what is measured.
 
 use super::error::{Error, ErrorKind, Result};
 use std::time::Duration;
@@ -10,35 +13,23 @@ pub const MIB: u64 = 1 << 20;
 /// One binary gigabyte.
 pub const GIB: u64 = 1 << 30;
 
-/// Reads `8M`, `8MiB`, `0.5G`, `4096`. Units are powers of 1024; case does not matter.
+/// Reads a size in bytes: `8M`, `8MiB`, `0.5G`, `4096`. Units are powers of 1024; case does not
+/// matter.
 pub fn parse_bytes(text: &str) -> Result<u64> {
-    let bad = |why: &str| {
+    parse_number(text, 1024).map_err(|why| {
         Error::new(ErrorKind::Usage, format!("'{text}' is not a size: {why}"))
             .advise("write bytes, or a number with K, M, G or T, such as 8M")
-    };
-    let trimmed = text.trim();
-    let digits_end =
-        trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(digits_end);
-    let shift = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return Err(bad("unknown unit")),
-    };
-    if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(1 << shift).ok_or_else(|| bad("too large"));
-    }
-    let value: f64 = number.parse().map_err(|_| bad("no number"))?;
-    let bytes = value * (1u64 << shift) as f64;
-    // 2^53: beyond it a float no longer names a byte.
-    if bytes.is_finite() && (0.0..9.0e15).contains(&bytes) {
-        #[allow(clippy::cast_possible_truncation, reason = "range checked on the line above")]
-        return Ok(bytes.round() as u64);
-    }
-    Err(bad("too large"))
+    })
+}
+
+/// Reads a rate in bytes per second: `60M`, `60MB/s`, `1.5K`, `4096`. Units are powers of 1000,
+/// but `KiB`, `MiB`, `GiB` and `TiB` powers of 1024; case does not matter.
+pub fn parse_rate(text: &str) -> Result<u64> {
+    let bare = text.trim();
+    parse_number(bare.strip_suffix("/s").unwrap_or(bare), 1000).map_err(|why| {
+        Error::new(ErrorKind::Usage, format!("'{text}' is not a rate: {why}"))
+            .advise("write bytes per second, or a number with K, M, G or T, such as 60M")
+    })
 }
 
 /// Reads `30`, `30s`, `500ms`, `2m`, `1h`; a bare number is seconds.
@@ -78,14 +69,23 @@ pub fn format_bytes(bytes: u64) -> String {
     format!("{value:.2} {}", UNITS[unit])
 }
 
-/// Bytes per second as `812.30 MiB/s`.
+/// Bytes per second as `812.30 MB/s`, in powers of 1000.
 pub fn format_rate(bytes_per_second: f64) -> String {
+    const UNITS: [&str; 5] = ["kB/s", "MB/s", "GB/s", "TB/s", "PB/s"];
     if !bytes_per_second.is_finite() || bytes_per_second < 0.0 {
         return "- B/s".into();
     }
-    #[allow(clippy::cast_possible_truncation, reason = "float to integer saturates; for display")]
-    let whole = bytes_per_second as u64;
-    format!("{}/s", format_bytes(whole))
+    if bytes_per_second < 999.5 {
+        return format!("{bytes_per_second:.0} B/s");
+    }
+    let mut value = bytes_per_second / 1e3;
+    let mut unit = 0;
+    // 999.995 would print as 1000.00 of the smaller unit.
+    while value >= 999.995 && unit + 1 < UNITS.len() {
+        value /= 1e3;
+        unit += 1;
+    }
+    format!("{value:.2} {}", UNITS[unit])
 }
 
 /// `0.42 s`, `12.3 s`, `3:07`, `2:03:07`.
@@ -104,6 +104,38 @@ pub fn format_duration(duration: Duration) -> String {
     } else {
         format!("{minutes}:{rest:02}")
     }
+}
+
+/// A number of bytes with its unit, where `K` stands for `thousand`; an error says what is wrong.
+fn parse_number(text: &str, thousand: u64) -> std::result::Result<u64, &'static str> {
+    let trimmed = text.trim();
+    let digits_end =
+        trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(digits_end);
+    let (thousand, power) = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => (thousand, 0),
+        "k" | "kb" => (thousand, 1),
+        "m" | "mb" => (thousand, 2),
+        "g" | "gb" => (thousand, 3),
+        "t" | "tb" => (thousand, 4),
+        "kib" => (KIB, 1),
+        "mib" => (KIB, 2),
+        "gib" => (KIB, 3),
+        "tib" => (KIB, 4),
+        _ => return Err("unknown unit"),
+    };
+    let factor = thousand.pow(power);
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or("too large");
+    }
+    let value: f64 = number.parse().map_err(|_| "no number")?;
+    let bytes = value * factor as f64;
+    // 2^53: beyond it a float no longer names a byte.
+    if bytes.is_finite() && (0.0..9.0e15).contains(&bytes) {
+        #[allow(clippy::cast_possible_truncation, reason = "range checked on the line above")]
+        return Ok(bytes.round() as u64);
+    }
+    Err("too large")
 }
 
 #[cfg(test)]
@@ -125,6 +157,28 @@ mod tests {
         }
         for text in ["", "M", "-1", "8X", "1e9", "99999999999T", "1.2.3", "0.1Z", "20000000.5T"] {
             assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_decimal_as_they_are_printed() {
+        for (text, rate, printed) in [
+            ("4096", 4096, "4.10 kB/s"),
+            ("60M", 60_000_000, "60.00 MB/s"),
+            ("60MB/s", 60_000_000, "60.00 MB/s"),
+            ("60MiB", 60 * MIB, "62.91 MB/s"),
+            (" 1.5k/s ", 1500, "1.50 kB/s"),
+            ("999", 999, "999 B/s"),
+            ("2g", 2_000_000_000, "2.00 GB/s"),
+        ] {
+            assert_eq!(parse_rate(text).unwrap(), rate, "{text}");
+            assert_eq!(format_rate(rate as f64), printed, "{text}");
+        }
+        assert_eq!(format_rate(999_999.0), "1.00 MB/s");
+        assert_eq!(format_rate(999.7), "1.00 kB/s");
+        for text in ["", "/s", "fast", "1M/h", "99999999999T"] {
+            let error = parse_rate(text).unwrap_err().to_string();
+            assert!(error.contains("is not a rate"), "{error}");
         }
     }
 

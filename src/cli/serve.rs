@@ -193,7 +193,7 @@ mod tests {
         stats.connections_live = 1;
         stats.connections_peak = 2;
         let line = report.next(&stats, after(14));
-        let expected = "14.0 s: 3 requests, 4.00 KiB, 1.00 KiB/s, 1 connections open";
+        let expected = "14.0 s: 3 requests, 4.00 KiB, 1.02 kB/s, 1 connections open";
         assert_eq!(line.as_deref(), Some(expected));
         assert_eq!(report.next(&stats, after(24)), None);
         let total = "served 3 requests, 4.00 KiB, over 2 connections, 2 at a time, in 25.0 s";

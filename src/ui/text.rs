@@ -25,7 +25,7 @@ pub(super) fn short_name(name: &str, columns_max: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// Behind the bar: `1.20 GiB / 2.00 GiB  812.30 MiB/s  eta 0:03  4 conn`.
+/// Behind the bar: `1.20 GiB / 2.00 GiB  812.30 MB/s  eta 0:03  4 conn`.
 pub(super) fn bar_text(progress: &Progress) -> String {
     let amount = match progress.bytes_total {
         Some(total) => format!("{} / {}", format_bytes(progress.bytes_done), format_bytes(total)),
@@ -54,7 +54,7 @@ pub(super) fn bar_text(progress: &Progress) -> String {
 }
 
 /// Where there is no bar:
-/// `x.iso: 60 % (1.20 GiB of 2.00 GiB), 812.30 MiB/s, 0:03 left, 4 connections`.
+/// `x.iso: 60 % (1.20 GiB of 2.00 GiB), 812.30 MB/s, 0:03 left, 4 connections`.
 pub(super) fn progress_line(name: &str, progress: &Progress) -> String {
     let rate = format_rate(progress.rate_bytes_per_second);
     let connections = counted(progress.connections, "connection");
@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn the_bar_says_amount_rate_time_and_connections() {
-        assert_eq!(bar_text(&progress()), "1.00 GiB / 2.00 GiB  512.00 MiB/s  eta 0:02  4 conn");
+        assert_eq!(bar_text(&progress()), "1.00 GiB / 2.00 GiB  536.87 MB/s  eta 0:02  4 conn");
         let unknown = Progress { bytes_total: None, ..progress() };
-        assert_eq!(bar_text(&unknown), "1.00 GiB  512.00 MiB/s  1:02  4 conn");
+        assert_eq!(bar_text(&unknown), "1.00 GiB  536.87 MB/s  1:02  4 conn");
         let verifying = Progress { phase: Phase::Verifying, ..progress() };
         assert!(bar_text(&verifying).ends_with("verifying the checksum"));
         let checking = Progress { unchecked_bytes: 3 * MIB, ..progress() };
@@ -233,10 +233,10 @@ mod tests {
     fn lines_say_the_same_in_words() {
         assert_eq!(
             progress_line("x", &progress()),
-            "x: 50 % (1.00 GiB of 2.00 GiB), 512.00 MiB/s, 0:02 left, 4 connections"
+            "x: 50 % (1.00 GiB of 2.00 GiB), 536.87 MB/s, 0:02 left, 4 connections"
         );
         let unknown = Progress { bytes_total: None, connections: 1, ..progress() };
-        assert_eq!(progress_line("x", &unknown), "x: 1.00 GiB, 512.00 MiB/s, 1 connection");
+        assert_eq!(progress_line("x", &unknown), "x: 1.00 GiB, 536.87 MB/s, 1 connection");
         assert_eq!(opening_line("x", &unknown), "x: downloading, size unknown, 1 connection");
         let resumed = Progress { resumed_bytes: GIB, ..progress() };
         let line = "x: downloading, 2.00 GiB of which 1.00 GiB are here, 4 connections";
@@ -247,7 +247,7 @@ mod tests {
     fn the_closing_line_names_the_means() {
         assert_eq!(
             closing_line(&report()),
-            "out/x.iso: 2.00 GiB in 2.00 s, 1.00 GiB/s, 4 connections, 0.21 CPU s/GiB, direct, \
+            "out/x.iso: 2.00 GiB in 2.00 s, 1.07 GB/s, 4 connections, 0.21 CPU s/GiB, direct, \
              registered"
         );
         let discarded = Report { discarded: true, ..report() };
@@ -270,7 +270,7 @@ mod tests {
         };
         assert_eq!(
             closing_line(&poor),
-            "out/x.iso: 7 B in 2.00 s, 3 B/s, 1 connection (one stream: the server offers no \
+            "out/x.iso: 7 B in 2.00 s, 4 B/s, 1 connection (one stream: the server offers no \
              ranges), 1 retry, buffered, not registered, epoll, verified sha256:ab (given with \
              --checksum)"
         );

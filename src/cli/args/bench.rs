@@ -1,6 +1,7 @@
 //! The words of `ringhaul bench`. They have no environment variables: what is published with a
 //! figure is its command line, and nothing else may move it.
 
+use super::UNITS;
 use super::shape::ShapeArgs;
 use super::values::{Driver, chunk_size, up_to};
 use crate::base::limits;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 /// `ringhaul bench [OPTIONS] [URL]`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = UNITS)]
 pub(in crate::cli) struct BenchArgs {
     /// What to download again and again; default: a file of the built-in server.
     #[arg(value_name = "URL")]

@@ -136,8 +136,9 @@ pub(in crate::cli) struct DownloadArgs {
     pub(in crate::cli) timeout: Duration,
 
     /// Bytes per second of the file that a connection has to bring on average, instead of 4 KiB per
-    /// --timeout. Connections that share a slow path are borne while they reach it together.
-    #[arg(short = 'Y', long, value_name = "BYTES", env = "RINGHAUL_SPEED_LIMIT")]
+    /// --timeout; 60K is 60 kB/s. Connections that share a slow path are borne while they reach it
+    /// together.
+    #[arg(short = 'Y', long, value_name = "RATE", env = "RINGHAUL_SPEED_LIMIT")]
     #[arg(value_parser = speed_limit, help_heading = "Transfer")]
     pub(in crate::cli) speed_limit: Option<u64>,
 

@@ -8,6 +8,11 @@ mod serve;
 pub(super) mod shape;
 mod values;
 
+/// What SIZE and RATE mean, for the help of commands that take both.
+const UNITS: &str = "\
+RATE is bytes per second, in powers of 1000 as rates are printed: 60M is 60 MB/s, and 60MiB is 62.9
+MB/s. SIZE is bytes, in powers of 1024 as sizes are printed: 60M is 60 MiB.";
+
 pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use download::{DownloadArgs, Given};
 pub(super) use serve::ServeArgs;

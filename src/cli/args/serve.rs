@@ -2,7 +2,7 @@
 //! Owns that grammar; has no effects.
 
 use super::shape::{DELAY_MAX, ShapeArgs};
-use super::within;
+use super::{UNITS, within};
 use crate::base::size::parse_bytes;
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::DigestField;
@@ -17,7 +17,7 @@ const PORT: u16 = 8080;
 
 /// `ringhaul serve [OPTIONS] [DIR]`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = format!("{UNITS}\n\n{AFTER_HELP}"))]
 pub(in crate::cli) struct ServeArgs {
     /// The folder to serve, links out of it excepted; default: the current one.
     #[arg(value_name = "DIR")]
@@ -94,8 +94,7 @@ pub(in crate::cli) enum FieldName {
 }
 
 const AFTER_HELP: &str = "\
-RATE is SIZE per second. Every option is also a variable, here with SERVE in its name: --listen is
-RINGHAUL_SERVE_LISTEN.
+Every option is also a variable, here with SERVE in its name: --listen is RINGHAUL_SERVE_LISTEN.
 
 The URL goes to standard output, all else to standard error. The server runs until SIGINT (Ctrl-C),
 SIGTERM or SIGHUP; that is its normal end, with exit code 0.";

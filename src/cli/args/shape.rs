@@ -3,7 +3,7 @@
 
 use super::within;
 use crate::base::limits::SERVER_LOSS_BYTES_MAX;
-use crate::base::size::parse_bytes;
+use crate::base::size::{parse_bytes, parse_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::{Losses, RateStep, Refusal, Shape, SlowConnections, StepAfter};
 use std::ffi::OsString;
@@ -139,12 +139,11 @@ impl ShapeArgs {
 }
 
 fn rate(text: &str) -> Result<u64> {
-    let text = text.trim();
-    let bytes = parse_bytes(text.strip_suffix("/s").unwrap_or(text))?;
-    if bytes == 0 {
+    let bytes_per_second = parse_rate(text)?;
+    if bytes_per_second == 0 {
         return Err(Error::new(ErrorKind::Usage, "a rate cannot be zero"));
     }
-    Ok(bytes)
+    Ok(bytes_per_second)
 }
 
 fn delay(text: &str) -> Result<Duration> {
@@ -169,8 +168,9 @@ mod tests {
 
     #[test]
     fn rates_and_moments() {
-        assert_eq!(rate("10M").unwrap(), 10 << 20);
-        assert_eq!(rate("1.5K/s").unwrap(), 1536);
+        assert_eq!(rate("10M").unwrap(), 10_000_000);
+        assert_eq!(rate("1.5K/s").unwrap(), 1500);
+        assert_eq!(rate("10MiB/s").unwrap(), 10 << 20);
         assert!(rate("0").is_err() && rate("/s").is_err() && rate("fast").is_err());
         assert_eq!(moment("64M").unwrap(), StepAfter::Bytes(64 << 20));
         assert_eq!(moment("5m").unwrap(), StepAfter::Bytes(5 << 20));

@@ -1,7 +1,7 @@
 //! What stands behind an option: choices, numbers within bounds, sizes and times.
 
 use crate::base::limits;
-use crate::base::size::{format_bytes, parse_bytes, parse_duration};
+use crate::base::size::{format_bytes, parse_bytes, parse_duration, parse_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::options::Engine;
 use clap::ValueEnum;
@@ -110,11 +110,11 @@ pub(in crate::cli) fn within(text: &str, min: Duration, max: Duration) -> Result
 }
 
 pub(super) fn speed_limit(text: &str) -> Result<u64> {
-    let bytes = parse_bytes(text)?;
-    if bytes == 0 {
+    let bytes_per_second = parse_rate(text)?;
+    if bytes_per_second == 0 {
         return Err(Error::new(ErrorKind::Usage, "a speed limit cannot be zero"));
     }
-    Ok(bytes)
+    Ok(bytes_per_second)
 }
 
 pub(super) fn timeout(text: &str) -> Result<Duration> {

@@ -85,7 +85,7 @@ mod tests {
         }
         assert_eq!(site.shape.words().len(), 11, "every one of them");
         let site = bench(&["--throttle-after=1M", "--throttle-rate=1K"]);
-        assert_eq!(site.shape.words(), ["--throttle-after=1048576", "--throttle-rate=1024"]);
+        assert_eq!(site.shape.words(), ["--throttle-after=1048576", "--throttle-rate=1000"]);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn every_option_arrives() {
     assert_eq!(options.ca_certs, [PathBuf::from("a.pem"), PathBuf::from("b.pem")]);
     assert_eq!(options.connect_timeout.as_secs(), 5);
     assert_eq!(options.stall_timeout.as_millis(), 1500);
-    assert_eq!(options.speed_limit_bytes, Some(2048));
+    assert_eq!(options.speed_limit_bytes, Some(2000));
     assert_eq!(options.speed_time.map(|time| time.as_secs()), Some(7));
     assert_eq!(options.digests, [Algorithm::Sha256]);
     assert!(!options.resume && options.journal && options.verify);
