@@ -119,8 +119,8 @@ def parse_arguments():
                         metavar="PATH", help="(default: target/release/ringhaul)")
     parser.add_argument("--size", default=2 * GIB, type=size, metavar="SIZE",
                         help="bytes of the large file, with K, M or G (default 2G)")
-    parser.add_argument("--runs", default=5, type=count, metavar="N",
-                        help="measured rounds; one more round before them is thrown away (5)")
+    parser.add_argument("--runs", default=6, type=count, metavar="N",
+                        help="measured rounds; one more round before them is thrown away (6)")
     parser.add_argument("--dir", metavar="DIR",
                         help="where the tools write, on a disk (default: a new one in target/)")
     parser.add_argument("--memory-dir", default="/dev/shm", metavar="DIR",

@@ -64,7 +64,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ringhaul", default=os.path.join(ROOT, "target/release/ringhaul"),
                         metavar="PATH", help="(default: target/release/ringhaul)")
-    parser.add_argument("--runs", default=5, type=int, metavar="N", help="of each cell (5)")
+    parser.add_argument("--runs", default=6, type=int, metavar="N", help="of each cell (6)")
     parser.add_argument("--long", default=15, type=int, metavar="N", help="runs of the best (15)")
     parser.add_argument("--dir", default=ROOT, metavar="DIR", help="where files are written")
     parser.add_argument("--results", metavar="DIR",

@@ -8,7 +8,7 @@ use crate::bench::measure::machine::Machine;
 use crate::bench::measure::peer::Peer;
 use crate::bench::measure::record::{Percentiles, Record, SpanTimes, Traced};
 use crate::bench::measure::sweep::Measured;
-use crate::bench::{Settings, Upstream};
+use crate::bench::{INTERVAL_RUNS_MIN, Settings, Upstream};
 use serde::Serialize;
 
 /// Everything a bench came to.
@@ -130,28 +130,32 @@ impl Results {
         }
     }
 
+    /// Indicates whether any row has runs enough for an interval.
+    pub(in crate::bench) fn has_intervals(&self) -> bool {
+        self.rows.iter().any(|row| row.goodput.is_some_and(|goodput| goodput.interval.is_some()))
+    }
+
     /// The verdict in one line.
     pub fn verdict_line(&self) -> String {
         let name = |place: &usize| self.rows[*place].name.clone();
         match &self.verdict {
             Verdict::Nothing => "no run gave a file".to_owned(),
             Verdict::Unclaimed(place) => format!(
-                "ahead: {}; with fewer than three runs there is no interval, and no winner",
+                "ahead: {}; with fewer than {INTERVAL_RUNS_MIN} runs there is no interval at 95 %, \
+                 and no winner",
                 name(place)
             ),
-            Verdict::Winner(place) => {
-                let interval = self.rows[*place].goodput.and_then(|goodput| goodput.interval);
-                let percent = interval.map_or(0.0, |interval| interval.confidence * 100.0);
-                format!(
-                    "winner: {}; its lead over each other is more than chance, at {percent:.0} % \
-                     confidence",
-                    name(place)
-                )
-            }
+            Verdict::Winner(place) => format!(
+                "winner: {}; its lead over each other is more than chance, at 95 % confidence",
+                name(place)
+            ),
             Verdict::Tie(places) => {
                 let others: Vec<String> = places.iter().skip(1).map(name).collect();
                 let first = places.first().map(name).unwrap_or_default();
-                format!("tie: {first} is ahead, but not apart from {}", others.join(", "))
+                format!(
+                    "tie: {first} is ahead, but at 95 % confidence not apart from {}",
+                    others.join(", ")
+                )
             }
         }
     }
@@ -246,7 +250,7 @@ pub(in crate::bench) mod tests {
         let mut measured: Vec<Measured> = Vec::new();
         for (entry, seconds) in entries {
             let mut row = Measured::new(entry);
-            for round in 1..=5u32 {
+            for round in 1..=6u32 {
                 let noise = 1.0 + f64::from(round % 3) * 0.01;
                 let mut record = record(entry, round, seconds * noise);
                 let (traced, detail) = Traced::read(TRACE);
@@ -265,7 +269,7 @@ pub(in crate::bench) mod tests {
             own_server: true,
             bytes: 1 << 30,
             sink: "auto".to_owned(),
-            runs: 5,
+            runs: 6,
             seed: 1,
             machine: Machine::example(),
             peers: vec!["curl 7.88.1".to_owned()],
@@ -277,13 +281,14 @@ pub(in crate::bench) mod tests {
     fn rows_sum_up_and_the_verdict_is_honest() {
         let results = results();
         assert_eq!(results.verdict, Verdict::Tie(vec![0, 5]));
-        assert_eq!(results.verdict_line(), "tie: auto is ahead, but not apart from 16M x 4");
+        let line = "tie: auto is ahead, but at 95 % confidence not apart from 16M x 4";
+        assert_eq!(results.verdict_line(), line);
         assert_eq!(results.leader().unwrap().name, "auto");
         let row = &results.rows[4];
-        assert_eq!((row.runs, row.failures.len(), row.pushed_back), (4, 1, 5));
-        assert_eq!(row.first_byte_ms.unwrap().count, 5);
+        assert_eq!((row.runs, row.failures.len(), row.pushed_back), (5, 1, 6));
+        assert_eq!(row.first_byte_ms.unwrap().count, 6);
         assert_eq!(row.verdict.as_deref(), Some("path: full"));
-        assert_eq!(results.records.len(), 26);
+        assert_eq!(results.records.len(), 31);
         assert!(results.records.windows(2).all(|pair| pair[0].at <= pair[1].at));
     }
 }

@@ -10,7 +10,7 @@
 //! `conditions` and `rows` are [`Conditions`] and a list of [`Row`], field by field: sizes in
 //! bytes, rates in bytes per second, times in seconds unless the name says `ms`. Of a figure with
 //! several values there are `count`, `median`, `min`, `max`, `spread` (interquartile range as a
-//! part of the median) and `interval` (`low`, `high`, `confidence`; null below three runs). Of
+//! part of the median) and `interval` (`low`, `high`, `confidence`; null below six runs). Of
 //! latencies there are `count`, `p50`, `p90`, `p99`, and `max`. `verdict` has `kind` (`nothing`,
 //! `unclaimed`, `winner`, `tie`) and `names`, the best one first. `comparisons` are
 //! [`Comparison`]s, one of ringhaul's rows by one of another tool: `ours`, `theirs`, and the ratios

