@@ -3,6 +3,7 @@
 
 use super::comparison::{Comparison, comparisons};
 use super::statistics::{self, Summary, Verdict};
+use crate::base::size::format_bytes;
 use crate::bench::measure::entry::Entry;
 use crate::bench::measure::machine::Machine;
 use crate::bench::measure::peer::Peer;
@@ -39,6 +40,8 @@ pub struct Conditions {
     pub url: String,
     /// The server is ringhaul's own, on the same machine.
     pub own_server: bool,
+    /// HTTP or HTTPS.
+    pub protocol: String,
     /// Bytes of the file.
     pub bytes: u64,
     /// Where the bytes went.
@@ -93,7 +96,7 @@ pub struct Row {
     /// What was measured.
     #[serde(skip)]
     pub entry: Entry,
-    /// The spans of its fastest run.
+    /// The spans of its median run.
     #[serde(skip)]
     pub spans: Vec<SpanTimes>,
 }
@@ -133,6 +136,33 @@ impl Results {
     /// Indicates whether any row has runs enough for an interval.
     pub(in crate::bench) fn has_intervals(&self) -> bool {
         self.rows.iter().any(|row| row.goodput.is_some_and(|goodput| goodput.interval.is_some()))
+    }
+
+    /// Protocol, size, sink, runs and level in one line, for everything that is shown alone.
+    pub(in crate::bench) fn conditions_line(&self) -> String {
+        let conditions = &self.conditions;
+        let level = if self.has_intervals() {
+            "intervals at 95 %"
+        } else {
+            "too few for intervals at 95 %"
+        };
+        format!(
+            "{}, {}, sink {}, {} runs of each, {level}",
+            conditions.protocol,
+            format_bytes(conditions.bytes),
+            conditions.sink,
+            conditions.runs,
+        )
+    }
+
+    /// Indicates whether the entry is among those that the verdict does not tell apart.
+    pub(in crate::bench) fn is_level(&self, entry: Entry) -> bool {
+        let is_it = |place: &usize| self.rows[*place].entry == entry;
+        match &self.verdict {
+            Verdict::Nothing => false,
+            Verdict::Unclaimed(place) | Verdict::Winner(place) => is_it(place),
+            Verdict::Tie(places) => places.iter().any(is_it),
+        }
     }
 
     /// The verdict in one line.
@@ -182,6 +212,7 @@ impl Conditions {
                 Upstream::BuiltIn { .. } => "the built-in server".to_owned(),
             },
             own_server,
+            protocol: if url.starts_with("https:") { "HTTPS" } else { "HTTP" }.to_owned(),
             bytes,
             sink: settings.sink.to_string(),
             runs: settings.runs,
@@ -218,14 +249,14 @@ impl Row {
             cpu_seconds_per_gib: summed(Record::cpu_seconds_per_gib),
             context_switches_per_gib: summed(Record::switches_per_gib),
             peak_memory_bytes: records.iter().filter_map(|r| r.usage.peak_memory_bytes).max(),
-            first_byte_ms: Percentiles::of(&measured.detail.first_byte),
-            span_ms: Percentiles::of(&measured.detail.span),
+            first_byte_ms: Percentiles::of(&measured.first_byte),
+            span_ms: Percentiles::of(&measured.span),
             retransmits: total(|run| run.retransmits),
             out_of_order: total(|run| run.out_of_order),
             pushed_back: traced.iter().map(|run| run.pushed_back).sum(),
             verdict,
             entry: measured.entry,
-            spans: measured.detail.spans.clone(),
+            spans: measured.spans_of_median_run().to_vec(),
         }
     }
 }
@@ -267,6 +298,7 @@ pub(in crate::bench) mod tests {
             command: "ringhaul bench".to_owned(),
             url: "the built-in server".to_owned(),
             own_server: true,
+            protocol: "HTTP".to_owned(),
             bytes: 1 << 30,
             sink: "auto".to_owned(),
             runs: 6,

@@ -25,6 +25,7 @@ use crate::bench::conclude::comparison::Comparison;
 use crate::bench::conclude::results::{Conditions, Results, Row};
 use crate::bench::conclude::statistics::Verdict;
 use crate::bench::measure::calendar;
+use crate::bench::measure::record::SAMPLES_BEYOND_MIN;
 use crate::bench::plot;
 use crate::io::whole;
 use serde::Serialize;
@@ -148,7 +149,11 @@ fn summary(results: &Results) -> String {
         text += "Median goodput in MB/s, request size (down) by connections (across):\n\n";
         text += &format!("{grid}\n");
     }
-    text += "Medians; MB are 10^6 bytes. `first byte` is the time from request to first byte.\n\n";
+    text += &format!("{}.\n\n", results.conditions_line());
+    text += &format!(
+        "Medians; MB are 10^6 bytes. `first byte` is the time from request to first byte; a \
+         percentile with fewer than {SAMPLES_BEYOND_MIN} samples beyond it is left out.\n\n"
+    );
     text += &table::markdown(results);
     let beside = table::markdown_comparisons(results);
     if !beside.is_empty() {
@@ -178,7 +183,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         "# {}, {}\n\n    {}\n\n\
          | | |\n|---|---|\n\
          | server | {}{server} |\n\
-         | file | {}, sink {} |\n\
+         | file | {}, over {}, sink {} |\n\
          | runs | {} of each, in rounds shuffled with seed {} |\n\
          | ringhaul | {}{commit} |\n\
          | kernel | {} |\n\
@@ -190,6 +195,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         conditions.command,
         conditions.url,
         format_bytes(conditions.bytes),
+        conditions.protocol,
         conditions.sink,
         conditions.runs,
         conditions.seed,

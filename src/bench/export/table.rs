@@ -172,7 +172,10 @@ fn line(row: &Row, best: f64) -> Vec<String> {
     let ends =
         interval.map(|i| format!("{} to {}", megabytes(Some(i.low)), megabytes(Some(i.high))));
     let of_best = rate.map(|rate| rate / best);
-    let latency = |p: Percentiles| format!("{} {}", number(Some(p.p50)), number(Some(p.p99)));
+    let latency = |p: Percentiles| {
+        let [p50, _, p99] = p.known();
+        format!("{} {}", number(p50), number(p99))
+    };
     let memory = row.peak_memory_bytes.map(|bytes| bytes as f64 / MIB as f64);
     vec![
         row.name.clone(),

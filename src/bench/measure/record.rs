@@ -17,6 +17,9 @@ const LATENCY_US_MAX: u64 = 3_600_000_000;
 /// Two digits: a percent of a latency is less than what repeats.
 const LATENCY_DIGITS: u8 = 2;
 
+/// Samples that have to be beyond a percentile for it to be shown.
+pub(in crate::bench) const SAMPLES_BEYOND_MIN: u64 = 10;
+
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -55,7 +58,7 @@ pub struct Traced {
     pub verdict: String,
 }
 
-/// Too much to keep of every run: the latencies of all runs of an entry, the spans of one.
+/// What is too much for the record of a run: its latencies, to be added up, and its spans.
 #[derive(Debug, Clone)]
 pub struct Detail {
     /// From request to first byte, in microseconds.
@@ -137,6 +140,20 @@ impl Record {
 }
 
 impl Percentiles {
+    /// Samples beyond the 50th, 90th and 99th percentile.
+    pub fn counts_beyond(&self) -> [u64; 3] {
+        [self.count / 2, self.count / 10, self.count / 100]
+    }
+
+    /// The 50th, 90th and 99th percentile, as far as ten samples are beyond:
+    /// with fewer the next run may well give another value.
+    pub fn known(&self) -> [Option<f64>; 3] {
+        let values = [self.p50, self.p90, self.p99].into_iter().zip(self.counts_beyond());
+        let mut known =
+            values.map(|(value, beyond)| (beyond >= SAMPLES_BEYOND_MIN).then_some(value));
+        std::array::from_fn(|_| known.next().flatten())
+    }
+
     /// Of a histogram in microseconds; `None` if it is empty.
     pub fn of(latencies: &Histogram<u64>) -> Option<Self> {
         let ms = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
@@ -156,20 +173,10 @@ impl Default for Detail {
     }
 }
 
-impl Detail {
-    /// Adds another run's latencies, and takes its spans if it is to stand for all.
-    pub(in crate::bench) fn add(&mut self, other: Detail, stands_for_all: bool) {
-        // All histograms have the same bounds, so nothing is out of range.
-        let _ = self.first_byte.add(&other.first_byte);
-        let _ = self.span.add(&other.span);
-        if stands_for_all {
-            self.spans = other.spans;
-        }
-    }
-}
+impl Detail {}
 
-/// An empty histogram of latencies in microseconds.
-fn histogram() -> Histogram<u64> {
+/// An empty histogram of latencies in microseconds; all have the same bounds.
+pub(in crate::bench) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).expect("bounds in order")
 }
 
@@ -284,7 +291,7 @@ pub(in crate::bench) mod tests {
 
     #[test]
     fn a_trace_becomes_latencies_losses_and_a_verdict() {
-        let (traced, mut detail) = Traced::read(TRACE);
+        let (traced, detail) = Traced::read(TRACE);
         assert_eq!((traced.spans, traced.pushed_back), (2, 1));
         assert_eq!((traced.retransmits, traced.out_of_order), (1, 2));
         assert_eq!(traced.verdict, "path: full");
@@ -293,9 +300,18 @@ pub(in crate::bench) mod tests {
         let span = traced.span.unwrap();
         assert!((9.9..=10.1).contains(&span.max), "{span:?}");
         assert_eq!(detail.spans[1].outcome, SpanOutcome::Failed);
-        detail.add(Traced::read(TRACE).1, false);
-        assert_eq!(Percentiles::of(&detail.first_byte).unwrap().count, 2);
         assert_eq!(Percentiles::of(&histogram()), None);
+    }
+
+    #[test]
+    fn percentiles_without_ten_samples_beyond_are_not_known() {
+        let of = |count| Percentiles { count, p50: 1.0, p90: 2.0, p99: 3.0, max: 4.0 };
+        assert_eq!(of(19).known(), [None, None, None]);
+        assert_eq!(of(20).known(), [Some(1.0), None, None]);
+        assert_eq!(of(100).known(), [Some(1.0), Some(2.0), None]);
+        assert_eq!(of(999).known(), [Some(1.0), Some(2.0), None]);
+        assert_eq!(of(1000).known(), [Some(1.0), Some(2.0), Some(3.0)]);
+        assert_eq!(of(1000).counts_beyond(), [500, 100, 10]);
     }
 
     #[test]

@@ -9,9 +9,10 @@
 //! * failing: its first run gave no file.
 
 use super::entry::Entry;
-use super::record::{Detail, Record};
+use super::record::{self, Detail, Record, SpanTimes};
 use crate::base::Result;
 use crate::base::rng::Rng;
+use hdrhistogram::Histogram;
 use std::time::Duration;
 
 /// An entry slower than the best by more than this factor after one round is not measured again.
@@ -26,6 +27,9 @@ const TIME_MIN: Duration = Duration::from_secs(20);
 const TIME_MAX: Duration = Duration::from_secs(3600);
 /// Pause after the server has pushed back, so that the next entry is not measured against it.
 const REST: Duration = Duration::from_secs(1);
+
+/// Runs of an entry whose spans are kept, the nearest to the median: a trace may be a megabyte.
+const TRACES_MAX: usize = 8;
 
 /// How an entry is measured.
 pub(in crate::bench) trait Measure {
@@ -44,23 +48,65 @@ pub struct Measured {
     pub entry: Entry,
     /// Its runs, in order.
     pub records: Vec<Record>,
-    /// The latencies of all of them, the spans of the fastest.
-    pub detail: Detail,
+    /// From request to first byte, in microseconds, of all runs.
+    pub first_byte: Histogram<u64>,
+    /// From request to last byte of whole spans, in microseconds, of all runs.
+    pub span: Histogram<u64>,
+    /// Runs around the median, with their spans.
+    traces: Vec<TracedRun>,
     /// Why it was not measured in every round.
     pub left_out: Option<String>,
 }
 
+/// A run that gave its file, and its trace.
+#[derive(Debug, Clone)]
+struct TracedRun {
+    /// Bytes per second.
+    goodput: f64,
+    /// In the order they ended.
+    spans: Vec<SpanTimes>,
+}
+
 impl Measured {
     pub(in crate::bench) fn new(entry: Entry) -> Self {
-        Self { entry, records: Vec::new(), detail: Detail::default(), left_out: None }
+        let (first_byte, span) = (record::histogram(), record::histogram());
+        let (records, traces) = (Vec::new(), Vec::new());
+        Self { entry, records, first_byte, span, traces, left_out: None }
     }
 
     /// Adds a run.
     pub(in crate::bench) fn add(&mut self, record: Record, detail: Detail) {
-        let best = self.goodputs().into_iter().fold(0.0, f64::max);
-        let is_fastest = record.goodput().is_some_and(|rate| rate > best);
-        self.detail.add(detail, is_fastest);
+        // All histograms have the same bounds, so nothing is out of range.
+        let _ = self.first_byte.add(&detail.first_byte);
+        let _ = self.span.add(&detail.span);
+        let goodput = record.goodput().filter(|_| !detail.spans.is_empty());
         self.records.push(record);
+        let Some(goodput) = goodput else { return };
+        self.traces.push(TracedRun { goodput, spans: detail.spans });
+        if self.traces.len() > TRACES_MAX {
+            let median = self.median();
+            let distance = |trace: &TracedRun| (trace.goodput - median).abs();
+            let traces = self.traces.iter().enumerate();
+            let farthest = traces.max_by(|(_, a), (_, b)| distance(a).total_cmp(&distance(b)));
+            self.traces.swap_remove(farthest.expect("there is more than one").0);
+        }
+    }
+
+    /// The spans of the run whose goodput is nearest to the median of all; empty without a trace.
+    pub(in crate::bench) fn spans_of_median_run(&self) -> &[SpanTimes] {
+        let median = self.median();
+        let distance = |trace: &&TracedRun| (trace.goodput - median).abs();
+        let nearest = self.traces.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        nearest.map_or(&[], |trace| &trace.spans)
+    }
+
+    /// The median goodput so far, bytes per second.
+    fn median(&self) -> f64 {
+        let mut goodputs = self.goodputs();
+        goodputs.sort_by(f64::total_cmp);
+        let (below, above) = (goodputs.len().saturating_sub(1) / 2, goodputs.len() / 2);
+        let at = |place: usize| goodputs.get(place).copied().unwrap_or_default();
+        f64::midpoint(at(below), at(above))
     }
 
     /// Measured in this round, or never to be.
@@ -198,8 +244,8 @@ pub(in crate::bench) enum Heard<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Traced;
     use super::super::record::tests::{TRACE, record};
+    use super::super::record::{SpanOutcome, Traced};
     use super::*;
     use crate::base::{Error, ErrorKind};
 
@@ -284,6 +330,27 @@ mod tests {
         assert!(notes[1].contains("single stream is left out"), "{notes:?}");
         assert!(notes[0].contains("4K x 2") && notes[0].contains("4.0 times slower"), "{notes:?}");
         assert_eq!(world.time_max, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn the_spans_are_those_of_the_median_run() {
+        let mut row = Measured::new(Entry::Auto);
+        // In an order in which the median wanders; each run's one span is as long as the run.
+        for (round, seconds) in [9u32, 1, 8, 2, 7, 3, 6, 4, 5, 12, 11].iter().enumerate() {
+            let seconds = f64::from(*seconds);
+            let mut detail = Detail::default();
+            detail.spans.push(SpanTimes {
+                connection: 0,
+                requested: 0.0,
+                first_byte: None,
+                ended: seconds,
+                outcome: SpanOutcome::Received,
+            });
+            let round = u32::try_from(round).unwrap() + 1;
+            row.add(record(Entry::Auto, round, seconds), detail);
+        }
+        assert_eq!(row.spans_of_median_run()[0].ended, 6.0);
+        assert_eq!(row.traces.len(), TRACES_MAX);
     }
 
     #[test]

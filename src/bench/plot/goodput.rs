@@ -9,11 +9,11 @@ use crate::bench::conclude::results::{Results, Row};
 use crate::bench::measure::entry::{Entry, short_size};
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 440.0;
+const HEIGHT: f64 = 456.0;
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = 590.0;
-const TOP: f64 = 72.0;
-const BOTTOM: f64 = 380.0;
+const TOP: f64 = 88.0;
+const BOTTOM: f64 = 396.0;
 /// Lines of several sizes stand this far beside each other, so that their intervals do.
 const DODGE: f64 = 7.0;
 const MARKS: [Mark; 4] = [Mark::Circle, Mark::Square, Mark::Diamond, Mark::Triangle];
@@ -28,11 +28,9 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
         return None;
     }
     let title = "Goodput by connections, MB/s".to_owned();
-    let subtitle = format!(
-        "medians of {} runs, bars are their intervals; one line per request size",
-        results.conditions.runs
-    );
-    let mut sheet = Sheet::new(WIDTH, HEIGHT, &title, &subtitle);
+    let conditions = results.conditions_line();
+    let what = "medians, and bars for their intervals; one line per request size";
+    let mut sheet = Sheet::new(WIDTH, HEIGHT, &title, [&conditions, what]);
     let tops = results.rows.iter().filter_map(|row| row.goodput).map(|goodput| {
         goodput.interval.map_or(goodput.median, |interval| interval.high.max(goodput.median))
     });

@@ -6,12 +6,13 @@ use super::svg::{Anchor, FAINT, GREY, INK, Sheet};
 use crate::bench::conclude::figures::megabytes;
 use crate::bench::conclude::heat_map::HeatMap;
 use crate::bench::conclude::results::Results;
+use crate::bench::conclude::statistics::Verdict;
 use crate::bench::measure::entry::{Entry, short_size};
 
 const CELL_WIDTH: f64 = 84.0;
 const CELL_HEIGHT: f64 = 44.0;
 const LEFT: f64 = 92.0;
-const TOP: f64 = 72.0;
+const TOP: f64 = 88.0;
 /// Steps of the legend: a gradient to the eye.
 const LEGEND_STEPS: u32 = 48;
 const LEGEND_WIDTH: f64 = 110.0;
@@ -27,7 +28,8 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
     let (right, bottom) = (LEFT + columns * CELL_WIDTH, TOP + rows * CELL_HEIGHT);
     let title = "Goodput by request size and connections, MB/s".to_owned();
     let width = (right + LEGEND_WIDTH).max(620.0);
-    let mut sheet = Sheet::new(width, bottom + 58.0, &title, &references(results));
+    let subtitle = [&*results.conditions_line(), &*references(results)];
+    let mut sheet = Sheet::new(width, bottom + 58.0, &title, subtitle);
     for (row, &chunk) in map.chunks.iter().enumerate() {
         let y = TOP + row as f64 * CELL_HEIGHT;
         let middle = y + CELL_HEIGHT / 2.0 + 4.5;
@@ -41,7 +43,7 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
             sheet.rect(x, y, CELL_WIDTH - 1.0, CELL_HEIGHT - 1.0, &fill);
             let text = megabytes(rate);
             sheet.label(x + CELL_WIDTH / 2.0, middle, Anchor::Middle, 13.0, ink, &text);
-            if rate == Some(best) {
+            if results.is_level(Entry::Cell { chunk_bytes: chunk, connections: count }) {
                 sheet.frame(x + 1.0, y + 1.0, CELL_WIDTH - 3.0, CELL_HEIGHT - 3.0, 2.5);
             }
         }
@@ -63,8 +65,12 @@ fn references(results: &Results) -> String {
     let rates = beside
         .filter_map(|row| Some(format!("{} {}", row.name, megabytes(Some(row.goodput?.median)))));
     let rates = rates.collect::<Vec<_>>().join(", ");
-    let runs = results.conditions.runs;
-    format!("medians of {runs} runs; best cell framed; beside the grid: {rates}")
+    let framed = match results.verdict {
+        Verdict::Tie(_) => "framed cells are one tie",
+        Verdict::Winner(_) => "a framed cell is the winner",
+        Verdict::Unclaimed(_) | Verdict::Nothing => "a framed cell is ahead",
+    };
+    format!("medians; {framed}; beside the grid: {rates}")
 }
 
 fn legend(sheet: &mut Sheet, x: f64, bottom: f64, best: f64) {

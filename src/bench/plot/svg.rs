@@ -36,13 +36,15 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// White, with `title` on top and `subtitle` below it.
-    pub(super) fn new(width: f64, height: f64, title: &str, subtitle: &str) -> Self {
+    /// White, with `title` on top and the two lines of the subtitle below it: what was measured
+    /// how, and what is drawn.
+    pub(super) fn new(width: f64, height: f64, title: &str, subtitle: [&str; 2]) -> Self {
         let mut sheet = Self { width, height, body: String::new() };
         sheet.put(format_args!("<title>{}</title>\n", escaped(title)));
         sheet.rect(0.0, 0.0, width, height, "#ffffff");
         sheet.label(16.0, 28.0, Anchor::Start, 17.0, INK, title);
-        sheet.label(16.0, 47.0, Anchor::Start, 12.0, GREY, subtitle);
+        sheet.label(16.0, 47.0, Anchor::Start, 12.0, GREY, subtitle[0]);
+        sheet.label(16.0, 63.0, Anchor::Start, 12.0, GREY, subtitle[1]);
         sheet
     }
 
@@ -180,7 +182,7 @@ mod tests {
     #[test]
     fn text_is_escaped() {
         assert_eq!(escaped("a<b>&\"c\"\u{1b}"), "a&lt;b&gt;&amp;&quot;c&quot; ");
-        let mut sheet = Sheet::new(10.0, 10.0, "<t>", "s");
+        let mut sheet = Sheet::new(10.0, 10.0, "<t>", ["s", "u"]);
         sheet.label(1.0, 2.0, Anchor::End, 3.0, INK, "a&b");
         let svg = sheet.finish();
         assert!(svg.contains("&lt;t&gt;") && svg.contains(">a&amp;b</text>"), "{svg}");

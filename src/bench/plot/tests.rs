@@ -72,7 +72,36 @@ fn plots_are_well_formed_and_stay_on_their_sheet() {
 #[test]
 fn the_sizes_of_known_plots_do_not_change_unseen() {
     let sizes: Vec<usize> = all(&results()).iter().map(|plot| plot.svg.lines().count()).collect();
-    assert_eq!(sizes, [76, 45, 94, 34], "look at the plots, then change these numbers");
+    assert_eq!(sizes, [77, 46, 73, 35], "look at the plots, then change these numbers");
+}
+
+#[test]
+fn every_plot_names_its_conditions() {
+    let mut results = results();
+    let line = "HTTP, 1.00 GiB, sink auto, 6 runs of each, intervals at 95 %";
+    for plot in all(&results) {
+        assert!(plot.svg.contains(line), "{}", plot.file);
+    }
+    results.rows[1].entry = Entry::Peer(Peer::Curl, 1);
+    assert!(tools::plot(&results).unwrap().svg.contains(line));
+    results.rows.iter_mut().filter_map(|row| row.goodput.as_mut()).for_each(|g| g.interval = None);
+    assert!(all(&results)[0].svg.contains("6 runs of each, too few for intervals at 95 %"));
+}
+
+#[test]
+fn the_latency_plot_counts_samples_and_omits_what_they_do_not_carry() {
+    let mut results = results();
+    let marks = |results: &Results| {
+        let svg = latency::plot(results).unwrap().svg;
+        // One circle is the legend's.
+        (svg.contains(">6; 0, 0<"), svg.matches("<circle").count() - 1)
+    };
+    // Six samples per row: no median is shown, the slowest is.
+    assert_eq!(marks(&results), (true, 0));
+    let percentiles = results.rows[0].first_byte_ms.as_mut().unwrap();
+    percentiles.count = 1000;
+    assert_eq!(marks(&results), (true, 1));
+    assert!(latency::plot(&results).unwrap().svg.contains(">1000; 100, 10<"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const LEFT: f64 = 70.0;
 const WIDTH: f64 = 900.0;
 const RIGHT: f64 = WIDTH - 24.0;
-const TOP: f64 = 96.0;
+const TOP: f64 = 112.0;
 const LANES_HEIGHT_MAX: f64 = 480.0;
 const LANE_MAX: f64 = 30.0;
 /// More would be megabytes of rectangles thinner than a pixel.
@@ -34,10 +34,11 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
     let all = row.spans.len();
     let shown =
         if all > SPANS_MAX { format!("first {SPANS_MAX} of {all}") } else { all.to_string() };
-    let subtitle = format!("its fastest run; {shown} spans on {} connections", lanes.len());
+    let what = format!("its median run; {shown} spans on {} connections", lanes.len());
+    let subtitle = [&*results.conditions_line(), &*what];
     let lane_height = (LANES_HEIGHT_MAX / lanes.len() as f64).min(LANE_MAX);
     let bottom = TOP + lane_height * lanes.len() as f64;
-    let mut sheet = Sheet::new(WIDTH, bottom + 52.0, &title, &subtitle);
+    let mut sheet = Sheet::new(WIDTH, bottom + 52.0, &title, subtitle);
     legend(&mut sheet);
     let ticks = ticks(end);
     let last = ticks.last().copied().unwrap_or(1.0);
@@ -89,11 +90,11 @@ fn lane(sheet: &mut Sheet, spans: &[&SpanTimes], y: f64, height: f64, x: impl Fn
 
 fn legend(sheet: &mut Sheet) {
     let [even, odd] = RECEIVED.map(viridis);
-    sheet.rect(LEFT, 60.0, 14.0, 12.0, &even);
-    sheet.rect(LEFT + 15.0, 60.0, 14.0, 12.0, &odd);
-    sheet.label(LEFT + 35.0, 70.0, Anchor::Start, 12.0, INK, "receiving a span, in turn");
-    sheet.rect(LEFT + 225.0, 64.0, 28.0, 4.0, WAITING);
-    sheet.label(LEFT + 259.0, 70.0, Anchor::Start, 12.0, INK, "requested, nothing yet");
-    sheet.rect(LEFT + 435.0, 60.0, 14.0, 12.0, LOST);
-    sheet.label(LEFT + 455.0, 70.0, Anchor::Start, 12.0, INK, "given up or failed");
+    sheet.rect(LEFT, 76.0, 14.0, 12.0, &even);
+    sheet.rect(LEFT + 15.0, 76.0, 14.0, 12.0, &odd);
+    sheet.label(LEFT + 35.0, 86.0, Anchor::Start, 12.0, INK, "receiving a span, in turn");
+    sheet.rect(LEFT + 225.0, 80.0, 28.0, 4.0, WAITING);
+    sheet.label(LEFT + 259.0, 86.0, Anchor::Start, 12.0, INK, "requested, nothing yet");
+    sheet.rect(LEFT + 435.0, 76.0, 14.0, 12.0, LOST);
+    sheet.label(LEFT + 455.0, 86.0, Anchor::Start, 12.0, INK, "given up or failed");
 }

@@ -10,7 +10,7 @@ use crate::bench::measure::entry::Entry;
 const LEFT: f64 = 170.0;
 const PANEL: f64 = 300.0;
 const GAP: f64 = 70.0;
-const TOP: f64 = 92.0;
+const TOP: f64 = 108.0;
 const LANE: f64 = 34.0;
 /// Of ringhaul and of the others.
 const OWN_COLOUR: f64 = 0.45;
@@ -24,10 +24,10 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
     }
     let bottom = TOP + results.rows.len() as f64 * LANE;
     let title = "Tools on the same file".to_owned();
-    let runs = results.conditions.runs;
-    let subtitle = format!("medians of {runs} runs, with their intervals; ringhaul is darker");
+    let conditions = results.conditions_line();
+    let what = "medians, and whiskers for their intervals; ringhaul is darker";
     let width = LEFT + 2.0 * PANEL + GAP + 50.0;
-    let mut sheet = Sheet::new(width, bottom + 52.0, &title, &subtitle);
+    let mut sheet = Sheet::new(width, bottom + 52.0, &title, [&conditions, what]);
     for (lane, row) in results.rows.iter().enumerate() {
         let y = TOP + (lane as f64 + 0.5) * LANE + 4.0;
         sheet.label(LEFT - 10.0, y, Anchor::End, 12.0, INK, &row.name);
