@@ -34,6 +34,7 @@ use measure::sweep::{Heard, Sweep};
 use measure::warm_up::warm_up;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a reader of a comparison has to know.
 const SYNC_NOTE: &str = "ringhaul ends when its file is on the disk, and keeps a journal; the \
@@ -120,9 +121,16 @@ pub enum News<'a> {
         done: usize,
         /// Runs there will be, as far as is known now.
         total: usize,
+        /// Time they will take; `None` before the first run has ended.
+        left: Option<Duration>,
     },
     /// A run has ended.
-    Ended(&'a Record),
+    Ended {
+        /// What it came to.
+        record: &'a Record,
+        /// Time the other runs will take.
+        left: Option<Duration>,
+    },
     /// One line that a reader must see.
     Note(&'a str),
     /// It ends early, with an error that follows; this is what it has.
@@ -190,15 +198,14 @@ fn measure(
     let runs = usize::try_from(settings.runs).unwrap_or(usize::MAX);
     let ended = sweep.run(&mut runner, |rows, heard| {
         match heard {
-            Heard::Begins { entry, round } => {
+            Heard::Begins { entry, round, left } => {
                 let done = rows.iter().map(|row| row.records.len()).sum();
-                let left = rows.iter().filter(|row| row.left_out.is_none());
-                let left: usize = left.map(|row| runs - row.records.len().min(runs)).sum();
-                tell(News::Begins { entry, round, done, total: done + left });
+                let ahead: usize = rows.iter().map(|row| row.runs_left(runs)).sum();
+                tell(News::Begins { entry, round, done, total: done + ahead, left });
             }
-            Heard::Ended { index } => {
+            Heard::Ended { index, left } => {
                 let record = rows[index].records.last().expect("a run has just ended");
-                tell(News::Ended(record));
+                tell(News::Ended { record, left });
                 if let Some(export) = export {
                     let so_far = Results::new(conditions.clone(), rows, &notes, settings.seed);
                     export.write(&so_far)?;

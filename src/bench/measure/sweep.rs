@@ -109,6 +109,11 @@ impl Measured {
         f64::midpoint(at(below), at(above))
     }
 
+    /// Runs that are ahead of it, of `runs` in all.
+    pub(in crate::bench) fn runs_left(&self, runs: usize) -> usize {
+        if self.left_out.is_some() { 0 } else { runs.saturating_sub(self.records.len()) }
+    }
+
     /// Measured in this round, or never to be.
     fn is_through(&self, round: u32) -> bool {
         self.left_out.is_some() || self.records.last().is_some_and(|run| run.round == round)
@@ -128,12 +133,14 @@ pub(in crate::bench) struct Sweep {
     rng: Rng,
     /// Indicates whether slow entries are given up; peers are measured however slow they are.
     gives_up: bool,
+    /// Time from the first run's beginning to the latest run's end, with what lies between runs.
+    elapsed: Duration,
 }
 
 impl Sweep {
     pub(in crate::bench) fn new(entries: Vec<Entry>, runs: u32, seed: u64, gives_up: bool) -> Self {
         let rows = entries.into_iter().map(Measured::new).collect();
-        Self { rows, runs, rng: Rng::new(seed), gives_up }
+        Self { rows, runs, rng: Rng::new(seed), gives_up, elapsed: Duration::ZERO }
     }
 
     /// Measures; `tell` hears of each row's new run, and of rows that are left out, when the rows
@@ -152,16 +159,17 @@ impl Sweep {
                 }
                 let entry = self.rows[index].entry;
                 let time_max = self.time_max();
-                tell(&self.rows, Heard::Begins { entry, round })?;
+                tell(&self.rows, Heard::Begins { entry, round, left: self.time_left() })?;
                 let (record, detail) = measure.measure(entry, round, time_max)?;
                 let pushed_back = record.traced.as_ref().is_some_and(|t| t.pushed_back > 0);
+                self.elapsed = record.at + record.usage.wall;
                 self.rows[index].add(record, detail);
                 let mut notes = self.look_at(index, pushed_back);
                 let is_last = self.rows.iter().all(|row| row.is_through(round));
                 if is_last {
                     notes.extend(self.give_up(round));
                 }
-                tell(&self.rows, Heard::Ended { index })?;
+                tell(&self.rows, Heard::Ended { index, left: self.time_left() })?;
                 for note in notes {
                     tell(&self.rows, Heard::Note(&note))?;
                 }
@@ -171,6 +179,26 @@ impl Sweep {
             }
         }
         Ok(())
+    }
+
+    /// Time that the runs ahead will take: each as long as its entry's runs did on average, or as
+    /// all did where it has none, and as much between them as so far; `None` before the first.
+    fn time_left(&self) -> Option<Duration> {
+        let walls = |row: &Measured| row.records.iter().map(|run| run.usage.wall).sum::<Duration>();
+        let measured: Duration = self.rows.iter().map(walls).sum();
+        let count: usize = self.rows.iter().map(|row| row.records.len()).sum();
+        if measured.is_zero() {
+            return None;
+        }
+        let mean_of_all = measured.div_f64(count as f64);
+        let runs = usize::try_from(self.runs).unwrap_or(usize::MAX);
+        let ahead = self.rows.iter().map(|row| {
+            let count = row.records.len();
+            let mean = if count == 0 { mean_of_all } else { walls(row).div_f64(count as f64) };
+            mean.mul_f64(row.runs_left(runs) as f64)
+        });
+        let between = self.elapsed.max(measured).div_duration_f64(measured);
+        Some(ahead.sum::<Duration>().mul_f64(between))
     }
 
     /// Far more than the best run so far.
@@ -234,10 +262,10 @@ impl Sweep {
 /// What a sweep tells while it runs.
 #[derive(Debug)]
 pub(in crate::bench) enum Heard<'a> {
-    /// A run begins.
-    Begins { entry: Entry, round: u32 },
-    /// The row has a new run.
-    Ended { index: usize },
+    /// A run begins; `left` is the time that it and those behind it will take.
+    Begins { entry: Entry, round: u32, left: Option<Duration> },
+    /// The row has a new run; `left` is the time that the others will take.
+    Ended { index: usize, left: Option<Duration> },
     /// Something was decided.
     Note(&'a str),
 }
@@ -330,6 +358,21 @@ mod tests {
         assert!(notes[1].contains("single stream is left out"), "{notes:?}");
         assert!(notes[0].contains("4K x 2") && notes[0].contains("4.0 times slower"), "{notes:?}");
         assert_eq!(world.time_max, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn the_time_left_is_that_of_the_runs_ahead() {
+        // 8 connections take 1 s, 4 take 2 s; the clock of a run says when it began.
+        let mut sweep = Sweep::new(cells(&[4]), 3, 1, true);
+        assert_eq!(sweep.time_left(), None);
+        sweep.rows[0].add(record(Entry::Auto, 1, 1.0), Detail::default());
+        assert_eq!(sweep.time_left(), Some(Duration::from_secs(2 + 3 + 3)));
+        let cell = sweep.rows[2].entry;
+        sweep.rows[2].add(record(cell, 1, 2.0), Detail::default());
+        sweep.rows[1].left_out = Some("hopeless".to_owned());
+        assert_eq!(sweep.time_left(), Some(Duration::from_secs(2 + 4)));
+        sweep.elapsed = Duration::from_secs(6);
+        assert_eq!(sweep.time_left(), Some(Duration::from_secs(12)), "half of it between runs");
     }
 
     #[test]

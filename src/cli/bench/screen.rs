@@ -6,6 +6,7 @@ use crate::base::size::format_duration;
 use crate::bench::{News, Record};
 use crate::ui::{can_redraw, printable};
 use std::io::Write;
+use std::time::Duration;
 
 /// Back to the first column, and clear to the end.
 const CLEAR: &str = "\r\x1b[K";
@@ -29,18 +30,18 @@ impl Screen {
                 let percent = u128::from(progress.bytes_done) * 100 / u128::from(total);
                 self.draw(&format!("first download, not measured: {percent} %"));
             }
-            News::Begins { entry, round, done, total } => {
-                let count = done + 1;
-                let last = &self.last;
-                self.draw(&format!("{count} of {total}, round {round}: {entry}{last}"));
+            News::Begins { entry, round, done, total, left } => {
+                let (count, left, last) = (done + 1, remaining(*left), &self.last);
+                self.draw(&format!("{count} of {total}{left}, round {round}: {entry}{last}"));
             }
-            News::Ended(record) => {
+            News::Ended { record, left } => {
                 let result = result(record);
                 let (entry, round) = (record.entry, record.round);
                 if self.redraws {
                     self.last = format!("; last {entry}: {result}");
                 } else {
-                    self.say(&format!("round {round}, {entry}: {result}"));
+                    let left = remaining(*left);
+                    self.say(&format!("round {round}, {entry}: {result}{left}"));
                 }
             }
             News::Note(note) => self.say(&format!("note: {note}")),
@@ -70,6 +71,12 @@ impl Screen {
             write(&format!("{CLEAR}{}", printable(line)));
         }
     }
+}
+
+/// `, 2:31 left`; nothing where it is not known or over.
+fn remaining(left: Option<Duration>) -> String {
+    let left = left.filter(|left| !left.is_zero());
+    left.map_or_else(String::new, |left| format!(", {} left", format_duration(left)))
 }
 
 fn result(record: &Record) -> String {
