@@ -104,6 +104,8 @@ def bench(path, grid, runs, seed, options, out):
     before = set(os.listdir(out)) if os.path.isdir(out) else set()
     argv = [options.ringhaul, "bench", *PATHS[path], *grid, f"--runs={runs}", f"--seed={seed}",
             f"--out={out}", f"--name={path}", f"--dir={options.dir}"]
+    if out != options.results:
+        argv.append("--unpublished")
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command};
 
 /// A grid that takes a fraction of a second.
-const TINY: [&str; 7] = [
+const TINY: [&str; 8] = [
     "bench",
     "--size=1M",
     "--chunks=64K,256K",
     "--connections=1,2",
     "--seed=1",
     "--out=r",
+    "--unpublished",
     "--runs",
 ];
 
@@ -88,7 +89,15 @@ struct Cell {
 
 fn shaped(options: &[&str]) -> Cell {
     let scene = Scene::new();
-    let grid = ["bench", "--size=256K", "--chunks=64K", "--runs=1", "--seed=1", "--out=r"];
+    let grid = [
+        "bench",
+        "--size=256K",
+        "--chunks=64K",
+        "--runs=1",
+        "--seed=1",
+        "--out=r",
+        "--unpublished",
+    ];
     // What is published with a figure is the command line alone.
     let environment = [("RINGHAUL_SERVE_RATE", "128K"), ("RINGHAUL_SERVE_LISTEN", "192.0.2.1:1")];
     let ended = scene.run_with(&[&grid, options].concat(), &environment);
@@ -186,7 +195,7 @@ fn mistakes_are_one_line_each() {
     fails(&run(&["bench", "--tls", "http://127.0.0.1:9/x"]), 2, "built-in server");
     fails(&run(&["bench", "--size=64K", "--chunks=1M"]), 2, "too small for the grid: 1M x 1");
     fails(&run(&["bench", "--dir=missing"]), 14, "mkdir -p 'missing'");
-    fails(&run(&["bench", "--out=/proc/x"]), 14, "--out");
+    fails(&run(&["bench", "--out=/proc/x", "--unpublished"]), 14, "--out");
     fails(&run(&["bench", "--size=1T"]), 15, "the first download");
 }
 
@@ -202,7 +211,8 @@ fn a_url_needs_ranges_unless_tools_are_compared() {
     let ended = Scene::new().run(&["bench", &server.url("/missing")]);
     fails(&ended, 8, "missing: the server answered 404");
     let scene = Scene::new();
-    let ended = scene.run(&["bench", "--runs=1", "--against=curl", "--out=r", &url]);
+    let ended =
+        scene.run(&["bench", "--runs=1", "--against=curl", "--out=r", "--unpublished", &url]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let folder = results(&scene);
     for name in ["README.md", "raw.csv", "summary.json", "summary.md"] {
@@ -221,7 +231,8 @@ fn a_file_that_changes_is_not_measured() {
         let config = Config { script, ..Config::new(SEED, 100_000) };
         let server = serve(config);
         let scene = Scene::new();
-        let grid = ["bench", "--runs=1", "--chunks=64K", "--connections=1", "--out=r"];
+        let grid =
+            ["bench", "--runs=1", "--chunks=64K", "--connections=1", "--out=r", "--unpublished"];
         let ended = scene.run(&[&grid[..], &[&server.url("/f")]].concat());
         fails(&ended, 13, words);
         assert_eq!(fs::read_dir(scene.path().join("r")).expect("it was made").count(), 0);

@@ -27,6 +27,7 @@ use crate::engine::progress::Progress;
 use crate::engine::stop::StopHandle;
 use export::Export;
 use measure::lineup::lineup;
+use measure::machine;
 use measure::runner::Runner;
 use measure::scratch::Scratch;
 use measure::server_process::ServerProcess;
@@ -78,6 +79,8 @@ pub struct Settings {
     pub out: Option<PathBuf>,
     /// Last part of the name of the results' folder.
     pub name: String,
+    /// Allows results of a tree with uncommitted changes; their folder's name says so.
+    pub unpublished: bool,
     /// The command line without secrets, for the report.
     pub command: String,
     /// An authority to trust besides.
@@ -150,7 +153,10 @@ pub fn run(
     stop: &StopHandle,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Results> {
-    let export = settings.out.as_deref().map(|out| Export::create(out, &settings.name));
+    let export = settings.out.as_deref().map(|out| {
+        let commit = machine::commit();
+        Export::create(out, &settings.name, commit.as_deref(), settings.unpublished)
+    });
     let mut export = export.transpose()?;
     let scratch = Scratch::create(&settings.sink.folder(&settings.folder)?)?;
     let (server, url) = match &settings.upstream {

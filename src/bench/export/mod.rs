@@ -34,6 +34,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// What `git describe` puts behind a commit whose tree has changes.
+const DIRTY: &str = "-dirty";
+
 /// An open folder of results.
 pub(super) struct Export {
     folder: PathBuf,
@@ -57,12 +60,25 @@ struct VerdictNames<'a> {
 }
 
 impl Export {
-    /// Makes the folder below `out`, before anything is measured.
+    /// Makes the folder below `out`, before anything is measured. Others can repeat what a clean
+    /// commit has measured, so results of a tree with changes are `unpublished` or refused.
     ///
     /// # Errors
-    /// `TargetUnusable` or `DiskFull` if it cannot be made or written to.
-    pub(super) fn create(out: &Path, name: &str) -> Result<Self> {
+    /// `Usage` if `commit` is one with changes; `TargetUnusable` or `DiskFull` if the folder cannot
+    /// be made or written to.
+    pub(super) fn create(
+        out: &Path,
+        name: &str,
+        commit: Option<&str>,
+        unpublished: bool,
+    ) -> Result<Self> {
+        if let Some(commit) = commit.filter(|commit| is_dirty(commit) && !unpublished) {
+            let what = format!("results of uncommitted changes are not published ({commit})");
+            return Err(Error::new(ErrorKind::Usage, what)
+                .advise("commit the changes and build, or say --unpublished for a look"));
+        }
         let name: String = name.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+        let name = if unpublished { format!("{name}-unpublished") } else { name };
         let stamp = calendar::stamp(SystemTime::now());
         fs::create_dir_all(out).map_err(|cause| failed(out, cause))?;
         let folder = (1..100)
@@ -106,6 +122,10 @@ impl Drop for Export {
         // Succeeds only if nothing was measured.
         let _ = fs::remove_dir(&self.folder);
     }
+}
+
+fn is_dirty(commit: &str) -> bool {
+    commit.ends_with(DIRTY)
 }
 
 fn is_plain(c: char) -> bool {

@@ -6,7 +6,8 @@ use crate::bench::conclude::results::tests::results;
 #[test]
 fn a_folder_has_everything_and_is_rewritten_whole() {
     let scratch = tempfile::tempdir().unwrap();
-    let export = Export::create(scratch.path(), "a b/c").unwrap();
+    let create = || Export::create(scratch.path(), "a b/c", Some("abcdef"), false).unwrap();
+    let export = create();
     let name = export.folder().file_name().unwrap().to_string_lossy().into_owned();
     assert!(name.ends_with("-a-b-c") && name.starts_with("20"), "{name}");
     let mut results = results();
@@ -33,15 +34,29 @@ fn a_folder_has_everything_and_is_rewritten_whole() {
     );
     let text = fs::read_to_string(export.folder().join("summary.md")).unwrap();
     assert!(text.contains("- later\n"), "{text}");
-    let second = Export::create(scratch.path(), "a b/c").unwrap();
-    assert_ne!(second.folder(), export.folder());
+    assert_ne!(create().folder(), export.folder());
+}
+
+#[test]
+fn a_tree_with_changes_publishes_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let create =
+        |unpublished| Export::create(scratch.path(), "x", Some("abcdef-dirty"), unpublished);
+    let error = create(false).err().expect("it is refused");
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("(abcdef-dirty)"), "{error}");
+    assert!(error.to_string().contains("--unpublished"), "{error}");
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    let export = create(true).unwrap();
+    assert!(export.folder().to_str().unwrap().ends_with("-x-unpublished"));
+    assert!(Export::create(scratch.path(), "x", None, false).is_ok(), "installed, without a tree");
 }
 
 /// The new file had a name that anybody could foresee, and was opened through a link there.
 #[test]
 fn a_planted_link_is_not_followed() {
     let scratch = tempfile::tempdir().unwrap();
-    let export = Export::create(scratch.path(), "x").unwrap();
+    let export = Export::create(scratch.path(), "x", None, false).unwrap();
     let (victim, planted) = (scratch.path().join("victim"), export.folder().join(".raw.csv.new"));
     fs::write(&victim, "theirs").unwrap();
     std::os::unix::fs::symlink(&victim, &planted).unwrap();
@@ -122,7 +137,9 @@ fn every_run_is_a_line_of_as_many_fields() {
 
 #[test]
 fn an_unwritable_folder_fails_at_once() {
-    let Err(error) = Export::create(Path::new("/proc/nowhere"), "x") else { panic!("in /proc") };
+    let Err(error) = Export::create(Path::new("/proc/nowhere"), "x", None, false) else {
+        panic!("in /proc")
+    };
     assert_eq!(error.kind(), ErrorKind::TargetUnusable);
     assert!(error.to_string().contains("--out"), "{error}");
 }

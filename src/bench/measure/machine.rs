@@ -120,8 +120,8 @@ pub(in crate::bench) fn file_system(folder: &Path) -> String {
     found.max_by_key(|(length, _)| *length).map_or_else(|| "unknown".to_owned(), |(_, fs)| fs)
 }
 
-/// The commit of the source tree the program lies in, with a mark if there are changes.
-fn commit() -> Option<String> {
+/// The commit of the source tree the program lies in, with `-dirty` behind it if there are changes.
+pub(in crate::bench) fn commit() -> Option<String> {
     let program = std::env::current_exe().ok()?;
     let places = [program.parent()?.to_owned(), std::env::current_dir().ok()?];
     places.iter().find_map(|place| {

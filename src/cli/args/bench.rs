@@ -61,13 +61,19 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(help_heading = "Measurement")]
     pub(in crate::cli) sink: Sink,
 
-    /// Write tables, figures and plots into a new folder below DIR, after every run.
+    /// Write tables, figures and plots into a new folder below DIR, after every run. A ringhaul in
+    /// a source tree with uncommitted changes refuses that: nobody could repeat it.
     #[arg(long, short, value_name = "DIR", help_heading = "Results")]
     pub(in crate::cli) out: Option<PathBuf>,
 
     /// Last part of that folder's name.
     #[arg(long, value_name = "NAME", default_value = "bench", help_heading = "Results")]
     pub(in crate::cli) name: String,
+
+    /// Write that folder also from a tree with uncommitted changes; its name then ends in
+    /// -unpublished.
+    #[arg(long, requires = "out", help_heading = "Results")]
+    pub(in crate::cli) unpublished: bool,
 
     /// Save what came out best for the origin of URL, for 'ringhaul --profile URL'; auto needs no
     /// saving. Default FILE: ~/.config/ringhaul/profiles.json.

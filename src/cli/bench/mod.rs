@@ -97,6 +97,7 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
         against,
         out: args.out.clone(),
         name: args.name.clone(),
+        unpublished: args.unpublished,
         command: command_line(std::env::args_os(), args.url.as_deref(), url.as_ref()),
         ca_cert: args.ca_cert.clone(),
         insecure: args.insecure,
