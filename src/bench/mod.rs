@@ -188,7 +188,7 @@ pub fn run(
 /// Runs the sweep and keeps the folder up to date.
 fn measure(
     settings: &Settings,
-    conditions: Conditions,
+    mut conditions: Conditions,
     mut sweep: Sweep,
     mut runner: Runner,
     export: &mut Option<Export>,
@@ -213,6 +213,7 @@ fn measure(
                 let record = rows[index].records.last().expect("a run has just ended");
                 tell(News::Ended { record, left });
                 if let Some(export) = export {
+                    conditions.load.update();
                     let so_far = Results::new(conditions.clone(), rows, &notes, settings.seed);
                     export.write(&so_far)?;
                 }
@@ -224,6 +225,7 @@ fn measure(
         }
         Ok(())
     });
+    conditions.load.end();
     if let Err(error) = &ended {
         notes.push(format!("the bench ended early: {}", error.context()));
     }

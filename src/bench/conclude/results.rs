@@ -5,6 +5,7 @@ use super::comparison::{Comparison, comparisons};
 use super::statistics::{self, Summary, Verdict};
 use crate::base::size::format_bytes;
 use crate::bench::measure::entry::Entry;
+use crate::bench::measure::load::Load;
 use crate::bench::measure::machine::Machine;
 use crate::bench::measure::peer::Peer;
 use crate::bench::measure::record::{Percentiles, Record, SpanTimes, Traced};
@@ -52,6 +53,8 @@ pub struct Conditions {
     pub seed: u64,
     /// The machine.
     pub machine: Machine,
+    /// What else it did.
+    pub load: Load,
     /// The other tools and their versions.
     pub peers: Vec<String>,
 }
@@ -218,6 +221,7 @@ impl Conditions {
             runs: settings.runs,
             seed: settings.seed,
             machine,
+            load: Load::before(),
             peers: installed.map(|peer: &Peer| peer.version()).collect(),
         }
     }
@@ -304,6 +308,7 @@ pub(in crate::bench) mod tests {
             runs: 6,
             seed: 1,
             machine: Machine::example(),
+            load: Load::example(),
             peers: vec!["curl 7.88.1".to_owned()],
         };
         Results::new(conditions, &measured, &["1M x 1 is left out".to_owned()], 1)

@@ -25,6 +25,7 @@ use crate::bench::conclude::comparison::Comparison;
 use crate::bench::conclude::results::{Conditions, Results, Row};
 use crate::bench::conclude::statistics::Verdict;
 use crate::bench::measure::calendar;
+use crate::bench::measure::load::Load;
 use crate::bench::measure::record::SAMPLES_BEYOND_MIN;
 use crate::bench::plot;
 use crate::io::whole;
@@ -164,6 +165,7 @@ fn json(results: &Results) -> String {
 
 fn summary(results: &Results) -> String {
     let mut text = format!("# {}\n\n", results.verdict_line());
+    text += &warning(results);
     let grid = table::markdown_grid(results);
     if !grid.is_empty() {
         text += "Median goodput in MB/s, request size (down) by connections (across):\n\n";
@@ -190,6 +192,38 @@ fn summary(results: &Results) -> String {
     text
 }
 
+/// What a reader has to know before the figures; empty if the machine was quiet.
+fn warning(results: &Results) -> String {
+    let complaint = results.conditions.load.complaint();
+    complaint.map_or_else(String::new, |text| format!("**{text}**\n\n"))
+}
+
+/// The machine's other work, as lines of the table of conditions.
+fn load_lines(load: &Load) -> String {
+    let figure = |value: Option<f64>| {
+        value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.2}"))
+    };
+    let percent = |part: Option<f64>| {
+        part.map_or_else(|| "unknown".to_owned(), |part| format!("{:.1} %", part * 100.0))
+    };
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), format_bytes);
+    format!(
+        "| load average | {} before, {} after |\n\
+         | processors busy with other work | {} before, {} after |\n\
+         | time stolen by the hypervisor | {} |\n\
+         | memory | {}, {} available before |\n\
+         | governor | {} |\n",
+        figure(load.load_before),
+        figure(load.load_after),
+        percent(load.busy_before),
+        percent(load.busy_after),
+        percent(load.stolen),
+        size(load.memory_bytes),
+        size(load.memory_available_bytes),
+        load.governor,
+    )
+}
+
 fn readme(results: &Results, plots: &[plot::Plot]) -> String {
     let conditions = &results.conditions;
     let machine = &conditions.machine;
@@ -209,7 +243,8 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
          | kernel | {} |\n\
          | processor | {}, {} usable |\n\
          | interface | {}, MTU {}, {} |\n\
-         | file system | {} |\n",
+         | file system | {} |\n\
+         {}",
         conditions.date,
         conditions.url,
         conditions.command,
@@ -227,6 +262,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         machine.mtu,
         machine.congestion_control,
         machine.file_system,
+        load_lines(&conditions.load),
     );
     if !conditions.peers.is_empty() {
         text += &format!("| peers | {} |\n", conditions.peers.join("; "));
@@ -236,6 +272,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
              kept was compared byte for byte. One download before the first run is not \
              counted.\n\n";
     text += &format!("**{}**\n\n", results.verdict_line());
+    text += &warning(results);
     text += "Tables are in [summary.md](summary.md), every run in [raw.csv](raw.csv), all figures \
              in [summary.json](summary.json).\n";
     for plot in plots {

@@ -64,7 +64,8 @@ pub fn table(results: &Results, paint: Paint) -> String {
 
 /// What a reader of the table has to know besides.
 pub fn notes(results: &Results) -> Vec<String> {
-    let mut notes = results.notes.clone();
+    let mut notes: Vec<String> = results.conditions.load.complaint().into_iter().collect();
+    notes.extend(results.notes.iter().cloned());
     let pushed_back: Vec<String> = results
         .rows
         .iter()

@@ -52,6 +52,17 @@ fn a_tree_with_changes_publishes_nothing() {
     assert!(Export::create(scratch.path(), "x", None, false).is_ok(), "installed, without a tree");
 }
 
+#[test]
+fn a_run_under_load_says_so_first() {
+    let mut results = results();
+    assert!(!summary(&results).contains("under load"));
+    results.conditions.load.busy_before = Some(0.5);
+    let warning = "**made under load, do not compare: others used 50 % of the processors before";
+    let text = summary(&results);
+    assert!(text.lines().nth(2).is_some_and(|line| line.starts_with(warning)), "{text}");
+    assert!(readme(&results, &[]).contains(warning));
+}
+
 /// The new file had a name that anybody could foresee, and was opened through a link there.
 #[test]
 fn a_planted_link_is_not_followed() {
@@ -74,7 +85,13 @@ fn readme_names_the_conditions_and_shows_the_plots() {
         "# 2026-01-02 03:04 UTC, the built-in server\n\n    ringhaul bench\n",
         "| ringhaul | 0.1.0, commit abcdef |",
         "| interface | loopback, MTU 65536, cubic |",
+        "| file | 1.00 GiB, over HTTP, sink auto |",
         "| file system | ext4 on /dev/vda |",
+        "| load average | 0.25 before, 1.50 after |",
+        "| processors busy with other work | 1.0 % before, 2.0 % after |",
+        "| time stolen by the hypervisor | 0.4 % |",
+        "| memory | 8.00 GiB, 6.00 GiB available before |",
+        "| governor | performance |",
         "| peers | curl 7.88.1 |",
         "**tie: auto is ahead",
         "](heatmap.svg)",

@@ -5,6 +5,7 @@
 pub(super) mod calendar;
 pub(super) mod entry;
 pub(super) mod lineup;
+pub(super) mod load;
 pub(super) mod machine;
 pub(super) mod peer;
 pub(super) mod record;
