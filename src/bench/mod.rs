@@ -174,23 +174,23 @@ pub fn run(
     let shown = Url::parse(&url)?.to_string();
     let conditions = Conditions::observe(settings, &shown, server.is_some(), runner.bytes);
     let remembers = matches!(settings.upstream, Upstream::BuiltIn { remembers: true, .. });
-    // Otherwise it lives to the end of this function.
-    let (renewed, _server) = if remembers { (server, None) } else { (None, server) };
+    let (renewed, server) = if remembers { (server, None) } else { (None, server) };
     runner.renewed = renewed;
     let sweep = Sweep::new(entries, settings.runs, settings.seed, settings.against.is_empty());
-    let results = measure(settings, conditions, sweep, runner, &mut export, tell)?;
+    let results = measure(settings, conditions, sweep, (runner, server), &mut export, tell)?;
     if let Some(export) = &export {
         tell(News::Note(&format!("results are in {}", export.folder().display())));
     }
     Ok(results)
 }
 
-/// Runs the sweep and keeps the folder up to date.
+/// Runs the sweep and keeps the folder up to date. `server` lives as long as the runs do, unless
+/// the runner has one for each of them.
 fn measure(
     settings: &Settings,
     mut conditions: Conditions,
     mut sweep: Sweep,
-    mut runner: Runner,
+    (mut runner, server): (Runner, Option<ServerProcess>),
     export: &mut Option<Export>,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Results> {
@@ -226,6 +226,11 @@ fn measure(
         Ok(())
     });
     conditions.load.end();
+    if let Some(shortfall) = server.or(runner.renewed.take()).and_then(ServerProcess::end) {
+        let note = format!("the built-in server was {shortfall}");
+        tell(News::Note(&note));
+        notes.push(note);
+    }
     if let Err(error) = &ended {
         notes.push(format!("the bench ended early: {}", error.context()));
     }

@@ -8,7 +8,7 @@ use super::signals::Watch;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::whole;
-use crate::server::{self, CertificateFiles, Config, Server, Stats, TlsConfig};
+use crate::server::{self, CertificateFiles, Config, Server, Shape, Stats, TlsConfig};
 use crate::ui::printable;
 
 use std::io::Write;
@@ -28,15 +28,22 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     if is_reading && config.size_bytes >= SLOW_DIGEST_BYTES {
         say(args, &format!("computing the digests of {what} first"));
     }
+    let rates = Rates::of(&config.shape);
     let mut server = Server::start(config)?;
     if let Some(path) = &args.cert_out {
         write_certificate(path, &server)?;
     }
     announce(&server)?;
     say(args, &format!("serving {what}; Ctrl-C ends it"));
-    let report = watch_over(&server, args, &watch);
+    let report = watch_over(&server, args, &watch, rates);
     server.stop();
-    say(args, &report.total(&server.counts(), Instant::now()));
+    let counts = server.counts();
+    say(args, &report.total(&counts, Instant::now()));
+    if let Some(shortfall) = rates.shortfall(&Stats::default(), &counts).filter(|_| args.until_eof)
+    {
+        // For the program that started it; nobody may be reading.
+        let _ = writeln!(std::io::stdout(), "{shortfall}");
+    }
     Ok(())
 }
 
@@ -106,8 +113,8 @@ fn say(args: &ServeArgs, line: &str) {
 }
 
 /// Says what is served, now and then, until a signal arrives.
-fn watch_over(server: &Server, args: &ServeArgs, watch: &Watch) -> Report {
-    let mut report = Report::new(Instant::now());
+fn watch_over(server: &Server, args: &ServeArgs, watch: &Watch, rates: Rates) -> Report {
+    let mut report = Report::new(Instant::now(), rates);
     while !watch.wait(args.report_every) {
         if let Some(line) = report.next(&server.counts(), Instant::now()) {
             say(args, &line);
@@ -116,16 +123,47 @@ fn watch_over(server: &Server, args: &ServeArgs, watch: &Watch) -> Report {
     report
 }
 
+/// A path that gave less than this part of what it was asked for is not the one that was wanted.
+const GIVEN_PART_MIN: f64 = 0.95;
+
+/// The rates that were asked for, bytes per second.
+#[derive(Debug, Clone, Copy)]
+struct Rates {
+    of_each: Option<u64>,
+    in_all: Option<u64>,
+}
+
+impl Rates {
+    fn of(shape: &Shape) -> Self {
+        Self { of_each: shape.connection_bytes_per_second, in_all: shape.total_bytes_per_second }
+    }
+
+    /// What was asked for and not given between two moments; `None` where this machine kept up.
+    fn shortfall(self, before: &Stats, after: &Stats) -> Option<String> {
+        let given = after.body_bytes - before.body_bytes;
+        let line = |rate: Option<u64>, missed: u64, whose: &str| {
+            let part = given as f64 / (given + missed).max(1) as f64;
+            let rate = rate.filter(|_| missed > 0 && part < GIVEN_PART_MIN)? as f64;
+            let (asked, gave) = (format_rate(rate), format_rate(rate * part));
+            Some(format!("asked for {asked}{whose}, gave {gave}: this machine is too slow or busy"))
+        };
+        let in_all = after.missed_bytes_in_all - before.missed_bytes_in_all;
+        let of_each = after.missed_bytes_of_connections - before.missed_bytes_of_connections;
+        line(self.in_all, in_all, "").or_else(|| line(self.of_each, of_each, " per connection"))
+    }
+}
+
 /// The lines, and what the last one said.
 struct Report {
+    rates: Rates,
     begin: Instant,
     last: Stats,
     last_at: Instant,
 }
 
 impl Report {
-    fn new(now: Instant) -> Self {
-        Self { begin: now, last: Stats::default(), last_at: now }
+    fn new(now: Instant, rates: Rates) -> Self {
+        Self { rates, begin: now, last: Stats::default(), last_at: now }
     }
 
     /// What was served since the line before; `None` if nothing was.
@@ -139,12 +177,14 @@ impl Report {
         if bytes == 0 && requests == 0 && connections == 0 {
             return None;
         }
+        let shortfall = self.rates.shortfall(&last, stats);
         Some(format!(
-            "{}: {requests} requests, {}, {}, {} connections open",
+            "{}: {requests} requests, {}, {}, {} connections open{}",
             format_duration(now - self.begin),
             format_bytes(bytes),
             rate(bytes, now - last_at),
             stats.connections_live,
+            shortfall.map_or_else(String::new, |line| format!("; {line}")),
         ))
     }
 
@@ -168,6 +208,9 @@ impl Report {
                 line.push_str(&format!("; {count} {what}"));
             }
         }
+        if let Some(shortfall) = self.rates.shortfall(&Stats::default(), stats) {
+            line.push_str(&format!("; {shortfall}"));
+        }
         line
     }
 }
@@ -184,7 +227,7 @@ mod tests {
     fn lines_tell_what_is_new() {
         let begin = Instant::now();
         let after = |seconds| begin + Duration::from_secs(seconds);
-        let mut report = Report::new(begin);
+        let mut report = Report::new(begin, Rates { of_each: None, in_all: None });
         let mut stats = Stats::default();
         assert_eq!(report.next(&stats, after(10)), None);
         stats.requests = 3;
@@ -200,5 +243,27 @@ mod tests {
         assert_eq!(report.total(&stats, after(25)), total);
         stats.requests_refused = 4;
         assert!(report.total(&stats, after(25)).ends_with("; 4 requests refused"));
+    }
+
+    #[test]
+    fn a_rate_that_was_not_reached_is_said() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let rates = Rates { of_each: Some(2_000_000), in_all: Some(5_000_000) };
+        let mut report = Report::new(begin, rates);
+        let mut stats = Stats { body_bytes: 18_000_000, ..Stats::default() };
+        stats.missed_bytes_in_all = 32_000_000;
+        let line = report.next(&stats, after(10)).unwrap();
+        assert!(line.contains("; asked for 5.00 MB/s, gave 1.80 MB/s: this machine"), "{line}");
+        // The next interval is another one.
+        stats.body_bytes += 49_000_000;
+        stats.missed_bytes_in_all += 1_000_000;
+        let line = report.next(&stats, after(20)).unwrap();
+        assert!(!line.contains("asked"), "{line}");
+        let total = report.total(&stats, after(20));
+        assert!(total.contains("; asked for 5.00 MB/s, gave 3.35 MB/s"), "{total}");
+        let stats = Stats { body_bytes: 1, missed_bytes_of_connections: 3, ..Stats::default() };
+        let line = rates.shortfall(&Stats::default(), &stats).unwrap();
+        assert!(line.starts_with("asked for 2.00 MB/s per connection, gave 500.00 kB/s"), "{line}");
     }
 }

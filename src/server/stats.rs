@@ -40,6 +40,11 @@ pub struct Stats {
     /// Bytes of bodies sent, counted as they are handed to the kernel: never fewer than a client
     /// has received, up to one piece (256 KiB) more per connection that broke.
     pub body_bytes: u64,
+    /// Bytes that the connections' own rates would have let go, had this machine been in time:
+    /// what it made up for later and what slow clients did not take is not among them.
+    pub missed_bytes_of_connections: u64,
+    /// The same of the rate of all connections together.
+    pub missed_bytes_in_all: u64,
     /// The first requests, in the order they were read; bounded in number and in bytes of text.
     pub log: Vec<RequestLog>,
 }
@@ -187,6 +192,15 @@ impl Book {
             stats.body_bytes += body_bytes;
             stats.with(entry, |record| record.body_bytes += body_bytes);
         });
+    }
+
+    pub(super) fn missed(&self, of_connections: u64, in_all: u64) {
+        if of_connections + in_all > 0 {
+            self.count(|stats| {
+                stats.missed_bytes_of_connections += of_connections;
+                stats.missed_bytes_in_all += in_all;
+            });
+        }
     }
 
     fn count(&self, change: impl FnOnce(&mut Stats)) {

@@ -3,17 +3,25 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running server; dropping it stops it.
 pub(in crate::bench) struct ServerProcess {
     command: Command,
-    child: Child,
+    running: Running,
+    /// What a server said at its end: which rate it could not give.
+    shortfall: Option<String>,
     /// Where the file is.
     pub(in crate::bench) url: String,
+}
+
+/// The process, and what it says behind its URL.
+struct Running {
+    child: Child,
+    output: BufReader<ChildStdout>,
 }
 
 impl ServerProcess {
@@ -32,21 +40,34 @@ impl ServerProcess {
         }
         // Ctrl-C ends the bench, which then ends its server.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let (child, url) = start(&mut command)?;
-        Ok(Self { command, child, url })
+        let (running, url) = start(&mut command)?;
+        Ok(Self { command, running, shortfall: None, url })
     }
 
     /// Stops it and starts another one, which remembers nothing.
     pub(in crate::bench) fn renew(&mut self) -> Result<()> {
         self.stop();
-        (self.child, self.url) = start(&mut self.command)?;
+        (self.running, self.url) = start(&mut self.command)?;
         Ok(())
     }
 
+    /// Stops it; returns the latest line in which it, or one before it, said that it could not give
+    /// the rate it was asked for.
+    pub(in crate::bench) fn end(mut self) -> Option<String> {
+        self.stop();
+        self.shortfall.take()
+    }
+
     fn stop(&mut self) {
-        drop(self.child.stdin.take());
+        drop(self.running.child.stdin.take());
+        let mut said = String::new();
+        // What cannot be read was not said.
+        let _ = self.running.output.read_to_string(&mut said);
+        if !said.trim().is_empty() {
+            self.shortfall = Some(said.trim().to_owned());
+        }
         // It has ended already, or ends now.
-        let _ = self.child.wait();
+        let _ = self.running.child.wait();
     }
 }
 
@@ -57,14 +78,14 @@ impl Drop for ServerProcess {
 }
 
 /// The process, and the URL of its file.
-fn start(command: &mut Command) -> Result<(Child, String)> {
+fn start(command: &mut Command) -> Result<(Running, String)> {
     let failed = |what: &str| Error::new(ErrorKind::ResourceLimit, what.to_owned());
     let mut child = command
         .spawn()
         .map_err(|cause| failed("cannot start the built-in server").caused_by(cause))?;
-    let output = child.stdout.take().expect("its output is a pipe");
+    let mut output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
     let mut url = String::new();
-    let read = BufReader::new(output).read_line(&mut url);
+    let read = output.read_line(&mut url);
     if read.is_err() || url.trim().is_empty() {
         drop(child.stdin.take());
         // It has ended already, or ends now.
@@ -73,5 +94,5 @@ fn start(command: &mut Command) -> Result<(Child, String)> {
             .advise("what it said stands above this line"));
     }
     // The file is at every path, and some tools want a name.
-    Ok((child, format!("{}bench.bin", url.trim())))
+    Ok((Running { child, output }, format!("{}bench.bin", url.trim())))
 }

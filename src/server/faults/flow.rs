@@ -4,7 +4,7 @@
 //! patience runs), throttled; beside them, before or after the rate step. Pure; time is an
 //! argument. Must not know HTTP or sockets.
 
-use super::pacer::Pacer;
+use super::pacer::{Booking, Pacer};
 use super::shape::{RateStep, Shape, StepAfter, Throttle};
 use crate::server::stop::lock;
 use std::sync::Mutex;
@@ -28,6 +28,8 @@ pub(in crate::server) struct Flow {
     throttled_until: Option<Instant>,
     first_body_at: Option<Instant>,
     body_bytes: u64,
+    /// A client had not taken what it was sent before, since the latest booking.
+    is_held_up: bool,
 }
 
 impl Flow {
@@ -45,6 +47,7 @@ impl Flow {
             throttled_until: None,
             first_body_at: None,
             body_bytes: 0,
+            is_held_up: false,
         }
     }
 
@@ -60,22 +63,39 @@ impl Flow {
         self.watch_crowd(now);
     }
 
-    /// Books `bytes`, of which `body_bytes` belong to a body; returns the wait before they may be
-    /// sent. Connections send in the order in which they book, and none books again before it has
-    /// sent, so all get the same share.
+    /// Books `bytes`, of which `body_bytes` belong to a body. Connections send in the order in
+    /// which they book, and none books again before it has sent, so all get the same share.
     pub(in crate::server) fn book(
         &mut self,
         bytes: usize,
         body_bytes: u64,
         now: Instant,
-    ) -> Duration {
+    ) -> Booking {
         self.set_rate(now);
-        let wait = self.pacer.book(bytes, now);
+        let mut booking = self.pacer.book(bytes, now);
         if body_bytes > 0 {
-            self.first_body_at.get_or_insert(now + wait);
+            self.first_body_at.get_or_insert(now + booking.wait);
             self.body_bytes = self.body_bytes.saturating_add(body_bytes);
         }
-        wait
+        if std::mem::take(&mut self.is_held_up) {
+            booking.missed_bytes = 0;
+        }
+        booking
+    }
+
+    /// A wait for a booking took this much longer than was asked for.
+    pub(in crate::server) fn overslept(&mut self, late: Duration) {
+        self.pacer.overslept(late);
+    }
+
+    /// A client has not taken yet what it was sent: what the rate misses is not this machine's.
+    pub(in crate::server) fn held_up(&mut self) {
+        self.is_held_up = true;
+    }
+
+    /// Indicates whether bytes never wait.
+    pub(in crate::server) fn is_unlimited(&self) -> bool {
+        self.pacer.is_unlimited()
     }
 
     /// Bytes one connection sends at a time at the rate of this moment, 1 to `most`.
@@ -240,10 +260,21 @@ mod tests {
             let next = (0..4).min_by_key(|&i| ready[i]).unwrap();
             bytes[next] += 10;
             let at = now + ready[next];
-            ready[next] += flow.book(10, 10, at).max(Duration::from_micros(1));
+            ready[next] += flow.book(10, 10, at).wait.max(Duration::from_micros(1));
         }
         assert!(bytes[..3].iter().all(|b| b.abs_diff(2580) <= 20), "{bytes:?}");
         assert!(bytes[3].abs_diff(2250) <= 30, "{bytes:?}");
+    }
+
+    #[test]
+    fn what_a_slow_client_misses_is_not_counted() {
+        let begin = Instant::now();
+        let mut flow = Flow::new(&usual(), begin);
+        flow.book(10, 10, begin);
+        assert_eq!(flow.book(10, 10, begin + SECOND).missed_bytes, 940);
+        flow.held_up();
+        assert_eq!(flow.book(10, 10, begin + 2 * SECOND).missed_bytes, 0);
+        assert_eq!(flow.book(10, 10, begin + 3 * SECOND).missed_bytes, 990);
     }
 
     #[test]
@@ -266,7 +297,7 @@ mod tests {
         let mut place = Place::take(&flow).unwrap();
         place.send(true, later);
         lock(&flow).book(100, 100, later);
-        assert_eq!(lock(&flow).book(1, 1, later), SECOND / 10);
+        assert_eq!(lock(&flow).book(1, 1, later).wait, SECOND / 10);
         // Another one that was idle changes nothing while this one sends.
         let mut other = Place::take(&flow).unwrap();
         other.send(true, later + SECOND);

@@ -36,6 +36,8 @@ pub(super) struct Outlet<'a> {
     /// When the next request was found to have arrived, while an answer was being sent.
     early_request_at: Option<Instant>,
     is_shaped: bool,
+    /// The client had not taken what it was sent before, when the latest piece went.
+    is_held_up: bool,
     /// Bytes left until the connection breaks; `None` if it does not.
     bytes_until_loss: Option<u64>,
 }
@@ -53,6 +55,7 @@ impl<'a> Outlet<'a> {
             body_bytes: 0,
             entry: None,
             early_request_at: None,
+            is_held_up: false,
             is_shaped: shared.shape != Shape::default(),
             bytes_until_loss: shared.shape.bytes_until_loss(number),
         }
@@ -197,14 +200,18 @@ impl<'a> Outlet<'a> {
     fn admit(&mut self, bytes: usize) -> io::Result<usize> {
         let now = Instant::now();
         let own = self.pacer.book(bytes, now);
-        let total = {
+        let (total, is_paced) = {
             let mut flow = lock(&self.shared.flow);
-            let wait = flow.book(bytes, self.body_bytes, now);
+            let booking = flow.book(bytes, self.body_bytes, now);
             let shared = flow.piece_bytes(SERVER_PIECE_BYTES, now);
             self.piece_bytes = self.pacer.piece_bytes(1, shared);
-            wait
+            (booking, !flow.is_unlimited() || !self.pacer.is_unlimited())
         };
-        self.pause(own.max(total))?;
+        let own_missed = if self.is_held_up { 0 } else { own.missed_bytes };
+        self.shared.book.missed(own_missed, total.missed_bytes);
+        if is_paced {
+            self.keep_pace(own.wait.max(total.wait), now)?;
+        }
         // Before the write, so that a client that has the bytes finds them in the book.
         if let Some(entry) = self.entry.filter(|_| self.body_bytes > 0) {
             self.shared.book.sent(entry, self.body_bytes);
@@ -214,6 +221,26 @@ impl<'a> Outlet<'a> {
         self.look_for_request();
         let left = self.bytes_until_loss.and_then(|left| usize::try_from(left).ok());
         Ok(bytes.min(left.unwrap_or(bytes)))
+    }
+
+    /// Waits from `now` on, takes down how late it woke up, and whether the client keeps up.
+    fn keep_pace(&mut self, wait: Duration, now: Instant) -> io::Result<()> {
+        self.pause(wait)?;
+        let late = now.elapsed().saturating_sub(wait);
+        self.is_held_up = !self.transport.has_room();
+        if !wait.is_zero() {
+            self.pacer.overslept(late);
+        }
+        if !wait.is_zero() || self.is_held_up {
+            let mut flow = lock(&self.shared.flow);
+            if !wait.is_zero() {
+                flow.overslept(late);
+            }
+            if self.is_held_up {
+                flow.held_up();
+            }
+        }
+        Ok(())
     }
 
     /// Counts `bytes` that have been sent; an error if they were the connection's last.

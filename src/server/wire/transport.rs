@@ -5,6 +5,7 @@
 use super::patience::Patience;
 use crate::base::limits::{SERVER_LINGER, SERVER_PIECE_BYTES, SERVER_UNREAD_TRIES};
 use crate::server::faults::effects::Ending;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::sendfile;
 use rustix::net::SendFlags;
 use rustix::net::sockopt::set_socket_linger;
@@ -115,6 +116,12 @@ impl Transport {
     /// Indicates whether the client has sent bytes that are not read yet.
     pub(super) fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(&*self.socket).is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Indicates whether the kernel has room for more bytes, as it has if the client keeps up.
+    pub(super) fn has_room(&self) -> bool {
+        let mut polled = [PollFd::new(&*self.socket, PollFlags::OUT)];
+        rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Indicates whether the TLS handshake resumed an earlier session.
