@@ -70,7 +70,7 @@ def main():
         else:
             session = measure(options)
         cells = Cells(session)
-        if not options.source:
+        if not options.source or options.publish:
             folder = publish(options, session, cells)
             print(f"results are in {folder}", file=sys.stderr)
         print(tables(cells))
@@ -114,6 +114,8 @@ def parse_arguments():
     parser.add_argument("--judge", action="store_true", help="print the targets row by row")
     parser.add_argument("--from", dest="source", nargs="+", metavar="FILE",
                         help="measure nothing: read these run folders or JSON files")
+    parser.add_argument("--publish", action="store_true",
+                        help="with --from: put them together into one new run folder")
     parser.add_argument("--rename", action="append", default=[], metavar="OLD=NEW",
                         help="with --from: downloader OLD is called NEW there; repeatable")
     options = parser.parse_args()
@@ -136,7 +138,7 @@ def measure(options):
     ringhaul = shutil.which(options.ringhaul)
     if ringhaul is None:
         raise Failure(f"no ringhaul at {options.ringhaul}; build it with cargo build --release")
-    commit = describe()
+    commit = describe(os.path.dirname(os.path.abspath(ringhaul)))
     if commit.endswith("-dirty") and not options.unpublished:
         raise Failure(f"results of uncommitted changes are not published ({commit}); commit them "
                       "and build, or say --unpublished for a look")
@@ -194,6 +196,8 @@ def choose_scenarios(options):
                 if key in scenario:
                     scenario[key] = scenario[key] * options.rate_scale
             scenario["size_mb"] = max(1, round(scenario["size_mb"] * options.rate_scale))
+            # The emulator passes it on; whoever reads the figures has to know.
+            scenario["rate_scale"] = options.rate_scale
     return chosen
 
 
@@ -238,7 +242,7 @@ def conditions(options, stamp, commit, before, downloaders):
     return {
         "date": stamp.strftime("%Y-%m-%d %H:%M UTC"), "stamp": stamp.strftime("%Y-%m-%d-%H%M"),
         "command": " ".join(words), "commit": commit, "runs": options.runs,
-        "rate_scale": options.rate_scale, "kernel": f"Linux {platform.release()}",
+        "kernel": f"Linux {platform.release()}",
         "processor": processor(), "processors": len(os.sched_getaffinity(0)),
         "congestion_control": first_line("/proc/sys/net/ipv4/tcp_congestion_control"),
         "governor": first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -247,9 +251,10 @@ def conditions(options, stamp, commit, before, downloaders):
     }
 
 
-def describe():
-    """The commit of this tree, with `-dirty` behind it if there are changes."""
-    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12",
+def describe(folder):
+    """The commit of the tree that the program lies in, with `-dirty` behind it if there are
+    changes; a program that was installed has none."""
+    done = subprocess.run(["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=12",
                            "--exclude=*"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
@@ -292,8 +297,9 @@ def first_line(path):
 
 
 def read_sessions(sources, names):
-    """Earlier results, put together; later files add scenarios and runs. `names` are new names of
-    downloaders."""
+    """Earlier results, put together: later ones add scenarios and runs. Where a scenario has other
+    figures, such as a lower rate, than in an earlier one, it takes that one's place. `names` are
+    new names of downloaders."""
     sessions = []
     for source in sources:
         path = os.path.join(source, "raw.json") if os.path.isdir(source) else source
@@ -301,10 +307,20 @@ def read_sessions(sources, names):
             sessions.append(json.load(file))
     merged = {"scenarios": {}, "downloaders": {}, "checks": {}, "results": []}
     for session in sessions:
+        changed = {name for name, what in session["scenarios"].items()
+                   if merged["scenarios"].get(name, what) != what}
+        merged["results"] = [run for run in merged["results"] if run["scenario"] not in changed]
         for key in ("scenarios", "downloaders", "checks"):
             merged[key] |= session.get(key, {})
         merged["results"] += session["results"]
-        merged.setdefault("conditions", session.get("conditions"))
+        known = session.get("conditions")
+        first = merged.setdefault("conditions", known)
+        if known and first and known["commit"] != first["commit"]:
+            raise Failure(f"results of two commits: {first['commit']}, {known['commit']}")
+        if known and first and known is not first:
+            first["command"] += f"\n    {known['command']}"
+            first["load_after"], first["stolen"] = known["load_after"], max(
+                first["stolen"], known["stolen"])
     merged["downloaders"] = {names.get(name, name): line
                              for name, line in merged["downloaders"].items()}
     for run in merged["results"]:
@@ -359,6 +375,11 @@ class Cells:
                 if runs:
                     self.cells[scenario, name] = Cell(runs, what)
 
+    @property
+    def rounds(self):
+        """The most runs that any downloader had in any scenario."""
+        return max(len(cell.runs) for cell in self.cells.values())
+
     def of(self, scenario):
         """Name to cell."""
         return {name: self.cells[scenario, name] for name in self.names
@@ -390,6 +411,8 @@ def path_line(scenario):
     if "queue_bdp" in scenario:
         line += f", queue {scenario['queue_bdp']:g} BDP"
     line += f", sender {scenario['cc']}" if scenario.get("cc") else ""
+    if "rate_scale" in scenario:
+        line += f", rates and size are {scenario['rate_scale']:g} times the scenario's"
     return f"{line}, {scenario['size_mb']:g} MB"
 
 
@@ -551,6 +574,8 @@ def judgement(lines):
 
 def publish(options, session, cells):
     """Writes raw.json, README.md and the plots into a new folder."""
+    if not session.get("conditions"):
+        raise Failure("these results do not say how they were made")
     name = session["conditions"]["stamp"] + ("-unpublished" if options.unpublished else "")
     folder = os.path.join(options.results, name)
     number = 1
@@ -572,7 +597,6 @@ def publish(options, session, cells):
 
 def readme(session, cells, plots):
     known = session["conditions"]
-    scale = known["rate_scale"]
     rows = [("ringhaul", f"commit {known['commit']}"), ("kernel", known["kernel"]),
             ("processor", f"{known['processor']}, {known['processors']} usable"),
             ("governor", known["governor"]),
@@ -581,16 +605,14 @@ def readme(session, cells, plots):
             ("time stolen by the hypervisor", f"{100 * known['stolen']:.1f} %"),
             ("congestion control", f"{known['congestion_control']}, unless a scenario says more"),
             ("peers", "; ".join(known["versions"].values()))]
-    if scale != 1:
-        rows.append(("scale", f"rates and sizes are {scale:g} times those of wan.json"))
     invalid = sum(len(cell.invalid) for cell in cells.cells.values())
     runs = sum(len(cell.runs) for cell in cells.cells.values())
     text = [f"# {known['date']}, emulated wide-area paths", "", f"    {known['command']}", "",
             "| | |", "|---|---|"]
     text += [f"| {name} | {value} |" for name, value in rows]
     text += ["", f"HTTP over an emulated link between two network namespaces, nginx at the far "
-             f"end, into a memory file system; {known['runs']} rounds, in which all downloaders "
-             f"take turns. Every file is checked by its SHA-256. {invalid} of {runs} runs were "
+             f"end, into a memory file system; rounds in which all downloaders take turns: "
+             f"{cells.rounds} of them. Every file is checked by its SHA-256. {invalid} of {runs} runs were "
              "invalid, as the machine was too busy for them: they are in no median, and named "
              "below their table. Figures are medians; `range` is from the slowest to the fastest "
              "run. CPU time is the downloader's own, user and system. `wire / size` is the bytes "
@@ -655,9 +677,8 @@ def escaped(text):
 
 def runs_line(cells):
     """Protocol, sink and runs: what every plot has to say of itself."""
-    known = cells.session.get("conditions")
-    runs = f"{known['runs']} runs of each" if known else "earlier runs"
-    return f"HTTP, into a memory file system, {runs}; medians of the valid ones"
+    return (f"HTTP, into a memory file system, up to {cells.rounds} runs of each; medians of the "
+            "valid ones, too few for intervals")
 
 
 def overview(cells):
