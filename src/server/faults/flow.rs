@@ -28,8 +28,6 @@ pub(in crate::server) struct Flow {
     throttled_until: Option<Instant>,
     first_body_at: Option<Instant>,
     body_bytes: u64,
-    /// A client had not taken what it was sent before, since the latest booking.
-    is_held_up: bool,
 }
 
 impl Flow {
@@ -47,7 +45,6 @@ impl Flow {
             throttled_until: None,
             first_body_at: None,
             body_bytes: 0,
-            is_held_up: false,
         }
     }
 
@@ -72,13 +69,10 @@ impl Flow {
         now: Instant,
     ) -> Booking {
         self.set_rate(now);
-        let mut booking = self.pacer.book(bytes, now);
+        let booking = self.pacer.book(bytes, now);
         if body_bytes > 0 {
             self.first_body_at.get_or_insert(now + booking.wait);
             self.body_bytes = self.body_bytes.saturating_add(body_bytes);
-        }
-        if std::mem::take(&mut self.is_held_up) {
-            booking.missed_bytes = 0;
         }
         booking
     }
@@ -86,11 +80,6 @@ impl Flow {
     /// A wait for a booking took this much longer than was asked for.
     pub(in crate::server) fn overslept(&mut self, late: Duration) {
         self.pacer.overslept(late);
-    }
-
-    /// A client has not taken yet what it was sent: what the rate misses is not this machine's.
-    pub(in crate::server) fn held_up(&mut self) {
-        self.is_held_up = true;
     }
 
     /// Indicates whether bytes never wait.
@@ -106,7 +95,7 @@ impl Flow {
 
     fn set_rate(&mut self, now: Instant) {
         let rate = self.rate(now);
-        self.pacer.set_rate(rate);
+        self.pacer.set_rate(rate, now);
     }
 
     /// The total rate of this moment.
@@ -264,17 +253,6 @@ mod tests {
         }
         assert!(bytes[..3].iter().all(|b| b.abs_diff(2580) <= 20), "{bytes:?}");
         assert!(bytes[3].abs_diff(2250) <= 30, "{bytes:?}");
-    }
-
-    #[test]
-    fn what_a_slow_client_misses_is_not_counted() {
-        let begin = Instant::now();
-        let mut flow = Flow::new(&usual(), begin);
-        flow.book(10, 10, begin);
-        assert_eq!(flow.book(10, 10, begin + SECOND).missed_bytes, 940);
-        flow.held_up();
-        assert_eq!(flow.book(10, 10, begin + 2 * SECOND).missed_bytes, 0);
-        assert_eq!(flow.book(10, 10, begin + 3 * SECOND).missed_bytes, 990);
     }
 
     #[test]

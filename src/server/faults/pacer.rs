@@ -39,7 +39,7 @@ impl Pacer {
 
     pub(in crate::server) fn new(bytes_per_second: Option<u64>, now: Instant) -> Self {
         let mut pacer = Self { bytes_per_second: None, free_at: now, late: Duration::ZERO };
-        pacer.set_rate(bytes_per_second);
+        pacer.set_rate(bytes_per_second, now);
         pacer
     }
 
@@ -48,8 +48,12 @@ impl Pacer {
         self.bytes_per_second.is_none()
     }
 
-    /// What is booked stays booked; later bytes go at this rate.
-    pub(in crate::server) fn set_rate(&mut self, bytes_per_second: Option<u64>) {
+    /// What is booked stays booked; later bytes go at this rate. Time without a limit, up to `now`,
+    /// earns no credit.
+    pub(in crate::server) fn set_rate(&mut self, bytes_per_second: Option<u64>, now: Instant) {
+        if self.is_unlimited() {
+            self.restart(now);
+        }
         self.bytes_per_second = bytes_per_second.map(|rate| rate.max(1));
     }
 
@@ -176,11 +180,16 @@ mod tests {
         let now = Instant::now();
         let mut pacer = Pacer::new(Some(1000), now);
         pacer.book(100, now);
-        pacer.set_rate(Some(100));
+        pacer.set_rate(Some(100), now);
         assert_eq!(pacer.book(100, now).wait, 100 * MS);
         assert_eq!(pacer.book(1, now).wait, 1100 * MS);
-        pacer.set_rate(None);
+        pacer.set_rate(None, now);
         assert_eq!((pacer.book(1, now).wait, pacer.piece_bytes(3, 77)), (Duration::ZERO, 77));
+        // A limit that comes later begins then.
+        let later = now + Duration::from_secs(60);
+        pacer.set_rate(Some(100), later);
+        assert_eq!(pacer.book(1, later), Booking::default());
+        assert_eq!(pacer.book(1, later).wait, 10 * MS);
     }
 
     #[test]

@@ -7,11 +7,12 @@ use super::transport::Transport;
 use crate::base::limits::SERVER_PIECE_BYTES;
 use crate::server::Shared;
 use crate::server::faults::effects::Ending;
-use crate::server::faults::pacer::Pacer;
+use crate::server::faults::pacer::{Booking, Pacer};
 use crate::server::faults::shape::Shape;
 use crate::server::files::bytes::FileBytes;
 use crate::server::stats::Entry;
 use crate::server::stop::lock;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
@@ -21,6 +22,18 @@ const RESET_PAUSE: Duration = Duration::from_millis(20);
 
 /// Bodies from here on are worth a system call of their own to save a copy.
 const SENDFILE_BYTES_MIN: u64 = 32 * 1024;
+
+/// What a piece waited for, which says whose fault it is if the next one is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeldBy {
+    Nothing,
+    /// The rate of this connection.
+    OwnRate,
+    /// The rate of all connections together.
+    TotalRate,
+    /// The client has not taken yet what it was sent before.
+    Client,
+}
 
 /// Buffered, paced output over a [`Transport`].
 pub(super) struct Outlet<'a> {
@@ -36,8 +49,8 @@ pub(super) struct Outlet<'a> {
     /// When the next request was found to have arrived, while an answer was being sent.
     early_request_at: Option<Instant>,
     is_shaped: bool,
-    /// The client had not taken what it was sent before, when the latest piece went.
-    is_held_up: bool,
+    /// What the latest piece waited for.
+    held_by: HeldBy,
     /// Bytes left until the connection breaks; `None` if it does not.
     bytes_until_loss: Option<u64>,
 }
@@ -55,7 +68,7 @@ impl<'a> Outlet<'a> {
             body_bytes: 0,
             entry: None,
             early_request_at: None,
-            is_held_up: false,
+            held_by: HeldBy::Nothing,
             is_shaped: shared.shape != Shape::default(),
             bytes_until_loss: shared.shape.bytes_until_loss(number),
         }
@@ -64,7 +77,7 @@ impl<'a> Outlet<'a> {
     /// What follows belongs to this request and goes at this rate.
     pub(super) fn begin(&mut self, entry: Entry, bytes_per_second: Option<u64>) {
         self.entry = Some(entry);
-        self.pacer.set_rate(bytes_per_second);
+        self.pacer.set_rate(bytes_per_second, Instant::now());
         let shared = lock(&self.shared.flow).piece_bytes(SERVER_PIECE_BYTES, Instant::now());
         self.piece_bytes = self.pacer.piece_bytes(1, shared);
     }
@@ -207,10 +220,10 @@ impl<'a> Outlet<'a> {
             self.piece_bytes = self.pacer.piece_bytes(1, shared);
             (booking, !flow.is_unlimited() || !self.pacer.is_unlimited())
         };
-        let own_missed = if self.is_held_up { 0 } else { own.missed_bytes };
-        self.shared.book.missed(own_missed, total.missed_bytes);
+        let [own_missed, total_missed] = self.held_by.attribute(&own, &total);
+        self.shared.book.missed(own_missed, total_missed);
         if is_paced {
-            self.keep_pace(own.wait.max(total.wait), now)?;
+            self.keep_pace(&own, &total, now)?;
         }
         // Before the write, so that a client that has the bytes finds them in the book.
         if let Some(entry) = self.entry.filter(|_| self.body_bytes > 0) {
@@ -223,23 +236,16 @@ impl<'a> Outlet<'a> {
         Ok(bytes.min(left.unwrap_or(bytes)))
     }
 
-    /// Waits from `now` on, takes down how late it woke up, and whether the client keeps up.
-    fn keep_pace(&mut self, wait: Duration, now: Instant) -> io::Result<()> {
-        self.pause(wait)?;
-        let late = now.elapsed().saturating_sub(wait);
-        self.is_held_up = !self.transport.has_room();
+    /// Waits from `now` on, and takes down how late it woke up and what held the piece up.
+    fn keep_pace(&mut self, own: &Booking, total: &Booking, now: Instant) -> io::Result<()> {
+        let wait = own.wait.max(total.wait);
         if !wait.is_zero() {
+            self.pause(wait)?;
+            let late = now.elapsed().saturating_sub(wait);
             self.pacer.overslept(late);
+            lock(&self.shared.flow).overslept(late);
         }
-        if !wait.is_zero() || self.is_held_up {
-            let mut flow = lock(&self.shared.flow);
-            if !wait.is_zero() {
-                flow.overslept(late);
-            }
-            if self.is_held_up {
-                flow.held_up();
-            }
-        }
+        self.held_by = HeldBy::of(own, total, self.transport.has_room());
         Ok(())
     }
 
@@ -282,6 +288,50 @@ impl<'a> Outlet<'a> {
     fn look_for_request(&mut self) {
         if self.is_shaped && self.early_request_at.is_none() && self.transport.has_unread() {
             self.early_request_at = Some(Instant::now());
+        }
+    }
+}
+
+impl HeldBy {
+    fn of(own: &Booking, total: &Booking, has_room: bool) -> Self {
+        match own.wait.cmp(&total.wait) {
+            _ if !has_room => HeldBy::Client,
+            Ordering::Greater => HeldBy::OwnRate,
+            Ordering::Less => HeldBy::TotalRate,
+            Ordering::Equal => HeldBy::Nothing,
+        }
+    }
+
+    /// The bytes that the own and the total rate missed since a piece that was held by this, and
+    /// that this machine is to blame for: a rate that waits for the other one, or for the client,
+    /// misses nothing.
+    fn attribute(self, own: &Booking, total: &Booking) -> [u64; 2] {
+        match self {
+            HeldBy::Nothing => [own.missed_bytes, total.missed_bytes],
+            HeldBy::OwnRate => [own.missed_bytes, 0],
+            HeldBy::TotalRate => [0, total.missed_bytes],
+            HeldBy::Client => [0, 0],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_this_machine_missed_is_counted() {
+        let booking =
+            |wait_ms, missed_bytes| Booking { wait: Duration::from_millis(wait_ms), missed_bytes };
+        let missed = (booking(0, 3), booking(0, 5));
+        for (own, total, has_room, expected) in [
+            (0, 0, true, [3, 5]),
+            (7, 0, true, [3, 0]),
+            (7, 9, true, [0, 5]),
+            (7, 9, false, [0, 0]),
+        ] {
+            let held_by = HeldBy::of(&booking(own, 0), &booking(total, 0), has_room);
+            assert_eq!(held_by.attribute(&missed.0, &missed.1), expected, "{held_by:?}");
         }
     }
 }
