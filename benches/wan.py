@@ -27,6 +27,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -64,6 +65,7 @@ class Failure(Exception):
 
 def main():
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if options.source:
             session = read_sessions(options.source, dict(r.split("=", 1) for r in options.rename))
@@ -161,10 +163,9 @@ def measure(options):
             "--downloaders", os.path.join(home, "wan-downloaders.json")]
     if os.path.exists(raw):
         os.remove(raw)
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=home,
-                          check=False)
-    if done.returncode != 0 or not os.path.exists(raw):
-        raise Failure(f"the emulator ended with status {done.returncode}")
+    status = run_emulator(argv, home)
+    if status != 0 or not os.path.exists(raw):
+        raise Failure(f"the emulator ended with status {status}; what it has measured is in {raw}")
     with open(raw, encoding="utf-8") as file:
         session = json.load(file)
     # Where programs lie on this machine helps nobody.
@@ -174,6 +175,17 @@ def measure(options):
         for name, line in downloaders.items()}
     session["conditions"] = conditions(options, stamp, commit, before, downloaders)
     return session
+
+
+def run_emulator(argv, folder):
+    """Its status; whoever ends this program gives it the time to take its link down."""
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          cwd=folder) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def choose_scenarios(options):
