@@ -624,9 +624,9 @@ def readme(session, cells, plots):
     text += [f"| {name} | {value} |" for name, value in rows]
     text += ["", f"HTTP over an emulated link between two network namespaces, nginx at the far "
              f"end, into a memory file system; rounds in which all downloaders take turns: "
-             f"{cells.rounds} of them. Every file is checked by its SHA-256. {invalid} of {runs} runs were "
-             "invalid, as the machine was too busy for them: they are in no median, and named "
-             "below their table. Figures are medians; `range` is from the slowest to the fastest "
+             f"{cells.rounds} of them. Every file is checked by its SHA-256. {invalid} of {runs} "
+             "runs were invalid, as the machine was too busy for them: they are in no median, and "
+             "named below their table. Figures are medians; `range` is from the slowest to the fastest "
              "run. CPU time is the downloader's own, user and system. `wire / size` is the bytes "
              "that the link delivered to the client by the file's size: headers alone make 1.036. "
              "`connections` are those that the server accepted.", "",
