@@ -367,12 +367,13 @@ mod tests {
         assert_eq!(sweep.time_left(), None);
         sweep.rows[0].add(record(Entry::Auto, 1, 1.0), Detail::default());
         assert_eq!(sweep.time_left(), Some(Duration::from_secs(2 + 3 + 3)));
+        sweep.rows[0].add(record(Entry::Auto, 2, 1.0), Detail::default());
         let cell = sweep.rows[2].entry;
         sweep.rows[2].add(record(cell, 1, 2.0), Detail::default());
         sweep.rows[1].left_out = Some("hopeless".to_owned());
-        assert_eq!(sweep.time_left(), Some(Duration::from_secs(2 + 4)));
-        sweep.elapsed = Duration::from_secs(6);
-        assert_eq!(sweep.time_left(), Some(Duration::from_secs(12)), "half of it between runs");
+        assert_eq!(sweep.time_left(), Some(Duration::from_secs(1 + 4)), "each at its own pace");
+        sweep.elapsed = Duration::from_secs(8);
+        assert_eq!(sweep.time_left(), Some(Duration::from_secs(10)), "half of it between runs");
     }
 
     #[test]
