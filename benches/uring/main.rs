@@ -69,10 +69,10 @@ const fn paced(name: &'static str, connections: usize) -> Part {
 }
 
 const PARTS: [Part; 8] = [
-    part("one connection", 1, 128, LARGE_BYTES),
-    part("four connections", 4, 32, LARGE_BYTES),
-    part("sixteen connections", 16, 8, LARGE_BYTES),
-    part("sixty-four connections", 64, 2, LARGE_BYTES),
+    part("one connection", 1, 64, LARGE_BYTES),
+    part("four connections", 4, 16, LARGE_BYTES),
+    part("sixteen connections", 16, 4, LARGE_BYTES),
+    part("sixty-four connections", 64, 1, LARGE_BYTES),
     part("small files over 4", 4, 2500, SMALL_BYTES),
     part("small files over 64", 64, 157, SMALL_BYTES),
     paced("1 Gbit/s over 4", 4),
