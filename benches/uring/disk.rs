@@ -9,9 +9,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Instant;
 
-/// Writes in flight at a time.
-const DEPTH: usize = 8;
-
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -32,9 +29,9 @@ pub(crate) struct Written {
     pub(crate) cached: [u64; 2],
 }
 
-/// Writes `blocks` blocks to a new file in `folder`. Unsupported is what the kernel or the file
-/// system lacks.
-pub(crate) fn write(folder: &Path, blocks: usize, mode: Mode) -> io::Result<Written> {
+/// Writes `blocks` blocks to a new file in `folder`, `depth` of them at a time. Unsupported is what
+/// the kernel or the file system lacks.
+pub(crate) fn write(folder: &Path, blocks: usize, mode: Mode, depth: usize) -> io::Result<Written> {
     let path = folder.join("written");
     let flags = if mode == Mode::Direct { libc::O_DIRECT } else { 0 };
     let mut options = OpenOptions::new();
@@ -42,12 +39,12 @@ pub(crate) fn write(folder: &Path, blocks: usize, mode: Mode) -> io::Result<Writ
     // Gone with its last descriptor.
     std::fs::remove_file(&path)?;
     file.set_len((blocks * BLOCK_BYTES) as u64)?;
-    let mut ring = Ring::new(true, Layout::Blocks, DEPTH, 1, 0)?;
+    let mut ring = Ring::new(true, Layout::Blocks, depth, 1, 0)?;
     let number = ring.adopt(file.try_clone()?);
     let (meter, kernel_s) = (Meter::start(), kernel_threads_s());
     let began = Instant::now();
     let flags = if mode == Mode::DontCache { libc::RWF_DONTCACHE } else { 0 };
-    write_all(&mut ring, number, blocks, flags)?;
+    write_all(&mut ring, number, blocks, depth, flags)?;
     let handed_over = meter.stop();
     let cached = cached_bytes(&file)?;
     file.sync_data()?;
@@ -60,11 +57,17 @@ pub(crate) fn write(folder: &Path, blocks: usize, mode: Mode) -> io::Result<Writ
     })
 }
 
-fn write_all(ring: &mut Ring, file: usize, blocks: usize, flags: i32) -> io::Result<()> {
+fn write_all(
+    ring: &mut Ring,
+    file: usize,
+    blocks: usize,
+    depth: usize,
+    flags: i32,
+) -> io::Result<()> {
     let mut next = 0;
-    let mut free: Vec<usize> = (0..DEPTH).collect();
+    let mut free: Vec<usize> = (0..depth).collect();
     let mut completions: Vec<Completion> = Vec::new();
-    while next < blocks || free.len() < DEPTH {
+    while next < blocks || free.len() < depth {
         while next < blocks
             && let Some(block) = free.pop()
         {

@@ -80,29 +80,39 @@ const PARTS: [Part; 8] = [
 ];
 
 /// `None` is today's path.
-const VARIANTS: [(&str, Option<Setting>); 10] = [
+const VARIANTS: [(&str, Option<Setting>); 12] = [
     ("a: today", None),
     ("b0: own loop", Some(setting(Way::OneShot, false, false))),
-    ("b1-: own loop, deferred", Some(setting(Way::OneShot, true, false))),
-    ("b1: ... and batched", Some(setting(Way::OneShot, true, true))),
+    ("b0p: ... below poll", Some(below_poll(false))),
+    ("b1p: ... and deferred", Some(below_poll(true))),
+    ("b1: own loop, deferred", Some(setting(Way::OneShot, true, false))),
+    ("b1b: ... and batched", Some(setting(Way::OneShot, true, true))),
     ("b2: multishot, dropped", Some(setting(shared(false, false), true, true))),
     ("b3: bundles, dropped", Some(setting(shared(true, false), true, true))),
     ("b4: multishot, copied", Some(setting(shared(false, true), true, true))),
     ("b5: bundles, copied", Some(setting(shared(true, true), true, true))),
     ("b6: multishot into blocks", Some(setting(Way::Lent, true, true))),
-    ("b6-: ... and no low water", Some(NO_LOW_WATER)),
+    ("b6n: ... and no low water", Some(NO_LOW_WATER)),
 ];
 
 const NO_LOW_WATER: Setting = Setting { has_low_water: false, ..setting(Way::Lent, true, true) };
 
-const MODES: [(&str, Mode); 3] = [
-    ("page cache", Mode::Buffered),
-    ("RWF_DONTCACHE", Mode::DontCache),
-    ("O_DIRECT", Mode::Direct),
+/// How blocks are written, and how many of them at a time.
+const MODES: [(&str, Mode, usize); 6] = [
+    ("page cache", Mode::Buffered, 8),
+    ("RWF_DONTCACHE", Mode::DontCache, 8),
+    ("O_DIRECT", Mode::Direct, 8),
+    ("page cache, one at a time", Mode::Buffered, 1),
+    ("RWF_DONTCACHE, one at a time", Mode::DontCache, 1),
+    ("O_DIRECT, one at a time", Mode::Direct, 1),
 ];
 
 const fn setting(way: Way, is_deferred: bool, is_batched: bool) -> Setting {
-    Setting { way, is_deferred, is_batched, has_low_water: true }
+    Setting { way, is_deferred, is_batched, has_low_water: true, waits_in_poll: false }
+}
+
+const fn below_poll(is_deferred: bool) -> Setting {
+    Setting { waits_in_poll: true, ..setting(Way::OneShot, is_deferred, false) }
 }
 
 const fn shared(bundled: bool, copied: bool) -> Way {
@@ -201,12 +211,13 @@ fn measure_disk(args: &Args) {
     for round in 0..args.rounds {
         for at in 0..MODES.len() {
             let at = (at + round) % MODES.len();
-            match disk::write(&args.disk, blocks, MODES[at].1) {
+            let (name, mode, depth) = MODES[at];
+            match disk::write(&args.disk, blocks, mode, depth) {
                 Ok(written) => results[at].push(written),
                 Err(error) if disk::is_lacking(&error) => {
-                    println!("SKIPPED: uring: {}: not to be had here", MODES[at].0);
+                    println!("SKIPPED: uring: {name}: not to be had here");
                 }
-                Err(error) => panic!("{}: {error}", MODES[at].0),
+                Err(error) => panic!("{name}: {error}"),
             }
         }
     }
@@ -215,7 +226,7 @@ fn measure_disk(args: &Args) {
          | mode | handed over, s | durable, s | CPU s/GiB | kernel threads s/GiB | \
          switches/GiB | cached then, MiB | at the end |\n|---|--:|--:|--:|--:|--:|--:|--:|"
     );
-    for ((name, _), all) in MODES.iter().zip(&results).filter(|(_, all)| !all.is_empty()) {
+    for ((name, ..), all) in MODES.iter().zip(&results).filter(|(_, all)| !all.is_empty()) {
         let middle = |what: fn(&disk::Written) -> f64| median(all.iter().map(what).collect());
         println!(
             "| {name} | {:.2} | {:.2} | {:.3} | {:.3} | {:.0} | {:.0} | {:.0} |",

@@ -48,6 +48,8 @@ pub(crate) struct Setting {
     pub(crate) is_batched: bool,
     /// SO_RCVLOWAT, as the engine sets it.
     pub(crate) has_low_water: bool,
+    /// Waits outside of the ring until completions are there, as a ring below tokio has to.
+    pub(crate) waits_in_poll: bool,
 }
 
 /// Receives all of `load`. Unsupported is what this kernel lacks.
@@ -61,6 +63,9 @@ pub(crate) fn receive(load: &Load, setting: Setting) -> io::Result<Cost> {
     let mut ring = ring.map_err(unsupported)?;
     if matches!(setting.way, Way::Shared { bundled: true, .. }) && !ring.has_bundles() {
         return Err(io::ErrorKind::Unsupported.into());
+    }
+    if setting.waits_in_poll {
+        ring.wait_in_poll()?;
     }
     for _ in 0..load.connections {
         let stream = TcpStream::connect(load.address)?;

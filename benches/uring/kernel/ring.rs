@@ -7,14 +7,17 @@ use super::buffers::{ENTRIES_MAX, Group, PAGE_BYTES};
 use io_uring_7::{IoUring, cqueue, opcode, squeue, types};
 use ringhaul::internal::base::limits::BLOCK_BYTES;
 use ringhaul::internal::io::buffers::{Lease, Pool};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::net::Shutdown;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// As in `io/uring`.
 const SUBMISSIONS: u32 = 128;
 /// A multishot receive completes without being asked again; more would only overflow.
 const COMPLETIONS: u32 = 4096;
+/// `IORING_ENTER_GETEVENTS`: the kernel does what it has left to this thread, and need not wait.
+const GET_EVENTS: u32 = 1;
 /// What is read at a time while a head is wanted, as the engine does.
 const HEAD_BYTES: usize = 4096;
 /// Length of a buffer that all connections share.
@@ -73,6 +76,9 @@ pub(crate) struct Ring {
     files: Vec<OwnedFd>,
     groups: Vec<Group>,
     layout: Layout,
+    is_deferred: bool,
+    /// What is polled for completions, if it waits outside of the ring.
+    wake: Option<OwnedFd>,
     /// Operations that will still complete.
     in_flight: usize,
     starts: Vec<*mut u8>,
@@ -116,6 +122,8 @@ impl Ring {
             files: Vec::new(),
             groups: Vec::new(),
             layout,
+            is_deferred,
+            wake: None,
             in_flight: 0,
             starts,
             blocks,
@@ -124,6 +132,22 @@ impl Ring {
         };
         ring.register(connections, shared, heads + blocks + pages)?;
         Ok(ring)
+    }
+
+    /// From here on it waits outside of the ring until completions are there. Of work that is left
+    /// to this thread the ring's own descriptor tells nothing (seen on 6.18: a poll that began
+    /// before sleeps on), but an event descriptor does.
+    pub(crate) fn wait_in_poll(&mut self) -> io::Result<()> {
+        let wake = if self.is_deferred {
+            let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            self.inner.submitter().register_eventfd(wake.as_raw_fd())?;
+            wake
+        } else {
+            // SAFETY: the ring is open while it is borrowed.
+            unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }.try_clone_to_owned()?
+        };
+        self.wake = Some(wake);
+        Ok(())
     }
 
     /// Whether receives may take several buffers at once.
@@ -248,7 +272,11 @@ impl Ring {
 
     /// Submits what is prepared and waits for a completion; appends all there are.
     pub(crate) fn wait(&mut self, completions: &mut Vec<Completion>) -> io::Result<()> {
-        match self.inner.submit_and_wait(1) {
+        let waited = match self.wake {
+            Some(_) => self.poll(),
+            None => self.inner.submit_and_wait(1).map(drop),
+        };
+        match waited {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
@@ -281,6 +309,25 @@ impl Ring {
                 std::ptr::from_ref(&value).cast(),
                 libc::socklen_t::try_from(size_of::<libc::c_int>()).expect("four"),
             );
+        }
+    }
+
+    /// Submits, and waits outside of the ring, as a ring below tokio does.
+    fn poll(&mut self) -> io::Result<()> {
+        loop {
+            let count = u32::try_from(self.inner.submission().len()).expect("a short queue");
+            let none = None::<&libc::sigset_t>;
+            // SAFETY: no pointer is handed over; what the entries name is owned by the ring.
+            unsafe { self.inner.submitter().enter(count, 0, GET_EVENTS, none) }?;
+            let Some(wake) = self.wake.as_ref().filter(|_| self.inner.completion().is_empty())
+            else {
+                return Ok(());
+            };
+            rustix::event::poll(&mut [PollFd::new(wake, PollFlags::IN)], None)?;
+            if self.is_deferred {
+                // Counts nothing that matters: the next turn looks at everything.
+                let _ = rustix::io::read(wake, &mut [0; 8]);
+            }
         }
     }
 
