@@ -179,7 +179,7 @@ fn the_closing_line_tells_the_means() {
     let [.., last, limiter] = lines[..] else { panic!("{ended:?}") };
     assert_eq!(limiter.split_once(": ").map(|(label, _)| label), Some("limited by"), "{limiter}");
     assert!(last.starts_with("a: 1.00 MiB in "), "{last}");
-    for words in ["iB/s, ", " connection", "CPU s/GiB", ", buffered, not registered, verified "] {
+    for words in ["B/s, ", " connection", "CPU s/GiB", ", buffered, not registered, verified "] {
         assert!(last.contains(words), "{words}\n{last}");
     }
     assert!(last.ends_with(&format!("{digest} (given with --checksum)")), "{last}");

@@ -45,6 +45,8 @@ pub(super) struct Context {
     /// Why a stop keeps nothing, if that is so.
     unkept: Mutex<Option<&'static str>>,
     retries: AtomicU32,
+    /// Time in waits before retries while nothing else went on, in nanoseconds.
+    waited_ns: AtomicU64,
     /// What the shards have felt since the last tick of the plan.
     pub(super) load: Load,
     told: Mutex<Told>,
@@ -124,6 +126,7 @@ impl Context {
             unchecked_bytes: AtomicU64::new(0),
             unkept: Mutex::new(None),
             retries: AtomicU32::new(0),
+            waited_ns: AtomicU64::new(0),
             load: Load::default(),
             told: Mutex::new(told),
         })
@@ -271,6 +274,18 @@ impl Context {
     /// Counts a failure that is retried.
     pub(super) fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a failure that is retried after `wait`, in which nothing else goes on.
+    pub(super) fn retried_after(&self, wait: Duration) {
+        self.retried();
+        let nanoseconds = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        self.waited_ns.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Time in such waits.
+    pub(super) fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited_ns.load(Ordering::Relaxed))
     }
 
     /// Failures that were retried.

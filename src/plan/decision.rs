@@ -15,9 +15,12 @@ pub enum Choice {
     Connections,
     /// Requests are no longer sent ahead.
     AheadOff,
-    /// A connection is given up for a new one.
+    /// A connection is given up for a new one: why, and about how much was on its way.
     Replace,
-    /// Bytes are fetched a second time.
+    /// Another connection is to give up the end of its span: who asks whom, and the time that is
+    /// expected to be saved.
+    Cut,
+    /// Bytes are fetched a second time: the time that is expected to be saved, and their number.
     Hedge,
     /// A span ahead goes to somebody else.
     TakeBack,
@@ -36,6 +39,7 @@ impl fmt::Display for Choice {
             Choice::Connections => "connections",
             Choice::AheadOff => "request ahead off",
             Choice::Replace => "replace",
+            Choice::Cut => "cut",
             Choice::Hedge => "hedge",
             Choice::TakeBack => "take back",
             Choice::Cap => "cap",

@@ -8,10 +8,15 @@ use crate::base::size::{KIB, MIB};
 use crate::base::span::Span;
 use std::time::Duration;
 
-/// Least time that a cut has to save: it closes a connection.
-const SAVING_MIN: Duration = Duration::from_millis(30);
+/// Least time that a cut has to save: it closes a connection; and at least a round trip, which is
+/// what an estimate of the rest is uncertain by.
+const SAVING_MIN: Duration = Duration::from_millis(50);
 /// Least share of the victim's remaining time that a cut has to save.
-const SAVING_SHARE: f64 = 0.1;
+const SAVING_SHARE: f64 = 0.2;
+/// A helper that has to connect first has to save this multiple of the time until its first byte,
+const CONNECT_FACTOR: u32 = 3;
+/// and this time.
+const CONNECT_SAVING_MIN: Duration = Duration::from_millis(250);
 /// Fewest bytes that a cut hands over, which need a request of their own; or two blocks, where
 /// those are smaller.
 const CUT_BYTES_MIN: u64 = 64 * KIB;
@@ -27,7 +32,7 @@ const HEDGE_BYTES_EACH_MAX: u64 = 16 * MIB;
 /// A connection whose goodput is below this share of the median is slow.
 const SLOW_SHARE: f64 = 0.25;
 /// Bytes must have been flowing for this time before a connection is called slow.
-const SLOW_TIME: Duration = Duration::from_secs(1);
+const SLOW_TIME: Duration = Duration::from_secs(2);
 
 /// A connection at work.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +42,9 @@ pub(super) struct Runner {
     pub(super) rest: Span,
     /// Bytes per second, an expectation where nothing is measured.
     pub(super) goodput: f64,
+    /// The round trip of one that is in its slow start, and the goodput that it will come to;
+    /// `None`: it goes on as it does.
+    pub(super) growth: Option<(Duration, f64)>,
 }
 
 /// A connection that could help.
@@ -48,6 +56,17 @@ pub(super) struct Helper {
     pub(super) reach: Duration,
     /// The round trip of a connection that has to start slowly; `None`: its window is open.
     pub(super) cold: Option<Duration>,
+    /// Indicates whether it has to connect first.
+    pub(super) must_connect: bool,
+}
+
+/// What closing a connection throws away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Price {
+    /// The round trip: what is on the way at the time of a cut arrives in vain.
+    pub(super) rtt: Duration,
+    /// Bytes per second of all connections together, which carry that too.
+    pub(super) pace: f64,
 }
 
 /// Where a victim's span would end.
@@ -83,28 +102,54 @@ impl Helper {
             .map_or(0.0, |rtt| rtt.as_secs_f64() * (1.0 + bytes / FIRST_WINDOW_BYTES).log2());
         self.reach.as_secs_f64() + steady.max(slow_start)
     }
+
+    /// Least time in seconds that its help has to save, `least` if that is more.
+    fn saving_min(&self, least: Duration) -> f64 {
+        let connecting = (CONNECT_FACTOR * self.reach).max(CONNECT_SAVING_MIN);
+        let own = if self.must_connect { connecting } else { self.reach };
+        own.max(least).as_secs_f64()
+    }
+}
+
+impl Price {
+    /// Bytes that are on their way to a connection.
+    fn in_flight(&self, runner: &Runner) -> f64 {
+        (runner.goodput * self.rtt.as_secs_f64()).min(runner.rest.len() as f64)
+    }
 }
 
 impl Runner {
     /// Seconds until its rest has come.
     fn takes(&self) -> f64 {
-        self.rest.len() as f64 / self.goodput.max(1.0)
+        self.takes_for(self.rest.len())
+    }
+
+    /// Seconds until `bytes` more have come.
+    fn takes_for(&self, bytes: u64) -> f64 {
+        let (bytes, goodput) = (bytes as f64, self.goodput.max(1.0));
+        let steady = bytes / goodput;
+        let Some((rtt, expected)) = self.growth else { return steady };
+        // Slow start doubles what a round trip brings.
+        let rtt = rtt.as_secs_f64().max(1e-4);
+        let doubling = rtt * (1.0 + bytes / (goodput * rtt)).log2();
+        steady.min(doubling.max(bytes / expected.max(goodput)))
     }
 }
 
-/// The cut that saves most: both sides of it end together.
+/// The cut that saves most, where both sides of it end together, and the seconds it saves.
 pub(super) fn best_cut(
     runners: impl Iterator<Item = Runner>,
     helper: Helper,
     units: Units,
-) -> Option<Cut> {
-    let cuts = runners.filter_map(|runner| cut(&runner, helper, units));
-    cuts.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, cut)| cut)
+    price: Price,
+) -> Option<(f64, Cut)> {
+    let cuts = runners.filter_map(|runner| cut(&runner, helper, units, price));
+    cuts.max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// A cut of one runner's rest, and the seconds it saves.
-fn cut(runner: &Runner, helper: Helper, units: Units) -> Option<(f64, Cut)> {
-    let reach = helper.reach.as_secs_f64();
+fn cut(runner: &Runner, helper: Helper, units: Units, price: Price) -> Option<(f64, Cut)> {
+    let reach = helper.reach.max(price.rtt).as_secs_f64();
     let contested = runner.rest.len() as f64 - runner.goodput * reach;
     let share = helper.goodput / (helper.goodput + runner.goodput).max(1.0);
     let taken = whole(contested * share);
@@ -114,11 +159,12 @@ fn cut(runner: &Runner, helper: Helper, units: Units) -> Option<(f64, Cut)> {
     let at = runner.rest.end().saturating_sub(taken).max(runner.rest.start() + 1);
     let at = at.checked_next_multiple_of(unit).filter(|at| *at < runner.rest.end())?;
     let taken = runner.rest.end() - at;
-    let kept = at - runner.rest.start();
-    let ends = (kept as f64 / runner.goodput.max(1.0)).max(helper.takes(taken as f64));
-    let saving = runner.takes() - ends;
+    let ends = runner.takes_for(at - runner.rest.start()).max(helper.takes(taken as f64));
+    // What is in flight to the victim at the cut takes its time on the path, for nothing.
+    let wasted = price.in_flight(runner).min(taken as f64) / price.pace.max(1.0);
+    let saving = runner.takes() - ends - wasted;
     let is_worth_it = taken >= CUT_BYTES_MIN.min(2 * units.block_bytes)
-        && saving >= SAVING_MIN.as_secs_f64()
+        && saving >= helper.saving_min(SAVING_MIN)
         && saving >= SAVING_SHARE * runner.takes();
     is_worth_it.then_some((saving, Cut { victim: runner.id, at }))
 }
@@ -134,30 +180,32 @@ pub(super) fn best_take_back(
         let with_owner = runner.takes() + ahead_bytes / runner.goodput.max(1.0);
         let with_helper = helper.takes(ahead_bytes);
         let saving = with_owner - with_helper.max(runner.takes());
-        let is_worth_it = saving >= SAVING_MIN.as_secs_f64() && saving >= SAVING_SHARE * with_owner;
+        let is_worth_it =
+            saving >= helper.saving_min(SAVING_MIN) && saving >= SAVING_SHARE * with_owner;
         is_worth_it.then_some((saving, runner.id))
     });
     savings.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, id)| id)
 }
 
-/// Whose rest an idle helper should fetch as well: the latest one, if it is so late that somebody
-/// else would be done long before. `rest` of a runner is what is undelivered here.
+/// Whose rest an idle helper should fetch as well, and the seconds that saves: the latest one, if
+/// it is so late that somebody else would be done long before. `rest` of a runner is what is
+/// undelivered here.
 pub(super) fn best_hedge(
     runners: impl Iterator<Item = Runner>,
     helper: Helper,
     bytes_max: u64,
-) -> Option<ConnectionId> {
+) -> Option<(f64, ConnectionId)> {
     let savings = runners.filter_map(|runner| {
         let bytes = runner.rest.len();
         let doubled = helper.takes(bytes as f64);
         let saving = runner.takes() - doubled;
         let is_worth_it = bytes > 0
             && bytes <= bytes_max.min(HEDGE_BYTES_EACH_MAX)
-            && saving >= HEDGE_SAVING_MIN.as_secs_f64()
+            && saving >= helper.saving_min(HEDGE_SAVING_MIN)
             && runner.takes() >= HEDGE_FACTOR * doubled;
         is_worth_it.then_some((saving, runner.id))
     });
-    savings.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, id)| id)
+    savings.max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// How one connection compares with its siblings.
@@ -169,6 +217,9 @@ pub(super) struct Standing {
     pub(super) median: f64,
     /// How long its present bytes have been flowing; `None`: they have not begun to.
     pub(super) flowing_for: Option<Duration>,
+    /// Indicates whether it has lost packets lately: it is slow for that reason, and a new
+    /// connection would lose as many.
+    pub(super) is_lossy: bool,
     /// How long nothing has come.
     pub(super) silent_for: Duration,
     /// Longest silence before the connection is given up.
@@ -187,7 +238,8 @@ pub(super) fn why_replace(standing: &Standing) -> Option<String> {
         return Some(format!("silent for {:.1} s", standing.silent_for.as_secs_f64()));
     }
     let has_settled = standing.flowing_for.is_some_and(|time| time >= SLOW_TIME);
-    let is_slow = has_settled && standing.goodput < SLOW_SHARE * standing.median;
+    let is_slow =
+        has_settled && !standing.is_lossy && standing.goodput < SLOW_SHARE * standing.median;
     let would_be_last = standing.takes > standing.others_take + standing.tau.as_secs_f64();
     (is_slow && would_be_last).then(|| {
         let share = standing.goodput / standing.median * 100.0;
@@ -212,17 +264,20 @@ mod tests {
     const B: ConnectionId = ConnectionId(2);
     const UNITS: Units = Units { block_bytes: MIB, align_bytes: 4096 };
     const MB_PER_S: f64 = MIB as f64;
+    /// Nothing is in flight.
+    const FREE: Price = Price { rtt: Duration::ZERO, pace: 1e9 };
 
     fn runner(id: ConnectionId, start: u64, end: u64, rate: f64) -> Runner {
-        Runner { id, rest: Span::new(start, end), goodput: rate * MB_PER_S }
+        Runner { id, rest: Span::new(start, end), goodput: rate * MB_PER_S, growth: None }
     }
 
     fn helper(rate: f64, ms: u64) -> Helper {
-        Helper { goodput: rate * MB_PER_S, reach: Duration::from_millis(ms), cold: None }
+        let reach = Duration::from_millis(ms);
+        Helper { goodput: rate * MB_PER_S, reach, cold: None, must_connect: false }
     }
 
     fn cut(runners: &[Runner], helper: Helper) -> Option<Cut> {
-        best_cut(runners.iter().copied(), helper, UNITS)
+        best_cut(runners.iter().copied(), helper, UNITS, FREE).map(|(_, cut)| cut)
     }
 
     #[test]
@@ -248,6 +303,37 @@ mod tests {
     }
 
     #[test]
+    fn who_has_to_connect_needs_a_better_reason() {
+        let late = runner(A, 0, 16 * MIB, 20.0);
+        let stranger = Helper { must_connect: true, ..helper(20.0, 150) };
+        assert!(cut(&[late], helper(20.0, 150)).is_some(), "0.3 s of 0.8 are saved");
+        assert_eq!(cut(&[late], stranger), None, "3 x 150 ms are not");
+        let later = runner(A, 0, 64 * MIB, 20.0);
+        assert!(cut(&[later], stranger).is_some(), "1.5 s are");
+    }
+
+    #[test]
+    fn what_is_in_flight_is_a_part_of_the_price() {
+        let late = runner(A, 0, 4 * MIB, 10.0);
+        let cut = |price| best_cut([late].into_iter(), helper(10.0, 50), UNITS, price);
+        assert!(cut(FREE).is_some());
+        let rtt = Duration::from_millis(150);
+        assert_eq!(cut(Price { rtt, pace: 10.0 * MB_PER_S }), None, "a third of it comes in vain");
+    }
+
+    #[test]
+    fn slow_start_is_not_taken_for_a_slow_connection() {
+        let young = Runner {
+            growth: Some((Duration::from_millis(100), 10.0 * MB_PER_S)),
+            ..runner(A, 0, 4 * MIB, 1.0)
+        };
+        // 100, 200, 400, 800 KiB … come in round trips, not 100 each time.
+        assert!((0.5..0.6).contains(&young.takes()), "{}", young.takes());
+        assert!((3.9..4.1).contains(&Runner { growth: None, ..young }.takes()));
+        assert_eq!(cut(&[young], helper(10.0, 150)), None);
+    }
+
+    #[test]
     fn less_than_a_block_is_cut_where_it_saves_time() {
         let crawling = runner(A, 0, MIB, 0.1);
         let at = cut(&[crawling], helper(10.0, 50)).expect("ten seconds are at stake").at;
@@ -261,10 +347,10 @@ mod tests {
             for len in 0..40 {
                 let rest = Span::new(start, start + len);
                 for rate in [1.0, 3.0] {
-                    let slow = Runner { id: A, rest, goodput: 1.0 };
-                    let helper = Helper { goodput: rate, reach: Duration::ZERO, cold: None };
+                    let slow = Runner { goodput: 1.0, ..runner(A, rest.start(), rest.end(), 0.0) };
+                    let helper = Helper { goodput: rate, ..helper(0.0, 0) };
                     let units = Units { block_bytes: 4, align_bytes: 2 };
-                    let cut = best_cut([slow].into_iter(), helper, units);
+                    let cut = best_cut([slow].into_iter(), helper, units, FREE).map(|(_, cut)| cut);
                     let at = cut.map_or(start + 1, |cut| cut.at);
                     assert!(start < at && (at < rest.end() || cut.is_none()), "{rest:?} {at}");
                     assert!(cut.is_none() || at.is_multiple_of(2));
@@ -285,7 +371,8 @@ mod tests {
     #[test]
     fn stuck_bytes_are_fetched_twice_within_the_budget() {
         let stuck = runner(A, 0, 4 * MIB, 0.2);
-        let hedge = |budget| best_hedge([stuck].into_iter(), helper(10.0, 50), budget);
+        let hedge =
+            |budget| best_hedge([stuck].into_iter(), helper(10.0, 50), budget).map(|(_, id)| id);
         assert_eq!(hedge(32 * MIB), Some(A));
         assert_eq!(hedge(4 * MIB - 1), None);
         let healthy = runner(A, 0, 4 * MIB, 8.0);
@@ -299,6 +386,7 @@ mod tests {
             goodput: 10e6,
             median: 10e6,
             flowing_for: Some(2 * second),
+            is_lossy: false,
             silent_for: Duration::ZERO,
             patience: second,
             tau: second / 20,
@@ -310,6 +398,7 @@ mod tests {
         assert!(why_replace(&slow).expect("it is slow").contains("20 %"));
         assert_eq!(why_replace(&Standing { others_take: 6.0, ..slow }), None, "others are later");
         assert_eq!(why_replace(&Standing { flowing_for: Some(second / 2), ..slow }), None);
+        assert_eq!(why_replace(&Standing { is_lossy: true, ..slow }), None);
         let silent = Standing { silent_for: second, ..well };
         assert!(why_replace(&silent).expect("it is silent").contains("1.0 s"));
         assert_eq!(why_replace(&Standing { patience: 2 * second, ..silent }), None);

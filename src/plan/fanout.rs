@@ -1,55 +1,69 @@
 //! How many connections there should be. Owns the count law; must not know what the connections
 //! fetch.
 //!
-//! States: ramp (doubles while that pays) -> hold (waits) -> probe (a few more or fewer, measured
-//! against the hold before it) -> hold ...; a probe that pays well goes back to ramp. Collapse
-//! (the origin throttles) -> frozen -> hold. A fixed count knows no states.
+//! States: ramp (by steps, while they pay) -> hold (restores a rate that has fallen) -> probe (a few
+//! more or fewer, measured against the hold before it) -> hold ...; a probe that pays well goes back
+//! to ramp. Collapse (the origin throttles) -> frozen -> hold. A fixed count knows no states.
+//!
+//! Connections are opened no faster than that: a step waits until those of the one before have come
+//! up to their rate. Rates are compared by bytes that have arrived (`meter`), gains against what the
+//! count grew by, so that a connection more has its price.
 
 mod collapse;
+mod hold;
+mod ramp;
+mod settling;
 
 use super::Fanout;
 use super::decision::Choice;
+use super::limiter::Trial;
 use super::tolerance::Tolerance;
-use super::window::{Mean, Window};
+use super::window::Window;
+use hold::{Hold, Probe};
+use ramp::Ramp;
 use std::time::Duration;
 
-/// Connections to start with next to the server: one ramp step finds out whether more pay.
+/// Connections to start with next to the server, where the first steps of a ramp would cost more
+/// than the connections.
 const START_NEAR: u32 = 4;
-/// Connections to start with far from the server, where a step of the ramp takes long and slow
-/// start wants company.
-const START_FAR: u32 = 8;
-/// Connections to start with very far from the server.
-const START_VERY_FAR: u32 = 16;
-/// Time to first byte from which a server is far.
-const FAR: Duration = Duration::from_millis(8);
-/// Time to first byte from which a server is very far.
-const VERY_FAR: Duration = Duration::from_millis(60);
-/// Bytes one more connection must find to fetch.
-const BYTES_PER_CONNECTION_MIN: u64 = 1 << 20;
-/// More connections pay if the rate grows by this share of what the count grew by.
-const GAIN_SHARE: f64 = 0.15;
-/// Fewer connections are kept if the rate falls by no more than this.
-const LOSS_MAX: f64 = 0.02;
+/// Connections to start with from a distance on: one may do at that of a region, and slow start is
+/// short there; far away it takes seconds and wants company.
+const STARTS: [Start; 3] = [
+    Start { from: Duration::from_millis(120), usual: 16, short_rate: 0.4e9, short: 32 },
+    Start { from: Duration::from_millis(60), usual: 8, short_rate: 0.4e9, short: 32 },
+    Start { from: Duration::from_millis(8), usual: 2, short_rate: 3.2e9, short: 4 },
+];
+/// Where there are several addresses, each of two is tried by as many connections.
+const ADDRESS_TRIES: u32 = 2;
+const ADDRESSES_MAX: u32 = 2;
+/// Up to this number of connections each one's luck matters.
+const FEW: u32 = 4;
 /// More connections may be harmful if the rate falls below this share of what it was.
 const WORSE: f64 = 0.97;
-/// Fewer connections are better if the rate rises to this share of what it was.
-const BETTER: f64 = 1.03;
-/// With more noise than this nothing speaks for fewer: a lull before the probe looks like a gain.
-const NOISE_MAX: f64 = 0.1;
-/// Least time of one ramp step's measurement; noise on shorter ones decides nothing well.
-const RAMP_WINDOW_MIN: Duration = Duration::from_millis(150);
-/// From this distance on a ramp step that did not pay is not undone at once.
-const KEEP_REACH: Duration = Duration::from_millis(100);
-/// Least time of one probe's measurement.
-const PROBE_WINDOW_MIN: Duration = Duration::from_secs(1);
-/// A span lasts no longer than about this.
-const SPAN_TIME: Duration = Duration::from_secs(4);
 /// First wait before a probe of more connections; it grows by half each time such a probe fails.
-const UP_WAIT: Duration = Duration::from_secs(1);
+const UP_WAIT: Duration = Duration::from_secs(2);
+/// The same for each of a few connections that do not run evenly,
+const UP_WAIT_EACH: Duration = Duration::from_millis(400);
+/// and for a few that do.
+const UP_WAIT_CALM: Duration = Duration::from_secs(8);
 /// First wait before a probe of fewer connections, which grows alike.
 const DOWN_WAIT: Duration = Duration::from_secs(8);
 /// Longest wait before a probe.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Connections to start with.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    /// Least time to first byte.
+    from: Duration,
+    /// Connections.
+    usual: u32,
+    /// A file is short if it has no more than these bytes for each second of that time: 16 round
+    /// trips, which slow start takes, of a path that is fast for its length.
+    short_rate: f64,
+    /// Connections for a short file, which is over before anything could be learnt.
+    short: u32,
+}
 
 /// The connection count of one transfer.
 #[derive(Debug)]
@@ -64,21 +78,36 @@ pub(super) struct Count {
     tolerance: Tolerance,
     /// Most connections that this machine has descriptors and memory for, once that is known.
     grant: Option<u32>,
+    /// When the count was last settled on.
+    held_since: Duration,
     /// When more connections are tried next.
     up: ProbeTimer,
     /// When fewer connections are tried next.
     down: ProbeTimer,
-    /// The best rate of a hold, and the connections that made it.
-    best: Option<(f64, u32)>,
+    /// The most that the path has carried, and how many connections did that.
+    peak: Peak,
+    /// Looks in a row that found the rate fallen below that.
+    fallen_looks: u32,
     /// Windows in a row far below it.
     poor_windows: u32,
     /// Indicates whether the origin has throttled all connections.
     was_throttled: bool,
-    /// Indicates whether the last connections added raised the rate enough.
-    still_pays: bool,
+    /// The last comparison with more connections.
+    trial: Option<Trial>,
+    /// Indicates whether the first two connections may have brought more than one.
+    is_start_doubtful: bool,
     /// Indicates whether fewer connections were better: still fewer are tried at once, by halves,
     /// until that is worse.
     is_descending: bool,
+}
+
+/// The most that the path has carried.
+#[derive(Debug, Clone, Copy, Default)]
+struct Peak {
+    /// Bytes per second.
+    rate: f64,
+    /// The connections then.
+    connections: u32,
 }
 
 /// When the next probe in one direction is due.
@@ -92,25 +121,9 @@ struct ProbeTimer {
 
 #[derive(Debug)]
 enum Phase {
-    Ramp {
-        since: Duration,
-        window: Window,
-        /// The rate before this step's connections were added, and how many there were then.
-        base: Option<(f64, u32)>,
-        /// The rate of a first window that did not show a gain; 0: there was none.
-        earlier: f64,
-    },
-    Hold {
-        window: Window,
-    },
-    Probe {
-        since: Duration,
-        window: Window,
-        /// Connections before the probe.
-        from: u32,
-        /// The rate before the probe.
-        base: Mean,
-    },
+    Ramp(Ramp),
+    Hold(Hold),
+    Probe(Probe),
     Frozen {
         since: Duration,
         window: Window,
@@ -129,16 +142,24 @@ pub(super) struct Sample {
     pub(super) elapsed: Duration,
     /// Bytes that came since the last tick.
     pub(super) bytes: u64,
+    /// Bytes of the connection that brought most of them.
+    pub(super) bytes_most: u64,
     /// Connections that bytes flow on.
     pub(super) flowing: u32,
     /// Time from the wish for a connection to its first byte.
     pub(super) reach: Duration,
     /// Time from request to first byte.
     pub(super) tau: Duration,
+    /// Indicates whether that is more than the first answer's, which may have had its own reasons.
+    pub(super) knows_tau: bool,
     /// Bytes that have not come yet.
     pub(super) remaining_bytes: u64,
     /// Indicates whether receiving waits for the disk.
     pub(super) is_disk_bound: bool,
+    /// Indicates whether some connection brings less than half of what another one does.
+    pub(super) is_uneven: bool,
+    /// Indicates whether some connection has lost packets lately.
+    pub(super) is_lossy: bool,
 }
 
 /// A change of the count, for the log.
@@ -149,7 +170,7 @@ impl Count {
         let (target, max, phase) = match fanout {
             Fanout::Fixed(connections) => (connections, connections, None),
             Fanout::Auto { max } => {
-                (START_NEAR.min(max), max, Some(start_ramp(Duration::ZERO, None)))
+                (START_NEAR.min(max), max, Some(Phase::Ramp(Ramp::new(Duration::ZERO, None))))
             }
         };
         assert!(max > 0, "at least one connection");
@@ -160,12 +181,15 @@ impl Count {
             phase,
             tolerance: Tolerance::default(),
             grant: None,
+            held_since: Duration::ZERO,
             up: timer(UP_WAIT),
             down: timer(DOWN_WAIT),
-            best: None,
+            peak: Peak::default(),
+            fallen_looks: 0,
             poor_windows: 0,
             was_throttled: false,
-            still_pays: false,
+            trial: None,
+            is_start_doubtful: false,
             is_descending: false,
         }
     }
@@ -184,29 +208,47 @@ impl Count {
         self.target
     }
 
-    /// The first answer has come, `tau` after its request.
-    pub(super) fn on_start(&mut self, now: Duration, tau: Duration) {
-        if let Some(Phase::Ramp { since, base: None, .. }) = &mut self.phase {
-            *since = now;
-            let start = match tau {
-                tau if tau >= VERY_FAR => START_VERY_FAR,
-                tau if tau >= FAR => START_FAR,
-                _ => START_NEAR,
-            };
+    /// The first answer of a transfer of `bytes` has come over a round trip of `distance`, from one
+    /// of `addresses`.
+    pub(super) fn on_start(
+        &mut self,
+        now: Duration,
+        distance: Duration,
+        bytes: u64,
+        addresses: u32,
+    ) {
+        if let Some(Phase::Ramp(ramp)) = &mut self.phase
+            && ramp.is_first()
+        {
+            let start = start(distance, bytes).max(ADDRESS_TRIES * addresses.min(ADDRESSES_MAX));
             self.target = start.min(self.max);
+            *ramp = if self.target <= FEW { Ramp::of_few(now) } else { Ramp::new(now, None) };
+        }
+    }
+
+    /// The first answer has come, and these connections were right a moment ago.
+    pub(super) fn start_with(&mut self, now: Duration, connections: u32) {
+        if self.is_auto() {
+            self.target = connections.clamp(1, self.max);
+            self.phase = Some(self.start_hold(now));
+        }
+    }
+
+    /// The connections that were settled on, whatever is being tried beside them.
+    pub(super) fn settled(&self) -> Option<u32> {
+        match self.phase.as_ref()? {
+            Phase::Hold(_) | Phase::Frozen { .. } => Some(self.target),
+            Phase::Probe(probe) => Some(probe.from),
+            Phase::Ramp(_) => None,
         }
     }
 
     pub(super) fn on_tick(&mut self, sample: &Sample) -> Option<Change> {
         let phase = self.phase.take()?;
         let (phase, change) = match phase {
-            Phase::Ramp { since, window, base, earlier } => {
-                self.ramp(sample, since, window, base, earlier)
-            }
-            Phase::Hold { window } => self.hold(sample, window),
-            Phase::Probe { since, window, from, base } => {
-                self.probe(sample, since, window, from, base)
-            }
+            Phase::Ramp(ramp) => self.ramp(sample, ramp),
+            Phase::Hold(hold) => self.hold(sample, hold),
+            Phase::Probe(probe) => self.probe(sample, probe),
             Phase::Frozen { since, window, check } => self.frozen(sample, since, window, check),
         };
         self.phase = Some(phase);
@@ -225,7 +267,7 @@ impl Count {
         let cap = self.tolerance.on_refusal(now, working, is_weak)?;
         self.phase.as_ref()?;
         self.target = self.target.min(cap);
-        self.phase = Some(Phase::Hold { window: Window::default() });
+        self.phase = Some(Phase::Hold(Hold::default()));
         Some((Choice::Cap, format!("{cap}: the server refuses more")))
     }
 
@@ -238,7 +280,7 @@ impl Count {
         }
         self.target = busy;
         if self.is_auto() {
-            self.phase = Some(Phase::Hold { window: Window::default() });
+            self.phase = Some(Phase::Hold(Hold::default()));
         }
         Some((Choice::Cap, format!("{busy}: this machine grants no more")))
     }
@@ -252,8 +294,9 @@ impl Count {
         self.was_throttled
     }
 
-    pub(super) fn still_pays(&self) -> bool {
-        self.still_pays
+    /// The last comparison with more connections.
+    pub(super) fn trial(&self) -> Option<Trial> {
+        self.trial
     }
 
     /// Most connections now.
@@ -262,162 +305,11 @@ impl Count {
         cap.min(self.grant.unwrap_or(self.max)).clamp(1, self.max)
     }
 
-    fn ramp(
-        &mut self,
-        sample: &Sample,
-        since: Duration,
-        mut window: Window,
-        base: Option<(f64, u32)>,
-        earlier: f64,
-    ) -> (Phase, Option<Change>) {
-        if sample.now > since + sample.reach {
-            window.add(sample.bytes, sample.elapsed);
+    /// The path has carried this rate, bytes per second.
+    fn note_peak(&mut self, rate: f64) {
+        if rate > self.peak.rate {
+            self.peak = Peak { rate, connections: self.target };
         }
-        if window.lasted() < RAMP_WINDOW_MIN.max(sample.tau) {
-            return (Phase::Ramp { since, window, base, earlier }, None);
-        }
-        let rate = window.reached().max(earlier);
-        let (before, count) = base.unwrap_or((0.0, self.target));
-        let gain = if before > 0.0 { rate / before } else { f64::INFINITY };
-        let growth = f64::from(self.target) / f64::from(count);
-        let pays = base.is_none() || gain >= pays_from(growth);
-        if !pays && earlier == 0.0 {
-            // Connections that end a small span at the same time make a hole in the rate.
-            let window = Window::default();
-            return (Phase::Ramp { since, window, base, earlier: rate.max(1.0) }, None);
-        }
-        self.still_pays = pays;
-        if !pays {
-            // Where each connection brings its full rate up to a knee, this is the knee.
-            let knee = ceil(f64::from(count) * gain.max(1.0) * 1.1).clamp(count, self.target);
-            let target = match gain {
-                // Far away slow start still hides what each connection is worth, and to open
-                // them again would cost more than to keep them until a probe says so.
-                _ if sample.reach >= KEEP_REACH => self.target,
-                gain if gain < pays_from(growth).sqrt() => count,
-                _ => knee,
-            };
-            let text = format!("{} brought {:+.0} %", self.target, (gain - 1.0) * 100.0);
-            let phase = self.start_hold(sample.now);
-            let change = self.set(target, text);
-            if gain < WORSE {
-                self.down.at = sample.now;
-            }
-            return (phase, change);
-        }
-        let target = (2 * self.target).min(self.ceiling());
-        let base = Some((rate, self.target));
-        if !self.may_grow(sample, rate, target) {
-            return (self.start_hold(sample.now), None);
-        }
-        let change = self.set(target, "growth pays so far".into());
-        (start_ramp(sample.now, base), change)
-    }
-
-    fn hold(&mut self, sample: &Sample, mut window: Window) -> (Phase, Option<Change>) {
-        window.add(sample.bytes, sample.elapsed);
-        if window.lasted() < probe_window(sample) {
-            return (Phase::Hold { window }, None);
-        }
-        let mean = window.mean();
-        if let Some(frozen) = self.look_for_collapse(sample, mean) {
-            return frozen;
-        }
-        let is_ending = !has_time_for_probe(sample, mean.rate);
-        let up = (self.target + (self.target / 2).max(1)).min(self.ceiling());
-        let step = if self.is_descending { self.target / 2 } else { self.target / 4 };
-        let down = self.target - step.max(1).min(self.target - 1);
-        let may_go_down =
-            down < self.target && self.down.at <= sample.now && mean.error < NOISE_MAX / 2.0;
-        let (target, text) = if is_ending {
-            (self.target, "")
-        } else if may_go_down && (self.is_descending || self.down.at < self.up.at) {
-            (down, "to see whether fewer do")
-        } else if self.up.at <= sample.now && self.may_grow(sample, mean.rate, up) {
-            (up, "to see whether more pay")
-        } else if may_go_down {
-            (down, "to see whether fewer do")
-        } else {
-            (self.target, "")
-        };
-        if target == self.target {
-            return (Phase::Hold { window: Window::default() }, None);
-        }
-        let from = self.target;
-        let change = self.set(target, text.into());
-        let window = Window::default();
-        (Phase::Probe { since: sample.now, window, from, base: mean }, change)
-    }
-
-    fn probe(
-        &mut self,
-        sample: &Sample,
-        since: Duration,
-        mut window: Window,
-        from: u32,
-        base: Mean,
-    ) -> (Phase, Option<Change>) {
-        let settled_at = since + sample.reach + 2 * sample.tau;
-        // Those too many end their spans first, which takes as long as a span.
-        let is_thinned = sample.flowing <= self.target || sample.now > settled_at + SPAN_TIME;
-        if sample.now > settled_at && is_thinned {
-            window.add(sample.bytes, sample.elapsed);
-        }
-        if window.lasted() < probe_window(sample) {
-            return (Phase::Probe { since, window, from, base }, None);
-        }
-        let mean = window.mean();
-        let gain = mean.rate / base.rate.max(1.0);
-        let noise = mean.error.hypot(base.error);
-        let growth = f64::from(self.target) / f64::from(from);
-        let is_up = growth > 1.0;
-        let text = format!("brought {:+.0} %", (gain - 1.0) * 100.0);
-        let is_kept = if is_up {
-            self.still_pays = gain >= pays_from(growth);
-            gain >= pays_from(growth) + noise.min(0.1)
-        } else {
-            noise < NOISE_MAX && gain - noise >= 1.0 - 2.0 * LOSS_MAX
-        };
-        let timer = if is_up { &mut self.up } else { &mut self.down };
-        timer.restart(sample.now, is_kept, if is_up { UP_WAIT } else { DOWN_WAIT });
-        self.is_descending = is_kept && !is_up && gain - noise >= BETTER;
-        if !is_kept {
-            let text = format!("{} {text}", self.target);
-            return (Phase::Hold { window: Window::default() }, self.set(from, text));
-        }
-        if !is_up {
-            // On to the next lower count soon, and not up again.
-            self.up.restart(sample.now, false, UP_WAIT);
-            self.down.at = sample.now;
-            if !self.is_descending {
-                self.down.at += DOWN_WAIT / 4;
-            }
-            return (Phase::Hold { window: Window::default() }, None);
-        }
-        // It pays: find out how far, by doubling.
-        let target = (2 * self.target).min(self.ceiling());
-        let base = Some((mean.rate, self.target));
-        if !self.may_grow(sample, mean.rate, target) {
-            return (Phase::Hold { window: Window::default() }, None);
-        }
-        let change = self.set(target, text);
-        (start_ramp(sample.now, base), change)
-    }
-
-    fn start_hold(&mut self, now: Duration) -> Phase {
-        self.up.at = now + self.up.wait;
-        self.down.at = now + self.down.wait;
-        Phase::Hold { window: Window::default() }
-    }
-
-    /// Whether `target` connections are allowed and find enough to do.
-    fn may_grow(&self, sample: &Sample, rate: f64, target: u32) -> bool {
-        let share = sample.remaining_bytes / u64::from(target.max(1));
-        let lasts = sample.remaining_bytes as f64 / rate.max(1.0);
-        target > self.target
-            && !sample.is_disk_bound
-            && share >= BYTES_PER_CONNECTION_MIN
-            && lasts > 2.0 * (sample.reach + RAMP_WINDOW_MIN.max(sample.tau)).as_secs_f64()
     }
 
     fn set(&mut self, target: u32, why: String) -> Option<Change> {
@@ -430,30 +322,11 @@ impl Count {
     }
 }
 
-impl ProbeTimer {
-    fn restart(&mut self, now: Duration, succeeded: bool, wait_min: Duration) {
-        self.wait = if succeeded { wait_min } else { (self.wait * 3 / 2).min(WAIT_MAX) };
-        self.at = now + self.wait;
-    }
-}
-
-/// The least gain that pays for `growth` times as many connections.
-fn pays_from(growth: f64) -> f64 {
-    1.0 + GAIN_SHARE * (growth - 1.0)
-}
-
-fn probe_window(sample: &Sample) -> Duration {
-    PROBE_WINDOW_MIN.max(8 * sample.tau)
-}
-
-/// A probe that the end overtakes costs and says nothing.
-fn has_time_for_probe(sample: &Sample, rate: f64) -> bool {
-    let lasts = sample.remaining_bytes as f64 / rate.max(1.0);
-    lasts > 2.0 * (probe_window(sample) + sample.reach).as_secs_f64()
-}
-
-fn start_ramp(now: Duration, base: Option<(f64, u32)>) -> Phase {
-    Phase::Ramp { since: now, window: Window::default(), base, earlier: 0.0 }
+/// Connections to start with at the time to first byte `tau`.
+fn start(tau: Duration, bytes: u64) -> u32 {
+    let Some(start) = STARTS.iter().find(|start| tau >= start.from) else { return START_NEAR };
+    let is_short = bytes as f64 <= start.short_rate * tau.as_secs_f64();
+    if is_short { start.short } else { start.usual }
 }
 
 #[allow(

@@ -40,6 +40,10 @@
 //! source may move: a worker that meets an expired URL keeps its span, and when the engine has
 //! found the new one it says [`Transfer::on_new_addresses`].
 //!
+//! What the kernel has received goes to [`Transfer::on_arrival`] before each tick, where the engine
+//! knows it: rates are measured by it, and a connection where segments arrive behind a hole is not
+//! silent. Nor is one that its worker does not read ([`Transfer::on_held_back`]).
+//!
 //! The tick, [`Transfer::on_tick`] every 50 to 100 ms, measures and returns [`Action`]s. They
 //! may cross with the worker's own reports; each is a wish that a report made meanwhile outdates.
 //!
@@ -76,7 +80,7 @@ mod window;
 mod workers;
 
 pub use decision::{Choice, Decision};
-pub use limiter::{Limiter, Totals};
+pub use limiter::{Limiter, Totals, Trial};
 pub use sizing::first_request_bytes;
 pub use transfer::Transfer;
 
@@ -143,6 +147,9 @@ pub struct Settings {
     pub span_bytes_max: u64,
     /// Addresses of the source, at least 1; they are numbered from 0.
     pub addresses: u32,
+    /// The connections that another transfer has settled on with this origin a moment ago: an
+    /// automatic count starts with them, and looks for better ones from there.
+    pub connections_known: Option<u32>,
     /// Bytes that may be fetched twice to get round a stalled connection; 0 turns hedging off.
     pub hedge_bytes_max: u64,
     /// How far beyond the oldest byte that is not delivered spans may be assigned, in bytes,
@@ -164,6 +171,7 @@ impl Default for Settings {
             request_ahead: true,
             span_bytes_max: limits::SPAN_BYTES_AUTO_MAX,
             addresses: 1,
+            connections_known: None,
             hedge_bytes_max: limits::HEDGE_BYTES_MAX,
             ahead_bytes_max: None,
         }
@@ -230,6 +238,15 @@ pub enum AheadFault {
     Closed,
     /// It answered with something else than the range asked for.
     WrongAnswer(ErrorKind),
+}
+
+/// What has arrived at a connection by now, read or not: the receiver's side of TCP_INFO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arrival {
+    /// Bytes that came in order.
+    pub received_bytes: u64,
+    /// Segments that came out of order: behind a hole that the sender has yet to fill.
+    pub out_of_order: u32,
 }
 
 /// What the machine felt since the last tick.

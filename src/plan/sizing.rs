@@ -32,6 +32,11 @@ const AHEAD_GAIN_MIN: f64 = 0.01;
 const AHEAD_GAIN_NEAR_MIN: f64 = 0.25;
 /// Time to first byte below which a server is near.
 const NEAR: Duration = Duration::from_millis(4);
+/// Towards the end a request asks for its connection's part of what is left, divided by this, so
+/// that all end together whatever their rates do meanwhile;
+const GUIDED_PARTS: f64 = 2.0;
+/// and by this where each request costs a connection.
+const GUIDED_PARTS_DEAR: f64 = 1.1;
 /// A connection may speed up before its lead is due: slow start doubles within a round trip.
 const LEAD_FACTOR: f64 = 1.5;
 
@@ -65,6 +70,11 @@ pub(super) struct View {
     pub(super) tau: Duration,
     /// How far the time to first byte strays above its least.
     pub(super) jitter: Duration,
+    /// Time between two answers where the next request cannot go out before this span ends: that
+    /// of the request, and of a new connection where the server keeps none.
+    pub(super) gap: Duration,
+    /// Indicates whether each answer costs a connection.
+    pub(super) is_reconnecting: bool,
     /// Indicates whether the next request can go out before this span ends.
     pub(super) is_pipelined: bool,
     /// Bytes of the connection's last request; `None`: its first.
@@ -126,12 +136,14 @@ impl Sizing {
             let lasting = goodput * PIPELINED_TIME.as_secs_f64();
             (2.0 * lead).max(lasting).max(PIPELINED_BYTES_MIN as f64)
         } else {
-            goodput * view.tau.as_secs_f64() * (OVERHEAD_SHARE - 1.0)
+            goodput * view.gap.as_secs_f64() * (OVERHEAD_SHARE - 1.0)
         };
         let high = (goodput * SPAN_TIME_MAX.as_secs_f64()).min(self.span_bytes_max as f64);
         let all = view.goodput_all.max(goodput);
-        let guided = view.unassigned_bytes as f64 / (2.0 * all) * goodput;
-        let grown = view.previous_bytes.map_or(f64::MAX, |previous| 2.0 * previous as f64);
+        let parts = if view.is_reconnecting { GUIDED_PARTS_DEAR } else { GUIDED_PARTS };
+        let guided = view.unassigned_bytes as f64 / (parts * all) * goodput;
+        let factor = if view.is_pipelined { 2.0 } else { 4.0 };
+        let grown = view.previous_bytes.map_or(f64::MAX, |previous| factor * previous as f64);
         let floor = if view.is_pipelined { lead } else { 0.0 }.max(AUTO_BYTES_MIN as f64);
         // Whatever a rate promises: a first one is a guess, and a lead by it was half the file.
         let most = grown.max(AUTO_BYTES_MIN as f64).min(self.span_bytes_max as f64);
@@ -194,6 +206,8 @@ mod tests {
         View {
             goodput: Some(25e6),
             tau: MS_50,
+            gap: MS_50,
+            is_reconnecting: false,
             jitter: Duration::ZERO,
             is_pipelined: true,
             previous_bytes: Some(64 * MIB),
@@ -275,7 +289,7 @@ mod tests {
             .map(|goodput| auto(View { goodput: Some(goodput), goodput_all: 2e9, ..view() }));
         assert!(sizes.is_sorted());
         sizes = [1, 10, 50, 200, 500]
-            .map(|ms| auto(View { tau: Duration::from_millis(ms), is_pipelined: false, ..view() }));
+            .map(|ms| auto(View { gap: Duration::from_millis(ms), is_pipelined: false, ..view() }));
         assert!(sizes.is_sorted());
     }
 

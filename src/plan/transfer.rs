@@ -12,7 +12,7 @@ use super::ledger::{Assignment, Ledger, Slot};
 use super::retry::Jitter;
 use super::sizing::{self, Sizing};
 use super::workers::Workers;
-use super::{ConnectionId, Fetch, Next, Settings};
+use super::{Arrival, ConnectionId, Fetch, Next, Settings};
 use crate::base::span::{Span, SpanSet};
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub struct Transfer {
     noted_bytes: u64,
     /// What the connections brought at the last tick.
     measurements: tick::Measurements,
+    /// Connections that came back to help after they had been closed.
+    returns: u32,
     /// Bytes that may still be fetched twice.
     hedge_bytes_left: u64,
     /// Indicates whether each answer is proved as a whole, so that it must come whole by one
@@ -80,6 +82,7 @@ impl Transfer {
             is_ahead_on: settings.request_ahead,
             noted_bytes: 0,
             measurements: tick::Measurements::default(),
+            returns: 0,
             hedge_bytes_left: settings.hedge_bytes_max,
             is_guarded: false,
             brake_until: Duration::ZERO,
@@ -118,7 +121,12 @@ impl Transfer {
         worker.is_connected = true;
         worker.last_bytes = Some(span.len());
         self.workers.on_first_byte(now, connection, span.start());
-        self.count.on_start(self.now, self.workers.tau(connection).unwrap_or_default());
+        let distance = self.workers.distance(connection);
+        let (bytes, addresses) = (self.ledger.remaining_bytes(), self.settings.addresses);
+        match self.settings.connections_known {
+            Some(connections) => self.count.start_with(self.now, connections),
+            None => self.count.on_start(self.now, distance, bytes, addresses),
+        }
         sizing::lead_bytes(&self.view(connection), span.len())
     }
 
@@ -159,7 +167,7 @@ impl Transfer {
     pub fn ahead(&mut self, now: Duration, connection: ConnectionId) -> Option<Fetch> {
         self.advance(now);
         assert!(self.ledger.ahead(connection).is_none(), "{connection} has asked ahead already");
-        let is_kept_alive = self.workers.get(connection).is_some_and(|worker| worker.is_kept_alive);
+        let is_kept_alive = self.workers.is_origin_kept_alive;
         let is_whole = self.ledger.assignment(connection).is_some_and(Assignment::is_undisputed);
         let is_allowed = self.is_ahead_on && is_kept_alive && is_whole && !self.failed;
         let is_braked = self.is_brake_total && self.brake_until > self.now;
@@ -218,7 +226,7 @@ impl Transfer {
     /// A clean partial answer was completed and the connection stays open.
     pub fn on_keep_alive(&mut self, now: Duration, connection: ConnectionId) {
         self.advance(now);
-        self.workers.entry(connection).is_kept_alive = true;
+        self.workers.on_keep_alive(connection);
     }
 
     /// Everything of the span being received below the offset `received_to` has arrived. May be
@@ -236,6 +244,20 @@ impl Transfer {
         if span.is_some_and(fits) {
             worker.meter.on_progress(now, received_to);
         }
+    }
+
+    /// What the kernel has received for the connection so far, to be told at every tick if it is
+    /// told at all: bytes arrive long before they make up a piece that the worker waits for.
+    pub fn on_arrival(&mut self, now: Duration, connection: ConnectionId, arrival: Arrival) {
+        self.advance(now);
+        self.workers.entry(connection).meter.on_arrival(now, arrival);
+    }
+
+    /// The connection's worker is not receiving though its answer has begun, as blocks, the disk or
+    /// a hash hold it back: its silence is this machine's.
+    pub fn on_held_back(&mut self, now: Duration, connection: ConnectionId) {
+        self.advance(now);
+        self.workers.entry(connection).meter.on_held_back(now);
     }
 
     /// The answer to [`Next::Steal`]: `Ok` with the new end the victim has agreed to, inside of its
@@ -307,6 +329,7 @@ impl Transfer {
         self.advance(now);
         let present = self.ledger.receiving(connection);
         let ahead = self.ledger.finish(connection);
+        self.workers.has_completed = true;
         let worker = self.workers.entry(connection);
         if let Some(span) = present.filter(|_| !worker.has_started_ahead) {
             worker.meter.on_progress(now, span.end());
@@ -339,6 +362,11 @@ impl Transfer {
     /// Whether requests may go out ahead, as far as this origin is known by now.
     pub fn takes_ahead(&self) -> bool {
         self.is_ahead_on
+    }
+
+    /// The connections that an automatic count has settled on; `None` while it has not.
+    pub fn settled_connections(&self) -> Option<u32> {
+        self.count.settled()
     }
 
     /// Decisions since the last call, oldest first.

@@ -9,6 +9,8 @@ pub(super) struct Window {
     bytes: u64,
     lasted: Duration,
     ticks: u32,
+    /// Ticks in which bytes came.
+    flowing_ticks: u32,
     /// The last two ticks' rates in bytes per second, the newest first.
     latest: (f64, f64),
     /// Sum of the ticks' rates.
@@ -25,6 +27,8 @@ pub(super) struct Mean {
     /// Standard error as a share of the rate; ticks are related, so twice what independent ones
     /// would have.
     pub(super) error: f64,
+    /// Share of the ticks in which bytes came.
+    pub(super) flowing: f64,
 }
 
 impl Window {
@@ -36,6 +40,7 @@ impl Window {
         self.bytes += bytes;
         self.lasted += elapsed;
         self.ticks += 1;
+        self.flowing_ticks += u32::from(bytes > 0);
         self.latest = (rate, self.latest.0);
         self.sum += rate;
         self.squares += rate * rate;
@@ -45,21 +50,16 @@ impl Window {
         self.lasted
     }
 
-    /// The mean, or that of the end where the rate still rises: what slow start has come to.
-    pub(super) fn reached(&self) -> f64 {
-        let end = if self.ticks >= 2 { (self.latest.0 + self.latest.1) / 2.0 } else { 0.0 };
-        self.mean().rate.max(end)
-    }
-
     pub(super) fn mean(&self) -> Mean {
         if self.ticks == 0 || self.bytes == 0 {
-            return Mean { rate: 0.0, error: 1.0 };
+            return Mean { rate: 0.0, error: 1.0, flowing: 0.0 };
         }
         let ticks = f64::from(self.ticks);
         let mean = self.sum / ticks;
         let variance = (self.squares / ticks - mean * mean).max(0.0);
         let rate = self.bytes as f64 / self.lasted.as_secs_f64();
-        Mean { rate, error: 2.0 * (variance / ticks).sqrt() / mean }
+        let flowing = f64::from(self.flowing_ticks) / ticks;
+        Mean { rate, error: 2.0 * (variance / ticks).sqrt() / mean, flowing }
     }
 }
 

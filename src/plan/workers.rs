@@ -18,8 +18,16 @@ pub(super) struct Workers {
     running: u32,
     /// Time to first byte of the connection that measured last, for those that have not.
     tau: Option<Duration>,
+    /// How far above that such times strayed lately.
+    jitter: Duration,
+    /// Measured times to first byte so far.
+    tau_samples: u32,
     /// What the last connection took to be made.
     setup: Duration,
+    /// Indicates whether some connection has completed an answer and stayed open.
+    pub(super) is_origin_kept_alive: bool,
+    /// Indicates whether some span was completed.
+    pub(super) has_completed: bool,
     /// Bytes that had come when the server last forbade a request.
     forbidden_at_bytes: Option<u64>,
 }
@@ -33,6 +41,8 @@ pub(super) struct Worker {
     pub(super) is_running: bool,
     /// Indicates whether it has a connection, as far as is known.
     pub(super) is_connected: bool,
+    /// Indicates whether it has ever had one.
+    pub(super) has_connected: bool,
     /// Indicates whether this connection has completed an answer and stayed open.
     pub(super) is_kept_alive: bool,
     /// Bytes of its last request.
@@ -126,11 +136,37 @@ impl Workers {
         self.setup = setup;
         let worker = self.entry(id);
         (worker.is_connected, worker.is_kept_alive, worker.will_close) = (true, false, false);
+        worker.has_connected = true;
+        worker.meter.on_connected();
+    }
+
+    /// The connection has completed an answer and stays open.
+    pub(super) fn on_keep_alive(&mut self, id: ConnectionId) {
+        self.is_origin_kept_alive = true;
+        self.entry(id).is_kept_alive = true;
     }
 
     /// From the wish for a new connection to its first byte.
     pub(super) fn reach(&self) -> Duration {
         self.setup + self.tau.unwrap_or_default()
+    }
+
+    /// Whether answers were completed, and no connection stayed open after one.
+    pub(super) fn closes_each_time(&self) -> bool {
+        self.has_completed && !self.is_origin_kept_alive
+    }
+
+    /// Whether the time to first byte is more than that of one answer, which may have its own
+    /// reasons.
+    pub(super) fn knows_tau(&self) -> bool {
+        self.tau_samples > 1
+    }
+
+    /// The round trip to the server, as far as it is known: a first answer may be slow for reasons
+    /// of its own.
+    pub(super) fn distance(&self, id: ConnectionId) -> Duration {
+        let tau = self.tau(id).unwrap_or_default();
+        if self.setup.is_zero() { tau } else { tau.min(self.setup) }
     }
 
     /// Workers other than `id` whose connection stands.
@@ -154,14 +190,23 @@ impl Workers {
     /// Notes that the worker's first byte came, and what that says of the path.
     pub(super) fn on_first_byte(&mut self, now: Duration, id: ConnectionId, start: u64) {
         let worker = self.entry(id);
-        worker.meter.on_first_byte(now, start);
+        let is_measured = worker.meter.on_first_byte(now, start);
         let tau = worker.meter.tau();
+        self.jitter = worker.meter.jitter();
         self.tau = tau.or(self.tau);
+        self.tau_samples += u32::from(is_measured);
     }
 
     /// Time to first byte of this worker, or of whoever knows; `None`: nobody does.
     pub(super) fn tau(&self, id: ConnectionId) -> Option<Duration> {
         self.get(id).and_then(|worker| worker.meter.tau()).or(self.tau)
+    }
+
+    /// Time to first byte as it usually is: the least one, how far others stray above it, and the
+    /// connection where each answer needs its own.
+    pub(super) fn tau_usual(&self) -> Duration {
+        let setup = if self.closes_each_time() { self.setup } else { Duration::ZERO };
+        setup + self.tau_any() + self.jitter
     }
 
     /// Time to first byte where any connection's will do.

@@ -242,6 +242,7 @@ impl Driver {
             bytes: self.plan.delivered_bytes() + self.book.wasted_bytes,
             cpu_busy: CPU_BUSY,
             hash_behind: false,
+            ..Totals::default()
         };
         Outcome {
             end,

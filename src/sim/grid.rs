@@ -304,6 +304,8 @@ fn word(limiter: &Limiter) -> &'static str {
     match limiter {
         Limiter::TooShort { .. } => "too short",
         Limiter::Path { .. } => "path",
+        Limiter::Untried { .. } => "untried",
+        Limiter::Waits { .. } => "waits",
         Limiter::ServerPerConnection { .. } => "per connection",
         Limiter::ServerPushBack { .. } => "push-back",
         Limiter::Cpu { .. } => "processor",

@@ -7,6 +7,7 @@
 use super::world::{Dial, Reply};
 use crate::base::span::Span;
 use crate::plan::Fetch;
+use std::time::Duration;
 
 /// A worker and the spans it holds.
 #[derive(Debug)]
@@ -18,6 +19,11 @@ pub(super) struct Worker {
     pub(super) ahead: Option<(Job, Reply)>,
     /// Indicates whether the connection ends with the present answer.
     pub(super) closes: bool,
+    /// The address that its connection leads to, and the time that it took to make it.
+    pub(super) link: (u32, Duration),
+    /// Indicates whether it is off and its connection, if that still stands, is not known to the
+    /// plan.
+    pub(super) is_parked: bool,
     /// When a byte or an answer came last, for the stall timeout; of an idle worker, since when it
     /// is idle.
     pub(super) quiet_since_s: f64,
@@ -103,8 +109,16 @@ impl Job {
 
 impl Worker {
     pub(super) fn off() -> Self {
-        let (state, closes, quiet_since_s) = (State::Off, false, 0.0);
-        Self { state, job: None, ahead: None, closes, quiet_since_s, heard: (0, 0.0) }
+        Self {
+            state: State::Off,
+            job: None,
+            ahead: None,
+            closes: false,
+            link: (0, Duration::ZERO),
+            is_parked: false,
+            quiet_since_s: 0.0,
+            heard: (0, 0.0),
+        }
     }
 
     pub(super) fn is_off(&self) -> bool {

@@ -89,7 +89,10 @@ fn what_is_fetched_twice_counts_once() {
         let lines = traced.trace.spans.iter().filter(|span| span.hedge).count();
         // On a busy machine silence may have lasted long enough for a new connection instead.
         let is_replaced = !is_crawl && !traced.trace.about("replace").is_empty();
-        assert!(hedges > 0 && lines > 0 || is_replaced, "{what}: {:#?}", traced.trace);
+        // What crawls may also lose the end of its span to somebody else, and come to the cut.
+        let is_cut = is_crawl && traced.trace.spans.iter().any(|span| span.outcome == "cut");
+        let is_hedged = hedges > 0 && lines > 0;
+        assert!(is_hedged || is_replaced || is_cut, "{what}: {:#?}", traced.trace);
         assert!(traced.report().elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
         assert_eq!(traced.run.progress.last().map(|last| last.bytes_done), Some(size_bytes));
     }

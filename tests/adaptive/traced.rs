@@ -174,11 +174,12 @@ impl SpanLine {
 }
 
 /// What decisions can be about.
-const WHATS: [&str; 9] = [
+const WHATS: [&str; 10] = [
     "request size",
     "connections",
     "request ahead off",
     "replace",
+    "cut",
     "hedge",
     "take back",
     "cap",

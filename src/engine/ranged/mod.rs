@@ -19,7 +19,7 @@ use super::source::{Renewed, Source};
 use super::trace::Trace;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::io::socket::{SocketHandle, TcpInfo};
-use crate::plan::{AheadFault, ConnectionId, Fetch, Next, Transfer, Verdict};
+use crate::plan::{AheadFault, Arrival, ConnectionId, Fetch, Next, Transfer, Verdict};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -333,6 +333,7 @@ impl Ranged {
     pub(in crate::engine) fn failed(&self, id: ConnectionId, failure: Failure) {
         let Failure { error, retry_after, stage } = failure;
         let now = self.context.now();
+        let is_own_doing = self.is_replaced(id);
         let mut plan = self.plan();
         self.close(id);
         let kind = match error.kind() {
@@ -343,6 +344,11 @@ impl Ranged {
         let verdict = plan.on_failed(now, id, kind, retry_after, stage == Stage::Connecting);
         drop(plan);
         match verdict {
+            // The decision has been told: nobody else has failed.
+            Verdict::Retry { .. } if is_own_doing => {
+                let text = "closed to be replaced; asks for the rest anew".to_owned();
+                self.context.tell(Level::Trace, Some(id.0), text);
+            }
             Verdict::Retry { at } => {
                 match error.kind() {
                     ErrorKind::ResourceLimit => self.tell_of_shortage(&error),
@@ -412,6 +418,21 @@ impl Ranged {
     /// The connection receives nothing any more. To be called with the plan locked.
     fn close(&self, id: ConnectionId) {
         self.workers().entry(id).or_default().claim = None;
+    }
+
+    /// Tells the plan what the kernel knows of the connections: a system call for each.
+    fn report_arrivals(&self, plan: &mut Transfer) {
+        let now = self.context.now();
+        for (&id, state) in &*self.workers() {
+            let Some(claim) = &state.claim else { continue };
+            if !claim.is_receiving() {
+                plan.on_held_back(now, id);
+            }
+            if let Some(tcp) = state.socket.as_ref().and_then(SocketHandle::tcp_info) {
+                let TcpInfo { received_bytes, out_of_order, .. } = tcp;
+                plan.on_arrival(now, id, Arrival { received_bytes, out_of_order });
+            }
+        }
     }
 
     /// Tells the plan how far each connection has come.

@@ -34,6 +34,7 @@ pub(super) fn settings(
         request_ahead: options.request_ahead && learned.takes_ahead(endpoint.origin()),
         span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
         addresses: endpoint.addresses(),
+        connections_known: learned.connections(endpoint.origin()),
         hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
         // Blocks of a file go to their place in any order.
         ahead_bytes_max: None,

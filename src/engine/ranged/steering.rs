@@ -12,6 +12,7 @@ impl Ranged {
     pub(in crate::engine) fn tick(&self, pressure: Pressure) {
         let mut plan = self.plan();
         self.report_positions(&mut plan);
+        self.report_arrivals(&mut plan);
         // Carried out under the lock, or a worker could be in its next span by then.
         for action in plan.on_tick(self.context.now(), pressure) {
             self.act(action);
@@ -63,9 +64,13 @@ impl Ranged {
 
     /// Leaves what the plan has learnt of the origin to other transfers.
     pub(in crate::engine) fn teach(&self) {
-        if self.context.options.request_ahead && !self.plan().takes_ahead() {
-            let endpoint = self.sources[0].endpoint();
-            self.context.client.learned.refuses_ahead(endpoint.origin());
+        let (endpoint, learned) = (self.sources[0].endpoint(), &self.context.client.learned);
+        let plan = self.plan();
+        if self.context.options.request_ahead && !plan.takes_ahead() {
+            learned.refuses_ahead(endpoint.origin());
+        }
+        if let Some(connections) = plan.settled_connections() {
+            learned.settles_on(endpoint.origin(), connections);
         }
     }
 

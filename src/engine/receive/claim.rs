@@ -115,6 +115,12 @@ impl Claim {
         state.position > state.flushed_to
     }
 
+    /// Whether bytes are being received, and not held back by this machine.
+    pub(in crate::engine) fn is_receiving(&self) -> bool {
+        let state = self.lock();
+        state.position > state.received_to
+    }
+
     /// Where the next claim starts.
     pub(in crate::engine) fn position(&self) -> u64 {
         self.lock().position
@@ -154,7 +160,9 @@ mod tests {
         assert_eq!(claim.cut(150), Ok(150));
         assert_eq!(claim.take(30), 20);
         assert_eq!(claim.received_to(), 100);
+        assert!(claim.is_receiving());
         claim.settle(5);
+        assert!(!claim.is_receiving());
         assert_eq!(claim.rest(), Span::new(145, 150));
         assert_eq!(claim.received_to(), 145);
         claim.flushed(140);

@@ -136,7 +136,14 @@ impl Endpoint {
     /// Leaves a connection that may carry another request to the next transfer on the shard, unless
     /// there is none or somebody waits for its permit.
     pub(in crate::engine) fn keep_idle(&self, shard: &Shard, connection: Connection) {
-        if self.client.is_shared && !self.client.budget.is_wanted() {
+        if self.client.is_shared {
+            self.park(shard, connection);
+        }
+    }
+
+    /// The same within a transfer, which may want the connection again soon.
+    pub(in crate::engine) fn park(&self, shard: &Shard, connection: Connection) {
+        if !self.client.budget.is_wanted() {
             shard.idle.put(self.peer.clone(), connection.into_link());
         }
     }

@@ -19,7 +19,7 @@ pub(in crate::engine) async fn retrying<T>(
         };
         let Some(wait) = backoff.next(error.kind()) else { return Err(error) };
         let wait = wait.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX));
-        context.retried();
+        context.retried_after(wait);
         context.tell(Level::Detail, Some(0), format!("{error}; trying again in {wait:.1?}"));
         tokio::time::sleep(wait).await;
     }

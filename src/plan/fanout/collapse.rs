@@ -1,7 +1,8 @@
 //! What is done when the origin throttles after a burst: back off, freeze, and come back with care.
 //! Must not know how connections are counted while all is well.
 
-use super::{Change, Count, Phase, Sample, probe_window};
+use super::hold::probe_window;
+use super::{Change, Count, Peak, Phase, Sample};
 use crate::plan::decision::Choice;
 use crate::plan::window::{Mean, Window};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use std::time::Duration;
 /// Punishments leave a hundredth (2.3 GB/s became 0.1 to 1 MB/s, huggingface_hub #4893), while
 /// paths that get slower mostly stay within a factor of ten.
 const COLLAPSE_SHARE: f64 = 0.1;
+/// What is throttled flows on: least share of the ticks in which bytes came.
+const FLOWING_MIN: f64 = 0.5;
 /// What is kept of the connections then: browsers open six, and no origin punishes that.
 pub(super) const COLLAPSED_MAX: u32 = 4;
 /// The origin has recovered when this share of its rate per connection is back.
@@ -24,11 +27,12 @@ impl Count {
         sample: &Sample,
         mean: Mean,
     ) -> Option<(Phase, Option<Change>)> {
-        let (best, count) = *self.best.get_or_insert((mean.rate, self.target));
-        if mean.rate > best {
-            self.best = Some((mean.rate, self.target));
-        }
-        let is_poor = mean.rate < COLLAPSE_SHARE * best && !sample.is_disk_bound;
+        self.note_peak(mean.rate);
+        let Peak { rate: best, connections } = self.peak;
+        // Nothing at all is an outage of the path.
+        let is_poor = mean.flowing >= FLOWING_MIN
+            && mean.rate < COLLAPSE_SHARE * best
+            && !sample.is_disk_bound;
         self.poor_windows = if is_poor { self.poor_windows + 1 } else { 0 };
         if self.poor_windows < 2 || self.target == 1 {
             return None;
@@ -36,7 +40,7 @@ impl Count {
         self.poor_windows = 0;
         let from = self.target;
         let text = format!(
-            "{:.0} % of the best rate is left, which {count} connections made",
+            "{:.0} % of the best rate is left, which {connections} connections made",
             mean.rate / best * 100.0
         );
         self.target = (self.target / 2).clamp(1, COLLAPSED_MAX);
@@ -63,17 +67,17 @@ impl Count {
             if rate < 0.75 * before {
                 // Each connection brings as much as before: the path has become slow, and the
                 // origin counts nothing.
-                self.best = None;
+                self.peak = Peak { rate, connections: self.target };
                 let change = self.set(from, "fewer are worse: the path has changed".into());
                 return (self.start_hold(sample.now), change);
             }
             self.was_throttled = true;
         }
-        let (best, count) = self.best.unwrap_or((rate, self.target));
-        let expected = best / f64::from(count) * f64::from(self.target);
+        let Peak { rate: best, connections } = self.peak;
+        let expected = best / f64::from(connections.max(1)) * f64::from(self.target);
         if rate >= RECOVERY_SHARE * expected || sample.now > since + FREEZE_MAX {
             self.tolerance.set(sample.now, self.target);
-            self.best = None;
+            self.peak = Peak { rate, connections: self.target };
             return (self.start_hold(sample.now), None);
         }
         (Phase::Frozen { since, window: Window::default(), check: None }, None)

@@ -6,7 +6,7 @@ use crate::base::limits::STEAL_TRIES_MAX;
 use crate::base::size;
 use crate::base::span::Span;
 use crate::plan::decision::Choice;
-use crate::plan::endgame::{self, Cut, Helper, Runner, Units};
+use crate::plan::endgame::{self, Cut, Helper, Price, Runner, Units};
 use crate::plan::ledger::{Assignment, Proposal, Slot};
 use crate::plan::{ConnectionId, Fetch, Next, Settings, sizing};
 use std::time::Duration;
@@ -16,6 +16,14 @@ const RETRANSMISSION_TIME_MIN: Duration = Duration::from_millis(200);
 
 /// Silence after which a connection that has measured nothing is taken for stuck.
 const MUTE_MIN: Duration = Duration::from_secs(1);
+/// Of the connections wanted, at most one in this number comes back to help after it was closed.
+const RETURNS_SHARE: u32 = 5;
+/// In a long transfer one more may do that after each time of this length.
+const RETURN_TIME: Duration = Duration::from_secs(20);
+/// Slow start has filled most windows after this number of round trips.
+const YOUNG_ROUND_TRIPS: u32 = 8;
+/// What would take this number of seconds does not come at all.
+const STUCK_S: f64 = 3600.0;
 /// Any rate does where none is known: work is then divided evenly.
 const GOODPUT_UNKNOWN: f64 = 1e6;
 
@@ -106,11 +114,21 @@ impl Transfer {
         let worker = self.workers.get(connection);
         let assignments = u32::try_from(self.ledger.assignment_count()).unwrap_or(u32::MAX);
         let ahead_bytes_max = self.settings.ahead_bytes_max.unwrap_or(u64::MAX);
+        // Where a small first request costs a connection, the others' rate is better than none.
+        let is_reconnecting = self.workers.closes_each_time();
+        let each =
+            (is_reconnecting && self.measurements.each > 0.0).then_some(self.measurements.each);
         sizing::View {
-            goodput: worker.and_then(|worker| worker.meter.goodput()),
+            goodput: worker.and_then(|worker| worker.meter.goodput()).or(each),
             tau: self.workers.tau(connection).unwrap_or_default(),
+            is_reconnecting,
+            gap: if is_reconnecting {
+                self.workers.reach()
+            } else {
+                self.workers.tau(connection).unwrap_or_default()
+            },
             jitter: worker.map_or(Duration::ZERO, |worker| worker.meter.jitter()),
-            is_pipelined: self.is_ahead_on && worker.is_some_and(|worker| worker.is_kept_alive),
+            is_pipelined: self.is_ahead_on && self.workers.is_origin_kept_alive,
             previous_bytes: worker.and_then(|worker| worker.last_bytes),
             // Shares of what may be assigned at a time, or the first to ask would take all of it.
             unassigned_bytes: self.ledger.unassigned_bytes().min(ahead_bytes_max),
@@ -132,6 +150,7 @@ impl Transfer {
             goodput: goodput.unwrap_or(self.expected()),
             reach: if is_connected { tau } else { self.workers.reach().max(tau) },
             cold: (!is_warm).then_some(tau),
+            must_connect: !is_connected,
         }
     }
 
@@ -143,7 +162,10 @@ impl Transfer {
         let silence = self.workers.get(id).map_or(Duration::ZERO, |it| it.meter.silence(self.now));
         let is_mute = silence >= MUTE_MIN.max(4 * tau);
         let expected = if is_mute { 0.0 } else { self.expected() };
-        Runner { id, rest, goodput: goodput.unwrap_or(expected) }
+        let age = self.workers.get(id).and_then(|it| it.meter.flowing_for(self.now));
+        let is_young = age.is_some_and(|age| age < YOUNG_ROUND_TRIPS * tau);
+        let growth = (is_young && !is_mute).then_some((tau, expected));
+        Runner { id, rest, goodput: goodput.unwrap_or(expected), growth }
     }
 
     /// What a connection that has measured nothing is taken for: one like the others.
@@ -186,19 +208,45 @@ impl Transfer {
         if !self.workers.is_proven(connection) {
             return None;
         }
-        if self.is_guarded {
+        if self.is_guarded || !self.may_help(connection) {
             return None;
         }
         if tries <= STEAL_TRIES_MAX
-            && let Some(cut) = self.find_cut(connection)
+            && let Some((saving, cut)) = self.find_cut(connection)
         {
+            let Cut { victim, at } = cut;
+            let saving = expected(saving);
+            let text = format!("{connection} asks {victim} for what is behind {at}: {saving}");
+            self.log.note(self.now, Choice::Cut, text);
+            self.note_return(connection);
             self.ledger.set_proposal(cut.victim, Some(Proposal { thief: connection, tries }));
             return Some(Next::Steal { victim: cut.victim, at: cut.at });
         }
         self.hedge(connection)
     }
 
-    fn find_cut(&self, thief: ConnectionId) -> Option<Cut> {
+    /// Whether a connection without work may take some of another one's. Those that we have closed
+    /// come back for that in small numbers only, as each costs the server a connection.
+    fn may_help(&self, connection: ConnectionId) -> bool {
+        let worker = self.workers.get(connection);
+        let is_back = worker.is_some_and(|worker| worker.has_connected && !worker.is_connected);
+        !is_back || self.may_return()
+    }
+
+    /// Whether one more connection may be made in the place of one that we have closed.
+    pub(super) fn may_return(&self) -> bool {
+        let earned = self.now.as_secs() / RETURN_TIME.as_secs();
+        let allowed = (self.count.target() / RETURNS_SHARE).max(1);
+        u64::from(self.returns) < u64::from(allowed) + earned
+    }
+
+    /// Counts a connection that comes back to help.
+    fn note_return(&mut self, connection: ConnectionId) {
+        let worker = self.workers.entry(connection);
+        self.returns += u32::from(worker.has_connected && !worker.is_connected);
+    }
+
+    fn find_cut(&self, thief: ConnectionId) -> Option<(f64, Cut)> {
         let asked_by =
             |assignment: &Assignment| assignment.proposal().map(|proposal| proposal.thief);
         let free = self.ledger.assignments().filter(|(id, assignment)| {
@@ -218,7 +266,8 @@ impl Transfer {
         });
         let runners = free.map(|(id, assignment)| self.runner(id, assignment.unclaimed()));
         let Settings { block_bytes, align_bytes, .. } = self.settings;
-        endgame::best_cut(runners, self.helper(thief), Units { block_bytes, align_bytes })
+        let price = Price { rtt: self.workers.tau_any(), pace: self.measurements.rate };
+        endgame::best_cut(runners, self.helper(thief), Units { block_bytes, align_bytes }, price)
     }
 
     fn hedge(&mut self, hedger: ConnectionId) -> Option<Next> {
@@ -228,12 +277,21 @@ impl Transfer {
         let late = self.ledger.assignments().filter(|(_, assignment)| assignment.is_divisible());
         let runners =
             late.map(|(id, assignment)| self.runner(id, self.ledger.undelivered(assignment)));
-        let victim = endgame::best_hedge(runners, self.helper(hedger), self.hedge_bytes_left)?;
+        let (saving, victim) =
+            endgame::best_hedge(runners, self.helper(hedger), self.hedge_bytes_left)?;
         let span = self.ledger.shadow(victim, hedger)?;
+        self.note_return(hedger);
         self.begin(hedger, span);
         self.hedge_bytes_left = self.hedge_bytes_left.saturating_sub(span.len());
-        let text = format!("{hedger} fetches {span:?} of {victim} too");
+        let (saving, bytes) = (expected(saving), size::format_bytes(span.len()));
+        let text = format!("{hedger} fetches {span:?} of {victim} too: {saving} for {bytes}");
         self.log.note(self.now, Choice::Hedge, text);
         Some(Next::Hedge { victim, span })
     }
+}
+
+/// The time that something is expected to save, in words.
+fn expected(saving_s: f64) -> String {
+    let is_stuck = saving_s >= STUCK_S;
+    if is_stuck { "it is stuck".to_owned() } else { format!("saves {saving_s:.2} s") }
 }

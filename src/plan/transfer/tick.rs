@@ -25,8 +25,10 @@ const REPLACE_INTERVAL: Duration = Duration::from_millis(250);
 const SETTLING_MIN: Duration = Duration::from_millis(500);
 /// Others move if one of them has received something within this time.
 const MOVES_TIME: Duration = Duration::from_millis(500);
-/// Least silence while others move that ends a connection; or four times the time to first byte.
-const SILENCE_MIN: Duration = Duration::from_secs(1);
+/// Least silence while others move that ends a connection, or eight times the time to first byte:
+/// two or three retransmission timeouts, which double (RFC 6298 5.5), as a sender that has lost a
+/// retransmission is silent for that time and alive.
+const SILENCE_MIN: Duration = Duration::from_secs(2);
 /// Replacements closer to each other than this double the patience.
 const CALM_TIME: Duration = Duration::from_secs(5);
 /// Most times as long as at first that silence is borne.
@@ -41,13 +43,12 @@ pub(super) struct Measurements {
     pub(super) each: f64,
     /// Median goodput of those at work, bytes per second.
     median: f64,
-    /// Standard deviation of the goodput of those at work, bytes per second.
-    spread: f64,
+    /// Indicates whether the slowest of them brings less than half of what the fastest does.
+    is_uneven: bool,
     /// Connections that bytes flow on.
     flowing: u32,
-    /// When most connections were at work lately: their number, and mean and standard deviation of
-    /// their goodput.
-    busiest: (u32, f64, f64),
+    /// When most connections were at work lately: their number, and their mean goodput.
+    busiest: (u32, f64),
     /// The latest mean goodput of one, by the binary logarithm of how many were at work.
     each_by_count: [f64; COUNT_STEPS],
     /// Share of the recent ticks in which bytes waited for the disk, 0 to 1, smoothed.
@@ -58,6 +59,8 @@ pub(super) struct Measurements {
     ticks: u32,
     /// Ticks in which bytes waited for the disk.
     ticks_of_disk: u32,
+    /// Ticks in which nothing flowed, as a retry or the server's wish was waited for.
+    ticks_of_waits: u32,
     /// When a connection was last replaced.
     replaced_at: Duration,
     /// How many times as long as at first silence is borne.
@@ -79,17 +82,22 @@ impl Transfer {
         if self.failed || self.is_complete() || elapsed.is_zero() {
             return actions;
         }
-        let bytes = self.measure(elapsed, pressure);
+        let (bytes, bytes_most) = self.measure(elapsed, pressure);
+        self.measurements.ticks_of_waits += u32::from(self.only_waits());
         let change = self.count.on_tick(&Sample {
             now: self.now,
             elapsed,
             bytes,
+            bytes_most,
             flowing: self.measurements.flowing,
             reach: self.workers.reach(),
-            tau: self.workers.tau_any(),
+            tau: self.workers.tau_usual(),
+            knows_tau: self.workers.knows_tau(),
             remaining_bytes: self.ledger.unreceived_bytes(),
             is_disk_bound: self.measurements.disk_share
                 >= DISK_BOUND * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
+            is_uneven: self.measurements.is_uneven,
+            is_lossy: self.workers.iter().any(|(_, worker)| worker.meter.is_lossy(self.now)),
         });
         let has_collapsed = matches!(change, Some((Choice::Collapse, _)));
         self.note(change);
@@ -104,28 +112,41 @@ impl Transfer {
 
     /// What limited the transfer, at its end.
     pub fn limiter(&self, totals: Totals) -> Limiter {
-        let (connections, goodput, goodput_spread) = self.measurements.busiest;
+        let (connections, goodput) = self.measurements.busiest;
         let ticks = f64::from(self.measurements.ticks.max(1));
         let evidence = Evidence {
             disk_waiting: f64::from(self.measurements.ticks_of_disk) / ticks,
+            waiting: f64::from(self.measurements.ticks_of_waits) / ticks,
             connections,
             goodput,
-            goodput_spread,
             goodput_of_fewer: self.measurements.of_fewer(connections),
             cap: self.count.tolerance().cap(),
             refusals: self.count.tolerance().refusals(),
             is_throttled: self.count.was_throttled(),
-            still_paid: self.count.still_pays(),
+            trial: self.count.trial(),
         };
         limiter::judge(totals, evidence)
     }
 
-    /// Reads the meters; returns the bytes that came since the last tick.
-    fn measure(&mut self, elapsed: Duration, pressure: Pressure) -> u64 {
-        let mut bytes = 0;
+    /// Whether nothing is being fetched, as a retry or the server's wish is waited for.
+    fn only_waits(&self) -> bool {
+        let is_braked = self.brake_until > self.now;
+        let pauses = |worker: &Worker| worker.setback.is_some_and(|it| it.ready_at > self.now);
+        self.measurements.flowing == 0
+            && (is_braked
+                || self.ledger.next_ready_at().is_some_and(|at| at > self.now)
+                || self.workers.iter().any(|(_, worker)| pauses(worker)))
+    }
+
+    /// Reads the meters; returns the bytes that came since the last tick, of all connections and
+    /// of the one that brought most.
+    fn measure(&mut self, elapsed: Duration, pressure: Pressure) -> (u64, u64) {
+        let (mut bytes, mut bytes_most) = (0, 0);
         let mut goodputs = Vec::new();
         for (id, worker) in self.workers.iter_mut() {
-            bytes += worker.meter.tick(self.now);
+            let bytes_each = worker.meter.tick(self.now);
+            bytes += bytes_each;
+            bytes_most = bytes_each.max(bytes_most);
             let goodput = worker.meter.goodput().filter(|_| worker.meter.is_busy());
             if let Some(goodput) = goodput {
                 goodputs.push(goodput);
@@ -134,7 +155,7 @@ impl Transfer {
         }
         self.measurements.learn(goodputs);
         self.measurements.feel(elapsed, pressure);
-        bytes
+        (bytes, bytes_most)
     }
 
     /// Addresses far slower than the best one are left, by the connections there too.
@@ -214,23 +235,31 @@ impl Transfer {
                 goodput: worker.meter.goodput().unwrap_or(0.0),
                 median: self.measurements.median,
                 flowing_for: worker.meter.flowing_for(self.now),
+                is_lossy: worker.meter.is_lossy(self.now),
                 silent_for: worker.meter.silence(self.now),
-                patience: self.measurements.patience.max(1) * tau.mul_f64(4.0).max(SILENCE_MIN),
+                patience: self.measurements.patience.max(1) * tau.mul_f64(8.0).max(SILENCE_MIN),
                 tau,
                 takes: assignment.unclaimed().len() as f64
                     / worker.meter.goodput().unwrap_or(0.0).max(1.0),
                 others_take: self.ledger.unassigned_bytes() as f64 / others,
             };
-            Some((id, endgame::why_replace(&standing)?))
+            let why = endgame::why_replace(&standing)?;
+            // A silent one has to be given up; a slow one costs the server a connection.
+            let is_silent = standing.silent_for >= standing.patience;
+            (is_silent || self.may_return()).then_some((id, why, is_silent))
         });
-        let Some((id, why)) = reasons.into_iter().next() else { return };
+        let Some((id, why, is_silent)) = reasons.into_iter().next() else { return };
+        self.returns += u32::from(!is_silent);
         // A server that takes its time with some bytes is not asked for them for ever.
         let is_often = since < CALM_TIME;
         self.measurements.patience =
             if is_often { (self.measurements.patience * 2).min(PATIENCE_MAX) } else { 1 };
         self.measurements.replaced_at = self.now;
         self.workers.entry(id).replace(self.now);
-        self.log.note(self.now, Choice::Replace, format!("{id}: {why}"));
+        let lost = self.workers.get(id).and_then(|worker| worker.meter.goodput()).unwrap_or(0.0)
+            * self.workers.tau_any().as_secs_f64();
+        let text = format!("{id}: {why}; {:.0} KiB may be lost", lost / 1024.0);
+        self.log.note(self.now, Choice::Replace, text);
         actions.push(Action::Replace(id));
     }
 }
@@ -250,13 +279,12 @@ impl Measurements {
         goodputs.sort_by(f64::total_cmp);
         let count = f64::from(self.flowing);
         self.median = goodputs[goodputs.len() / 2];
+        self.is_uneven = 2.0 * goodputs[0] < goodputs[goodputs.len() - 1];
         self.each = self.rate / count;
-        let squares: f64 = goodputs.iter().map(|goodput| (goodput - self.each).powi(2)).sum();
-        self.spread = (squares / count).sqrt();
         self.each_by_count[count_step(self.flowing)] = self.each;
         // The end game leaves few workers busy and says nothing of what bounded it.
         if self.flowing >= self.busiest.0 / 2 {
-            self.busiest = (self.flowing.max(self.busiest.0 / 2), self.each, self.spread);
+            self.busiest = (self.flowing.max(self.busiest.0 / 2), self.each);
         }
     }
 

@@ -3,8 +3,9 @@
 
 use super::{CPU_BUSY, Driver, id};
 use crate::base::ErrorKind;
-use crate::plan::{Action, Pressure};
+use crate::plan::{Action, Arrival, Pressure};
 use crate::sim::worker::{State, Worker};
+use crate::sim::world::TcpState;
 
 /// Time between two of the engine's ticks, in seconds.
 const TICK_S: f64 = 0.05;
@@ -22,6 +23,11 @@ impl Driver {
                 let complete_to = job.complete_to(block_bytes);
                 self.deliver(slot, complete_to);
                 self.plan.on_progress(now, id(slot), received_to);
+                if let Some(tcp) = self.world.tcp_info(self.now_s, slot) {
+                    let TcpState { received_bytes, out_of_order_packets, .. } = tcp;
+                    let out_of_order = u32::try_from(out_of_order_packets).unwrap_or(u32::MAX);
+                    self.plan.on_arrival(now, id(slot), Arrival { received_bytes, out_of_order });
+                }
             }
             self.note_silence(slot);
         }
@@ -38,7 +44,8 @@ impl Driver {
         self.recruit();
         for slot in 0..self.workers.len() {
             let worker = &self.workers[slot];
-            if worker.is_idle() && self.now_s - worker.quiet_since_s > IDLE_S_MAX {
+            let is_unused = worker.is_idle() || worker.is_off();
+            if is_unused && self.now_s - worker.quiet_since_s > IDLE_S_MAX {
                 self.world.hang_up(self.now_s, slot);
             }
         }

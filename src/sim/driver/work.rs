@@ -41,6 +41,8 @@ impl Driver {
         match dial.outcome {
             Ok(address) => {
                 let setup = Duration::from_secs_f64(self.now_s - since_s);
+                self.workers[slot].link = (address, setup);
+                self.workers[slot].is_parked = false;
                 self.plan.on_connected(self.now(), id(slot), address, setup);
                 self.request(slot);
             }
@@ -211,7 +213,14 @@ impl Driver {
                 self.book.asked_in_vain(self.now_s, slot, None);
                 f64::INFINITY
             }
-            Next::Retire | Next::Done | Next::Failed => {
+            Next::Retire => {
+                // The connection is kept, for when the worker is wanted again.
+                let worker = &mut self.workers[slot];
+                worker.state = State::Off;
+                (worker.is_parked, worker.quiet_since_s) = (true, self.now_s);
+                return;
+            }
+            Next::Done | Next::Failed => {
                 self.world.hang_up(self.now_s, slot);
                 self.workers[slot].state = State::Off;
                 return;
@@ -228,6 +237,10 @@ impl Driver {
     /// The worker's span is requested, on the connection there is or on a new one.
     fn begin(&mut self, slot: usize) {
         if self.world.is_open(slot) {
+            if std::mem::take(&mut self.workers[slot].is_parked) {
+                let (address, setup) = self.workers[slot].link;
+                self.plan.on_connected(self.now(), id(slot), address, setup);
+            }
             return self.request(slot);
         }
         let order = self.plan.address_order(self.now(), id(slot));

@@ -175,7 +175,11 @@ impl Worker {
                     self.leave_connection();
                     break;
                 }
-                Next::Failed | Next::Retire => break,
+                Next::Retire => {
+                    self.park_connection();
+                    break;
+                }
+                Next::Failed => break,
                 Next::Steal { .. } => unreachable!("the shared plan carries steals out"),
             };
             race(self.ranged.bell.notified(), tokio::time::sleep(wait)).await;
@@ -191,6 +195,13 @@ impl Worker {
     fn leave_connection(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.endpoint.keep_idle(&self.local.shard, connection);
+        }
+    }
+
+    /// Fewer connections are wanted, perhaps only for a while.
+    fn park_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.endpoint.park(&self.local.shard, connection);
         }
     }
 

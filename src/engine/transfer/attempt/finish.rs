@@ -134,7 +134,9 @@ impl Attempt<'_> {
         let cpu_busy = context.load.cpu_of_busiest().as_secs_f64() / received_at.as_secs_f64();
         let hash_behind = elapsed.saturating_sub(received_at) > elapsed / HASH_BEHIND_SHARE;
         let bytes = ending.received.bytes - context.resumed_bytes().min(ending.received.bytes);
-        let totals = Totals { elapsed: received_at, bytes, cpu_busy, hash_behind };
+        let (waited, retries) = (context.waited(), context.retries());
+        let elapsed = received_at;
+        let totals = Totals { elapsed, bytes, cpu_busy, hash_behind, waited, retries };
         ending.ranges.as_ref().map(|ranged| ranged.limiter(totals).to_string())
     }
 

@@ -1,0 +1,219 @@
+//! What happens while the count stands: rates that have fallen are restored by more connections,
+//! and from time to time a few more or fewer are tried. Must not know how the ramp got here.
+
+use super::ramp::{Ramp, pays_from};
+use super::{
+    Change, Count, DOWN_WAIT, FEW, Phase, ProbeTimer, Sample, UP_WAIT, UP_WAIT_CALM, UP_WAIT_EACH,
+    WAIT_MAX, ceil,
+};
+use crate::plan::limiter::Trial;
+use crate::plan::window::{Mean, Window};
+use std::time::Duration;
+
+/// Fewer connections are kept if the rate falls by no more than this.
+const LOSS_MAX: f64 = 0.02;
+/// Fewer connections are better if the rate rises to this share of what it was.
+const BETTER: f64 = 1.03;
+/// With more noise than this nothing speaks for fewer: a lull before the probe looks like a gain.
+const NOISE_MAX: f64 = 0.1;
+/// Least time of one probe's measurement.
+const PROBE_WINDOW_MIN: Duration = Duration::from_secs(1);
+/// Least time of one look at whether the rate has fallen,
+const LOOK_MIN: Duration = Duration::from_millis(500);
+/// and with less than a few connections that lose nothing, where one that stalls makes much of the
+/// rate.
+const LOOK_FEW: Duration = Duration::from_millis(750);
+/// A rate below this share of what the path has carried is worth more connections at once: senders
+/// that lose packets fall back from what slow start had reached.
+const FALLEN: f64 = 0.85;
+/// Looks in a row that have to find it fallen.
+const FALLEN_LOOKS: u32 = 2;
+/// Less than this share is left by an origin that throttles, or by a path that has changed.
+const FALLEN_MIN: f64 = 0.3;
+/// What is left of the memory of the best rate after each look, as paths change.
+const PEAK_MEMORY: f64 = 0.99;
+/// How much more is added than what would just make up for the fall.
+const RESTORE_MARGIN: f64 = 1.15;
+/// The least and the most that the count grows by to restore a rate.
+const RESTORE_MIN: f64 = 1.25;
+const RESTORE_MAX: f64 = 2.0;
+/// A span lasts no longer than about this.
+const SPAN_TIME: Duration = Duration::from_secs(4);
+
+/// The count stands.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    /// All of the hold since the last probe was thought of.
+    window: Window,
+    /// Since the last look at whether the rate has fallen.
+    look: Window,
+}
+
+/// A few more connections or fewer.
+#[derive(Debug)]
+pub(super) struct Probe {
+    since: Duration,
+    window: Window,
+    /// Connections before the probe.
+    pub(super) from: u32,
+    /// The rate before the probe.
+    base: Mean,
+}
+
+impl Count {
+    pub(super) fn hold(&mut self, sample: &Sample, mut hold: Hold) -> (Phase, Option<Change>) {
+        hold.window.add(sample.bytes, sample.elapsed);
+        hold.look.add(sample.bytes, sample.elapsed);
+        let is_one_much = self.target < FEW && !sample.is_lossy;
+        let look = if is_one_much { LOOK_FEW } else { LOOK_MIN };
+        if hold.look.lasted() >= look.max(2 * sample.tau) {
+            let rate = std::mem::take(&mut hold.look).mean().rate;
+            if let Some(restoring) = self.restore(sample, rate) {
+                return restoring;
+            }
+        }
+        if hold.window.lasted() < probe_window(sample) {
+            return (Phase::Hold(hold), None);
+        }
+        let mean = hold.window.mean();
+        if let Some(frozen) = self.look_for_collapse(sample, mean) {
+            return frozen;
+        }
+        let target = self.worth_a_try(sample, mean);
+        let Some((target, text)) = target.filter(|(target, _)| *target != self.target) else {
+            hold.window = Window::default();
+            return (Phase::Hold(hold), None);
+        };
+        let from = self.target;
+        let change = self.set(target, text.into());
+        let probe = Probe { since: sample.now, window: Window::default(), from, base: mean };
+        (Phase::Probe(probe), change)
+    }
+
+    /// More connections if the rate has fallen below what the path has carried.
+    fn restore(&mut self, sample: &Sample, rate: f64) -> Option<(Phase, Option<Change>)> {
+        self.peak.rate *= PEAK_MEMORY;
+        self.note_peak(rate);
+        let share = rate / self.peak.rate.max(1.0);
+        // A steeper fall is none of senders that lose packets; one look may have met a stall.
+        let is_fallen = (FALLEN_MIN..FALLEN).contains(&share) && !self.was_throttled;
+        self.fallen_looks = if is_fallen { self.fallen_looks + 1 } else { 0 };
+        if self.fallen_looks < FALLEN_LOOKS {
+            return None;
+        }
+        self.fallen_looks = 0;
+        let factor = (RESTORE_MARGIN / share).clamp(RESTORE_MIN, RESTORE_MAX);
+        let target = ceil(f64::from(self.target) * factor).min(self.ceiling());
+        if !self.may_grow(sample, rate, target) {
+            return None;
+        }
+        let base = (rate, self.target);
+        let text = format!("{:.0} % of the best rate are left", share * 100.0);
+        let change = self.set(target, text);
+        Some((Phase::Ramp(Ramp::restoring(sample.now, base)), change))
+    }
+
+    /// The count to try next, and why.
+    fn worth_a_try(&self, sample: &Sample, mean: Mean) -> Option<(u32, &'static str)> {
+        if !has_time_for_probe(sample, mean.rate) {
+            return None;
+        }
+        let up = (self.target + (self.target / 2).max(1)).min(self.ceiling());
+        let step = if self.is_descending { self.target / 2 } else { self.target / 4 };
+        let down = self.target - step.max(1).min(self.target - 1);
+        let may_go_down =
+            down < self.target && self.down.at <= sample.now && mean.error < NOISE_MAX / 2.0;
+        if may_go_down && (self.is_descending || self.down.at < self.up.at) {
+            Some((down, "to see whether fewer do"))
+        } else if self.may_try_more(sample, mean) && self.may_grow(sample, mean.rate, up) {
+            Some((up, "to see whether more pay"))
+        } else if may_go_down {
+            Some((down, "to see whether fewer do"))
+        } else {
+            None
+        }
+    }
+
+    /// Whether it is time to try more. Of a few connections one may have had bad luck, be it with
+    /// losses or with the server: then soon. Where nothing of that kind is seen, a few connections
+    /// are left alone for long, as each one more is seen by the server.
+    fn may_try_more(&self, sample: &Sample, mean: Mean) -> bool {
+        if self.target >= FEW {
+            return self.up.at <= sample.now;
+        }
+        let is_doubtful =
+            self.is_start_doubtful || sample.is_uneven || sample.is_lossy || mean.error > NOISE_MAX;
+        let wait = if is_doubtful { UP_WAIT_EACH * self.target } else { UP_WAIT_CALM };
+        self.up.at.max(self.held_since + wait) <= sample.now
+            || (is_doubtful && self.up.wait <= UP_WAIT && self.held_since + wait <= sample.now)
+    }
+
+    pub(super) fn probe(&mut self, sample: &Sample, mut probe: Probe) -> (Phase, Option<Change>) {
+        let settled_at = probe.since + sample.reach + 2 * sample.tau;
+        // Those too many end their spans first, which takes as long as a span.
+        let is_thinned = sample.flowing <= self.target || sample.now > settled_at + SPAN_TIME;
+        if sample.now > settled_at && is_thinned {
+            probe.window.add(sample.bytes, sample.elapsed);
+        }
+        if probe.window.lasted() < probe_window(sample) {
+            return (Phase::Probe(probe), None);
+        }
+        let Probe { window, from, base, .. } = probe;
+        let mean = window.mean();
+        let gain = mean.rate / base.rate.max(1.0);
+        let noise = mean.error.hypot(base.error);
+        let growth = f64::from(self.target) / f64::from(from);
+        let is_up = growth > 1.0;
+        let text = format!("brought {:+.0} %", (gain - 1.0) * 100.0);
+        let is_kept = if is_up {
+            self.trial = Some(Trial { from, to: self.target, gain });
+            gain >= pays_from(growth) + noise.min(0.1)
+        } else {
+            noise < NOISE_MAX && gain - noise >= 1.0 - 2.0 * LOSS_MAX
+        };
+        let timer = if is_up { &mut self.up } else { &mut self.down };
+        timer.restart(sample.now, is_kept, if is_up { UP_WAIT } else { DOWN_WAIT });
+        self.is_start_doubtful = false;
+        self.is_descending = is_kept && !is_up && gain - noise >= BETTER;
+        if !is_kept {
+            let text = format!("{} {text}", self.target);
+            return (Phase::Hold(Hold::default()), self.set(from, text));
+        }
+        if !is_up {
+            // On to the next lower count soon, and not up again.
+            self.up.restart(sample.now, false, UP_WAIT);
+            self.down.at = sample.now;
+            if !self.is_descending {
+                self.down.at += DOWN_WAIT / 4;
+            }
+            return (Phase::Hold(Hold::default()), None);
+        }
+        // It pays: find out how far, by doubling.
+        self.note_peak(mean.rate);
+        self.step_up(sample, mean.rate, 2 * self.target, text)
+    }
+
+    pub(super) fn start_hold(&mut self, now: Duration) -> Phase {
+        self.up.at = now + self.up.wait;
+        self.held_since = now;
+        self.down.at = now + self.down.wait;
+        Phase::Hold(Hold::default())
+    }
+}
+
+impl ProbeTimer {
+    fn restart(&mut self, now: Duration, succeeded: bool, wait_min: Duration) {
+        self.wait = if succeeded { wait_min } else { (self.wait * 3 / 2).min(WAIT_MAX) };
+        self.at = now + self.wait;
+    }
+}
+
+pub(super) fn probe_window(sample: &Sample) -> Duration {
+    PROBE_WINDOW_MIN.max(8 * sample.tau)
+}
+
+/// A probe that the end overtakes costs and says nothing.
+fn has_time_for_probe(sample: &Sample, rate: f64) -> bool {
+    let lasts = sample.remaining_bytes as f64 / rate.max(1.0);
+    lasts > 2.0 * (probe_window(sample) + sample.reach).as_secs_f64()
+}

@@ -1,0 +1,254 @@
+//! The ramp: more connections, by steps, while that pays. Must not know what comes after it.
+
+use super::settling::Settling;
+use super::{Change, Count, FEW, Peak, Phase, Sample, WORSE, ceil, start};
+use crate::plan::limiter::Trial;
+use crate::plan::window::Window;
+use std::time::Duration;
+
+/// Bytes one more connection must find to fetch.
+const BYTES_PER_CONNECTION_MIN: u64 = 1 << 20;
+/// More connections pay if the rate grows by this share of what the count grew by.
+const GAIN_SHARE: f64 = 0.12;
+/// The next step is tried at once if it grows by this share; below it the knee is behind.
+const GAIN_SHARE_ON: f64 = 0.4;
+/// The same with a few connections, where a step costs little and its gain is uncertain.
+const GAIN_SHARE_ON_FEW: f64 = 0.25;
+/// The gain of the first two, whose starts overlap, from which on four are tried,
+const START_GAIN: f64 = 1.45;
+/// and from which on three are.
+const START_GAIN_DOUBTFUL: f64 = 1.2;
+/// Connections that are tried where the first two do not share anything.
+const START_LEAP: u32 = 8;
+/// Connections have kept their rate if the gain is this share of what the count grew by.
+const KEPT_SHARE: f64 = 0.85;
+/// The least gain that is clear before the rate has settled.
+const CLEAR_GAIN_MIN: f64 = 1.5;
+/// Where connections keep their rate, a step may grow by more than doubling, up to this count.
+const LEAP_MAX: u32 = 16;
+/// The same where packets are lost, which makes rates and gains uncertain.
+const LEAP_LOSSY_MAX: u32 = 8;
+/// The most such a step grows by.
+const LEAP_FACTOR_MAX: u32 = 8;
+/// A step is judged once bytes flow on this share of its connections,
+const THERE_SHARE: f64 = 0.75;
+/// or this time and another round of handshakes later: addresses may be dead.
+const LATE: Duration = Duration::from_millis(250);
+/// No gain is believed in until this time more has been looked at, or as many round trips: two of
+/// the shortest retransmission timeouts.
+const DOUBT_TIME: Duration = Duration::from_millis(500);
+const DOUBT_ROUND_TRIPS: u32 = 6;
+/// Time to first byte from which a server is as good as far away, however near it is.
+const SLOW_ANSWER: Duration = Duration::from_millis(60);
+/// The second connection is waited for this time at the start.
+const LATE_START: Duration = Duration::from_millis(700);
+/// How much above the computed knee the count is set.
+const KNEE_MARGIN: f64 = 1.1;
+/// Round trips that slow start and its measurement take, beside those of the handshake.
+const STEP_ROUND_TRIPS: u32 = 6;
+/// Least time of a step.
+const STEP_TIME_MIN: Duration = Duration::from_millis(150);
+
+/// One step of the ramp.
+#[derive(Debug)]
+pub(super) struct Ramp {
+    /// When its connections were wished for.
+    pub(super) since: Duration,
+    settling: Settling,
+    /// The same of the connection that brought most in each tick.
+    alone: Settling,
+    /// The rate before, and the connections that made it.
+    base: Option<(f64, u32)>,
+    /// The rate of a first measurement that showed no gain, and a longer one since then.
+    doubt: Option<(f64, Window)>,
+    /// Indicates whether it makes up for a rate that has fallen, and ends with this step.
+    is_restoring: bool,
+}
+
+impl Ramp {
+    pub(super) fn new(since: Duration, base: Option<(f64, u32)>) -> Self {
+        let (settling, alone) = (Settling::default(), Settling::default());
+        Self { since, settling, alone, base, doubt: None, is_restoring: false }
+    }
+
+    /// The first step, of a few connections.
+    pub(super) fn of_few(since: Duration) -> Self {
+        Self { settling: Settling::at_start(), ..Self::new(since, None) }
+    }
+
+    /// One step that makes up for a fall to the rate of `base`.
+    pub(super) fn restoring(since: Duration, base: (f64, u32)) -> Self {
+        Self { is_restoring: true, ..Self::new(since, Some(base)) }
+    }
+
+    /// Whether nothing has been compared yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.base.is_none()
+    }
+}
+
+impl Count {
+    pub(super) fn ramp(&mut self, sample: &Sample, mut ramp: Ramp) -> (Phase, Option<Change>) {
+        if let Some(change) = self.start_anew(sample, &ramp) {
+            return (Phase::Ramp(Ramp::new(sample.now, None)), Some(change));
+        }
+        let rate = self.rate_of(sample, &mut ramp);
+        let Some(rate) = rate else { return (Phase::Ramp(ramp), None) };
+        self.note_peak(rate);
+        let Some((before, count)) = ramp.base else {
+            return self.judge_start(sample, &ramp, rate);
+        };
+        let gain = rate / before.max(1.0);
+        let growth = f64::from(self.target) / f64::from(count);
+        let pays = gain >= pays_from(growth);
+        if !pays && ramp.doubt.is_none() {
+            // Connections that end a small span at the same time make a hole in the rate, and so
+            // does a retransmission that is lost.
+            ramp.doubt = Some((rate, Window::default()));
+            return (Phase::Ramp(ramp), None);
+        }
+        let text = format!("{} brought {:+.0} %", self.target, (gain - 1.0) * 100.0);
+        let is_kept = gain >= KEPT_SHARE * growth;
+        self.trial = Some(Trial { from: count, to: self.target, gain });
+        if ramp.is_restoring {
+            if !pays {
+                // The path itself has become slower.
+                self.peak = Peak { rate: rate.max(before), connections: count };
+            }
+            let is_kept = pays || sample.is_lossy;
+            let target = if is_kept { self.target } else { count };
+            return (self.start_hold(sample.now), self.set(target, text));
+        }
+        let share_on = if count <= FEW { GAIN_SHARE_ON_FEW } else { GAIN_SHARE_ON };
+        if gain >= 1.0 + share_on * (growth - 1.0) {
+            let factor = if is_kept { self.leap(sample) } else { 2 };
+            return self.step_up(sample, rate, factor * self.target, text);
+        }
+        // Where each connection brings its full rate up to a knee, this is the knee.
+        let knee = ceil(f64::from(count) * gain.max(1.0) * KNEE_MARGIN).clamp(count, self.target);
+        let target = match pays {
+            false if growth <= 2.0 => count,
+            true if growth <= 2.0 => self.target,
+            _ => knee,
+        };
+        // Senders that lose packets fall back from what slow start has reached: the connections are
+        // there, and will be needed.
+        let kept = self.target.min(LEAP_LOSSY_MAX.max(2 * count));
+        let target = if sample.is_lossy { target.max(kept) } else { target };
+        let phase = self.start_hold(sample.now);
+        let change = self.set(target, text);
+        if gain < WORSE {
+            self.down.at = sample.now;
+        }
+        (phase, change)
+    }
+
+    /// The first of two was alone for the time that the other one took to connect. If it had the
+    /// path then, the other one has brought nothing; otherwise, and with more to start with, still
+    /// more are tried.
+    fn judge_start(&mut self, sample: &Sample, ramp: &Ramp, rate: f64) -> (Phase, Option<Change>) {
+        if self.target != 2 {
+            return self.step_up(sample, rate, 2 * self.target, "growth may pay".into());
+        }
+        let gain = rate / ramp.alone.best().max(1.0);
+        self.trial = Some(Trial { from: 1, to: 2, gain });
+        // One that has not got through yet has shown nothing.
+        self.is_start_doubtful = sample.flowing < self.target;
+        if gain < START_GAIN_DOUBTFUL {
+            return (self.start_hold(sample.now), None);
+        }
+        let text = format!("2 bring {gain:.1} times what one does");
+        let target = match gain {
+            gain if gain >= 2.0 * KEPT_SHARE => START_LEAP,
+            gain if gain >= START_GAIN => 4,
+            _ => 3,
+        };
+        self.step_up(sample, rate, target, text)
+    }
+
+    /// A server that needs a long time for each answer is as good as far away.
+    fn start_anew(&mut self, sample: &Sample, ramp: &Ramp) -> Option<Change> {
+        if !ramp.is_first() || !sample.knows_tau || sample.tau < SLOW_ANSWER {
+            return None;
+        }
+        let target = start(sample.tau, sample.remaining_bytes).min(self.ceiling());
+        if target <= self.target {
+            return None;
+        }
+        self.set(target, format!("{:.0} ms to each first byte", sample.tau.as_secs_f64() * 1e3))
+    }
+
+    /// The rate of the step, once it is known well enough.
+    fn rate_of(&self, sample: &Sample, ramp: &mut Ramp) -> Option<f64> {
+        if !self.has_begun(sample, ramp) {
+            return None;
+        }
+        if let Some((rate, window)) = &mut ramp.doubt {
+            window.add(sample.bytes, sample.elapsed);
+            let is_long = window.lasted() >= DOUBT_TIME.max(DOUBT_ROUND_TRIPS * sample.tau);
+            return is_long.then(|| window.mean().rate.max(*rate));
+        }
+        ramp.alone.add(sample.bytes_most, sample.elapsed, sample.tau);
+        let settled = ramp.settling.add(sample.bytes, sample.elapsed, sample.tau);
+        settled.or_else(|| self.clear_gain(ramp))
+    }
+
+    /// Whether bytes flow on most of the step's connections, or should by now.
+    fn has_begun(&self, sample: &Sample, ramp: &Ramp) -> bool {
+        if ramp.is_first() {
+            let is_there = sample.flowing >= self.target.min(2);
+            return is_there || (sample.flowing > 0 && sample.now > ramp.since + LATE_START);
+        }
+        let begins_at = ramp.since + sample.reach;
+        let is_there = f64::from(sample.flowing) >= THERE_SHARE * f64::from(self.target);
+        let is_late = sample.now > begins_at + sample.reach + LATE;
+        sample.now > begins_at && (is_there || is_late) && sample.flowing > 0
+    }
+
+    /// The rate while it still grows, if each connection has brought its full share already.
+    fn clear_gain(&self, ramp: &Ramp) -> Option<f64> {
+        let (before, count) = ramp.base?;
+        let growth = f64::from(self.target) / f64::from(count);
+        let rate = ramp.settling.at_least(if growth > 2.0 { 1 } else { 2 });
+        (rate >= before * (KEPT_SHARE * growth).max(CLEAR_GAIN_MIN)).then_some(rate)
+    }
+
+    /// `target` connections, if there is enough to do for them.
+    pub(super) fn step_up(
+        &mut self,
+        sample: &Sample,
+        rate: f64,
+        target: u32,
+        why: String,
+    ) -> (Phase, Option<Change>) {
+        let base = Some((rate, self.target));
+        let target = target.min(self.ceiling());
+        if !self.may_grow(sample, rate, target) {
+            return (self.start_hold(sample.now), None);
+        }
+        let change = self.set(target, why);
+        (Phase::Ramp(Ramp::new(sample.now, base)), change)
+    }
+
+    /// The factor of a step after connections have kept their rates.
+    fn leap(&self, sample: &Sample) -> u32 {
+        let most = if sample.is_lossy { LEAP_LOSSY_MAX } else { LEAP_MAX };
+        (most / self.target).clamp(2, LEAP_FACTOR_MAX)
+    }
+
+    /// Whether `target` connections are allowed and find enough to do.
+    pub(super) fn may_grow(&self, sample: &Sample, rate: f64, target: u32) -> bool {
+        let share = sample.remaining_bytes / u64::from(target.max(1));
+        let lasts = sample.remaining_bytes as f64 / rate.max(1.0);
+        let step = sample.reach + STEP_TIME_MIN.max(STEP_ROUND_TRIPS * sample.tau);
+        target > self.target
+            && !sample.is_disk_bound
+            && share >= BYTES_PER_CONNECTION_MIN
+            && lasts > step.as_secs_f64()
+    }
+}
+
+/// The least gain that pays for `growth` times as many connections.
+pub(super) fn pays_from(growth: f64) -> f64 {
+    1.0 + GAIN_SHARE * (growth - 1.0)
+}
