@@ -291,10 +291,10 @@ impl World {
         }
     }
 
-    /// What the client's kernel says of the slot's connection; the fluid has no kernel.
+    /// What the client's kernel says of the slot's connection.
     pub(super) fn tcp_info(&self, now_s: f64, slot: usize) -> Option<TcpState> {
         match &self.network {
-            Network::Fluid(_) => None,
+            Network::Fluid(fluid) => fluid.info(slot),
             Network::Tcp(tcp) => tcp.info(now_s, slot),
         }
     }

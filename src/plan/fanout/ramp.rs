@@ -1,7 +1,7 @@
 //! The ramp: more connections, by steps, while that pays. Must not know what comes after it.
 
 use super::settling::Settling;
-use super::{Change, Count, FEW, Peak, Phase, Sample, WORSE, ceil, start};
+use super::{Change, Count, Peak, Phase, Sample, WORSE, ceil, start};
 use crate::plan::limiter::Trial;
 use crate::plan::window::Window;
 use std::time::Duration;
@@ -11,9 +11,7 @@ const BYTES_PER_CONNECTION_MIN: u64 = 1 << 20;
 /// More connections pay if the rate grows by this share of what the count grew by.
 const GAIN_SHARE: f64 = 0.12;
 /// The next step is tried at once if it grows by this share; below it the knee is behind.
-const GAIN_SHARE_ON: f64 = 0.4;
-/// The same with a few connections, where a step costs little and its gain is uncertain.
-const GAIN_SHARE_ON_FEW: f64 = 0.25;
+const GAIN_SHARE_ON: f64 = 0.25;
 /// The gain of the first two, whose starts overlap, from which on four are tried,
 const START_GAIN: f64 = 1.45;
 /// and from which on three are.
@@ -119,8 +117,7 @@ impl Count {
             let target = if is_kept { self.target } else { count };
             return (self.start_hold(sample.now), self.set(target, text));
         }
-        let share_on = if count <= FEW { GAIN_SHARE_ON_FEW } else { GAIN_SHARE_ON };
-        if gain >= 1.0 + share_on * (growth - 1.0) {
+        if gain >= 1.0 + GAIN_SHARE_ON * (growth - 1.0) {
             let factor = if is_kept { self.leap(sample) } else { 2 };
             return self.step_up(sample, rate, factor * self.target, text);
         }

@@ -7,6 +7,7 @@
 mod flow;
 
 use super::ground::Ground;
+use super::tcp::TcpState;
 use crate::sim::rng::Rng;
 use crate::sim::scenario::{Path, Scenario};
 use flow::{Flow, SEGMENT_BYTES};
@@ -77,6 +78,22 @@ impl Fluid {
 
     pub(super) fn rate(&self, slot: usize) -> f64 {
         self.rates[slot]
+    }
+
+    /// What a client's kernel would tell: losses show as packets that come behind a hole.
+    pub(super) fn info(&self, slot: usize) -> Option<TcpState> {
+        let (received, losses) = self.flows[slot].as_ref()?.arrivals();
+        #[allow(clippy::cast_possible_truncation, reason = "no connection carries that much")]
+        #[allow(clippy::cast_sign_loss, reason = "not below 0")]
+        let received_bytes = received as u64;
+        Some(TcpState {
+            rtt_s: self.rtt_s,
+            rtt_deviation_s: 0.0,
+            receive_rtt_s: self.rtt_s,
+            since_data_s: 0.0,
+            out_of_order_packets: losses,
+            received_bytes,
+        })
     }
 
     pub(super) fn wire_bytes(&self) -> f64 {

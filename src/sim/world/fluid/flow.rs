@@ -32,6 +32,10 @@ pub(super) struct Flow {
     idle_since_s: f64,
     /// Bytes received since the last step.
     carried_bytes: f64,
+    /// Bytes received since the beginning.
+    received_bytes: f64,
+    /// Cuts since the beginning.
+    losses: u64,
 }
 
 impl Flow {
@@ -44,6 +48,8 @@ impl Flow {
             recovers_at_s: 0.0,
             idle_since_s: now_s,
             carried_bytes: 0.0,
+            received_bytes: 0.0,
+            losses: 0,
         }
     }
 
@@ -53,6 +59,12 @@ impl Flow {
 
     pub(super) fn carry(&mut self, bytes: f64) {
         self.carried_bytes += bytes;
+        self.received_bytes += bytes;
+    }
+
+    /// Bytes that have come, and losses on the way, since the beginning.
+    pub(super) fn arrivals(&self) -> (f64, u64) {
+        (self.received_bytes, self.losses)
     }
 
     /// Takes the count of bytes since the last call.
@@ -99,6 +111,7 @@ impl Flow {
             return false;
         }
         self.recovers_at_s = now_s + rtt_s;
+        self.losses += 1;
         self.peak_bytes = self.window_bytes;
         self.window_bytes = (self.window_bytes * CUT).max(2.0 * SEGMENT_BYTES);
         self.threshold_bytes = self.window_bytes;
