@@ -32,6 +32,11 @@ const AHEAD_GAIN_MIN: f64 = 0.01;
 const AHEAD_GAIN_NEAR_MIN: f64 = 0.25;
 /// Time to first byte below which a server is near.
 const NEAR: Duration = Duration::from_millis(4);
+/// A request asks for no more than this multiple of its connection's last one, as a first rate is
+/// a guess;
+const GROWTH_MAX: f64 = 2.0;
+/// and for this multiple where each request leaves a gap, so that there are few of them.
+const GROWTH_GAP_MAX: f64 = 4.0;
 /// Towards the end a request asks for its connection's part of what is left, divided by this, so
 /// that all end together whatever their rates do meanwhile;
 const GUIDED_PARTS: f64 = 2.0;
@@ -142,7 +147,7 @@ impl Sizing {
         let all = view.goodput_all.max(goodput);
         let parts = if view.is_reconnecting { GUIDED_PARTS_DEAR } else { GUIDED_PARTS };
         let guided = view.unassigned_bytes as f64 / (parts * all) * goodput;
-        let factor = if view.is_pipelined { 2.0 } else { 4.0 };
+        let factor = if view.is_pipelined { GROWTH_MAX } else { GROWTH_GAP_MAX };
         let grown = view.previous_bytes.map_or(f64::MAX, |previous| factor * previous as f64);
         let floor = if view.is_pipelined { lead } else { 0.0 }.max(AUTO_BYTES_MIN as f64);
         // Whatever a rate promises: a first one is a guess, and a lead by it was half the file.

@@ -11,8 +11,6 @@ pub(super) struct Window {
     ticks: u32,
     /// Ticks in which bytes came.
     flowing_ticks: u32,
-    /// The last two ticks' rates in bytes per second, the newest first.
-    latest: (f64, f64),
     /// Sum of the ticks' rates.
     sum: f64,
     /// Sum of the squares of the ticks' rates.
@@ -41,7 +39,6 @@ impl Window {
         self.lasted += elapsed;
         self.ticks += 1;
         self.flowing_ticks += u32::from(bytes > 0);
-        self.latest = (rate, self.latest.0);
         self.sum += rate;
         self.squares += rate * rate;
     }
