@@ -158,6 +158,13 @@ impl Exchange {
         Ok(step)
     }
 
+    /// Whether nothing may be asked behind this response on its connection, as far as its head
+    /// tells. A server that closes with a request unread resets the connection, and takes the end
+    /// of this response along (RFC 9112 section 9.6).
+    pub fn is_last(&self) -> bool {
+        !self.keep
+    }
+
     /// Takes note that the peer has closed the connection. Fine behind a complete response and
     /// where that is what ends the body; [`ErrorKind::ConnectionLost`] before the first byte of the
     /// response, which a fresh connection cures; else [`ErrorKind::Truncated`] (RFC 9112

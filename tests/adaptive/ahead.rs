@@ -89,10 +89,26 @@ fn all_go_wrong(rules: impl IntoIterator<Item = Rule>) {
 
 #[test]
 fn a_server_that_closes_behind_each_answer_loses_nothing() {
-    let closing = |announce| Fault::CloseAfterReply { announce };
-    all_go_wrong(
-        [true, false].map(|announce| Rule::new(When::FromRequest(WRONG), closing(announce))),
-    );
+    let closing = Fault::CloseAfterReply { announce: false };
+    goes_wrong(Rule::new(When::FromRequest(WRONG), closing));
+}
+
+/// A server that closes with a request unread resets the connection: the end of the answer that it
+/// has sent may be lost with it.
+#[test]
+fn nothing_is_asked_behind_an_answer_that_is_said_to_be_the_last() {
+    let closing = Fault::CloseAfterReply { announce: true };
+    let site = site(Duration::from_millis(10), vec![Rule::once(When::Request(WRONG), closing)]);
+    let traced = one_connection(&site, true);
+    assert_eq!(traced.report().retries, 0);
+    let off = traced.trace.about("request ahead off");
+    assert!(off.is_empty(), "an answer that ends its connection says nothing of the next: {off:?}");
+    let log = site.stats().log;
+    let connections = site.stats().connections;
+    assert_eq!(log.len() as u64, SIZE.div_ceil(CHUNK), "no span is asked for twice: {log:?}");
+    let (before, after) = log.split_at(usize::try_from(WRONG).expect("a small number"));
+    assert!(early(before) > 0 && early(after) > 0, "{connections} connections: {log:?}");
+    assert!(!after[0].is_early, "{log:?}");
 }
 
 #[test]

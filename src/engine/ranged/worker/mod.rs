@@ -344,7 +344,8 @@ impl Worker {
             }
             intake.withhold(quarantine);
         }
-        if fetch.lead_bytes > 0 && body.end() == rest.end() && self.ahead.is_none() {
+        let may_ask_ahead = fetch.lead_bytes > 0 && !opening.exchange.is_last();
+        if may_ask_ahead && body.end() == rest.end() && self.ahead.is_none() {
             intake.receive(&mut opening, fetch.lead_bytes).await?;
             if claim.rest().end() == body.end() && !opening.exchange.is_complete() {
                 self.request_ahead(&mut opening).await?;
