@@ -23,15 +23,16 @@ use hold::{Hold, Probe};
 use ramp::Ramp;
 use std::time::Duration;
 
-/// Connections to start with next to the server, where the first steps of a ramp would cost more
-/// than the connections.
-const START_NEAR: u32 = 4;
+/// Least time to first byte of a server that is not next door.
+const DISTANCE_MIN: Duration = Duration::from_millis(8);
+/// Connections to start with next door: steps are short there, and one may do.
+const START_NEAR: u32 = 2;
 /// Connections to start with from a distance on: one may do at that of a region, and slow start is
 /// short there; far away it takes seconds and wants company.
 const STARTS: [Start; 3] = [
     Start { from: Duration::from_millis(120), usual: 16, short_rate: 0.4e9, short: 32 },
     Start { from: Duration::from_millis(60), usual: 8, short_rate: 0.4e9, short: 32 },
-    Start { from: Duration::from_millis(8), usual: 2, short_rate: 3.2e9, short: 4 },
+    Start { from: DISTANCE_MIN, usual: 2, short_rate: 3.2e9, short: 4 },
 ];
 /// Where there are several addresses, each of two is tried by as many connections.
 const ADDRESS_TRIES: u32 = 2;
@@ -48,6 +49,12 @@ const UP_WAIT_EACH: Duration = Duration::from_millis(400);
 const UP_WAIT_CALM: Duration = Duration::from_secs(8);
 /// First wait before a probe of fewer connections, which grows alike.
 const DOWN_WAIT: Duration = Duration::from_secs(8);
+/// Beyond the most connections at a time, this number may be opened where the count goes down and
+/// up again,
+const REGROWTH: u32 = 4;
+/// and one more in this time: a path that changes for good gets what it needs, one that swings is
+/// not followed.
+const REGROWTH_TIME: Duration = Duration::from_secs(5);
 /// Longest wait before a probe.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -78,6 +85,10 @@ pub(super) struct Count {
     tolerance: Tolerance,
     /// Most connections that this machine has descriptors and memory for, once that is known.
     grant: Option<u32>,
+    /// All that the count has grown by so far.
+    grown: u32,
+    /// What it may grow by in all by now.
+    growth_max: u32,
     /// When the count was last settled on.
     held_since: Duration,
     /// When more connections are tried next.
@@ -181,6 +192,8 @@ impl Count {
             phase,
             tolerance: Tolerance::default(),
             grant: None,
+            grown: target,
+            growth_max: max,
             held_since: Duration::ZERO,
             up: timer(UP_WAIT),
             down: timer(DOWN_WAIT),
@@ -222,6 +235,7 @@ impl Count {
         {
             let start = start(distance, bytes).max(ADDRESS_TRIES * addresses.min(ADDRESSES_MAX));
             self.target = start.min(self.max);
+            self.grown = self.target;
             *ramp = if self.target <= FEW { Ramp::of_few(now) } else { Ramp::new(now, None) };
         }
     }
@@ -230,6 +244,7 @@ impl Count {
     pub(super) fn start_with(&mut self, now: Duration, connections: u32) {
         if self.is_auto() {
             self.target = connections.clamp(1, self.max);
+            self.grown = self.target;
             self.phase = Some(self.start_hold(now));
         }
     }
@@ -245,6 +260,9 @@ impl Count {
 
     pub(super) fn on_tick(&mut self, sample: &Sample) -> Option<Change> {
         let phase = self.phase.take()?;
+        let earned = sample.now.as_secs() / REGROWTH_TIME.as_secs();
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX).saturating_add(REGROWTH);
+        self.growth_max = self.max.saturating_add(earned);
         let (phase, change) = match phase {
             Phase::Ramp(ramp) => self.ramp(sample, ramp),
             Phase::Hold(hold) => self.hold(sample, hold),
@@ -302,7 +320,8 @@ impl Count {
     /// Most connections now.
     fn ceiling(&self) -> u32 {
         let cap = self.tolerance.cap().unwrap_or(self.max);
-        cap.min(self.grant.unwrap_or(self.max)).clamp(1, self.max)
+        let grown = self.target + self.growth_max.saturating_sub(self.grown);
+        cap.min(self.grant.unwrap_or(self.max)).min(grown).clamp(1, self.max)
     }
 
     /// The path has carried this rate, bytes per second.
@@ -318,6 +337,7 @@ impl Count {
             return None;
         }
         let from = std::mem::replace(&mut self.target, target);
+        self.grown += target.saturating_sub(from);
         Some((Choice::Connections, format!("{target} after {from}: {why}")))
     }
 }

@@ -68,6 +68,8 @@ impl Count {
                 // Each connection brings as much as before: the path has become slow, and the
                 // origin counts nothing.
                 self.peak = Peak { rate, connections: self.target };
+                // What was taken for a collapse is made up for, however much was opened before.
+                self.grown -= from - self.target;
                 let change = self.set(from, "fewer are worse: the path has changed".into());
                 return (self.start_hold(sample.now), change);
             }

@@ -1,7 +1,7 @@
 //! The ramp: more connections, by steps, while that pays. Must not know what comes after it.
 
 use super::settling::Settling;
-use super::{Change, Count, Peak, Phase, Sample, WORSE, ceil, start};
+use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, WORSE, ceil, start};
 use crate::plan::limiter::Trial;
 use crate::plan::window::Window;
 use std::time::Duration;
@@ -128,10 +128,11 @@ impl Count {
             true if growth <= 2.0 => self.target,
             _ => knee,
         };
-        // Senders that lose packets fall back from what slow start has reached: the connections are
-        // there, and will be needed.
+        // Senders that lose packets fall back from what slow start has reached, and need long to
+        // come up again at a distance: the connections are there, and will be needed.
         let kept = self.target.min(LEAP_LOSSY_MAX.max(2 * count));
-        let target = if sample.is_lossy { target.max(kept) } else { target };
+        let falls_back = sample.is_lossy && sample.tau >= DISTANCE_MIN;
+        let target = if falls_back { target.max(kept) } else { target };
         let phase = self.start_hold(sample.now);
         let change = self.set(target, text);
         if gain < WORSE {
@@ -156,7 +157,7 @@ impl Count {
         }
         let text = format!("2 bring {gain:.1} times what one does");
         let target = match gain {
-            gain if gain >= 2.0 * KEPT_SHARE => START_LEAP,
+            gain if gain >= 2.0 * KEPT_SHARE && sample.tau >= DISTANCE_MIN => START_LEAP,
             gain if gain >= START_GAIN => 4,
             _ => 3,
         };

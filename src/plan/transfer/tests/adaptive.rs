@@ -284,15 +284,13 @@ fn retry_after_brakes_new_connections_and_429_all() {
 fn what_the_server_refuses_retires_and_the_others_go_on() {
     let settings = Settings { fanout: Fanout::Auto { max: 8 }, retries: 0, ..settings() };
     let mut bench = Bench::new(320 * MIB, settings);
-    for id in 0..3 {
-        bench.fetch(ConnectionId(id));
-    }
-    let refused = ConnectionId(3);
+    bench.fetch(A);
+    let refused = B;
     let Next::Fetch(fetch) = bench.transfer.next(bench.now, refused) else { panic!() };
     let verdict = fail(&mut bench.transfer, bench.now, refused, ErrorKind::Status(503));
     assert_eq!(verdict, Verdict::Retry { at: bench.now }, "the bytes have not failed");
     assert!(bench.noted(Choice::Cap));
-    assert_eq!(bench.transfer.connections_wanted(bench.now), 3);
+    assert_eq!(bench.transfer.connections_wanted(bench.now), 1);
     assert_eq!(bench.transfer.next(bench.now, refused), Next::Retire);
     bench.deliver(A, Span::new(0, 8 * MIB));
     assert_eq!(bench.fetch(A).span, fetch.span);
