@@ -1,5 +1,6 @@
 //! Rank 0: the words everybody shares. No I/O, no async, no clock; imports nothing of the crate.
 
+pub mod calendar;
 pub mod error;
 pub mod hex;
 pub mod limits;

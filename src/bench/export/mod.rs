@@ -20,11 +20,10 @@ mod csv;
 pub(super) mod table;
 
 use crate::base::size::format_bytes;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, calendar};
 use crate::bench::conclude::comparison::Comparison;
 use crate::bench::conclude::results::{Conditions, Results, Row};
 use crate::bench::conclude::statistics::Verdict;
-use crate::bench::measure::calendar;
 use crate::bench::measure::load::Load;
 use crate::bench::measure::record::SAMPLES_BEYOND_MIN;
 use crate::bench::plot;

@@ -1,8 +1,7 @@
 //! The machine a figure was measured on, as far as it can be asked without privileges. What cannot
 //! be found out is said to be unknown, never guessed.
 
-use super::calendar;
-use crate::base::Url;
+use crate::base::{Url, calendar};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;

@@ -2,7 +2,6 @@
 //!
 //! Must not know what is concluded from the runs, nor how they are shown.
 
-pub(super) mod calendar;
 pub(super) mod entry;
 pub(super) mod lineup;
 pub(super) mod load;

@@ -1,15 +1,15 @@
-//! The date of a run, in UTC, from the seconds the clock counts.
+//! Dates and times of day in UTC, from the seconds the clock counts. Must not know what is dated.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-01-02 03:04 UTC`.
-pub(in crate::bench) fn date_and_time(now: SystemTime) -> String {
+pub fn date_and_time(now: SystemTime) -> String {
     let [year, month, day, hour, minute] = parts(now);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 /// `2026-01-02-0304`, which sorts.
-pub(in crate::bench) fn stamp(now: SystemTime) -> String {
+pub fn stamp(now: SystemTime) -> String {
     let [year, month, day, hour, minute] = parts(now);
     format!("{year:04}-{month:02}-{day:02}-{hour:02}{minute:02}")
 }
