@@ -4,19 +4,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-01-02 03:04 UTC`.
 pub fn date_and_time(now: SystemTime) -> String {
-    let [year, month, day, hour, minute] = parts(now);
+    let [year, month, day, hour, minute, _] = parts(now);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// `2026-01-02T03:04:05.678Z` (RFC 3339), which sorts up to the year 9999. A time before 1970
+/// counts as its first moment.
+pub fn rfc3339(now: SystemTime) -> String {
+    let [year, month, day, hour, minute, second] = parts(now);
+    let millisecond = now.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
 /// `2026-01-02-0304`, which sorts.
 pub fn stamp(now: SystemTime) -> String {
-    let [year, month, day, hour, minute] = parts(now);
+    let [year, month, day, hour, minute, _] = parts(now);
     format!("{year:04}-{month:02}-{day:02}-{hour:02}{minute:02}")
 }
 
-/// Year, month, day, hour, minute. Days to dates as by Howard Hinnant (days_from_civil, 2013):
-/// years begin in March, so that the leap day is their last.
-fn parts(now: SystemTime) -> [u64; 5] {
+/// Year, month, day, hour, minute, second. Days to dates as by Howard Hinnant (days_from_civil,
+/// 2013): years begin in March, so that the leap day is their last.
+fn parts(now: SystemTime) -> [u64; 6] {
     let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -27,7 +35,7 @@ fn parts(now: SystemTime) -> [u64; 5] {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    [year, month, day, rest / 3600, rest / 60 % 60]
+    [year, month, day, rest / 3600, rest / 60 % 60, rest % 60]
 }
 
 #[cfg(test)]
@@ -47,5 +55,8 @@ mod tests {
             assert_eq!(date_and_time(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
         assert_eq!(stamp(UNIX_EPOCH), "1970-01-01-0000");
+        let last = UNIX_EPOCH + Duration::new(1_709_251_199, 999_999_999);
+        assert_eq!(rfc3339(last), "2024-02-29T23:59:59.999Z");
+        assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
     }
 }
