@@ -228,6 +228,17 @@ pub const BARRIER_PAUSE_FACTOR: u32 = 10;
 const _: () = assert!(JOURNAL_RUN_BYTES_MIN.is_multiple_of(SPAN_ALIGN_BYTES));
 const _: () = assert!(TWIN_SAMPLE_BYTES.is_multiple_of(SPAN_ALIGN_BYTES));
 
+// disk: logs of records.
+/// Bytes of one record: the longest one of a batch's state has 2.2 KiB. A length beyond it is torn
+/// or damaged, and nothing of that size is allocated.
+pub const LOG_RECORD_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a log that are read or written at a time.
+pub const LOG_PIECE_BYTES: usize = 256 * 1024;
+/// Times that the name of a log is looked at anew because somebody has given it away meanwhile.
+pub const LOG_OPEN_TRIES_MAX: u32 = 16;
+
+const _: () = assert!(LOG_RECORD_BYTES_MAX + 8 <= LOG_PIECE_BYTES);
+
 // http: digest fields.
 
 /// Digests taken from one head, and as many reasons for those that are not: honest servers send

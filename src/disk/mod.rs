@@ -3,11 +3,12 @@
 //! Knows neither the network nor the plan.
 //!
 //! From below: `place` (names and lock), `journal`, `output` (what takes blocks), and what reads
-//! bytes back: `recheck`, `verify`.
+//! bytes back: `recheck`, `verify`. `record_log` is for those above: a log of any records.
 
 pub mod journal;
 pub mod output;
 mod place;
 mod read_back;
 pub mod recheck;
+pub mod record_log;
 pub mod verify;

@@ -29,11 +29,11 @@ pub struct Nameless {
 }
 
 impl Nameless {
-    /// Makes an empty file for writing in the folder of `temporary`, a name that it may need on its
-    /// way: what has that already is left alone and is an error (`AlreadyExists`), now or later.
-    /// `mode` is what it is open to, before the umask.
+    /// Makes an empty file for reading and writing in the folder of `temporary`, a name that it may
+    /// need on its way: what has that already is left alone and is an error (`AlreadyExists`), now
+    /// or later. `mode` is what it is open to, before the umask.
     pub fn create(temporary: &Path, mode: u32) -> io::Result<Self> {
-        let nameless = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let nameless = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode);
         let temporary = temporary.to_owned();
         if let Ok(fd) = fs::open(folder_of(&temporary), nameless, mode) {
@@ -47,7 +47,7 @@ impl Nameless {
     }
 
     fn create_temporary(temporary: PathBuf, mode: Mode) -> io::Result<Self> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let file = File::from(fs::open(&temporary, flags | OFlags::NOFOLLOW, mode)?);
         Ok(Self { file, temporary, is_temporary: true })
     }
