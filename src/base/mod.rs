@@ -7,6 +7,7 @@ pub mod limits;
 pub mod rng;
 pub mod size;
 pub mod span;
+pub mod text;
 pub mod url;
 
 pub use error::{Error, ErrorKind, Result, Side};

@@ -4,6 +4,7 @@
 
 use super::text;
 use crate::base::limits::{PROGRESS_LINE_INTERVAL_MAX, PROGRESS_LINE_INTERVAL_MIN};
+use crate::base::text::printable;
 use crate::engine::progress::{Phase, Progress};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +24,7 @@ struct Said {
 
 impl Lines {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: text::printable(name), last: Mutex::new(None) }
+        Self { name: printable(name), last: Mutex::new(None) }
     }
 
     /// The line for this snapshot, if one is due.

@@ -6,7 +6,7 @@ mod bar;
 mod lines;
 mod text;
 
-pub use text::printable;
+pub use crate::base::text::printable;
 
 use crate::engine::progress::{Event, Level, Progress, Report};
 use bar::Bar;

@@ -2,14 +2,9 @@
 //! terminal, and neither colours nor cursor movements.
 
 use crate::base::size::{format_bytes, format_duration, format_rate};
+use crate::base::text::printable;
 use crate::engine::progress::{Engine, Event, Level, Phase, Progress, Report};
 use std::time::Duration;
-
-/// Peers, URLs and file names bring characters that would move the cursor or reorder the line.
-pub fn printable(text: &str) -> String {
-    let reorders = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || reorders(c) { '?' } else { c }).collect()
-}
 
 /// `name` in at most `columns_max` characters, its end kept because it says what kind of file it
 /// is.
