@@ -2,4 +2,5 @@
 //! no disk and no terminal.
 
 pub mod checksum_lookup;
+pub mod failure;
 pub mod naming;

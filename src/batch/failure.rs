@@ -1,0 +1,212 @@
+//! What a failure means for whoever runs a batch again: the name of its kind, for files that
+//! programs read, and whether another run may come to another end. Must not know the exit code of
+//! a whole batch.
+
+use crate::base::ErrorKind;
+use crate::plan::retry::{Class, class};
+
+/// Whether a failure stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Permanence {
+    /// The same command may succeed later: it is worth being run again.
+    MayPass,
+    /// It fails in the same way until a person has changed something.
+    Permanent,
+}
+
+/// Whether a failure of this kind stays. What is retried within a run may pass, and of the rest
+/// what depends on the moment.
+pub fn permanence(kind: ErrorKind) -> Permanence {
+    match class(kind) {
+        Class::AtOnce | Class::Elsewhere | Class::Later => Permanence::MayPass,
+        Class::Never => of_unretried(kind),
+    }
+}
+
+/// Of kinds that are never retried within a run.
+fn of_unretried(kind: ErrorKind) -> Permanence {
+    match kind {
+        // The next run takes the new file, finds space that was freed, has the machine to itself,
+        // or goes on where this one was stopped.
+        ErrorKind::Changed
+        | ErrorKind::DiskFull
+        | ErrorKind::ResourceLimit
+        | ErrorKind::Interrupted => Permanence::MayPass,
+        // These are always retried, and do not come here.
+        ErrorKind::Resolve
+        | ErrorKind::Connect
+        | ErrorKind::ConnectionLost
+        | ErrorKind::TimedOut
+        | ErrorKind::Tls
+        | ErrorKind::Protocol
+        | ErrorKind::RangeMismatch
+        | ErrorKind::RangesIgnored
+        | ErrorKind::Truncated => Permanence::MayPass,
+        ErrorKind::Usage
+        | ErrorKind::TargetExists
+        | ErrorKind::TargetUnusable
+        | ErrorKind::DiskIo
+        | ErrorKind::EngineUnavailable
+        | ErrorKind::Certificate
+        | ErrorKind::Status(_)
+        | ErrorKind::ContentEncoding
+        | ErrorKind::Redirect
+        | ErrorKind::ChecksumMismatch
+        | ErrorKind::Internal => Permanence::Permanent,
+    }
+}
+
+/// Whether failures with one exit code stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodePermanence {
+    /// All of them do, or none.
+    Of(Permanence),
+    /// Some do and some do not: the result names the kind.
+    Mixed,
+}
+
+/// Whether the failure of a run that ended with this exit code stays; `None` for a code that is no
+/// failure's of a single file. For whoever runs commands again: it follows from
+/// [`permanence`], and statuses are those of failures (RFC 9110 15.5 and 15.6).
+pub fn permanence_of_code(exit_code: u8) -> Option<CodePermanence> {
+    let statuses = (400..600).map(ErrorKind::Status);
+    let kinds = KINDS.into_iter().chain(statuses).filter(|kind| kind.exit_code() == exit_code);
+    let mut found = None;
+    for permanence in kinds.map(permanence) {
+        match *found.get_or_insert(CodePermanence::Of(permanence)) {
+            CodePermanence::Of(other) if other == permanence => {}
+            CodePermanence::Of(_) | CodePermanence::Mixed => return Some(CodePermanence::Mixed),
+        }
+    }
+    found
+}
+
+/// The name of a kind, as it stands in files: `timed_out`. Names do not change from version to
+/// version. That of a status is without its number.
+pub fn name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Usage => "usage",
+        ErrorKind::TargetExists => "target_exists",
+        ErrorKind::TargetUnusable => "target_unusable",
+        ErrorKind::DiskFull => "disk_full",
+        ErrorKind::DiskIo => "disk_io",
+        ErrorKind::EngineUnavailable => "engine_unavailable",
+        ErrorKind::ResourceLimit => "resource_limit",
+        ErrorKind::Resolve => "resolve",
+        ErrorKind::Connect => "connect",
+        ErrorKind::ConnectionLost => "connection_lost",
+        ErrorKind::TimedOut => "timed_out",
+        ErrorKind::Tls => "tls",
+        ErrorKind::Certificate => "certificate",
+        ErrorKind::Status(_) => "status",
+        ErrorKind::Protocol => "protocol",
+        ErrorKind::RangeMismatch => "range_mismatch",
+        ErrorKind::RangesIgnored => "ranges_ignored",
+        ErrorKind::Changed => "changed",
+        ErrorKind::Truncated => "truncated",
+        ErrorKind::ContentEncoding => "content_encoding",
+        ErrorKind::Redirect => "redirect",
+        ErrorKind::ChecksumMismatch => "checksum_mismatch",
+        ErrorKind::Interrupted => "interrupted",
+        ErrorKind::Internal => "internal",
+    }
+}
+
+/// The status of a kind that has one.
+pub fn status(kind: ErrorKind) -> Option<u16> {
+    if let ErrorKind::Status(code) = kind { Some(code) } else { None }
+}
+
+/// The kind that [`name`] and [`status`] say; `None` if they are those of no kind.
+pub fn kind(named: &str, code: Option<u16>) -> Option<ErrorKind> {
+    let of_name = || KINDS.into_iter().find(|kind| name(*kind) == named);
+    match code {
+        Some(code) => (named == "status").then_some(ErrorKind::Status(code)),
+        None => of_name(),
+    }
+}
+
+/// Every kind but that of a status, which has a number.
+const KINDS: [ErrorKind; 23] = [
+    ErrorKind::Usage,
+    ErrorKind::TargetExists,
+    ErrorKind::TargetUnusable,
+    ErrorKind::DiskFull,
+    ErrorKind::DiskIo,
+    ErrorKind::EngineUnavailable,
+    ErrorKind::ResourceLimit,
+    ErrorKind::Resolve,
+    ErrorKind::Connect,
+    ErrorKind::ConnectionLost,
+    ErrorKind::TimedOut,
+    ErrorKind::Tls,
+    ErrorKind::Certificate,
+    ErrorKind::Protocol,
+    ErrorKind::RangeMismatch,
+    ErrorKind::RangesIgnored,
+    ErrorKind::Changed,
+    ErrorKind::Truncated,
+    ErrorKind::ContentEncoding,
+    ErrorKind::Redirect,
+    ErrorKind::ChecksumMismatch,
+    ErrorKind::Interrupted,
+    ErrorKind::Internal,
+];
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// All kinds, statuses of each class among them.
+    pub(in crate::batch) fn all() -> impl Iterator<Item = ErrorKind> {
+        let codes = [0, 200, 400, 401, 403, 404, 408, 410, 416, 425, 429, 500, 501, 503, 505, 599];
+        KINDS.into_iter().chain(codes.map(ErrorKind::Status))
+    }
+
+    #[test]
+    fn names_lead_back_to_their_kind() {
+        for one in all() {
+            assert_eq!(kind(name(one), status(one)), Some(one), "{one:?}");
+        }
+        assert_eq!(all().map(name).collect::<HashSet<_>>().len(), KINDS.len() + 1);
+        for (named, code) in [("status", None), ("usage", Some(404)), ("", None), ("Usage", None)] {
+            assert_eq!(kind(named, code), None, "{named} {code:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_retried_may_pass_and_of_the_rest_what_depends_on_the_moment() {
+        let of_the_moment = [
+            ErrorKind::Changed,
+            ErrorKind::DiskFull,
+            ErrorKind::ResourceLimit,
+            ErrorKind::Interrupted,
+        ];
+        for kind in all() {
+            let may_pass = class(kind) != Class::Never || of_the_moment.contains(&kind);
+            assert_eq!(permanence(kind) == Permanence::MayPass, may_pass, "{kind:?}");
+        }
+        for (code, expected) in [
+            (404, Permanence::Permanent),
+            (403, Permanence::Permanent),
+            (429, Permanence::MayPass),
+            (503, Permanence::MayPass),
+        ] {
+            assert_eq!(permanence(ErrorKind::Status(code)), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn exit_codes_stay_may_pass_or_are_mixed() {
+        use CodePermanence::{Mixed, Of};
+        let codes = |wanted| -> Vec<u8> {
+            (0..=255).filter(|code| permanence_of_code(*code) == wanted).collect()
+        };
+        let may_pass = codes(Some(Of(Permanence::MayPass)));
+        assert_eq!(may_pass, [3, 4, 5, 6, 10, 11, 15, 130]);
+        assert_eq!(codes(Some(Of(Permanence::Permanent))), [1, 2, 12, 13, 14, 16]);
+        assert_eq!(codes(Some(Mixed)), [7, 8, 9, 17]);
+        assert_eq!(codes(None).len(), 256 - 18);
+    }
+}
