@@ -68,8 +68,8 @@ const HOUSE: &[Row] = &[
         // serde and serde_json write the trace.
         &["tokio", "libc", "serde", "serde_json"],
     ),
-    // A part of a lower room: which failures are retried.
-    row("batch", &["base", "plan::retry", "manifest", "engine"], &[]),
+    // Two parts of lower rooms: which failures are retried, and a log of any records.
+    row("batch", &["base", "plan::retry", "manifest", "disk::record_log", "engine"], &[]),
     // Its own codec, its own hash and sockets: an oracle that shares none of our code with the
     // client.
     row("server", &["base"], &["rustls", "rcgen", "sha2", "rustix", "percent_encoding"]),

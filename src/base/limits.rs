@@ -239,6 +239,15 @@ pub const LOG_OPEN_TRIES_MAX: u32 = 16;
 
 const _: () = assert!(LOG_RECORD_BYTES_MAX + 8 <= LOG_PIECE_BYTES);
 
+// batch: the state.
+/// Bytes of a validator that is recorded: those of common servers have 20 to 70. A file with a
+/// longer one counts as one without.
+pub const STATE_VALIDATOR_BYTES_MAX: usize = 1024;
+/// Bytes of the text of a failure that are recorded; what comes behind them is left out.
+pub const STATE_TEXT_BYTES_MAX: usize = 1024;
+/// Records up to which a state is not compacted: they are read in a millisecond.
+pub const STATE_RECORDS_COMPACT_MIN: u64 = 4096;
+
 // http: digest fields.
 
 /// Digests taken from one head, and as many reasons for those that are not: honest servers send

@@ -4,3 +4,5 @@
 pub mod checksum_lookup;
 pub mod failure;
 pub mod naming;
+pub mod state;
+pub mod validator;
