@@ -4,5 +4,6 @@
 pub mod checksum_lookup;
 pub mod failure;
 pub mod naming;
+pub mod result;
 pub mod state;
 pub mod validator;
