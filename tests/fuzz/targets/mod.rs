@@ -16,6 +16,7 @@ mod input;
 mod journal;
 mod request;
 mod sizes;
+mod state;
 mod tls_garbage;
 mod tls_wire;
 mod url;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     journal::TARGET,
     tls_garbage::TARGET,
     tls_wire::TARGET,
+    state::TARGET,
 ];
 
 /// The target called `name`; panics if there is none.
