@@ -55,8 +55,8 @@ mod tests {
             assert_eq!(date_and_time(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
         assert_eq!(stamp(UNIX_EPOCH), "1970-01-01-0000");
-        let last = UNIX_EPOCH + Duration::new(1_709_251_199, 999_999_999);
-        assert_eq!(rfc3339(last), "2024-02-29T23:59:59.999Z");
+        let leap_day = UNIX_EPOCH + Duration::new(951_827_645, 678_999_999);
+        assert_eq!(rfc3339(leap_day), "2000-02-29T12:34:05.678Z");
         assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
     }
 }
