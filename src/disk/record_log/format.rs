@@ -134,7 +134,7 @@ impl<R: Read> Scan<R> {
     ///
     /// # Errors
     /// What the input answers.
-    pub fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    pub fn next_record(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         let payload_bytes = loop {
             match decode(&self.piece[self.ahead.clone()]) {
                 Frame::Whole(payload) => break payload.len(),

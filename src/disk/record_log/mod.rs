@@ -153,7 +153,7 @@ impl RecordLog {
         let mut scan =
             Scan::new(At { file: &self.file, at: HEADER_BYTES as u64 }, HEADER_BYTES as u64);
         let failed = |e| disk_error(e, "cannot read", &self.path);
-        while let Some((at, payload)) = scan.next().map_err(failed)? {
+        while let Some((at, payload)) = scan.next_record().map_err(failed)? {
             each(at, payload);
         }
         Ok(scan.end())

@@ -29,10 +29,10 @@ fn open(path: &Path) -> crate::base::Result<(RecordLog, Vec<Vec<u8>>)> {
 }
 
 /// Payloads without zeros, so that what is cut off them is not put back by a tail of zeros.
-fn payloads(count: u16, bytes_max: u64) -> Vec<Vec<u8>> {
+fn payloads(count: u16, bytes_max: usize) -> Vec<Vec<u8>> {
     let mut rng = Rng::new(count.into());
     let one = |index: u16| {
-        let len = 1 + rng.below(bytes_max) as usize;
+        let len = 1 + rng.index(bytes_max);
         (0x101 + index)
             .to_be_bytes()
             .map(|byte| byte | 0x80)

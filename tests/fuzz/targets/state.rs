@@ -122,7 +122,7 @@ fn check_record(bytes: &[u8]) {
 fn read(log: &[u8], cuts: Cuts) -> Vec<Vec<u8>> {
     let mut scan = Scan::new(Pieces { bytes: &log[HEADER_BYTES..], cuts }, HEADER_BYTES as u64);
     let mut found = Vec::new();
-    while let Some((_, payload)) = scan.next().expect("memory does not fail") {
+    while let Some((_, payload)) = scan.next_record().expect("memory does not fail") {
         found.push(payload.to_vec());
     }
     assert!(scan.end() <= log.len() as u64);
