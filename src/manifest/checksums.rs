@@ -20,7 +20,7 @@ pub struct Checksums {
 /// What a checksum file says of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// `sha512`, `blake3`, `sha256`, `sha1`, `md5` or `crc32c`.
+    /// `sha512`, `blake3`, `sha256`, `sha1`, `md5`, `crc64nvme`, `crc32c` or `crc32`.
     pub algorithm: &'static str,
     /// As many hexadecimal digits as the algorithm makes, in lower case.
     pub digits: String,
@@ -164,9 +164,7 @@ fn usable(line: &Line, name: &str) -> Result<Entry> {
         ))
         .advise("use a file with SHA-256 or SHA-512 digests"));
     };
-    let is_whole = line.digits.len() == algorithm.digits
-        && line.digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    if !is_whole {
+    if !algorithm.fits(&line.digits) {
         let (kind, wanted) = (algorithm.name, algorithm.digits);
         return Err(unusable(format!(
             "the {kind} for {} is not {wanted} hexadecimal digits",

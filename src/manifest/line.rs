@@ -34,13 +34,15 @@ pub(super) struct Algorithm {
 }
 
 /// The strongest first.
-const ALGORITHMS: [Algorithm; 6] = [
-    Algorithm { name: "sha512", digits: 128, aliases: &["sha2-512"], by_length: true },
+const ALGORITHMS: [Algorithm; 8] = [
+    Algorithm { name: "sha512", digits: 128, aliases: &["sha-512", "sha2-512"], by_length: true },
     Algorithm { name: "blake3", digits: 64, aliases: &["b3"], by_length: false },
-    Algorithm { name: "sha256", digits: 64, aliases: &["sha2-256"], by_length: true },
-    Algorithm { name: "sha1", digits: 40, aliases: &[], by_length: true },
+    Algorithm { name: "sha256", digits: 64, aliases: &["sha-256", "sha2-256"], by_length: true },
+    Algorithm { name: "sha1", digits: 40, aliases: &["sha-1"], by_length: true },
     Algorithm { name: "md5", digits: 32, aliases: &[], by_length: true },
+    Algorithm { name: "crc64nvme", digits: 16, aliases: &[], by_length: false },
     Algorithm { name: "crc32c", digits: 8, aliases: &[], by_length: false },
+    Algorithm { name: "crc32", digits: 8, aliases: &[], by_length: false },
 ];
 
 /// What `b2sum` writes looks like SHA-512, but for the name of the file.
@@ -77,9 +79,7 @@ impl Kind {
     }
 
     fn of_tag(tag: &str) -> Self {
-        let lower = tag.to_ascii_lowercase();
-        let found = ALGORITHMS.iter().find(|known| known.is_called(&lower));
-        found.map_or_else(|| Kind::Foreign(tag.to_owned()), Kind::Known)
+        Algorithm::named(tag).map_or_else(|| Kind::Foreign(tag.to_owned()), Kind::Known)
     }
 
     fn of_length(digits: usize, hint: Option<&str>) -> Self {
@@ -100,6 +100,17 @@ impl Kind {
 }
 
 impl Algorithm {
+    /// The algorithm of this name, in any case.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        let lower = name.to_ascii_lowercase();
+        ALGORITHMS.iter().find(|known| known.is_called(&lower))
+    }
+
+    /// Indicates whether `digits` can be its digest.
+    pub(super) fn fits(&self, digits: &str) -> bool {
+        digits.len() == self.digits && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    }
+
     fn is_called(&self, lower: &str) -> bool {
         self.name == lower || self.aliases.contains(&lower)
     }
@@ -192,6 +203,9 @@ mod tests {
             (format!("SHA512(stdin)= {sha256}"), "", "sha512"),
             (format!("BLAKE3 (x) = {sha256}"), "x", "blake3"),
             (format!("MD5 (x) = {md5}"), "x", "md5"),
+            (format!("SHA-256 (x) = {sha256}"), "x", "sha256"),
+            ("CRC32 (x) = cbf43926".into(), "x", "crc32"),
+            ("CRC64NVME (x) = ae8b14860a799888".into(), "x", "crc64nvme"),
             (format!("SHA384 (x) = {md5}"), "x", "foreign SHA384"),
             (format!("SHA512/256 (x) = {sha256}"), "x", "foreign SHA512/256"),
             (format!("\\{md5}  a\\nb\\\\c"), "a\nb\\c", "md5"),
@@ -234,6 +248,7 @@ mod tests {
             ("B3SUMS", 128, "sha512"),
             ("crc32c.txt", 8, "crc32c"),
             ("CRC32CSUMS", 8, "crc32c"),
+            ("x.crc32", 8, "crc32"),
             ("x.sfv", 8, "foreign 8 digits"),
             ("B2SUMS", 128, "foreign blake2b"),
             ("checksums.txt", 128, "sha512"),

@@ -46,8 +46,16 @@ const WORDS: &[&str] = &[
 /// Names of checksum files, which tell algorithms of one length apart.
 const HINTS: [Option<&str>; 4] = [None, Some("SHA256SUMS"), Some("B3SUMS"), Some("x.iso.crc32c")];
 
-const DIGITS: [(&str, usize); 6] =
-    [("sha512", 128), ("blake3", 64), ("sha256", 64), ("sha1", 40), ("md5", 32), ("crc32c", 8)];
+const DIGITS: [(&str, usize); 8] = [
+    ("sha512", 128),
+    ("blake3", 64),
+    ("sha256", 64),
+    ("sha1", 40),
+    ("md5", 32),
+    ("crc64nvme", 16),
+    ("crc32c", 8),
+    ("crc32", 8),
+];
 
 /// The hint, the name that is looked for on the first line, the checksum file behind it.
 fn seeds() -> Vec<Vec<u8>> {
