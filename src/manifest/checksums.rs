@@ -1,7 +1,8 @@
 //! Checksum files, `SHA256SUMS` and its kin: all their lines, and what they say of one file.
 //!
-//! Signatures around them are stepped over, not verified. Must not know how digests are computed.
+//! Must not know how digests are computed.
 
+use super::armour::Armour;
 use super::line::{Kind, Line};
 use crate::base::limits::{CHECKSUM_FILE_BYTES_MAX, CHECKSUM_NAMES_SHOWN_MAX};
 use crate::base::size::format_bytes;
@@ -48,7 +49,10 @@ pub fn parse(text: &[u8], hint: Option<&str>) -> Result<Checksums> {
     }
     // A name in another encoding must not cost the other lines.
     let text = String::from_utf8_lossy(text);
-    let lines = Unarmoured::new(&text).filter_map(|line| Line::parse(line, hint)).collect();
+    let mut armour = Armour::default();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let signed = lines.filter_map(|line| armour.text_of(line));
+    let lines = signed.filter_map(|line| Line::parse(line, hint)).collect();
     let checksums = Checksums { lines };
     if checksums.lines.is_empty() {
         return Err(unusable("not a checksum file: no line of it has a checksum"));
@@ -117,40 +121,6 @@ impl Checksums {
             ranked.iter().take(CHECKSUM_NAMES_SHOWN_MAX).map(|(_, other)| shown(other)).collect();
         unusable(format!("no checksum for {}, but for {}", shown(name), near.join(", ")))
             .advise("save under the listed name with -o, or give the digest with --checksum")
-    }
-}
-
-/// The lines without their ends, without comments, and of PGP armour only what is signed.
-struct Unarmoured<'a> {
-    lines: std::str::Lines<'a>,
-    is_signed_text: bool,
-    is_signature: bool,
-}
-
-impl<'a> Unarmoured<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { lines: text.lines(), is_signed_text: false, is_signature: false }
-    }
-}
-
-impl<'a> Iterator for Unarmoured<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        loop {
-            let line = self.lines.next()?.trim();
-            match line {
-                "-----BEGIN PGP SIGNED MESSAGE-----" => self.is_signed_text = true,
-                "-----BEGIN PGP SIGNATURE-----" => {
-                    (self.is_signed_text, self.is_signature) = (false, true);
-                }
-                "-----END PGP SIGNATURE-----" => self.is_signature = false,
-                _ if self.is_signature || line.starts_with('#') => {}
-                // RFC 4880 section 7.1: a dash at the start of a signed line is escaped.
-                _ if self.is_signed_text => return Some(line.strip_prefix("- ").unwrap_or(line)),
-                _ => return Some(line),
-            }
-        }
     }
 }
 

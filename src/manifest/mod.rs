@@ -1,6 +1,7 @@
 //! Rank 1: files that speak of other files. Text goes in, entries come out. Must not know where the
 //! text came from, which algorithms can be computed, or what is done about an entry.
 
+mod armour;
 mod checksums;
 mod line;
 
