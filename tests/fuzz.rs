@@ -28,7 +28,7 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    head exchange chunked content_range request url sizes digest_fields checksums journal
+    head exchange chunked content_range request url sizes digest_fields checksums lists journal
     tls_garbage tls_wire state
 }
 

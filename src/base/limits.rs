@@ -266,6 +266,15 @@ pub const RANGES_IGNORED_MAX: u32 = 3;
 pub const CHECKSUM_FILE_BYTES_MAX: u64 = 8 * MIB;
 /// Names an error lists of a checksum file that does not have ours.
 pub const CHECKSUM_NAMES_SHOWN_MAX: usize = 3;
+/// Bytes of one line of a list: signed URLs have some 2 KiB, and a line may have dozens of mirrors.
+/// A longer one is no line of a list.
+pub const LIST_LINE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the option lines of one item: they become a request head, of which there is less.
+pub const LIST_OPTIONS_BYTES_MAX: usize = 64 * 1024;
+/// URLs of one item: the longest mirror lists of distributions have some 150.
+pub const LIST_URIS_MAX: usize = 256;
+/// Keys of one item that lists do not have: aria2 has some 80 options that may stand there.
+pub const LIST_KEYS_MAX: usize = 128;
 
 // cli: bounds of what may be asked for.
 /// Shortest time between two barriers: below it a disk does little but sync.

@@ -2,7 +2,7 @@
 //! secrets. Thin over the `url` crate; imports only the error words.
 
 use super::error::{Error, ErrorKind, Result};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 
 /// The two schemes ringhaul speaks.
@@ -213,6 +213,14 @@ fn percent_decode(text: &str) -> Vec<u8> {
     percent_decode_str(text).collect()
 }
 
+/// All but the unreserved characters (RFC 3986 section 2.3): some stores read `+` as a blank.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as a segment of a URL's path. `.` and `..` stay what they are.
+pub fn encode_segment(name: &str) -> String {
+    utf8_percent_encode(name, RESERVED).to_string()
+}
+
 /// Whether two URLs, as they are displayed, name one resource: their origins and paths are equal.
 pub fn is_one_resource(url: &str, other: &str) -> bool {
     let before_query = |url| str::split(url, '?').next();
@@ -248,6 +256,14 @@ mod tests {
         ] {
             let url = Url::parse(&format!("http://h/{segment}")).unwrap();
             assert_eq!(url.last_segment(), name, "{segment}");
+        }
+    }
+
+    #[test]
+    fn any_name_becomes_one_segment_and_comes_back() {
+        for name in ["a b+c", "100%", "%41", "x?y#z", "a/b\\c", "na\u{ef}ve", "~-._", "@:;,=&"] {
+            let url = Url::parse(&format!("http://h/d/{}", encode_segment(name))).unwrap();
+            assert_eq!(url.last_segment(), name);
         }
     }
 

@@ -155,7 +155,8 @@ fn last_part(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
 
-fn shown(name: &str) -> String {
+/// A text of a list in a message.
+pub(super) fn shown(name: &str) -> String {
     let mut short: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
     if short.len() < name.len() {
         short.push('…');

@@ -4,5 +4,7 @@
 mod armour;
 mod checksums;
 mod line;
+mod list;
 
 pub use checksums::{Checksums, Entry, parse};
+pub use list::{BadLine, ListItem, ListOptions, ListReader, OtherKey};

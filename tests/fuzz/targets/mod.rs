@@ -14,6 +14,7 @@ mod exchange;
 mod head;
 mod input;
 mod journal;
+mod lists;
 mod request;
 mod sizes;
 mod state;
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     sizes::TARGET,
     digest_fields::TARGET,
     checksums::TARGET,
+    lists::TARGET,
     journal::TARGET,
     tls_garbage::TARGET,
     tls_wire::TARGET,

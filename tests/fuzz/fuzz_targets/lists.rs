@@ -1,0 +1,5 @@
+//! `lists` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (targets::target("lists").run)(data));
