@@ -102,6 +102,11 @@ const _: () = assert!(CHUNK_BYTES_MIN <= CHUNK_BYTES_MAX);
 // cli, ui and batch
 /// Bytes of one file name on every Linux file system worth writing to (NAME_MAX).
 pub const FILE_NAME_BYTES_MAX: usize = 255;
+/// Bytes of a target below the folder of its batch: the kernel takes paths of 4,096 bytes, and the
+/// folder, the suffix of a journal and a zero byte need some of them.
+pub const TARGET_BYTES_MAX: usize = 3072;
+/// Characters of a name from a list that a message shows.
+pub const NAME_SHOWN_CHARS_MAX: usize = 80;
 /// Shortest time between two progress lines where there is no terminal.
 pub const PROGRESS_LINE_INTERVAL_MIN: Duration = Duration::from_secs(5);
 /// Longest time without one: build systems kill jobs that are silent for ten minutes.

@@ -1,5 +1,12 @@
 //! The local name of a file whose URL is all we know. Owns the rules that make a name chosen by a
-//! stranger safe in our folder; knows no disk and does not look whether the name is taken.
+//! stranger safe in our folder; knows no disk. Below it: the target of an item that may say more
+//! ([`target`]), and which targets are taken ([`Taken`]).
+
+mod taken;
+mod target;
+
+pub use taken::Taken;
+pub use target::target;
 
 use crate::base::Url;
 use crate::base::limits::{FILE_NAME_BYTES_MAX, JOURNAL_SUFFIX, PART_SUFFIX};
@@ -20,8 +27,8 @@ const EXTENSION_BYTES_MAX: usize = 16;
 ///
 /// The result is one path component of 1 to 245 bytes. It is never `.` or `..`, has no slash, no
 /// backslash, no control character and no character that reorders text; it does not begin with a
-/// dot (no hidden file) or a dash (no option for the next command) and does not end in `.part`,
-/// where another transfer might be writing. A URL without a name gives `index.html`.
+/// dot (no hidden file) or a dash (no option for the next command) and does not end in `.part` or
+/// `.ringhaul`, where another transfer might be writing. A URL without a name gives `index.html`.
 ///
 /// ```
 /// use ringhaul::internal::base::Url;
@@ -46,11 +53,19 @@ fn safe_name(proposed: &str) -> String {
         name.replace_range(..1, "_");
     }
     let mut name = shortened(&name);
-    if name.ends_with(PART_SUFFIX) {
-        let dot = name.len() - PART_SUFFIX.len();
+    while let Some(dot) = suffix_in_making(&name) {
         name.replace_range(dot..=dot, "_");
     }
     name
+}
+
+/// Where the suffix begins with which `name` is that of a part file, or of a journal, which has one
+/// character more while it is being made.
+fn suffix_in_making(name: &str) -> Option<usize> {
+    let journal = name.strip_suffix('~').filter(|bare| bare.ends_with(JOURNAL_SUFFIX));
+    let bare = journal.unwrap_or(name);
+    let suffixes = [PART_SUFFIX, JOURNAL_SUFFIX];
+    suffixes.iter().find_map(|suffix| Some(bare.strip_suffix(suffix)?.len()))
 }
 
 /// Separators (the backslash for copies to other systems), control characters, and the marks with
@@ -113,6 +128,8 @@ mod tests {
             ("http://h/%E2%80%AEgpj.exe", "_gpj.exe"),
             ("http://h/film.mkv.part", "film.mkv_part"),
             ("http://h/.part", "_part"),
+            ("http://h/film.mkv.ringhaul", "film.mkv_ringhaul"),
+            ("http://h/film.mkv.ringhaul~", "film.mkv_ringhaul~"),
         ] {
             assert_eq!(name_of(url), name, "{url}");
         }
@@ -136,12 +153,12 @@ mod tests {
 
         #[test]
         fn any_proposal_becomes_one_safe_component(
-            proposed in "(\\PC|[./\\\\ \\x00-\\x20-]|\\.part){0,300}") {
+            proposed in "(\\PC|[./\\\\ \\x00-\\x20-]|\\.part|\\.ringhaul~?){0,300}") {
             let name = safe_name(&proposed);
             prop_assert!((1..=NAME_BYTES_MAX).contains(&name.len()), "{name:?}");
             prop_assert!(name != "." && name != "..");
             prop_assert!(!name.contains(['/', '\\', '\0']) && !name.chars().any(char::is_control));
-            prop_assert!(!name.starts_with(['.', '-', ' ']) && !name.ends_with(PART_SUFFIX));
+            prop_assert!(!name.starts_with(['.', '-', ' ']) && suffix_in_making(&name).is_none());
             prop_assert_eq!(safe_name(&name), name, "a safe name stays as it is");
         }
     }

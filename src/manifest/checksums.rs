@@ -4,13 +4,12 @@
 
 use super::armour::Armour;
 use super::line::{Kind, Line};
-use crate::base::limits::{CHECKSUM_FILE_BYTES_MAX, CHECKSUM_NAMES_SHOWN_MAX};
+use crate::base::limits::{
+    CHECKSUM_FILE_BYTES_MAX, CHECKSUM_NAMES_SHOWN_MAX, NAME_SHOWN_CHARS_MAX,
+};
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
-
-/// Characters of a name from a checksum file that a message shows.
-const NAME_SHOWN_CHARS_MAX: usize = 80;
 
 /// The lines of a checksum file.
 #[derive(Debug, Clone)]
