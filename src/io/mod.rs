@@ -18,6 +18,7 @@ pub mod descriptors;
 pub mod driver;
 pub mod epoll;
 pub mod file;
+pub mod folder;
 pub mod ours;
 pub mod patience;
 pub mod priority;
