@@ -27,6 +27,8 @@ pub(super) struct Lines {
     /// What is left of a line that is too long, while its end has not come.
     dropped: Option<Dropped>,
     is_finished: bool,
+    /// Whether the list has ended within a line.
+    is_last_open: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,11 @@ impl Lines {
         self.is_finished = true;
     }
 
+    /// Whether the last line that was handed out had no end.
+    pub(super) fn is_last_open(&self) -> bool {
+        self.is_last_open
+    }
+
     /// Whether all lines were handed out and no more can come.
     pub(super) fn are_over(&self) -> bool {
         self.is_finished && self.taken == self.buffer.len() && self.dropped.is_none()
@@ -69,6 +76,7 @@ impl Lines {
                 end
             }
             None if self.is_finished && !self.are_over() => {
+                self.is_last_open = true;
                 self.taken = self.buffer.len();
                 self.taken
             }

@@ -96,6 +96,12 @@ impl ListReader {
     pub fn is_empty(&self) -> bool {
         self.parser.entries == 0
     }
+
+    /// Indicates whether the list, which has ended and of which all items were taken, ended within
+    /// a line: where it came through a pipe, the last item may have been cut.
+    pub fn ends_within_a_line(&self) -> bool {
+        self.lines.is_last_open()
+    }
 }
 
 impl Iterator for ListReader {

@@ -64,6 +64,17 @@ fn urls_stand_on_lines_among_comments_and_blank_ones() {
 }
 
 #[test]
+fn a_list_that_may_have_been_cut_says_so() {
+    for (list, is_cut) in [("http://h/a\n", false), ("http://h/a\nhttp:/", true), ("", false)] {
+        let mut reader = reader(None);
+        reader.push(list.as_bytes());
+        reader.finish();
+        assert_eq!(reader.by_ref().count() == 0, reader.is_empty());
+        assert_eq!(reader.ends_within_a_line(), is_cut, "{list}");
+    }
+}
+
+#[test]
 fn mirrors_and_options_belong_to_one_item() {
     let list = format!(
         "http://a/f\thttps://b/f\t\tftp://c/f\n out=x/y.bin\n# between\n\n\tdir = sub\n  \
