@@ -136,6 +136,17 @@ enum Format {
     Sums,
 }
 
+/// What stands above a line.
+#[derive(Debug)]
+enum Above {
+    /// Nothing that could have options.
+    Nothing,
+    /// An item that the next line may add an option to.
+    Item(Box<ListItem>),
+    /// A bad line, whose options go with it.
+    BadLine,
+}
+
 /// Makes items of lines.
 #[derive(Debug)]
 struct Parser {
@@ -143,12 +154,11 @@ struct Parser {
     base: Option<Base>,
     name: Option<String>,
     armour: Armour,
-    /// The item that the next line may still add an option to, or the bad line that the next
-    /// options belong to.
-    above: Option<Result<ListItem, BadLine>>,
+    /// What the next option belongs to.
+    above: Above,
     /// Bytes of the option lines of that item.
     options_bytes: usize,
-    /// What is to be handed out: three entries at most.
+    /// What is to be handed out: two entries at most.
     ready: VecDeque<Result<ListItem, BadLine>>,
     /// Whether no further line counts.
     has_ended: bool,
@@ -163,7 +173,7 @@ impl Parser {
             base,
             name,
             armour: Armour::default(),
-            above: None,
+            above: Above::Nothing,
             options_bytes: 0,
             ready: VecDeque::new(),
             has_ended: false,
@@ -269,10 +279,9 @@ impl Parser {
     /// An option of the item above.
     fn option(&mut self, number: u64, text: &str) {
         let applied = match &mut self.above {
-            // Its options go with it.
-            Some(Err(_)) => return,
-            None => Err(bad("an option without a URL above it")),
-            Some(Ok(item)) => {
+            Above::BadLine => return,
+            Above::Nothing => Err(bad("an option without a URL above it")),
+            Above::Item(item) => {
                 self.options_bytes += text.len();
                 let is_within = self.options_bytes <= LIST_OPTIONS_BYTES_MAX;
                 let bound = format_bytes(LIST_OPTIONS_BYTES_MAX as u64);
@@ -289,21 +298,22 @@ impl Parser {
         }
     }
 
-    /// The item above is bad because of this line.
+    /// The item above, if there is one yet, is bad because of this line.
     fn spoil(&mut self, number: u64, error: Error) {
-        match self.above {
-            Some(Err(_)) => {}
-            _ => self.above = Some(Err(BadLine { line: number, error, is_last: false })),
+        if !matches!(self.above, Above::BadLine) {
+            self.above = Above::BadLine;
+            self.hand_out(Err(BadLine { line: number, error, is_last: false }));
         }
     }
 
     fn add(&mut self, number: u64, item: Result<ListItem>) {
-        let entry = item.map_err(|error| BadLine { line: number, error, is_last: false });
         self.flush();
-        if matches!(self.format, Format::Unknown | Format::Uris) {
-            (self.above, self.options_bytes) = (Some(entry), 0);
-        } else {
-            self.hand_out(entry);
+        match item {
+            Ok(item) if self.format == Format::Uris => {
+                (self.above, self.options_bytes) = (Above::Item(Box::new(item)), 0);
+            }
+            Ok(item) => self.hand_out(Ok(item)),
+            Err(error) => self.spoil(number, error),
         }
     }
 
@@ -319,8 +329,8 @@ impl Parser {
     }
 
     fn flush(&mut self) {
-        if let Some(above) = self.above.take() {
-            self.hand_out(above);
+        if let Above::Item(item) = std::mem::replace(&mut self.above, Above::Nothing) {
+            self.hand_out(Ok(*item));
         }
     }
 
