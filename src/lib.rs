@@ -44,7 +44,7 @@
 //! | rank | modules | what they do |
 //! |---|---|---|
 //! | 0 | `base` | words everybody shares: spans, errors, sizes, URLs, limits |
-//! | 1 | `plan`, `http`, `tls`, `digest`, `manifest` | decisions and codecs without I/O |
+//! | 1 | `plan`, `schedule`, `http`, `tls`, `digest`, `manifest` | decisions and codecs, no I/O |
 //! | 2 | `io` | the kernel: arena, sockets, files, one ring (or epoll) per shard; all `unsafe` |
 //! | 3 | `net`, `disk` | getting connected; outputs, the journal, reading back |
 //! | 4 | `engine` | clients, sources, transfers: where decisions and I/O meet |
@@ -81,6 +81,7 @@ mod io;
 mod manifest;
 mod net;
 mod plan;
+mod schedule;
 pub mod server;
 mod sim;
 mod tls;
@@ -106,5 +107,5 @@ pub mod internal {
         ($($module:ident)*) => { $(pub mod $module { pub use crate::$module::*; })* };
     }
 
-    open!(base batch cli digest disk engine http io manifest net plan sim tls ui);
+    open!(base batch cli digest disk engine http io manifest net plan schedule sim tls ui);
 }

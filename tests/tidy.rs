@@ -52,6 +52,7 @@ const HOUSE: &[Row] = &[
     row("plan", &["base"], &[]),
     // The plan in virtual time, for tests and benches; nothing of the crate imports it.
     row("sim", &["base", "plan"], &[]),
+    row("schedule", &["base"], &[]),
     row("http", &["base"], &["httparse", "httpdate", "base64"]),
     row("tls", &["base"], &["rustls", "webpki_roots"]),
     row("digest", &["base"], &["sha2", "sha1", "md5", "blake3", "crc_fast"]),
@@ -123,7 +124,8 @@ impl Ban {
 }
 
 /// Ranks 0 and 1 decide and parse; they run in virtual time, without a kernel.
-const PURE: Bound = Bound::These(&["base", "plan", "http", "tls", "digest", "manifest"]);
+const PURE: Bound =
+    Bound::These(&["base", "plan", "schedule", "http", "tls", "digest", "manifest"]);
 
 const BANS: &[Ban] = &[
     Ban { path: "Instant::now", bound: PURE, reason: "time is an argument here" },

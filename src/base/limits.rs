@@ -315,3 +315,32 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// Threads of one shard that write: direct writes of 1 MiB at depth 4 are as fast as at depth 16
 /// (measured), and buffered ones copy, which more threads than cores make no faster.
 pub const EPOLL_WRITERS_MAX: usize = 4;
+
+// schedule: decisions about many transfers.
+
+/// Files of at most this size are small. One takes 84 ms at 100 Mbit/s, about what a second
+/// connection takes to open and to come up to speed, so that one connection carries each.
+pub const SMALL_FILE_BYTES_MAX: u64 = MIB;
+/// Items of a list that wait to be fetched, 32 bytes each: enough to find work for every
+/// connection, whatever the length of the list.
+pub const WAITING_ITEMS_MAX: usize = 1024;
+/// Items that failed and are kept for the last round, 32 bytes each; what fails beyond them stays
+/// failed until the next run.
+pub const FAILED_ITEMS_MAX: usize = 65_536;
+/// Items that one lane holds, the one being received included: the requests ahead cover a round
+/// trip of 40 ms at 200 files per second, and are lost with their connection.
+pub const LANE_ITEMS_MAX: u32 = 8;
+/// Most lanes of one origin unless a number of files is asked for; aria2 opens at most 16
+/// connections to one server, whatever is asked for.
+pub const LANES_AUTO_MAX: u32 = 16;
+/// Small files after which a lane makes way for an origin that has none. To open a connection takes
+/// two to four round trips, a few per cent of what these files take.
+pub const LANE_TURN_ITEMS: u32 = 64;
+/// Time after which it does, where small files are slow.
+pub const LANE_TURN_TIME: Duration = Duration::from_secs(1);
+/// Connections of one large file before another one is started beside it; it gets more when they
+/// are left over.
+pub const LARGE_FILE_CONNECTIONS: u32 = 4;
+
+const _: () = assert!(LANE_ITEMS_MAX >= 1 && LANE_TURN_ITEMS >= 1 && LARGE_FILE_CONNECTIONS >= 1);
+const _: () = assert!(WAITING_ITEMS_MAX >= (LANE_ITEMS_MAX * LANES_AUTO_MAX) as usize);

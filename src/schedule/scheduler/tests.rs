@@ -1,0 +1,254 @@
+//! Tests of the scheduler's single decisions.
+
+use super::*;
+use crate::base::size::{GIB, KIB, MIB};
+use crate::schedule::{Order, Parallel};
+
+const ONE: OriginId = OriginId(1);
+const OTHER: OriginId = OriginId(2);
+const NOW: Duration = Duration::from_secs(1);
+
+fn bounds(total: u32, per_origin: u32) -> Settings {
+    Settings {
+        connections_total_max: total,
+        connections_per_origin_max: per_origin,
+        ..Settings::default()
+    }
+}
+
+/// A scheduler with `items`, in the middle of the list.
+fn reading(settings: Settings, items: &[Item]) -> Scheduler {
+    let mut scheduler = Scheduler::new(settings);
+    items.iter().for_each(|item| scheduler.offer(*item));
+    scheduler
+}
+
+/// The same at its end.
+fn with(settings: Settings, items: &[Item]) -> Scheduler {
+    let mut scheduler = reading(settings, items);
+    scheduler.end_of_list();
+    scheduler
+}
+
+fn item(id: u64, origin: OriginId, bytes: u64) -> Item {
+    Item { id: ItemId(id), origin, size_hint: Some(bytes) }
+}
+
+fn lanes(orders: &[Order]) -> Vec<LaneId> {
+    let lane = |order: &Order| match order {
+        Order::OpenLane { lane, .. } => Some(*lane),
+        _ => None,
+    };
+    orders.iter().filter_map(lane).collect()
+}
+
+#[test]
+fn lanes_carry_the_small_files_in_order_and_close() {
+    let items: Vec<Item> = (0..4).map(|id| item(id, ONE, KIB)).collect();
+    let mut scheduler = with(bounds(2, 2), &items);
+    let open = lanes(&scheduler.decide(NOW));
+    assert_eq!(open.len(), 2);
+    assert!(scheduler.decide(NOW).is_empty(), "nothing has changed");
+    let mut next = |lane: usize| scheduler.next_for_lane(open[lane], NOW);
+    assert_eq!(next(0), LaneNext::Take(ItemId(0)));
+    assert_eq!(next(0), LaneNext::Take(ItemId(1)));
+    assert_eq!(next(0), LaneNext::Wait, "the other half is for the other lane");
+    assert_eq!(next(1), LaneNext::Take(ItemId(2)));
+    scheduler.finished(ItemId(0), NOW, Outcome::Done { bytes: KIB });
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Take(ItemId(3)));
+    scheduler.close_lane(open[0]);
+    assert_eq!(scheduler.next_for_lane(open[1], NOW), LaneNext::Take(ItemId(1)), "it is back");
+    for id in [2, 1] {
+        scheduler.finished(ItemId(id), NOW, Outcome::Done { bytes: KIB });
+    }
+    assert_eq!(scheduler.next_for_lane(open[1], NOW), LaneNext::Take(ItemId(3)));
+    scheduler.finished(ItemId(3), NOW, Outcome::Dropped);
+    assert!(scheduler.is_done());
+    assert_eq!(scheduler.next_for_lane(open[1], NOW), LaneNext::Close);
+}
+
+#[test]
+fn the_last_large_file_is_given_what_the_others_had() {
+    let mut scheduler = with(bounds(8, 8), &[item(1, ONE, GIB), item(2, ONE, GIB)]);
+    let start = |id, connections| Order::StartLarge { item: ItemId(id), connections };
+    assert_eq!(scheduler.decide(NOW), [start(1, 4), start(2, 4)]);
+    scheduler.finished(ItemId(1), NOW, Outcome::Done { bytes: GIB });
+    let all = Order::Regrant { item: ItemId(2), connections: 8 };
+    assert_eq!(scheduler.decide(NOW), [all]);
+}
+
+#[test]
+fn connections_are_asked_back_and_count_until_they_are_closed() {
+    let mut scheduler = Scheduler::new(bounds(8, 2));
+    scheduler.offer(item(1, ONE, GIB));
+    let start = Order::StartLarge { item: ItemId(1), connections: 2 };
+    assert_eq!(scheduler.decide(NOW), [start]);
+    scheduler.offer(item(2, ONE, KIB));
+    let fewer = Order::Regrant { item: ItemId(1), connections: 1 };
+    assert_eq!(scheduler.decide(NOW), [fewer]);
+    assert!(scheduler.decide(NOW).is_empty());
+    scheduler.released(ItemId(1), 1);
+    assert_eq!(lanes(&scheduler.decide(NOW)).len(), 1);
+    scheduler.finished(ItemId(1), NOW, Outcome::Done { bytes: GIB });
+    scheduler.released(ItemId(1), 1);
+}
+
+#[test]
+fn a_late_release_does_not_take_a_newer_grant() {
+    let mut scheduler = Scheduler::new(bounds(4, 4));
+    scheduler.offer(item(1, ONE, GIB));
+    scheduler.decide(NOW);
+    scheduler.offer(item(2, ONE, KIB));
+    assert_eq!(scheduler.decide(NOW), [Order::Regrant { item: ItemId(1), connections: 3 }]);
+    assert!(scheduler.withdraw(ItemId(2)) && !scheduler.withdraw(ItemId(2)));
+    assert_eq!(scheduler.decide(NOW), [Order::Regrant { item: ItemId(1), connections: 4 }]);
+    scheduler.released(ItemId(1), 3);
+    assert_eq!(scheduler.budget.granted(ONE), 4);
+}
+
+#[test]
+fn a_grant_moves_with_a_redirect_or_comes_back() {
+    let items = [item(1, ONE, GIB), item(2, OTHER, GIB), item(3, OTHER, KIB)];
+    let mut scheduler = with(bounds(8, 3), &items);
+    scheduler.decide(NOW);
+    let granted = |it: &Scheduler| (it.budget.granted(ONE), it.budget.granted(OTHER));
+    assert_eq!(granted(&scheduler), (3, 3));
+    assert_eq!(scheduler.moved(ItemId(1), OTHER, NOW), Moved::Waits);
+    assert_eq!(granted(&scheduler), (0, 3));
+    scheduler.finished(ItemId(2), NOW, Outcome::Failed);
+    let start = Order::StartLarge { item: ItemId(1), connections: 2 };
+    assert_eq!(scheduler.decide(NOW), [start]);
+    assert_eq!(scheduler.moved(ItemId(1), ONE, NOW), Moved::Granted { connections: 2 });
+    assert_eq!(granted(&scheduler), (2, 1));
+}
+
+#[test]
+fn a_grant_does_not_move_to_where_there_is_no_place() {
+    let is_granted = |moved| matches!(moved, Moved::Granted { .. });
+    let two = [item(1, ONE, GIB), item(2, OTHER, GIB)];
+    let mut scheduler = reading(bounds(9, 3), &two);
+    scheduler.decide(NOW);
+    scheduler.offer(item(3, OTHER, KIB));
+    scheduler.decide(NOW);
+    scheduler.released(ItemId(2), 2);
+    assert!(is_granted(scheduler.moved(ItemId(1), OTHER, NOW)), "one more large file has place");
+
+    let mut scheduler = reading(bounds(9, 2), &two);
+    scheduler.decide(NOW);
+    scheduler.offer(item(3, OTHER, KIB));
+    scheduler.decide(NOW);
+    scheduler.released(ItemId(2), 1);
+    let moved = scheduler.moved(ItemId(1), OTHER, NOW);
+    assert_eq!(moved, Moved::Waits, "the connection is a small file's");
+
+    let mut scheduler = with(bounds(9, 3), &two[..1]);
+    scheduler.decide(NOW);
+    scheduler.push_back(OTHER, NOW, NOW + Duration::from_secs(1));
+    assert_eq!(scheduler.moved(ItemId(1), OTHER, NOW), Moved::Waits, "it wants nothing new");
+}
+
+#[test]
+fn large_files_leave_places_to_small_ones() {
+    let mut scheduler = Scheduler::new(bounds(9, 2));
+    (0..3).for_each(|id| scheduler.offer(item(id, ONE, GIB)));
+    let start = Order::StartLarge { item: ItemId(0), connections: 2 };
+    assert_eq!(scheduler.decide(NOW), [start], "one alone can be asked to make room");
+    scheduler.offer(item(3, ONE, KIB));
+    scheduler.decide(NOW);
+    scheduler.released(ItemId(0), 1);
+    assert_eq!(lanes(&scheduler.decide(NOW)).len(), 1);
+
+    let mut items: Vec<Item> = (0..9).map(|id| item(u64::from(id), OriginId(id), GIB)).collect();
+    items.extend((9..12).map(|id| item(id, OriginId(9), KIB)));
+    let settings = Settings { parallel: Parallel::Fixed(4), ..bounds(64, 64) };
+    let orders = with(settings, &items).decide(NOW);
+    assert_eq!((lanes(&orders).len(), orders.len()), (2, 4), "half of the files at once");
+}
+
+#[test]
+fn what_has_failed_comes_once_more_at_the_end() {
+    let settings = Settings { failed_items_max: 1, waiting_items_max: 1, ..bounds(1, 1) };
+    let mut scheduler = Scheduler::new(settings);
+    scheduler.offer(item(1, ONE, GIB));
+    assert!(!scheduler.wants_more());
+    scheduler.decide(NOW);
+    scheduler.offer(item(2, ONE, GIB));
+    scheduler.end_of_list();
+    scheduler.finished(ItemId(1), NOW, Outcome::Failed);
+    scheduler.decide(NOW);
+    scheduler.finished(ItemId(2), NOW, Outcome::Failed);
+    assert!(scheduler.is_done());
+    assert_eq!((scheduler.failed_kept(), scheduler.failed_lost()), (1, 1));
+    assert_eq!(scheduler.start_last_round(), 1);
+    assert!(!scheduler.is_done());
+    let start = Order::StartLarge { item: ItemId(1), connections: 1 };
+    assert_eq!(scheduler.decide(NOW), [start]);
+    scheduler.finished(ItemId(1), NOW, Outcome::Failed);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn an_origin_that_pushed_back_is_left_alone_and_then_asked_by_half() {
+    let items: Vec<Item> = (0..100).map(|id| item(id, ONE, KIB)).collect();
+    let mut scheduler = with(bounds(8, 4), &items);
+    let open = lanes(&scheduler.decide(NOW));
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Take(ItemId(0)));
+    let until = NOW + Duration::from_secs(3);
+    scheduler.push_back(ONE, NOW, until);
+    scheduler.put_back(ItemId(0));
+    for lane in open {
+        assert_eq!(scheduler.next_for_lane(lane, NOW), LaneNext::Close);
+        scheduler.close_lane(lane);
+    }
+    assert!(scheduler.decide(NOW).is_empty());
+    assert_eq!(scheduler.wake_at(), Some(until));
+    let open = lanes(&scheduler.decide(until));
+    assert_eq!(open.len(), 2);
+    assert_eq!(scheduler.next_for_lane(open[0], until), LaneNext::Take(ItemId(0)));
+    let later = scheduler.wake_at().unwrap();
+    assert_eq!((later, lanes(&scheduler.decide(later)).len()), (until + Duration::from_secs(5), 1));
+}
+
+#[test]
+fn files_of_unknown_size_are_probed_one_at_a_time_once_they_were_large() {
+    let unknown = |id| Item { id: ItemId(id), origin: ONE, size_hint: None };
+    let items: Vec<Item> = (0..10).map(unknown).collect();
+    let mut scheduler = with(bounds(16, 16), &items);
+    let open = lanes(&scheduler.decide(NOW));
+    assert_eq!(open.len(), 4);
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Take(ItemId(0)));
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Wait, "nothing ahead of a probe");
+    scheduler.turned_out_large(ItemId(0), GIB);
+    let orders = scheduler.decide(NOW);
+    assert!(orders.contains(&Order::StartLarge { item: ItemId(0), connections: 12 }), "{orders:?}");
+    scheduler.close_lane(open[0]);
+    assert_eq!(scheduler.next_for_lane(open[1], NOW), LaneNext::Close);
+    scheduler.close_lane(open[1]);
+    assert_eq!(scheduler.next_for_lane(open[2], NOW), LaneNext::Close);
+    scheduler.close_lane(open[2]);
+    assert_eq!(scheduler.next_for_lane(open[3], NOW), LaneNext::Take(ItemId(1)));
+    scheduler.finished(ItemId(1), NOW, Outcome::Done { bytes: MIB });
+    let next = scheduler.next_for_lane(open[3], NOW);
+    assert_eq!(next, LaneNext::Take(ItemId(2)));
+    assert_eq!(scheduler.next_for_lane(open[3], NOW), LaneNext::Take(ItemId(3)), "small: ahead");
+}
+
+#[test]
+fn a_number_of_files_that_is_asked_for_is_kept_to() {
+    let settings = Settings { parallel: Parallel::Fixed(3), ..bounds(64, 64) };
+    let large: Vec<Item> = (0..9).map(|id| item(id, ONE, GIB)).collect();
+    assert_eq!(with(settings, &large).decide(NOW).len(), 3);
+    let small: Vec<Item> = (0..9).map(|id| item(id, ONE, KIB)).collect();
+    assert_eq!(with(settings, &small).decide(NOW).len(), 3);
+}
+
+#[test]
+fn idle_origins_are_forgotten_where_there_are_too_many() {
+    let mut scheduler = Scheduler::new(bounds(1, 1));
+    for id in 0..3 * u32::try_from(ORIGINS_MAX).unwrap() {
+        scheduler.offer(item(u64::from(id), OriginId(id), GIB));
+        scheduler.decide(NOW);
+        scheduler.finished(ItemId(u64::from(id)), NOW, Outcome::Dropped);
+    }
+    assert!(scheduler.origins.len() <= ORIGINS_MAX);
+}
