@@ -1,4 +1,9 @@
-//! Tests of the scheduler's single decisions.
+//! Tests of the scheduler: single decisions here, how fair they are over time in `fairness`, random
+//! batches in `swarm`; `world` is the model of servers and caller.
+
+mod fairness;
+mod swarm;
+mod world;
 
 use super::*;
 use crate::base::size::{GIB, KIB, MIB};
