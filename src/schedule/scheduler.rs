@@ -27,6 +27,8 @@ pub struct Scheduler {
     in_lane: BTreeMap<ItemId, LaneId>,
     /// Large files that run.
     large: BTreeMap<ItemId, Large>,
+    /// Whom items that a redirect has moved were to ask first; of items that wait or are in flight.
+    moved_from: BTreeMap<ItemId, OriginId>,
     failed: Failed,
     /// Items that wait, of all origins.
     waiting: usize,
@@ -77,6 +79,7 @@ impl Scheduler {
             lanes: BTreeMap::new(),
             in_lane: BTreeMap::new(),
             large: BTreeMap::new(),
+            moved_from: BTreeMap::new(),
             failed: Failed::new(settings.failed_items_max),
             waiting: 0,
             list_ended: false,
@@ -206,8 +209,9 @@ impl Scheduler {
             origin.last_unknown = if is_small { LastUnknown::Small } else { LastUnknown::Large };
         }
         self.is_changed |= origin.wants_other_lanes();
+        let first = self.moved_from.remove(&id).unwrap_or(item.origin);
         if outcome == Outcome::Failed {
-            self.failed.keep(item);
+            self.failed.keep(Item { origin: first, ..item });
         }
     }
 
@@ -225,6 +229,7 @@ impl Scheduler {
             for queue in [&mut origin.small, &mut origin.large] {
                 if let Some(index) = queue.iter().position(|item| item.id == id) {
                     queue.remove(index);
+                    self.moved_from.remove(&id);
                     self.waiting -= 1;
                     self.is_changed = true;
                     return true;
@@ -249,11 +254,12 @@ impl Scheduler {
         self.enqueue(item, true);
     }
 
-    /// A redirect sends the item to another origin, where it is fetched from now on, in the last
-    /// round as well. An item of a lane waits there, before all others.
+    /// A redirect sends the item to another origin, where it is fetched from now on; if it fails,
+    /// it begins again at the first one. An item of a lane waits there, before all others.
     pub fn moved(&mut self, id: ItemId, to: OriginId, now: Duration) -> Moved {
         let granted = self.large.get(&id).map_or(0, |large| large.granted);
         let mut item = self.take_out(id);
+        self.moved_from.entry(id).or_insert(item.origin);
         item.origin = to;
         let connections = granted.min(self.room_for_large(to, now));
         if connections == 0 {

@@ -128,6 +128,19 @@ fn a_grant_moves_with_a_redirect_or_comes_back() {
 }
 
 #[test]
+fn a_file_that_moved_and_failed_begins_again_where_it_began() {
+    let mut scheduler = with(bounds(8, 3), &[item(1, ONE, GIB)]);
+    scheduler.decide(NOW);
+    assert_eq!(scheduler.moved(ItemId(1), OTHER, NOW), Moved::Granted { connections: 3 });
+    scheduler.finished(ItemId(1), NOW, Outcome::Failed);
+    scheduler.start_last_round();
+    scheduler.decide(NOW);
+    assert_eq!((scheduler.budget.granted(ONE), scheduler.budget.granted(OTHER)), (3, 0));
+    scheduler.finished(ItemId(1), NOW, Outcome::Dropped);
+    assert!(scheduler.moved_from.is_empty());
+}
+
+#[test]
 fn a_grant_does_not_move_to_where_there_is_no_place() {
     let is_granted = |moved| matches!(moved, Moved::Granted { .. });
     let two = [item(1, ONE, GIB), item(2, OTHER, GIB)];

@@ -24,7 +24,10 @@ pub(super) const REFUSAL_MS_MAX: u64 = 2000;
 #[derive(Debug, Clone)]
 pub(super) struct File {
     pub(super) id: u64,
+    /// Whom it asks now.
     pub(super) origin: u32,
+    /// Whom it asked first.
+    first: u32,
     pub(super) bytes: u64,
     pub(super) hint: Option<u64>,
     pub(super) redirect: Option<u32>,
@@ -39,7 +42,17 @@ pub(super) struct File {
 impl File {
     pub(super) fn new(id: u64, origin: u32, bytes: u64) -> Self {
         let hint = Some(bytes);
-        Self { id, origin, bytes, hint, redirect: None, failures: 0, refusals: 0, losses: 0 }
+        Self {
+            id,
+            origin,
+            first: origin,
+            bytes,
+            hint,
+            redirect: None,
+            failures: 0,
+            refusals: 0,
+            losses: 0,
+        }
     }
 }
 
@@ -416,6 +429,8 @@ impl World {
 
     fn end(&mut self, id: ItemId, outcome: Outcome) {
         let lost = self.scheduler.failed_lost();
+        let file = self.files.get_mut(&id).unwrap();
+        file.origin = file.first;
         self.scheduler.finished(id, self.now, outcome);
         self.large.remove(&id);
         let is_kept = outcome == Outcome::Failed && self.scheduler.failed_lost() == lost;
