@@ -342,5 +342,14 @@ pub const LANE_TURN_TIME: Duration = Duration::from_secs(1);
 /// are left over.
 pub const LARGE_FILE_CONNECTIONS: u32 = 4;
 
+/// Batches that may write small files into one folder at once, each with a staging folder of its
+/// own; whoever runs more of them has a script that went wrong.
+pub const STAGING_FOLDERS_MAX: u32 = 64;
+/// Small files that are made durable and named together at most, and the time that the first of
+/// them waits for the others: what a crash of the machine may cost.
+pub const BARRIER_FILES_MAX: usize = 1000;
+/// See [`BARRIER_FILES_MAX`].
+pub const BARRIER_TIME_MAX: Duration = Duration::from_secs(1);
+
 const _: () = assert!(LANE_ITEMS_MAX >= 1 && LANE_TURN_ITEMS >= 1 && LARGE_FILE_CONNECTIONS >= 1);
 const _: () = assert!(WAITING_ITEMS_MAX >= (LANE_ITEMS_MAX * LANES_AUTO_MAX) as usize);

@@ -4,6 +4,7 @@
 
 use super::place::disk_error;
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::file;
 use crate::io::folder::{Folder, Named};
 use std::ffi::OsStr;
 use std::io;
@@ -39,6 +40,16 @@ impl Root {
         Ok(Self { folder, path: path.to_owned() })
     }
 
+    /// Its path, as it was named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open folder.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// Opens the folder `relative` below this one, and if `create` makes what of it is missing.
     /// Takes two descriptors at most while it works; the result has one.
     ///
@@ -68,9 +79,28 @@ impl Below {
         &self.path
     }
 
-    /// Folders that have got a new one in them, whose name is not durable before they are synced.
-    pub fn grown(&self) -> &[PathBuf] {
-        &self.grown
+    /// The open folder.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Makes the entries of the folder durable (blocking).
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn sync(&self) -> Result<()> {
+        self.folder.sync().map_err(|e| disk_error(e, "cannot sync the folder", &self.path))
+    }
+
+    /// Makes the names of folders durable that were made on the way (blocking).
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn sync_grown(&self) -> Result<()> {
+        self.grown.iter().try_for_each(|folder| {
+            let synced = file::sync_folder(folder);
+            synced.map_err(|e| disk_error(e, "cannot sync the folder", folder))
+        })
     }
 
     fn descend(&mut self, name: &OsStr, create: bool) -> Result<()> {
@@ -132,11 +162,11 @@ mod tests {
         let below = root.enter(Path::new("a/b/c"), true).unwrap();
         assert_eq!(below.path(), scratch.path().join("a/b/c"));
         let grown = ["", "a", "a/b"].map(|path| scratch.path().join(path));
-        assert!(below.grown().iter().eq(&grown), "{:?}", below.grown());
+        assert!(below.grown.iter().eq(&grown), "{:?}", below.grown);
         assert!(scratch.path().join("a/b/c").is_dir());
 
         let again = root.enter(Path::new("a/b/c"), true).unwrap();
-        assert!(again.grown().is_empty());
+        assert!(again.grown.is_empty());
         let here = root.enter(Path::new(""), false).unwrap();
         assert_eq!(here.path(), scratch.path());
         let error = root.enter(Path::new("a/d"), false).unwrap_err();
@@ -204,7 +234,7 @@ mod tests {
         let root = Root::open(scratch.path()).unwrap();
         let deep: PathBuf = std::iter::repeat_n("d".repeat(100), 60).collect();
         let below = root.enter(&deep, true).unwrap();
-        assert_eq!(below.grown().len(), 60);
+        assert_eq!(below.grown.len(), 60);
     }
 
     #[test]
@@ -216,7 +246,7 @@ mod tests {
             let start = Barrier::new(4);
             let make = || {
                 start.wait();
-                root.enter(Path::new(&path), true).unwrap().grown().len()
+                root.enter(Path::new(&path), true).unwrap().grown.len()
             };
             let made: usize = std::thread::scope(|scope| {
                 let makers: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();

@@ -2,7 +2,7 @@
 //! durable; or a stream that passes the file on in order. And the digests of what was written.
 //! Knows neither the network nor the plan.
 //!
-//! From below: `folders` (of a batch), `place` (names and lock), `journal`, `output` (what takes
+//! From below: `folders` (of a batch), `staging` (of its small files), `place` (names and lock), `journal`, `output` (what takes
 //! blocks), and what reads bytes back: `recheck`, `verify`. `record_log` is for those above: a log
 //! of any records.
 
@@ -13,4 +13,5 @@ mod place;
 mod read_back;
 pub mod recheck;
 pub mod record_log;
+pub mod staging;
 pub mod verify;

@@ -3,15 +3,19 @@
 //! `download` is what a caller configures and runs; `client` is what downloads have in common, and
 //! runs each as a task. `transfer` leads from one attempt to the next, `source` asks servers,
 //! `ranged` has the workers of a file that comes in spans, `receive` is their inner loop. `context`
-//! is what all parts of one transfer share.
+//! is what all parts of one transfer share. `lane` fetches small files one after another without
+//! any of that; `landing` makes them durable and names them, many at a time.
 //!
-//! Rooms import each other in this order only: client, source, receive, ranged, transfer, download.
+//! Rooms import each other in this order only: client, source, receive, ranged, transfer, download,
+//! lane.
 
 pub mod client;
 mod context;
 mod counts;
 mod download;
 mod failure;
+pub mod landing;
+pub mod lane;
 mod local;
 pub mod options;
 pub mod progress;

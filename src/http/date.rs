@@ -5,7 +5,7 @@ use std::time::SystemTime;
 /// The time an HTTP-date names, in any of the three forms of RFC 9110 section 5.6.7, which obliges
 /// a recipient to accept the two obsolete ones as well. `None` for what is no date or names a day
 /// that the calendar does not have.
-pub(super) fn http_date(text: &str) -> Option<SystemTime> {
+pub fn http_date(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 

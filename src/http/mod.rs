@@ -43,6 +43,7 @@ mod validator;
 pub use auth::challenge;
 pub use body::{ChunkedDecoder, Framing, Step};
 pub use combine::{Asked, Known, Part, check_partial};
+pub use date::http_date;
 pub use digest_fields::{
     Offered, Offers, content_digests, contradiction, want_digests, whole_file_digests,
 };

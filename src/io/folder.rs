@@ -1,15 +1,21 @@
 //! An open folder, and what is in it by name: each step is one system call relative to it, so that
 //! nobody can lead us elsewhere between two of them. Must not know which folders are wanted.
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 /// What a new folder is open to, before the umask.
 const FOLDER_MODE: u32 = 0o777;
+/// The same of a folder that nobody else has to look into.
+const FOLDER_MODE_PRIVATE: u32 = 0o700;
+/// What a new file is open to, before the umask.
+const FILE_MODE: u32 = 0o666;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// An open folder.
@@ -41,11 +47,101 @@ impl Folder {
 
     /// Makes the folder `name` in this one. Returns whether it is new: something may have the name.
     pub fn make(&self, name: &OsStr) -> io::Result<bool> {
-        match fs::mkdirat(&self.0, name, Mode::from_raw_mode(FOLDER_MODE)) {
+        self.make_with(name, FOLDER_MODE)
+    }
+
+    /// The same, for ourselves alone.
+    pub fn make_private(&self, name: &OsStr) -> io::Result<bool> {
+        self.make_with(name, FOLDER_MODE_PRIVATE)
+    }
+
+    fn make_with(&self, name: &OsStr, mode: u32) -> io::Result<bool> {
+        match fs::mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Makes the file `name` in this folder, for writing. Whatever has the name already is an error
+    /// (`AlreadyExists`).
+    pub fn create(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        Ok(fs::openat(&self.0, name, flags, Mode::from_raw_mode(FILE_MODE))?.into())
+    }
+
+    /// Gives the file `name` of this folder the name `new` in the folder `to` of the same file
+    /// system. What has that name is replaced if `replace` says so, and is an error
+    /// (`AlreadyExists`) otherwise.
+    pub fn rename(&self, name: &str, to: &Self, new: &OsStr, replace: bool) -> io::Result<()> {
+        if replace {
+            return Ok(fs::renameat(&self.0, name, &to.0, new)?);
+        }
+        match fs::renameat_with(&self.0, name, &to.0, new, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            other => return Ok(other?),
+        }
+        // The file system cannot do it in one step: a link never replaces anything.
+        match fs::linkat(&self.0, name, &to.0, new, AtFlags::empty()) {
+            Ok(()) => Ok(fs::unlinkat(&self.0, name, AtFlags::empty())?),
+            Err(e @ Errno::EXIST) => Err(e.into()),
+            Err(_) if fs::statat(&to.0, new, AtFlags::SYMLINK_NOFOLLOW).is_ok() => {
+                Err(Errno::EXIST.into())
+            }
+            Err(_) => Ok(fs::renameat(&self.0, name, &to.0, new)?),
+        }
+    }
+
+    /// Removes the file `name` of this folder.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Removes the empty folder `name` of this folder.
+    pub fn remove_folder(&self, name: &OsStr) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Whether the user who runs us owns it.
+    pub fn is_ours(&self) -> io::Result<bool> {
+        Ok(fs::fstat(&self.0)?.st_uid == rustix::process::geteuid().as_raw())
+    }
+
+    /// The names of everything in this folder.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.0)? {
+            let name = entry?.file_name().to_owned();
+            if name.as_bytes() != b"." && name.as_bytes() != b".." {
+                names.push(OsString::from_vec(name.into_bytes()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Takes the folder for ourselves, against others who ask for it in this way; it is ours as
+    /// long as it is open. Returns whether nobody else has it. Where the file system has no locks,
+    /// nobody can be told.
+    pub fn try_lock(&self) -> io::Result<bool> {
+        match fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Makes its entries durable (blocking); file systems that cannot sync a folder do not need it.
+    pub fn sync(&self) -> io::Result<()> {
+        match fs::fsync(&self.0) {
+            Err(Errno::INVAL) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Makes everything durable that has been written to the file system of this folder (blocking);
+    /// reports what failed since the folder was opened (Linux 5.8).
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        Ok(fs::syncfs(&self.0)?)
     }
 
     /// Looks at what has the name `name` in this folder.

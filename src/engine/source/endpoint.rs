@@ -106,8 +106,22 @@ impl Endpoint {
 
     /// A request for the file without a range.
     pub(in crate::engine) fn request(&self) -> Result<Request> {
-        let mut request = Request::get(&self.url);
-        if let Some(credentials) = &self.headers.credentials {
+        self.request_with(&self.url, &self.headers)
+    }
+
+    /// The same for another file of the origin, with the credentials of its own URL. If another
+    /// origin's redirect led there, it gets nothing that gives rights.
+    pub(in crate::engine) fn request_for(&self, url: &Url, is_redirected: bool) -> Result<Request> {
+        if is_redirected {
+            return self.request_with(url, &self.headers.without_secrets());
+        }
+        let (fields, credentials) = (self.headers.fields.clone(), url.credentials());
+        self.request_with(url, &RequestHeaders { fields, credentials })
+    }
+
+    fn request_with(&self, url: &Url, headers: &RequestHeaders) -> Result<Request> {
+        let mut request = Request::get(url);
+        if let Some(credentials) = &headers.credentials {
             request = request.basic_auth(credentials)?;
         }
         if self.wants_digests {
@@ -115,7 +129,7 @@ impl Endpoint {
                 request = request.header(name, value)?;
             }
         }
-        for (name, value) in &self.headers.fields {
+        for (name, value) in &headers.fields {
             request = request.header(name, value)?;
         }
         Ok(request)

@@ -9,8 +9,8 @@ use crate::http::{Offered, contradiction};
 
 /// A digest the file must have.
 #[derive(Debug, Clone)]
-pub(super) struct Expected {
-    pub(super) checksum: Checksum,
+pub(in crate::engine) struct Expected {
+    pub(in crate::engine) checksum: Checksum,
     /// Where it came from, as the user reads it.
     pub(super) against: String,
 }
@@ -22,8 +22,7 @@ pub(super) struct Wanted {
     pub(super) algorithms: Vec<Algorithm>,
 }
 
-/// The digest the caller named; or else, unless that is not wanted, the best one on offer. A server
-/// that contradicts itself is an error, as one of its answers is wrong.
+/// The digest the caller named; or else, unless that is not wanted, the best one on offer.
 fn choose(context: &Context, offers: &[Offered]) -> Result<Option<Expected>> {
     let options = &context.options;
     if let Some(checksum) = options.checksum.clone() {
@@ -34,6 +33,17 @@ fn choose(context: &Context, offers: &[Offered]) -> Result<Option<Expected>> {
     if !options.verify {
         return Ok(None);
     }
+    let chosen = on_offer(offers)?;
+    if let Some(Expected { checksum, against }) = &chosen {
+        let text = format!("{against} is {checksum}: the file will be compared with it");
+        context.tell(Level::Detail, None, text);
+    }
+    Ok(chosen)
+}
+
+/// The best of the digests that a server offers. One that contradicts itself is an error, as one of
+/// its answers is wrong.
+pub(in crate::engine) fn on_offer(offers: &[Offered]) -> Result<Option<Expected>> {
     if let Some(what) = contradiction(offers) {
         return Err(Error::new(ErrorKind::Protocol, what)
             .advise("name the right one with --checksum, or ignore them with --no-verify"));
@@ -47,12 +57,7 @@ fn choose(context: &Context, offers: &[Offered]) -> Result<Option<Expected>> {
     let known: Vec<Expected> = known.collect();
     let algorithms: Vec<Algorithm> = known.iter().map(|e| e.checksum.algorithm).collect();
     let Some(best) = Algorithm::choose(&algorithms) else { return Ok(None) };
-    let chosen = known.into_iter().find(|expected| expected.checksum.algorithm == best);
-    if let Some(Expected { checksum, against }) = &chosen {
-        let text = format!("{against} is {checksum}: the file will be compared with it");
-        context.tell(Level::Detail, None, text);
-    }
-    Ok(chosen)
+    Ok(known.into_iter().find(|expected| expected.checksum.algorithm == best))
 }
 
 impl Wanted {

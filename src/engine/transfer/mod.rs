@@ -7,7 +7,7 @@
 //! as a task of one shard; others help it with a ranged download.
 
 mod attempt;
-mod expected_digest;
+pub(super) mod expected_digest;
 mod on_disk;
 mod recheck;
 mod records;

@@ -1,0 +1,279 @@
+//! Where small files of a batch are until they get their names: a folder of our own beside them, in
+//! which they have numbers. So nothing but whole files ever stands among the files of the batch,
+//! and what a crash leaves is found, and removed by the next run.
+//!
+//! States of a file: begun -> written -> (synced) -> placed, or dropped, which removes it. Must not
+//! know when files are synced, nor what is in them.
+
+use super::folders::{Below, Root};
+use super::place::disk_error;
+use crate::base::limits::STAGING_FOLDERS_MAX;
+use crate::base::{Error, ErrorKind, Result};
+use crate::io::folder::{Folder, Named};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// The folder's name in the folder of the batch. A batch that finds it taken adds a number.
+const NAME: &str = ".ringhaul.staging";
+
+/// The folder that is ours alone, as long as any of its files is there. Removed at the end.
+#[derive(Debug)]
+pub struct Staging {
+    parent: Folder,
+    name: OsString,
+    folder: Folder,
+    path: PathBuf,
+    next: AtomicU64,
+}
+
+/// A file without a name of its own yet. Dropped, it is removed.
+#[derive(Debug)]
+pub struct Staged {
+    staging: Arc<Staging>,
+    /// Its name in the staging folder; empty once it has another one.
+    name: String,
+    /// Open while it is written.
+    file: Option<File>,
+}
+
+impl Staging {
+    /// Takes a staging folder in `root`, and removes what an earlier run has left in it.
+    ///
+    /// # Errors
+    /// What the disk has to say, and [`ErrorKind::TargetUnusable`] if all names are taken.
+    pub fn open(root: &Root) -> Result<Arc<Self>> {
+        let path = root.path();
+        let failed = |e| disk_error(e, "cannot make a staging folder in", path);
+        let parent = root.folder().enter(OsStr::new(".")).map_err(failed)?;
+        for number in 0..STAGING_FOLDERS_MAX {
+            let name = if number == 0 { NAME.to_owned() } else { format!("{NAME}.{number}") };
+            let name = OsString::from(name);
+            if let Some(folder) = take(&parent, &name).map_err(failed)? {
+                let (path, next) = (path.join(&name), AtomicU64::new(0));
+                return Ok(Arc::new(Self { parent, name, folder, path, next }));
+            }
+        }
+        let what = format!("all staging folders in {} are in use", path.display());
+        Err(Error::new(ErrorKind::TargetUnusable, what)
+            .advise(format!("remove what is called {NAME}.N there, or use another folder")))
+    }
+
+    /// A new, empty file.
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn begin(self: &Arc<Self>) -> Result<Staged> {
+        let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        let file = self.folder.create(&name);
+        let file = file.map_err(|e| disk_error(e, "cannot create a file in", &self.path))?;
+        Ok(Staged { staging: self.clone(), name, file: Some(file) })
+    }
+
+    /// Makes the bytes of all files that have been written durable, in one go (blocking): those of
+    /// other programs on the same file system come along.
+    ///
+    /// # Errors
+    /// What the disk has to say: none of them counts as durable then.
+    pub fn sync(&self) -> Result<()> {
+        let synced = self.folder.sync_file_system();
+        synced.map_err(|e| disk_error(e, "cannot sync the file system of", &self.path))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What is still in it belongs to the next run, which removes it.
+        let _ = self.parent.remove_folder(&self.name);
+    }
+}
+
+impl Staged {
+    /// Adds `bytes` to the file.
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.as_mut().expect("a file is written before it is closed");
+        written.write_all(bytes).map_err(|e| self.failed(e, "cannot write"))
+    }
+
+    /// Nothing more is written; if `modified` is given, that is when the file was changed last.
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn close(&mut self, modified: Option<SystemTime>) -> Result<()> {
+        let file = self.file.take().expect("a file is closed once");
+        match modified {
+            Some(time) => {
+                file.set_modified(time).map_err(|e| self.failed(e, "cannot set the time of"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the bytes of this file durable (blocking).
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn sync(&self) -> Result<()> {
+        let synced = File::open(self.staging.path.join(&self.name)).and_then(|f| f.sync_data());
+        synced.map_err(|e| self.failed(e, "cannot sync"))
+    }
+
+    /// Gives the file the name `name` in the folder `to`, where what has the name is replaced if
+    /// `replace` says so. The folder is not synced.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TargetExists`] if something has the name, and what the disk has to say.
+    pub fn place(mut self, to: &Below, name: &OsStr, replace: bool) -> Result<()> {
+        let target = to.path().join(name);
+        if replace && matches!(to.folder().look_at(name), Ok(Named::Folder)) {
+            let what = format!("{} is a folder", target.display());
+            return Err(Error::new(ErrorKind::TargetUnusable, what));
+        }
+        let renamed = self.staging.folder.rename(&self.name, to.folder(), name, replace);
+        renamed.map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Error::new(ErrorKind::TargetExists, format!("{} exists", target.display()))
+            }
+            _ => disk_error(e, "cannot give the name", &target),
+        })?;
+        self.name.clear();
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error, what: &str) -> Error {
+        disk_error(error, what, &self.staging.path.join(&self.name))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            // What stays is removed by the next run.
+            let _ = self.staging.folder.remove(OsStr::new(&self.name));
+        }
+    }
+}
+
+/// The folder `name`, emptied, if nobody else has it.
+fn take(parent: &Folder, name: &OsStr) -> io::Result<Option<Folder>> {
+    parent.make_private(name)?;
+    let folder = match parent.enter(name) {
+        Ok(folder) => folder,
+        // A link, a file, or another user's.
+        Err(_) => return Ok(None),
+    };
+    if !folder.try_lock()? || !folder.is_ours()? {
+        return Ok(None);
+    }
+    for file in folder.names()? {
+        if !is_ours(&file) || folder.remove(&file).is_err() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(folder))
+}
+
+/// Whether a file may be one of an earlier run: nothing else is removed.
+fn is_ours(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The parts of a path relative to the batch's folder: the folder below it, and the name.
+pub fn split(target: &Path) -> (&Path, &OsStr) {
+    let folder = target.parent().unwrap_or(Path::new(""));
+    (folder, target.file_name().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn scratch() -> tempfile::TempDir {
+        tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+    }
+
+    fn staged(staging: &Arc<Staging>, bytes: &[u8]) -> Staged {
+        let mut staged = staging.begin().unwrap();
+        staged.write(bytes).unwrap();
+        staged.close(None).unwrap();
+        staged
+    }
+
+    #[test]
+    fn a_file_gets_its_name_as_a_whole_and_nothing_stays() {
+        let scratch = scratch();
+        let root = Root::open(scratch.path()).unwrap();
+        let staging = Staging::open(&root).unwrap();
+        let to = root.enter(Path::new("a/b"), true).unwrap();
+        let mut file = staging.begin().unwrap();
+        file.write(b"one").unwrap();
+        file.write(b"two").unwrap();
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        file.close(Some(time)).unwrap();
+        file.sync().unwrap();
+        staging.sync().unwrap();
+        assert!(!scratch.path().join("a/b/f").exists());
+        file.place(&to, OsStr::new("f"), false).unwrap();
+        let placed = scratch.path().join("a/b/f");
+        assert_eq!(fs::read(&placed).unwrap(), b"onetwo");
+        assert_eq!(fs::metadata(&placed).unwrap().modified().unwrap(), time);
+        drop(staged(&staging, b"given up"));
+        drop(staging);
+        let left: Vec<_> =
+            fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["a"]);
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_only_if_that_is_wanted() {
+        let scratch = scratch();
+        let root = Root::open(scratch.path()).unwrap();
+        let staging = Staging::open(&root).unwrap();
+        let here = root.enter(Path::new(""), false).unwrap();
+        let path = scratch.path().join("f");
+        fs::write(&path, "old").unwrap();
+        let error = staged(&staging, b"new").place(&here, OsStr::new("f"), false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TargetExists, "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        staged(&staging, b"new").place(&here, OsStr::new("f"), true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        fs::create_dir(scratch.path().join("d")).unwrap();
+        for replace in [false, true] {
+            let refused = staged(&staging, b"new").place(&here, OsStr::new("d"), replace);
+            assert!(refused.is_err() && scratch.path().join("d").is_dir());
+        }
+    }
+
+    #[test]
+    fn what_a_crash_has_left_is_removed_and_what_is_in_use_is_left_alone() {
+        let scratch = scratch();
+        let root = Root::open(scratch.path()).unwrap();
+        let left = scratch.path().join(NAME);
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("17"), "half").unwrap();
+        let first = Staging::open(&root).unwrap();
+        assert!(!left.join("17").exists());
+        let file = staged(&first, b"mine");
+        let second = Staging::open(&root).unwrap();
+        assert_ne!(first.path, second.path);
+        assert!(first.path.join("0").exists());
+        drop((file, first, second));
+        // What is not ours stays, and its folder is not used.
+        symlink("/etc", scratch.path().join(NAME)).unwrap();
+        let other = scratch.path().join(format!("{NAME}.1"));
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("notes"), "x").unwrap();
+        let third = Staging::open(&root).unwrap();
+        assert!(third.path.ends_with(format!("{NAME}.2")));
+        assert!(other.join("notes").exists());
+    }
+}

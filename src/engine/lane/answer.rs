@@ -1,0 +1,370 @@
+//! One answer in a lane: judged by its head, received whole, compared with its digest, written to
+//! the staging folder. Must not know which request is next.
+
+use super::{Common, End, Fetched, Wanted};
+use crate::base::limits::{BLOCK_BYTES, SMALL_FILE_BYTES_MAX};
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::digest::Checksum;
+use crate::engine::client::shard::Allowance;
+use crate::engine::context::Context;
+use crate::engine::transfer::expected_digest::on_offer;
+use crate::http::{
+    Discovery, Exchange, Head, Rules, Validator, Want, discover, follow, http_date, retry_after,
+    status_error, whole_file_digests,
+};
+use crate::io::buffers::Lease;
+use crate::net::wire::Wire;
+use std::time::SystemTime;
+
+/// Bytes read at once where nobody knows how many come: several small answers.
+const READ_BYTES: usize = 64 * 1024;
+/// Bodies that are thrown away are read to their end up to this size, as a new connection costs
+/// more.
+const DISCARDED_BYTES_MAX: u64 = 64 * 1024;
+
+/// What every request of a lane asks for: the whole of a small file, and no more of a large one.
+pub(super) fn asked() -> Span {
+    Span::new(0, SMALL_FILE_BYTES_MAX)
+}
+
+/// Bytes that have arrived on a connection and are not used up.
+#[derive(Default)]
+pub(super) struct Arrived {
+    bytes: Vec<u8>,
+    /// Index of the first byte that is not used up.
+    used: usize,
+}
+
+/// How a connection is left behind an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// The next answer may follow.
+    GoesOn,
+    /// Nothing more comes.
+    Ended,
+}
+
+/// What the head of an answer means.
+enum Judged {
+    /// The body is the file, of this size if that is known.
+    Small { total: Option<u64>, validator: Validator },
+    /// The body is of no use.
+    Discard(End),
+}
+
+/// What the connections of a lane receive with.
+pub(super) struct Receiver<'a> {
+    pub(super) context: &'a Context,
+    pub(super) common: &'a Common,
+    pub(super) allowance: &'a Allowance,
+}
+
+impl Arrived {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.used..]
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == self.bytes.len()
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.used += bytes;
+    }
+
+    /// Receives more behind an empty rest; nothing at the end of the stream.
+    async fn refill(&mut self, wire: &mut Wire) -> Result<()> {
+        debug_assert!(self.is_empty());
+        (self.bytes, self.used) = (wire.read_some(READ_BYTES).await?, 0);
+        Ok(())
+    }
+}
+
+impl Receiver<'_> {
+    /// Receives the answer to the request for `wanted`, the next one on the connection.
+    ///
+    /// # Errors
+    /// Of the connection, or of the way the answer is put: the connection is of no use any more.
+    pub(super) async fn receive(
+        &self,
+        wire: &mut Wire,
+        arrived: &mut Arrived,
+        wanted: &Wanted,
+    ) -> Result<(End, After)> {
+        wire.expect_head();
+        let mut exchange = Exchange::new();
+        self.read_head(wire, arrived, &mut exchange).await?;
+        wire.expect_body();
+        let head = exchange.head().expect("it has come");
+        let judged = match self.judge(head, wanted) {
+            Ok(judged) => judged,
+            Err(error) => {
+                let retry_after = retry_after(head);
+                Judged::Discard(End::Failed { error: error.within(&wanted.url), retry_after })
+            }
+        };
+        let end = match judged {
+            Judged::Small { total, validator } => {
+                self.small(wire, arrived, &mut exchange, wanted, total, validator).await?
+            }
+            Judged::Discard(end) => {
+                if self.discard(wire, arrived, &mut exchange).await? == After::Ended {
+                    return Ok((end, After::Ended));
+                }
+                end
+            }
+        };
+        let after = if exchange.reusable() { After::GoesOn } else { After::Ended };
+        Ok((end, after))
+    }
+
+    async fn read_head(
+        &self,
+        wire: &mut Wire,
+        arrived: &mut Arrived,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        loop {
+            if arrived.is_empty() {
+                arrived.refill(wire).await?;
+                if arrived.is_empty() {
+                    exchange.on_eof()?;
+                }
+            }
+            let fed = arrived.rest().len();
+            match exchange.on_head(arrived.rest())? {
+                Some(surplus) => {
+                    arrived.take(fed - surplus);
+                    return Ok(());
+                }
+                None => arrived.take(fed),
+            }
+        }
+    }
+
+    fn judge(&self, head: &Head, wanted: &Wanted) -> Result<Judged> {
+        let rules = Rules { allow_downgrade: self.context.options.allow_downgrade };
+        if let Some(next) = follow(&wanted.url, head, &rules)? {
+            let (url, is_same_origin) = (next.url, next.same_origin);
+            return Ok(Judged::Discard(End::Moved { url, is_same_origin }));
+        }
+        if head.status() == 304 {
+            if wanted.condition.is_none() {
+                return Err(status_error(head));
+            }
+            return Ok(Judged::Discard(End::Unchanged));
+        }
+        Ok(match discover(head, asked())? {
+            Discovery::Ranged { known, body } if body == Span::new(0, known.total) => {
+                Judged::Small { total: Some(known.total), validator: known.validator }
+            }
+            Discovery::Ranged { known, .. } if known.total > SMALL_FILE_BYTES_MAX => {
+                Judged::Discard(End::Large(Some(known.total)))
+            }
+            Discovery::Whole { total, validator }
+                if total.is_none_or(|t| t <= SMALL_FILE_BYTES_MAX) =>
+            {
+                Judged::Small { total, validator }
+            }
+            Discovery::Whole { total, .. } => Judged::Discard(End::Large(total)),
+            // The answer is an error page.
+            Discovery::Empty { .. } | Discovery::Ranged { .. } | Discovery::AskWhole => {
+                Judged::Discard(End::Large(None))
+            }
+        })
+    }
+
+    /// Receives a body that is the file.
+    async fn small(
+        &self,
+        wire: &mut Wire,
+        arrived: &mut Arrived,
+        exchange: &mut Exchange,
+        wanted: &Wanted,
+        total: Option<u64>,
+        validator: Validator,
+    ) -> Result<End> {
+        if let Some(total) = total {
+            exchange.expect_body(total);
+        }
+        let here = usize::try_from(total.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        if matches!(exchange.want(), Want::Direct(_) | Want::Nothing)
+            && arrived.rest().len() >= here
+        {
+            // Most of them: the body is here with its head.
+            exchange.on_direct(here as u64);
+            wire.pay(here);
+            self.context.received(here as u64);
+            let head = exchange.head().expect("it has come");
+            let end = self.store(&arrived.rest()[..here], head, wanted, validator);
+            arrived.take(here);
+            return Ok(end);
+        }
+        let mut lease = self.allowance.blocks.lease().await;
+        while !exchange.is_complete() {
+            match exchange.want() {
+                Want::Framed => {
+                    if arrived.is_empty() {
+                        arrived.refill(wire).await?;
+                        self.check_eof(wire, arrived, exchange)?;
+                    }
+                    let step = exchange.on_framed(arrived.rest(), lease.spare_mut())?;
+                    arrived.take(step.consumed);
+                    lease.advance(step.produced);
+                    wire.pay(step.produced);
+                    self.context.received(step.produced as u64);
+                    if step.consumed == 0 && step.produced == 0 {
+                        return Ok(End::Large(None));
+                    }
+                }
+                Want::Direct(_) | Want::UntilClose => {
+                    match self.fill(wire, arrived, exchange, lease).await? {
+                        Some(filled) => lease = filled,
+                        None => return Ok(End::Large(None)),
+                    }
+                }
+                Want::Nothing | Want::Head => unreachable!("a body is due"),
+            }
+        }
+        let block = lease.freeze();
+        let head = exchange.head().expect("it has come");
+        Ok(self.store(block.as_ref(), head, wanted, validator))
+    }
+
+    /// More of a body that needs no decoding; `None` if the block is full before its end.
+    async fn fill(
+        &self,
+        wire: &mut Wire,
+        arrived: &mut Arrived,
+        exchange: &mut Exchange,
+        mut lease: Lease,
+    ) -> Result<Option<Lease>> {
+        let (wanted, is_known) = match exchange.want() {
+            Want::Direct(left) => (usize::try_from(left).unwrap_or(usize::MAX), true),
+            _ => (usize::MAX, false),
+        };
+        if lease.spare() == 0 {
+            return Ok(None);
+        }
+        let before = lease.filled();
+        if !arrived.is_empty() {
+            let now = wanted.min(arrived.rest().len());
+            let taken = lease.append(&arrived.rest()[..now]);
+            arrived.take(taken);
+            wire.pay(taken);
+        } else {
+            let room = lease.spare();
+            let (filled, result) = if is_known {
+                wire.fill(lease, wanted.min(room), 0).await
+            } else {
+                wire.fill_some(lease).await
+            };
+            lease = filled;
+            result?;
+            if lease.filled() == before {
+                self.check_eof(wire, arrived, exchange)?;
+            }
+        }
+        let received = (lease.filled() - before) as u64;
+        exchange.on_direct(received);
+        self.context.received(received);
+        Ok(Some(lease))
+    }
+
+    /// Where nothing has arrived, the peer has ended the connection.
+    fn check_eof(&self, wire: &Wire, arrived: &Arrived, exchange: &mut Exchange) -> Result<()> {
+        if !arrived.is_empty() {
+            return Ok(());
+        }
+        if !wire.ended_cleanly() {
+            let what = "the connection ended without TLS close_notify: the body may be cut short";
+            return Err(Error::new(ErrorKind::Truncated, what));
+        }
+        exchange.on_eof()
+    }
+
+    /// Reads over a body that nobody wants, if it is short.
+    async fn discard(
+        &self,
+        wire: &mut Wire,
+        arrived: &mut Arrived,
+        exchange: &mut Exchange,
+    ) -> Result<After> {
+        let mut decoded = vec![0; READ_BYTES];
+        while !exchange.is_complete() {
+            if exchange.received_bytes() > DISCARDED_BYTES_MAX {
+                return Ok(After::Ended);
+            }
+            if arrived.is_empty() {
+                arrived.refill(wire).await?;
+                self.check_eof(wire, arrived, exchange)?;
+                continue;
+            }
+            let here = arrived.rest().len();
+            let taken = match exchange.want() {
+                Want::Framed => {
+                    let step = exchange.on_framed(arrived.rest(), &mut decoded)?;
+                    wire.pay(step.produced);
+                    step.consumed
+                }
+                Want::Direct(left) if left > DISCARDED_BYTES_MAX => return Ok(After::Ended),
+                Want::Direct(left) => {
+                    let taken = usize::try_from(left).map_or(here, |left| left.min(here));
+                    exchange.on_direct(taken as u64);
+                    wire.pay(taken);
+                    taken
+                }
+                Want::UntilClose => return Ok(After::Ended),
+                Want::Nothing | Want::Head => unreachable!("a body is due"),
+            };
+            arrived.take(taken);
+        }
+        Ok(After::GoesOn)
+    }
+
+    /// Compares the bytes with the digest they must have, and writes them down.
+    fn store(&self, bytes: &[u8], head: &Head, wanted: &Wanted, validator: Validator) -> End {
+        match self.try_store(bytes, head, wanted, validator) {
+            Ok(fetched) => End::Fetched(fetched),
+            Err(error) => End::Failed { error: error.within(&wanted.url), retry_after: None },
+        }
+    }
+
+    fn try_store(
+        &self,
+        bytes: &[u8],
+        head: &Head,
+        wanted: &Wanted,
+        validator: Validator,
+    ) -> Result<Fetched> {
+        let digest = self.verify(bytes, head, wanted)?;
+        let mut staged = self.common.landing.begin()?;
+        staged.write(bytes)?;
+        staged.close(self.modified(head))?;
+        Ok(Fetched { staged, bytes: bytes.len() as u64, validator, digest })
+    }
+
+    /// The digest that the bytes have and must have, if there is one.
+    fn verify(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> Result<Option<Checksum>> {
+        let expected = match &wanted.checksum {
+            Some(checksum) => Some(checksum.clone()),
+            None if self.context.options.verify => {
+                on_offer(&whole_file_digests(head).digests)?.map(|expected| expected.checksum)
+            }
+            None => None,
+        };
+        let Some(expected) = expected else { return Ok(None) };
+        let mut hasher = expected.algorithm.hasher();
+        hasher.update(bytes);
+        expected.verify(&hasher.finish())?;
+        Ok(Some(expected))
+    }
+
+    fn modified(&self, head: &Head) -> Option<SystemTime> {
+        let date = head.get("Last-Modified").filter(|_| self.common.remote_time)?;
+        http_date(date)
+    }
+}
+
+const _: () = assert!(BLOCK_BYTES as u64 >= SMALL_FILE_BYTES_MAX, "a small file fits a block");

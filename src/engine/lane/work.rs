@@ -1,0 +1,223 @@
+//! The loop of one lane: takes files from the desk, sends their requests, several ahead where the
+//! server bears it, and receives the answers in order.
+//!
+//! States: connecting -> serving (holds files) <-> waiting (holds none) -> closed. A connection
+//! that ends is replaced, and what it still owed is asked for again; a file at which two connections
+//! in a row have ended has failed.
+
+use super::answer::{After, Arrived, Receiver, asked};
+use super::{Common, End, Step, Wanted};
+use crate::base::limits::IDLE_CONNECTION_MAX;
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::engine::client::shard::Allowance;
+use crate::engine::local::Local;
+use crate::engine::race::race;
+use crate::engine::source::connection::Connection;
+use crate::engine::source::endpoint::{Endpoint, RequestHeaders};
+use crate::engine::source::follow::describe_connection;
+use crate::http::Request;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A lane that waits looks for work this often, should the bell have been missed.
+const WAIT_TICK: Duration = Duration::from_millis(100);
+/// Connections that end at one file before it counts as failed.
+const LOST_AT_ONE_MAX: u32 = 2;
+
+/// One connection for small files.
+pub(super) struct Lane {
+    id: u64,
+    local: Local,
+    common: Arc<Common>,
+    /// Its origin is where it leads.
+    to: Url,
+    allowance: Allowance,
+    /// Files that it has taken and that have not ended, in the order of their requests.
+    held: VecDeque<Box<Wanted>>,
+    /// Those of them whose requests are on the wire of the present connection.
+    asked: usize,
+    /// Connections in a row that ended at the first of them.
+    lost: u32,
+}
+
+/// An open connection and what has arrived on it.
+struct Serving {
+    connection: Connection,
+    arrived: Arrived,
+    /// Indicates whether it has brought an answer.
+    has_answered: bool,
+}
+
+/// What the desk has left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// There are files to receive.
+    Held,
+    /// Nothing for now.
+    None,
+    /// Nothing any more.
+    Over,
+}
+
+impl Lane {
+    pub(super) fn new(id: u64, local: Local, common: Arc<Common>, to: Url) -> Self {
+        let allowance = local.shard.allow(1, false);
+        Self { id, local, common, to, allowance, held: VecDeque::new(), asked: 0, lost: 0 }
+    }
+
+    /// Works until the desk has nothing more for it, or its origin cannot be reached.
+    pub(super) async fn run(mut self) -> Result<()> {
+        let context = self.local.context.clone();
+        context.guard(self.work()).await
+    }
+
+    async fn work(&mut self) -> Result<()> {
+        let context = self.local.context.clone();
+        let headers = RequestHeaders::new(&self.to, &context.options);
+        let endpoint = Endpoint::open(self.to.clone(), headers, &context).await?;
+        let (mut serving, mut waited) = (None, Duration::ZERO);
+        loop {
+            // Before the desk is asked, or its bell could ring in between.
+            let common = self.common.clone();
+            let bell = common.desk.bell().notified();
+            match self.take_more(&endpoint) {
+                Work::Held => waited = Duration::ZERO,
+                Work::None if waited < IDLE_CONNECTION_MAX => {
+                    race(bell, tokio::time::sleep(WAIT_TICK)).await;
+                    waited += WAIT_TICK;
+                    continue;
+                }
+                Work::None | Work::Over => break,
+            }
+            let mut now = match serving.take() {
+                Some(serving) => serving,
+                None => self.connect(&endpoint).await?,
+            };
+            match self.exchange(&endpoint, &mut now).await {
+                Ok(After::GoesOn) => serving = Some(now),
+                Ok(After::Ended) => {}
+                Err(error) => self.lost(&now, error),
+            }
+        }
+        if let Some(Serving { connection, .. }) = serving.filter(is_clean) {
+            endpoint.keep_idle(&self.local.shard, connection);
+        }
+        Ok(())
+    }
+
+    /// An idle connection, or a new one.
+    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Serving> {
+        self.asked = 0;
+        let connection = match endpoint.idle(&self.local.shard) {
+            Some(connection) => connection,
+            None => {
+                let permit = endpoint.permit(&self.local).await;
+                let order: Vec<u32> = (0..endpoint.addresses()).collect();
+                let connected = endpoint.connect(&order, permit).await;
+                let connection = connected.map_err(|error| error.within(&self.to))?;
+                describe_connection(&self.local.context, lane_number(self.id), &connection);
+                connection
+            }
+        };
+        Ok(Serving { connection, arrived: Arrived::default(), has_answered: false })
+    }
+
+    /// Takes files as long as there are any and the server bears requests ahead.
+    fn take_more(&mut self, endpoint: &Endpoint) -> Work {
+        let takes_ahead = self.local.context.options.request_ahead
+            && self.local.context.client.learned.takes_ahead(endpoint.origin());
+        let most = if takes_ahead { self.common.items_max } else { 1 };
+        // Several at once, so that their requests go out together.
+        while self.held.len() < most && (self.held.is_empty() || self.held.len() <= most / 2) {
+            let before = self.held.len();
+            while self.held.len() < most {
+                match self.common.desk.next(self.id) {
+                    Step::Take(wanted) => self.held.push_back(wanted),
+                    Step::Wait => break,
+                    Step::Close if self.held.is_empty() => return Work::Over,
+                    Step::Close => break,
+                }
+            }
+            if self.held.len() == before {
+                break;
+            }
+        }
+        if self.held.is_empty() { Work::None } else { Work::Held }
+    }
+
+    /// Sends what is not asked for yet, and receives one answer.
+    async fn exchange(&mut self, endpoint: &Endpoint, serving: &mut Serving) -> Result<After> {
+        let wire = &mut serving.connection.wire;
+        let mut requests = Vec::new();
+        while self.asked < self.held.len() {
+            match request(endpoint, &self.held[self.asked]) {
+                Ok(bytes) => {
+                    requests.extend(bytes);
+                    self.asked += 1;
+                }
+                Err(error) => {
+                    let wanted = self.held.remove(self.asked).expect("it is held");
+                    let end = End::Failed { error, retry_after: None };
+                    self.common.desk.ended(self.id, wanted.id, end);
+                }
+            }
+        }
+        if !requests.is_empty() {
+            wire.expect_head();
+            wire.send(requests).await?;
+        }
+        let Some(wanted) = self.held.front() else { return Ok(After::GoesOn) };
+        let receiver = Receiver {
+            context: &self.local.context,
+            common: &self.common,
+            allowance: &self.allowance,
+        };
+        let (end, after) = receiver.receive(wire, &mut serving.arrived, wanted).await?;
+        serving.has_answered = true;
+        let wanted = self.held.pop_front().expect("it was received");
+        (self.asked, self.lost) = (self.asked - 1, 0);
+        self.common.desk.ended(self.id, wanted.id, end);
+        let is_surplus = self.asked == 0 && !serving.arrived.is_empty();
+        Ok(if is_surplus { After::Ended } else { after })
+    }
+
+    /// The connection has broken with `error`.
+    fn lost(&mut self, serving: &Serving, error: Error) {
+        let Some(wanted) = self.held.front() else { return };
+        if error.kind() == ErrorKind::ConnectionLost && serving.has_answered {
+            // Closed instead of answering: servers do so after a while, or want no requests ahead.
+            if self.asked > 1 {
+                let origin = self.to.origin();
+                self.local.context.client.learned.refuses_ahead(&origin);
+            }
+            return;
+        }
+        self.lost += 1;
+        if self.lost >= LOST_AT_ONE_MAX {
+            self.lost = 0;
+            let id = wanted.id;
+            let error = error.within(&wanted.url);
+            self.held.pop_front();
+            self.common.desk.ended(self.id, id, End::Failed { error, retry_after: None });
+        }
+    }
+}
+
+/// A connection with an answer that nobody waits for cannot be used again.
+fn is_clean(serving: &Serving) -> bool {
+    serving.arrived.is_empty() && !serving.connection.wire.has_unread()
+}
+
+/// The request for a file.
+fn request(endpoint: &Endpoint, wanted: &Wanted) -> Result<Vec<u8>> {
+    let mut request = endpoint.request_for(&wanted.url, wanted.is_redirected)?.range(asked());
+    for (name, value) in wanted.headers.iter().chain(&wanted.condition) {
+        request = request.header(name, value)?;
+    }
+    Request::encode(&request)
+}
+
+fn lane_number(id: u64) -> u32 {
+    u32::try_from(id).unwrap_or(u32::MAX)
+}
