@@ -11,6 +11,7 @@
 
 mod collapse;
 mod hold;
+mod limit;
 mod ramp;
 mod settling;
 
@@ -77,8 +78,10 @@ struct Start {
 pub(super) struct Count {
     /// Connections wanted where there is enough to do.
     target: u32,
-    /// Most connections the caller allows.
+    /// Most connections the caller allows now.
     max: u32,
+    /// Most connections the caller may ever allow; a fixed count itself.
+    max_of_settings: u32,
     /// `None`: the count is fixed.
     phase: Option<Phase>,
     /// What the server was seen to tolerate.
@@ -189,6 +192,7 @@ impl Count {
         Self {
             target,
             max,
+            max_of_settings: max,
             phase,
             tolerance: Tolerance::default(),
             grant: None,
@@ -211,9 +215,9 @@ impl Count {
         self.phase.is_some()
     }
 
-    /// Whether workers may become too many: not while the count is fixed and granted.
+    /// Whether workers may become too many: not while the count is fixed, granted and allowed.
     pub(super) fn may_shrink(&self) -> bool {
-        self.is_auto() || self.grant.is_some()
+        self.is_auto() || self.grant.is_some() || self.is_limited()
     }
 
     /// Connections wanted where there is enough to do.
@@ -249,8 +253,12 @@ impl Count {
         }
     }
 
-    /// The connections that were settled on, whatever is being tried beside them.
+    /// The connections that were settled on, whatever is being tried beside them; `None` as well
+    /// while more of them are not allowed, as nobody knows whether more would pay.
     pub(super) fn settled(&self) -> Option<u32> {
+        if self.is_held_down() {
+            return None;
+        }
         match self.phase.as_ref()? {
             Phase::Hold(_) | Phase::Frozen { .. } => Some(self.target),
             Phase::Probe(probe) => Some(probe.from),

@@ -155,6 +155,14 @@ impl Transfer {
         u32::try_from(pieces).map_or(target, |pieces| pieces.min(target))
     }
 
+    /// No more than `max` connections, at least 1, from now on; more than the settings allow are
+    /// never wanted. Those too many go on with what they have, and hear [`Next::Retire`] then.
+    pub fn set_connections_max(&mut self, now: Duration, max: u32) {
+        self.advance(now);
+        let change = self.count.set_max(self.now, max);
+        self.note(change);
+    }
+
     /// What the connection, which holds no span, does next.
     pub fn next(&mut self, now: Duration, connection: ConnectionId) -> Next {
         self.advance(now);

@@ -69,7 +69,8 @@ impl Count {
                 // origin counts nothing.
                 self.peak = Peak { rate, connections: self.target };
                 // What was taken for a collapse is made up for, however much was opened before.
-                self.grown -= from - self.target;
+                let made_up = from.saturating_sub(self.target);
+                self.grown = self.grown.saturating_sub(made_up).max(self.target);
                 let change = self.set(from, "fewer are worse: the path has changed".into());
                 return (self.start_hold(sample.now), change);
             }

@@ -253,3 +253,46 @@ fn where_more_are_worse_there_is_one() {
     bench.run(20.0, crowded);
     assert_eq!(bench.count.target(), 1, "{:?}", bench.changes);
 }
+
+#[test]
+fn a_count_grows_when_its_limit_is_raised_and_never_beyond_it() {
+    let rate = capped(10.0 * MB, 1000.0 * MB);
+    let mut bench = Bench::new(20);
+    bench.count.set_max(bench.now, 2);
+    assert_eq!(bench.run(20.0, &rate), 2);
+    assert_eq!(bench.count.settled(), None, "nobody knows whether more would pay");
+    for max in [4, 1, 32, 1, 32, 1, 32] {
+        bench.count.set_max(bench.now, max);
+        assert_eq!(bench.run(5.0, &rate), max, "each one more pays: {:?}", bench.changes);
+    }
+    bench.count.set_max(bench.now, u32::MAX);
+    assert!(bench.run(20.0, &rate) > 32, "what was closed for the limit is not held against it");
+    assert!(bench.run(20.0, &rate) <= 64, "the settings' own limit stands");
+}
+
+#[test]
+fn a_lower_limit_is_no_collapse() {
+    let mut bench = Bench::new(20);
+    bench.run(20.0, capped(MB, 1000.0 * MB));
+    let change = bench.count.set_max(bench.now, 1).expect("it is lowered");
+    assert_eq!((change.0, bench.count.target()), (Choice::Connections, 1));
+    bench.run(20.0, capped(MB, 1000.0 * MB));
+    assert!(!bench.changes.iter().any(|(what, _)| *what == Choice::Collapse));
+    bench.count.set_max(bench.now, 64);
+    assert!(bench.run(20.0, capped(MB, 1000.0 * MB)) > 8, "{:?}", bench.changes);
+}
+
+#[test]
+fn a_limit_may_change_in_every_phase() {
+    for seed in 0..200u32 {
+        let mut bench = Bench::new(if seed % 2 == 0 { 1 } else { 40 });
+        for step in 0..40u32 {
+            let mix = seed.wrapping_mul(2_654_435_761).wrapping_add(step.wrapping_mul(40_503));
+            let max = 1 + (mix >> 7) % 64;
+            bench.count.set_max(bench.now, max);
+            // A collapse now and then.
+            let each = if (mix >> 13) % 5 == 0 { 0.01 * MB } else { 10.0 * MB };
+            assert!(bench.run(f64::from((mix >> 17) % 40) / 10.0, capped(each, 300.0 * MB)) <= max);
+        }
+    }
+}

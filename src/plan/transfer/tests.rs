@@ -1,11 +1,13 @@
 //! Tests of the facade: single decisions with fixed settings here, with adaptive ones in
-//! `adaptive`, how far ahead spans are assigned in `bounded`, what failures lead to in `failures`,
-//! whole transfers in virtual time in `drive`, random histories against a bitmap in `model`.
+//! `adaptive`, how far ahead spans are assigned in `bounded`, a limit of connections that
+//! changes in `limited`, what failures lead to in `failures`, whole transfers in virtual time in
+//! `drive`, random histories against a bitmap in `model`.
 
 mod adaptive;
 mod bounded;
 mod drive;
 mod failures;
+mod limited;
 mod model;
 
 use super::*;

@@ -61,6 +61,7 @@ enum Op {
     Fail(ErrorKind),
     Move,
     Sample,
+    Limit { connections: u32 },
     Pass { millis: u64 },
 }
 
@@ -75,6 +76,8 @@ struct Model {
     is_failed: bool,
     /// This machine has refused a connection.
     is_short: bool,
+    /// The most connections that are allowed now.
+    connections_max: u32,
 }
 
 impl Model {
@@ -93,6 +96,7 @@ impl Model {
             now: Duration::ZERO,
             is_failed: false,
             is_short: false,
+            connections_max: u32::MAX,
         }
     }
 
@@ -146,6 +150,10 @@ impl Model {
             (Op::Deliver { skip, units }, Some(job)) => self.deliver(worker, job, skip, units),
             (Op::Finish, Some(job)) => self.finish(worker, job),
             (Op::Fail(kind), Some(_)) => self.fail(worker, kind),
+            (Op::Limit { connections }, _) => {
+                self.transfer.set_connections_max(self.now, connections);
+                self.connections_max = connections;
+            }
             (Op::Move, _) => self.transfer.on_new_addresses(self.now, 1),
             // The operation does not apply to this worker now.
             (_, _) => {}
@@ -173,8 +181,13 @@ impl Model {
                 self.start(worker, span, Some(victim));
             }
             Next::Retire => {
-                let is_auto = matches!(self.settings.fanout, Fanout::Auto { .. });
-                assert!(is_auto || self.is_short);
+                let may_shrink = match self.settings.fanout {
+                    Fanout::Auto { .. } => true,
+                    Fanout::Fixed(connections) => {
+                        self.is_short || self.connections_max < connections
+                    }
+                };
+                assert!(may_shrink, "nothing asks for fewer");
             }
             Next::Steal { victim, at } => {
                 assert_eq!(self.workers[index(victim)].ahead, None, "it would be lost");
@@ -459,7 +472,7 @@ impl Model {
         let wanted = self.transfer.connections_wanted(self.now);
         let is_over = self.is_failed || self.transfer.is_complete();
         assert_eq!(wanted == 0, is_over, "{wanted} connections are wanted");
-        assert!(wanted as usize <= WORKERS);
+        assert!(wanted as usize <= WORKERS && wanted <= self.connections_max);
     }
 
     /// No byte is assigned that lies beyond the bound. The oldest missing byte only moves up, so
@@ -545,6 +558,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => kinds().prop_map(Op::Fail),
         1 => Just(Op::Move),
         2 => Just(Op::Sample),
+        1 => (1..=5u32).prop_map(|connections| Op::Limit { connections }),
         3 => (1..500u64).prop_map(|millis| Op::Pass { millis }),
     ]
 }
