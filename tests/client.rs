@@ -182,6 +182,53 @@ fn a_listener_may_have_the_last_handle_of_the_client() {
     site.assert_disconnected();
 }
 
+/// A download of many spans that starts with as many connections as `options` allow.
+fn start_large(site: &Site, client: &Client, options: Options) -> Running {
+    let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(site, 0));
+    download.options(options).start(client).expect("it starts")
+}
+
+#[test]
+fn the_limit_of_connections_follows_the_caller() {
+    const LARGE: u64 = 64 * MIB;
+    let chunk_bytes = Some(64 * KIB);
+    let fixed = Options { connections: Some(6), chunk_bytes, ..Options::default() };
+    let auto = Options { max_connections: 6, chunk_bytes, ..Options::default() };
+    for (options, is_fixed) in [(fixed, true), (auto, false)] {
+        for config in both_schemes(LARGE) {
+            let site = Site::start(paced(config, MIB));
+            let client = client(&ClientOptions::default());
+            let options = Options { ca_certs: site.options.ca_certs.clone(), ..options.clone() };
+            let running = start_large(&site, &client, options);
+            let comes_to = |connections| {
+                let what = format!("{connections} connections");
+                eventually(&what, || running.progress().connections == connections);
+            };
+            comes_to(6);
+            running.limit_connections(2);
+            comes_to(2);
+            running.limit_connections(0);
+            comes_to(1);
+            assert!(running.progress().bytes_done < LARGE, "too soon to say anything");
+            running.limit_connections(u32::MAX);
+            eventually("more again", || running.progress().connections >= 4);
+            if is_fixed {
+                comes_to(6);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_holds_from_the_first_request_on() {
+    let site = Site::strict(paced(config(), 8 * MIB));
+    let client = client(&ClientOptions::default());
+    let options = Options { connections: Some(4), ..site.options.clone() };
+    let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(&site, 0));
+    let running = download.options(options).limit_connections(1).start(&client).expect("it starts");
+    assert_eq!(finish(&site, 0, running).connections, 1);
+}
+
 #[test]
 fn many_connections_make_do_with_little_memory() {
     for engine in [Engine::IoUring, Engine::Epoll] {

@@ -45,6 +45,8 @@ pub(super) struct Context {
     /// Why a stop keeps nothing, if that is so.
     unkept: Mutex<Option<&'static str>>,
     retries: AtomicU32,
+    /// Most connections at once, whatever the options allow.
+    connections_limit: AtomicU32,
     /// Time in waits before retries while nothing else went on, in nanoseconds.
     waited_ns: AtomicU64,
     /// What the shards have felt since the last tick of the plan.
@@ -126,6 +128,7 @@ impl Context {
             unchecked_bytes: AtomicU64::new(0),
             unkept: Mutex::new(None),
             retries: AtomicU32::new(0),
+            connections_limit: AtomicU32::new(u32::MAX),
             waited_ns: AtomicU64::new(0),
             load: Load::default(),
             told: Mutex::new(told),
@@ -291,6 +294,17 @@ impl Context {
     /// Failures that were retried.
     pub(super) fn retries(&self) -> u32 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    /// The transfer may have no more than `connections` at once from now on, and one in any case.
+    /// Its plan hears of it with the next tick.
+    pub(super) fn limit_connections(&self, connections: u32) {
+        self.connections_limit.store(connections.max(1), Ordering::Relaxed);
+    }
+
+    /// Most connections at once, at least 1.
+    pub(super) fn connections_limit(&self) -> u32 {
+        self.connections_limit.load(Ordering::Relaxed)
     }
 
     /// The server has said the size.

@@ -47,6 +47,8 @@ pub struct Download {
     url: Url,
     output: Option<Target>,
     options: Options,
+    /// Most connections, until [`Running::limit_connections`] says otherwise.
+    connections_limit: u32,
     stop: StopHandle,
     on_progress: Option<ProgressListener>,
     on_event: Option<EventListener>,
@@ -62,6 +64,7 @@ impl Download {
             url: Url::parse(url)?,
             output: None,
             options: Options::default(),
+            connections_limit: u32::MAX,
             stop: StopHandle::new(),
             on_progress: None,
             on_event: None,
@@ -89,6 +92,13 @@ impl Download {
     /// Settings other than the defaults.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Most connections at first, at least one, below what the options allow:
+    /// [`Running::limit_connections`] may change it later.
+    pub fn limit_connections(mut self, connections: u32) -> Self {
+        self.connections_limit = connections;
         self
     }
 
@@ -156,6 +166,7 @@ impl Download {
             on_progress,
             _client: client,
             has_ended: false,
+        context.limit_connections(self.connections_limit);
         })
     }
 }
@@ -219,6 +230,14 @@ impl Running {
 
     fn report_progress(&self) {
         if let Some(listener) = &self.on_progress {
+    /// The download may have no more than `connections` at once from now on, at least one; never
+    /// more than its options allow. Those too many end with what they fetch at the moment. A number
+    /// that was lowered may be raised again: an automatic count then grows as far as that pays. A
+    /// server without range support gets one connection in any case.
+    pub fn limit_connections(&self, connections: u32) {
+        self.context.limit_connections(connections);
+    }
+
             listener(&self.context.progress());
         }
     }

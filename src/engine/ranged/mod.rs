@@ -81,6 +81,7 @@ impl Ranged {
         let endpoint = sources[0].endpoint();
         let settings = settings::settings(context, file, &endpoint, to.hashing.is_some());
         let mut plan = Transfer::resume(file.total_bytes, settings, delivered);
+        plan.set_connections_max(first.times.connected, context.connections_limit());
         let (id, address) = (ConnectionId(0), first.address);
         plan.on_connected(first.times.connected, id, address, first.setup);
         plan.on_requested(first.times.requested, id, first.span.start());

@@ -11,6 +11,7 @@ impl Ranged {
     /// Measures, decides, and acts on connections that did not ask.
     pub(in crate::engine) fn tick(&self, pressure: Pressure) {
         let mut plan = self.plan();
+        plan.set_connections_max(self.context.now(), self.context.connections_limit());
         self.report_positions(&mut plan);
         self.report_arrivals(&mut plan);
         // Carried out under the lock, or a worker could be in its next span by then.
