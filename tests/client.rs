@@ -13,9 +13,11 @@ use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, When};
 use ringhaul::{Client, Download, Running};
 use ringhaul::{ClientOptions, Engine, Options};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 const SIZE: u64 = 6 * MIB + 77;
@@ -227,6 +229,69 @@ fn a_limit_holds_from_the_first_request_on() {
     let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(&site, 0));
     let running = download.options(options).limit_connections(1).start(&client).expect("it starts");
     assert_eq!(finish(&site, 0, running).connections, 1);
+}
+
+#[test]
+fn one_thread_hears_of_the_ends_of_many_downloads() {
+    let site = Site::strict(config());
+    let client = client(&ClientOptions { max_connections: Some(8), ..ClientOptions::default() });
+    let (sender, ends) = mpsc::channel();
+    let mut running = BTreeMap::new();
+    for index in 0..40 {
+        // Every fourth asks where nobody listens.
+        let is_good = index % 4 > 0;
+        let url = if is_good { site.url(&site.path) } else { "http://127.0.0.1:9/".to_owned() };
+        let download = Download::new(&url).expect("a URL").output(target(&site, index));
+        let (sender, stop) = (sender.clone(), download.stop_handle());
+        let done = move |outcome| _ = sender.send((index, outcome));
+        let download = download.options(site.options.clone());
+        running.insert(index, (download.start_then(&client, done).expect("it starts"), stop));
+    }
+    bounded("the downloads", move || {
+        while let Some((_, stop)) = running.first_key_value().map(|(_, value)| value) {
+            assert!(!stop.is_stopped());
+            let (index, outcome) = ends.recv().expect("each one tells its end");
+            let (ended, stop) = running.remove(&index).expect("each one ends once");
+            drop(ended);
+            assert!(!stop.is_stopped(), "it had ended before its handle was dropped");
+            match outcome {
+                Ok(report) => assert_eq!((report.bytes, index % 4 > 0), (SIZE, true)),
+                Err(error) => assert_eq!((error.kind(), index % 4), (ErrorKind::Connect, 0)),
+            }
+        }
+    });
+    for index in (0..40).filter(|index| index % 4 > 0) {
+        assert_content(&target(&site, index), SEED, SIZE);
+    }
+}
+
+#[test]
+fn a_handle_that_is_dropped_still_tells_the_end_to_the_callback() {
+    let site = Site::strict(slowed(config(), 256 * KIB));
+    let client = client(&ClientOptions::default());
+    let (sender, ends) = mpsc::channel();
+    let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(&site, 0));
+    let running = download.start_then(&client, move |outcome| _ = sender.send(outcome));
+    drop(running.expect("it starts"));
+    let outcome = bounded("the end", move || ends.recv()).expect("it is told");
+    assert_eq!(outcome.expect_err("it was stopped").kind(), ErrorKind::Interrupted);
+}
+
+#[test]
+fn a_panic_of_a_transfer_reaches_the_callback_and_no_other_download() {
+    let site = Site::strict(config());
+    let client = client(&ClientOptions { threads: Some(1), ..ClientOptions::default() });
+    let (sender, ends) = mpsc::channel();
+    let download = Download::new(&site.url(&site.path)).expect("a URL").output(target(&site, 1));
+    // Of the caller's listener, which the transfer calls.
+    let download = download.on_event(|_| panic!("on purpose"));
+    let done = move |outcome| _ = sender.send(outcome);
+    let panicking = download.start_then(&client, done).expect("it starts");
+    let outcome = bounded("the end", move || ends.recv()).expect("it is told");
+    assert_eq!(outcome.expect_err("it panicked").kind(), ErrorKind::Internal);
+    let waited = bounded("the wait", || panicking.wait());
+    assert_eq!(waited.expect_err("it panicked").kind(), ErrorKind::Internal);
+    finish(&site, 0, start(&site, &client, 0));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::http::Request;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 /// Time between two progress reports.
@@ -136,7 +136,22 @@ impl Download {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] if a setting is wrong, and what is wrong with the output's place.
-    pub fn start(mut self, client: &Client) -> Result<Running> {
+    pub fn start(self, client: &Client) -> Result<Running> {
+        self.start_then(client, drop)
+    }
+
+    /// The same; `done` is called once with the outcome that [`Running::wait`] gives, so that one
+    /// thread can look after any number of downloads. That happens on a thread of the client, which
+    /// serves others meanwhile, or on the calling one before this returns if no thread could be
+    /// started. `done` must neither block nor panic; it may drop the [`Running`].
+    ///
+    /// # Errors
+    /// As for [`Download::start`]; `done` is not called then.
+    pub fn start_then(
+        mut self,
+        client: &Client,
+        done: impl FnOnce(Result<Report>) + Send + 'static,
+    ) -> Result<Running> {
         self.options.validate()?;
         let target = self.output.ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no output file is named").advise("call output()")
@@ -151,13 +166,19 @@ impl Download {
         };
         let shared = client.shared();
         let context = Context::new(self.options, self.stop.clone(), self.on_event, shared);
+        context.limit_connections(self.connections_limit);
         let (lead, url, own_context) = (shared.threads.next_lead(), self.url, context.clone());
         let work = async move |shard: Rc<_>| {
             Transfer::new(Local::new(&own_context, &shard), lead, url, reserved)?.run().await
         };
         let (sender, outcome) = mpsc::channel();
-        // Nobody hears of it if the handle was dropped.
-        shared.threads.spawn(lead, work, move |result| _ = sender.send(result));
+        let end = End::new(move |result: Result<Report>| {
+            // First, so that a handle dropped by `done` knows that there is nothing to stop. Nobody
+            // hears of it if the handle was dropped before.
+            _ = sender.send(result.clone());
+            done(result);
+        });
+        shared.threads.spawn(lead, work, move |result| end.tell(result));
         let (client, on_progress) = (client.clone(), self.on_progress);
         Ok(Running {
             outcome,
@@ -166,7 +187,6 @@ impl Download {
             on_progress,
             _client: client,
             has_ended: false,
-        context.limit_connections(self.connections_limit);
         })
     }
 }
@@ -210,6 +230,14 @@ impl Running {
         self.stop.clone()
     }
 
+    /// The download may have no more than `connections` at once from now on, at least one; never
+    /// more than its options allow. Those too many end with what they fetch at the moment. A number
+    /// that was lowered may be raised again: an automatic count then grows as far as that pays. A
+    /// server without range support gets one connection in any case.
+    pub fn limit_connections(&self, connections: u32) {
+        self.context.limit_connections(connections);
+    }
+
     /// Blocks until the download has ended; [`Download::on_progress`] hears of it meanwhile.
     ///
     /// # Errors
@@ -225,19 +253,11 @@ impl Running {
         };
         self.has_ended = true;
         self.report_progress();
-        ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the transfer panicked")))
+        ended.unwrap_or_else(|_| Err(panicked()))
     }
 
     fn report_progress(&self) {
         if let Some(listener) = &self.on_progress {
-    /// The download may have no more than `connections` at once from now on, at least one; never
-    /// more than its options allow. Those too many end with what they fetch at the moment. A number
-    /// that was lowered may be raised again: an automatic count then grows as far as that pays. A
-    /// server without range support gets one connection in any case.
-    pub fn limit_connections(&self, connections: u32) {
-        self.context.limit_connections(connections);
-    }
-
             listener(&self.context.progress());
         }
     }
@@ -246,10 +266,40 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // The caller may look at the handle of one that has ended.
-        if !self.has_ended {
+        let has_ended = || !matches!(self.outcome.try_recv(), Err(TryRecvError::Empty));
+        if !self.has_ended && !has_ended() {
             self.stop.stop();
         }
     }
+}
+
+/// Who hears of the outcome; dropped untold, as when the transfer panics, it tells that.
+struct End<D: FnOnce(Result<Report>)> {
+    done: Option<D>,
+}
+
+impl<D: FnOnce(Result<Report>)> End<D> {
+    fn new(done: D) -> Self {
+        Self { done: Some(done) }
+    }
+
+    fn tell(mut self, result: Result<Report>) {
+        if let Some(done) = self.done.take() {
+            done(result);
+        }
+    }
+}
+
+impl<D: FnOnce(Result<Report>)> Drop for End<D> {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(Err(panicked()));
+        }
+    }
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Internal, "the transfer panicked")
 }
 
 /// Header fields that cannot be sent are the caller's mistake, before anything is done.
