@@ -111,6 +111,9 @@ pub const NAME_SHOWN_CHARS_MAX: usize = 80;
 pub const PROGRESS_LINE_INTERVAL_MIN: Duration = Duration::from_secs(5);
 /// Longest time without one: build systems kill jobs that are silent for ten minutes.
 pub const PROGRESS_LINE_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// Files a snapshot of a batch names, and lines below its total: on 24 rows they leave room for
+/// what was said before.
+pub const BATCH_ACTIVE_MAX: usize = 5;
 
 // plan: decisions about one transfer.
 

@@ -4,6 +4,7 @@
 pub mod checksum_lookup;
 pub mod failure;
 pub mod naming;
+pub mod progress;
 pub mod result;
 pub mod state;
 pub mod validator;

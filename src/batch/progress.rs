@@ -1,0 +1,210 @@
+//! What a running batch tells: a snapshot of all its files. Plain data and the time that is left;
+//! knows nothing of terminals.
+
+use std::time::Duration;
+
+/// A snapshot of a running batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Files that were fetched in this run.
+    pub files_done: u64,
+    /// Files that were there already.
+    pub files_unchanged: u64,
+    /// Files that failed and are not tried again for now.
+    pub files_failed: u64,
+    /// Items read from the lists until now.
+    pub files_read: u64,
+    /// Indicates whether the lists have been read to their ends, so that `files_read` is final.
+    pub is_list_read: bool,
+    /// Files among `files_read` that have not ended and whose size is not known yet:
+    /// `bytes_expected` says nothing of them.
+    pub files_unsized: u64,
+    /// Bytes that have arrived in this run.
+    pub bytes_done: u64,
+    /// `bytes_done` and what is missing of files whose size is known; `None` while no size is
+    /// known.
+    pub bytes_expected: Option<u64>,
+    /// Time since the batch began.
+    pub elapsed: Duration,
+    /// Bytes per second over the last seconds.
+    pub rate_bytes_per_second: f64,
+    /// Files that ended, in whichever way, per second over the last seconds.
+    pub files_per_second: f64,
+    /// Connections that are open now.
+    pub connections: u32,
+    /// The largest files that are being fetched, at most
+    /// [`BATCH_ACTIVE_MAX`](crate::base::limits::BATCH_ACTIVE_MAX).
+    pub active: Vec<Active>,
+}
+
+/// One file that is being fetched.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Active {
+    /// Its target below the folder of the batch.
+    pub name: String,
+    /// Bytes of the file that are here.
+    pub bytes_done: u64,
+    /// Size of the file, once it is known.
+    pub bytes_total: Option<u64>,
+    /// Bytes per second over the last seconds.
+    pub rate_bytes_per_second: f64,
+}
+
+impl Progress {
+    /// Files that are there.
+    pub fn files_present(&self) -> u64 {
+        self.files_done.saturating_add(self.files_unchanged)
+    }
+
+    /// Files that have ended, in whichever way.
+    pub fn files_ended(&self) -> u64 {
+        self.files_present().saturating_add(self.files_failed)
+    }
+
+    /// Part of the batch that has ended, from 0 to 1: of its bytes if all sizes are known, else of
+    /// its files. `None` while the lists are being read.
+    pub fn share(&self) -> Option<f64> {
+        if !self.is_list_read {
+            return None;
+        }
+        let (part, whole) = match self.bytes_all_expected() {
+            Some(bytes) if bytes > 0 => (self.bytes_done, bytes),
+            _ => (self.files_ended(), self.files_read),
+        };
+        Some(if whole == 0 { 1.0 } else { (part as f64 / whole as f64).min(1.0) })
+    }
+
+    /// Time that is left: by bytes if all sizes are known; else by files, but no less than the
+    /// bytes that are known to be missing take. `None` while the lists are being read, or nothing
+    /// moves.
+    pub fn eta(&self) -> Option<Duration> {
+        if !self.is_list_read {
+            return None;
+        }
+        let seconds = match self.bytes_all_expected() {
+            Some(_) => self.seconds_by_bytes()?,
+            None => self.seconds_by_files()?.max(self.seconds_by_bytes().unwrap_or(0.0)),
+        };
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// `bytes_expected`, if it counts every file.
+    fn bytes_all_expected(&self) -> Option<u64> {
+        self.bytes_expected.filter(|_| self.files_unsized == 0)
+    }
+
+    fn seconds_by_bytes(&self) -> Option<f64> {
+        let left = self.bytes_expected?.saturating_sub(self.bytes_done);
+        seconds(left, self.rate_bytes_per_second)
+    }
+
+    fn seconds_by_files(&self) -> Option<f64> {
+        let left = self.files_read.saturating_sub(self.files_ended());
+        // Below one file a second the present rate jumps with each file; the mean does not. Files
+        // that were there already took no time.
+        let worked = self.files_ended() - self.files_unchanged;
+        let mean = worked as f64 / self.elapsed.as_secs_f64().max(1e-9);
+        let is_steady = self.files_per_second >= 1.0;
+        seconds(left, if is_steady { self.files_per_second } else { mean })
+    }
+}
+
+impl Active {
+    /// Part of the file that is here, from 0 to 1, once its size is known.
+    pub fn share(&self) -> Option<f64> {
+        let total = self.bytes_total?;
+        Some(if total == 0 { 1.0 } else { (self.bytes_done as f64 / total as f64).min(1.0) })
+    }
+}
+
+/// Seconds that `left` takes; `None` if nothing moves.
+fn seconds(left: u64, per_second: f64) -> Option<f64> {
+    match left {
+        0 => Some(0.0),
+        _ if per_second > 0.0 => Some(left as f64 / per_second),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half_way() -> Progress {
+        Progress {
+            files_done: 40,
+            files_unchanged: 5,
+            files_failed: 5,
+            files_read: 100,
+            is_list_read: true,
+            bytes_done: 4000,
+            bytes_expected: Some(16_000),
+            elapsed: Duration::from_secs(90),
+            rate_bytes_per_second: 1000.0,
+            files_per_second: 10.0,
+            ..Progress::default()
+        }
+    }
+
+    fn eta_seconds(progress: &Progress) -> Option<u64> {
+        progress.eta().map(|left| left.as_secs())
+    }
+
+    #[test]
+    fn known_sizes_count_bytes() {
+        assert_eq!((half_way().share(), eta_seconds(&half_way())), (Some(0.25), Some(12)));
+        let stuck = Progress { rate_bytes_per_second: 0.0, ..half_way() };
+        assert_eq!(stuck.eta(), None);
+        let beyond = Progress { bytes_done: 20_000, ..half_way() };
+        assert_eq!((beyond.share(), eta_seconds(&beyond)), (Some(1.0), Some(0)));
+    }
+
+    #[test]
+    fn unknown_sizes_count_files() {
+        let some = Progress { files_unsized: 1, ..half_way() };
+        assert_eq!(
+            (some.share(), eta_seconds(&some)),
+            (Some(0.5), Some(12)),
+            "bytes known to miss"
+        );
+        let none = Progress { bytes_expected: None, ..half_way() };
+        assert_eq!((none.share(), eta_seconds(&none)), (Some(0.5), Some(5)));
+        let slow = Progress { files_per_second: 0.3, ..none.clone() };
+        assert_eq!(eta_seconds(&slow), Some(100), "45 files took 90 s");
+        let unchanged = Progress { files_done: 0, files_failed: 0, ..slow };
+        assert_eq!(unchanged.eta(), None);
+    }
+
+    #[test]
+    fn a_list_that_is_being_read_promises_nothing() {
+        let reading = Progress { is_list_read: false, ..half_way() };
+        assert_eq!((reading.share(), reading.eta()), (None, None));
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let empty = Progress { is_list_read: true, ..Progress::default() };
+        assert_eq!((empty.share(), empty.eta()), (Some(1.0), Some(Duration::ZERO)));
+        let most = Progress {
+            files_done: u64::MAX,
+            files_unchanged: u64::MAX,
+            files_failed: u64::MAX,
+            rate_bytes_per_second: f64::NAN,
+            ..half_way()
+        };
+        assert_eq!(most.files_ended(), u64::MAX);
+        assert_eq!((most.share(), most.eta()), (Some(0.25), None));
+        let far = Progress { bytes_expected: Some(u64::MAX), rate_bytes_per_second: 1e-9, ..most };
+        assert_eq!(far.eta(), None);
+    }
+
+    #[test]
+    fn a_file_has_its_share() {
+        let file = Active { bytes_done: 1, bytes_total: Some(4), ..Active::default() };
+        assert_eq!(file.share(), Some(0.25));
+        assert_eq!(Active { bytes_total: None, ..file.clone() }.share(), None);
+        assert_eq!(Active { bytes_total: Some(0), ..file }.share(), Some(1.0));
+    }
+}
