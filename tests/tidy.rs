@@ -88,7 +88,7 @@ const HOUSE: &[Row] = &[
         &["base", "io::child", "io::probe", "io::whole", "engine", "server"],
         &["hdrhistogram", "serde", "serde_json"],
     ),
-    row("ui", &["base", "engine::progress"], &["indicatif"]),
+    row("ui", &["base", "engine::progress"], &["indicatif", "console"]),
     row(
         "cli",
         &["base", "io::probe", "io::whole", "engine", "batch", "server", "bench", "ui"],

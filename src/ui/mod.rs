@@ -5,6 +5,7 @@
 mod bar;
 mod lines;
 mod text;
+mod width;
 
 pub use crate::base::text::printable;
 
