@@ -93,7 +93,11 @@ mod skip;
 
 pub use base::Url;
 pub use base::error::{Error, ErrorKind, Result, Side};
+pub use batch::result::{Asked, Outcome, Status, Summary};
+pub use batch::state::IfExists;
+pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum};
+pub use engine::landing::Durability;
 pub use engine::options::{ClientOptions, DirectMode, Engine, OnChange, Options};
 pub use engine::progress::{Event, Level, Phase, Progress, Report, Verified};
 pub use engine::stop::StopHandle;

@@ -348,6 +348,9 @@ pub const LARGE_FILE_CONNECTIONS: u32 = 4;
 /// Batches that may write small files into one folder at once, each with a staging folder of its
 /// own; whoever runs more of them has a script that went wrong.
 pub const STAGING_FOLDERS_MAX: u32 = 64;
+/// Time between two times at which a batch hands its journal to the kernel: what `kill -9` may cost
+/// is fetched again.
+pub const BATCH_FLUSH_TIME: Duration = Duration::from_millis(200);
 /// Small files that are made durable and named together at most, and the time that the first of
 /// them waits for the others: what a crash of the machine may cost.
 pub const BARRIER_FILES_MAX: usize = 1000;

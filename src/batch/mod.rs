@@ -1,10 +1,18 @@
 //! Rank 5: what lies around one transfer when files are many or have no name yet. Knows no sockets,
 //! no disk and no terminal.
+//!
+//! `item` is what is asked, `run` fetches many of them, `naming` says where they go, `state` is the
+//! journal, `result` and `progress` are what is told.
 
 pub mod checksum_lookup;
 pub mod failure;
+pub mod item;
 pub mod naming;
 pub mod progress;
 pub mod result;
+pub mod run;
 pub mod state;
 pub mod validator;
+
+pub use item::Item;
+pub use run::{Batch, BatchOptions, Observer};

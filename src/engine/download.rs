@@ -60,15 +60,20 @@ impl Download {
     /// # Errors
     /// [`ErrorKind::Usage`] if it is none.
     pub fn new(url: &str) -> Result<Self> {
-        Ok(Self {
-            url: Url::parse(url)?,
+        Ok(Self::of(Url::parse(url)?))
+    }
+
+    /// A download of `url`.
+    pub fn of(url: Url) -> Self {
+        Self {
+            url,
             output: None,
             options: Options::default(),
             connections_limit: u32::MAX,
             stop: StopHandle::new(),
             on_progress: None,
             on_event: None,
-        })
+        }
     }
 
     /// The URL.

@@ -38,6 +38,22 @@ pub struct Outcome {
     pub retries: u32,
 }
 
+impl Outcome {
+    /// That of a line that is no item.
+    pub(super) fn of_bad_item(error: Error) -> Self {
+        Self {
+            asked: Asked::default(),
+            path: PathBuf::new(),
+            bytes: 0,
+            elapsed: Duration::ZERO,
+            status: Status::Failed(error),
+            digest: None,
+            validator: None,
+            retries: 0,
+        }
+    }
+}
+
 /// How a file ended.
 #[derive(Debug, Clone)]
 pub enum Status {

@@ -9,8 +9,8 @@ use crate::engine::client::shard::Allowance;
 use crate::engine::context::Context;
 use crate::engine::transfer::expected_digest::on_offer;
 use crate::http::{
-    Discovery, Exchange, Head, Rules, Validator, Want, discover, follow, http_date, retry_after,
-    status_error, whole_file_digests,
+    Discovery, Exchange, Head, Rules, Want, discover, follow, http_date, retry_after, status_error,
+    whole_file_digests,
 };
 use crate::io::buffers::Lease;
 use crate::net::wire::Wire;
@@ -47,7 +47,7 @@ pub(super) enum After {
 /// What the head of an answer means.
 enum Judged {
     /// The body is the file, of this size if that is known.
-    Small { total: Option<u64>, validator: Validator },
+    Small { total: Option<u64> },
     /// The body is of no use.
     Discard(End),
 }
@@ -105,8 +105,8 @@ impl Receiver<'_> {
             }
         };
         let end = match judged {
-            Judged::Small { total, validator } => {
-                self.small(wire, arrived, &mut exchange, wanted, total, validator).await?
+            Judged::Small { total } => {
+                self.small(wire, arrived, &mut exchange, wanted, total).await?
             }
             Judged::Discard(end) => {
                 if self.discard(wire, arrived, &mut exchange).await? == After::Ended {
@@ -157,15 +157,15 @@ impl Receiver<'_> {
         }
         Ok(match discover(head, asked())? {
             Discovery::Ranged { known, body } if body == Span::new(0, known.total) => {
-                Judged::Small { total: Some(known.total), validator: known.validator }
+                Judged::Small { total: Some(known.total) }
             }
             Discovery::Ranged { known, .. } if known.total > SMALL_FILE_BYTES_MAX => {
                 Judged::Discard(End::Large(Some(known.total)))
             }
-            Discovery::Whole { total, validator }
+            Discovery::Whole { total, .. }
                 if total.is_none_or(|t| t <= SMALL_FILE_BYTES_MAX) =>
             {
-                Judged::Small { total, validator }
+                Judged::Small { total }
             }
             Discovery::Whole { total, .. } => Judged::Discard(End::Large(total)),
             // The answer is an error page.
@@ -183,7 +183,6 @@ impl Receiver<'_> {
         exchange: &mut Exchange,
         wanted: &Wanted,
         total: Option<u64>,
-        validator: Validator,
     ) -> Result<End> {
         if let Some(total) = total {
             exchange.expect_body(total);
@@ -197,7 +196,7 @@ impl Receiver<'_> {
             wire.pay(here);
             self.context.received(here as u64);
             let head = exchange.head().expect("it has come");
-            let end = self.store(&arrived.rest()[..here], head, wanted, validator);
+            let end = self.store(&arrived.rest()[..here], head, wanted);
             arrived.take(here);
             return Ok(end);
         }
@@ -229,7 +228,7 @@ impl Receiver<'_> {
         }
         let block = lease.freeze();
         let head = exchange.head().expect("it has come");
-        Ok(self.store(block.as_ref(), head, wanted, validator))
+        Ok(self.store(block.as_ref(), head, wanted))
     }
 
     /// More of a body that needs no decoding; `None` if the block is full before its end.
@@ -324,25 +323,21 @@ impl Receiver<'_> {
     }
 
     /// Compares the bytes with the digest they must have, and writes them down.
-    fn store(&self, bytes: &[u8], head: &Head, wanted: &Wanted, validator: Validator) -> End {
-        match self.try_store(bytes, head, wanted, validator) {
+    fn store(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> End {
+        match self.try_store(bytes, head, wanted) {
             Ok(fetched) => End::Fetched(fetched),
             Err(error) => End::Failed { error: error.within(&wanted.url), retry_after: None },
         }
     }
 
-    fn try_store(
-        &self,
-        bytes: &[u8],
-        head: &Head,
-        wanted: &Wanted,
-        validator: Validator,
-    ) -> Result<Fetched> {
+    fn try_store(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> Result<Fetched> {
         let digest = self.verify(bytes, head, wanted)?;
         let mut staged = self.common.landing.begin()?;
         staged.write(bytes)?;
         staged.close(self.modified(head))?;
-        Ok(Fetched { staged, bytes: bytes.len() as u64, validator, digest })
+        let field = |name: &str| head.get(name).map(str::to_owned);
+        let (etag, last_modified) = (field("ETag"), field("Last-Modified"));
+        Ok(Fetched { staged, bytes: bytes.len() as u64, etag, last_modified, digest })
     }
 
     /// The digest that the bytes have and must have, if there is one.

@@ -14,10 +14,14 @@ use super::landing::Landing;
 use super::local::Local;
 use super::options::Options;
 use super::stop::StopHandle;
-use crate::base::{Error, Url};
+use crate::base::limits::BLOCK_BYTES;
+use crate::base::{Error, ErrorKind, Result, Url};
 use crate::digest::Checksum;
 use crate::disk::staging::Staged;
-use crate::http::Validator;
+use crate::io::clock::process_cpu_time;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,9 +63,11 @@ pub struct Fetched {
     pub staged: Staged,
     /// How many there are.
     pub bytes: u64,
-    /// What identifies this version.
-    pub validator: Validator,
-    /// The digest it was compared with, as text.
+    /// Its `ETag`, as sent.
+    pub etag: Option<String>,
+    /// Its `Last-Modified`, as sent.
+    pub last_modified: Option<String>,
+    /// The digest it was compared with, which is its own.
     pub digest: Option<Checksum>,
 }
 
@@ -123,6 +129,25 @@ struct Common {
     remote_time: bool,
 }
 
+/// Whether the bytes of the file `path` have this digest (blocking, as long as reading takes).
+///
+/// # Errors
+/// [`ErrorKind::DiskIo`](crate::ErrorKind::DiskIo) if it cannot be read.
+pub fn has_digest(path: &Path, expected: &Checksum) -> Result<bool> {
+    let failed = |e| {
+        let what = format!("cannot read {}", path.display());
+        Error::new(ErrorKind::DiskIo, what).caused_by(e)
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut hasher, mut block) = (expected.algorithm.hasher(), vec![0; BLOCK_BYTES]);
+    loop {
+        match file.read(&mut block).map_err(failed)? {
+            0 => return Ok(hasher.finish().bytes == expected.expected),
+            read => hasher.update(&block[..read]),
+        }
+    }
+}
+
 /// Counts of all lanes.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneCounts {
@@ -132,6 +157,8 @@ pub struct LaneCounts {
     pub established: u32,
     /// Body bytes that have arrived.
     pub bytes: u64,
+    /// Processor time of this process so far.
+    pub cpu: Duration,
 }
 
 impl Lanes {
@@ -144,8 +171,8 @@ impl Lanes {
         desk: Arc<dyn Desk>,
         landing: Arc<Landing>,
         items_max: usize,
+        remote_time: bool,
     ) -> Self {
-        let remote_time = false;
         let context = Context::new(options, stop, on_event, client.shared());
         let common = Arc::new(Common { desk, landing, items_max, remote_time });
         Self { client: client.clone(), context, common }
@@ -169,7 +196,8 @@ impl Lanes {
     pub fn counts(&self) -> LaneCounts {
         let counts = &self.context.counts;
         let bytes = self.context.new_bytes();
-        LaneCounts { open: counts.open(), established: counts.established(), bytes }
+        let (open, established) = (counts.open(), counts.established());
+        LaneCounts { open, established, bytes, cpu: process_cpu_time() }
     }
 }
 
@@ -182,7 +210,7 @@ struct Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        let panicked = || Some(Error::new(crate::base::ErrorKind::Internal, "a lane panicked"));
+        let panicked = || Some(Error::new(ErrorKind::Internal, "a lane panicked"));
         self.desk.closed(self.lane, self.outcome.take().unwrap_or_else(panicked));
     }
 }

@@ -1,0 +1,577 @@
+//! What lanes, downloads, the reader of the list and the batch's own thread share: the scheduler and
+//! the items behind its numbers, under one lock. Lanes take their files here.
+//!
+//! An item waits -> is in flight (in a lane, or as a download) -> lands -> has ended; or waits again.
+//! Must not know where results go.
+
+use super::flying::Flying;
+use super::origins::Origins;
+use crate::base::limits::BARRIER_FILES_MAX;
+use crate::base::{Error, ErrorKind, Url};
+use crate::batch::failure::{Permanence, permanence};
+use crate::batch::result::{Outcome, Status};
+use crate::batch::validator::{Form, Validator};
+use crate::engine::landing::{Landed, Landing, Ready};
+use crate::engine::lane::{Desk, End, Fetched, Step};
+use crate::schedule::{self, ItemId, LaneId, LaneNext, Moved, Order, OriginId, Scheduler};
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Small files that may be behind the barrier before lanes wait for it.
+const BEHIND_MAX: usize = 2 * BARRIER_FILES_MAX;
+/// How often a small file is asked for again at once; after that it waits for the end of the list.
+const RETRIES_AT_ONCE: u32 = 1;
+/// Refusals (429, 503) of one file that are waited out.
+const REFUSALS_MAX: u32 = 8;
+/// The wait after a refusal that names none.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait that a refusal may ask for.
+const REFUSAL_WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// The shared state of a batch.
+pub(super) struct Floor {
+    inner: Mutex<Inner>,
+    /// Rings for lanes.
+    bell: Notify,
+    /// Rings for the batch's own thread and the reader of the list.
+    wake: Condvar,
+    landing: OnceLock<Arc<Landing>>,
+    root: PathBuf,
+    started: Instant,
+    fail_fast: bool,
+}
+
+/// An item that has ended, for the batch's thread.
+pub(super) struct Ended {
+    pub(super) outcome: Box<Outcome>,
+    /// The file under its name, where one has got there.
+    pub(super) meta: Option<Metadata>,
+    /// Its path below the batch's folder, if it has got that far.
+    pub(super) target: Option<PathBuf>,
+    /// Where it came from.
+    pub(super) url: Option<Url>,
+}
+
+/// What the batch's thread is told.
+pub(super) enum Told {
+    /// An item has begun, or is tried again: a line of the log.
+    Retry { path: PathBuf, url: String, number: u32, wait: Duration, cause: Error },
+    /// A note for the user.
+    Note(String),
+}
+
+struct Inner {
+    scheduler: Scheduler,
+    origins: Origins,
+    items: HashMap<u64, Flying>,
+    /// Items whose bytes have come and that have not landed.
+    landing: HashMap<u64, Flying>,
+    next_id: u64,
+    ended: Vec<Ended>,
+    told: Vec<Told>,
+    known: Known,
+    /// Files that lanes hold.
+    held: usize,
+    lanes: HashMap<u64, LaneState>,
+    /// Why no more is begun.
+    fatal: Option<Error>,
+}
+
+/// A lane that is open.
+struct LaneState {
+    origin: OriginId,
+    /// Files that it has taken and that have not ended.
+    held: usize,
+}
+
+/// A snapshot for the batch's thread.
+pub(super) struct Snapshot {
+    pub(super) orders: Vec<Order>,
+    pub(super) ended: Vec<Ended>,
+    pub(super) told: Vec<Told>,
+    pub(super) is_done: bool,
+    pub(super) fatal: Option<Error>,
+    pub(super) wake_at: Option<Duration>,
+}
+
+/// What is known of the list.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    /// Items read so far.
+    pub(super) read: u64,
+    /// The list has been read to its end.
+    pub(super) is_list_read: bool,
+    /// Items of which nobody knows the size.
+    pub(super) unsized_files: u64,
+    /// Bytes of the others.
+    pub(super) expected_bytes: u64,
+}
+
+/// A large file to start.
+pub(super) struct Start {
+    pub(super) url: Url,
+    pub(super) target: PathBuf,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) checksum: Option<crate::engine::options::Checksum>,
+    pub(super) replace: bool,
+}
+
+impl Floor {
+    pub(super) fn new(settings: schedule::Settings, root: PathBuf, fail_fast: bool) -> Arc<Self> {
+        let inner = Inner {
+            scheduler: Scheduler::new(settings),
+            origins: Origins::default(),
+            items: HashMap::new(),
+            landing: HashMap::new(),
+            next_id: 0,
+            ended: Vec::new(),
+            told: Vec::new(),
+            known: Known::default(),
+            held: 0,
+            lanes: HashMap::new(),
+            fatal: None,
+        };
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            bell: Notify::new(),
+            wake: Condvar::new(),
+            landing: OnceLock::new(),
+            root,
+            started: Instant::now(),
+            fail_fast,
+        })
+    }
+
+    /// Where small files land, once that is known.
+    pub(super) fn set_landing(&self, landing: Arc<Landing>) {
+        assert!(self.landing.set(landing).is_ok(), "there is one landing");
+    }
+
+    fn landing(&self) -> &Arc<Landing> {
+        self.landing.get().expect("it is set before anything is fetched")
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    // The reader of the list.
+
+    /// One more item; waits while enough of them wait. `false` if no more are wanted.
+    pub(super) fn offer(&self, flying: Flying) -> bool {
+        let mut inner = self.lock();
+        while !inner.scheduler.wants_more() && inner.fatal.is_none() {
+            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        if inner.fatal.is_some() {
+            return false;
+        }
+        inner.known.read += 1;
+        match flying.asked.size {
+            Some(bytes) => inner.known.expected_bytes += bytes,
+            None => inner.known.unsized_files += 1,
+        }
+        let (id, origin) = (inner.next_id, inner.origins.number(&flying.at));
+        inner.next_id += 1;
+        // What may be unchanged is asked about in a lane first.
+        let size_hint = flying.asked.size.filter(|_| flying.validator.is_none());
+        inner.scheduler.offer(schedule::Item { id: ItemId(id), origin, size_hint });
+        inner.items.insert(id, flying);
+        drop(inner);
+        self.ring();
+        true
+    }
+
+    /// An item that has ended before anything was asked. `false` if no more are wanted.
+    pub(super) fn ended_unasked(&self, outcome: Box<Outcome>) -> bool {
+        let mut inner = self.lock();
+        inner.known.read += 1;
+        self.note_failure(&mut inner, &outcome);
+        inner.ended.push(Ended { outcome, meta: None, target: None, url: None });
+        // A list of which everything is there must not outrun whoever writes the results.
+        while inner.ended.len() > BEHIND_MAX && inner.fatal.is_none() {
+            self.wake.notify_all();
+            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.fatal.is_none()
+    }
+
+    /// A note for the user.
+    pub(super) fn note(&self, text: String) {
+        self.lock().told.push(Told::Note(text));
+    }
+
+    /// The list has ended.
+    pub(super) fn end_of_list(&self) {
+        let mut inner = self.lock();
+        inner.scheduler.end_of_list();
+        inner.known.is_list_read = true;
+        drop(inner);
+        self.ring();
+    }
+
+    // The batch's own thread.
+
+    /// What is to be done now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let now = self.now();
+        let mut inner = self.lock();
+        let orders = if inner.fatal.is_some() { Vec::new() } else { inner.scheduler.decide(now) };
+        for order in &orders {
+            if let Order::OpenLane { lane, origin } = order {
+                inner.lanes.insert(lane.0, LaneState { origin: *origin, held: 0 });
+            }
+        }
+        let is_idle = inner.held == 0;
+        let snapshot = Snapshot {
+            orders,
+            ended: std::mem::take(&mut inner.ended),
+            told: std::mem::take(&mut inner.told),
+            is_done: inner.scheduler.is_done() && inner.landing.is_empty(),
+            fatal: inner.fatal.clone(),
+            wake_at: inner.scheduler.wake_at(),
+        };
+        drop(inner);
+        if is_idle {
+            self.landing().hurry();
+        }
+        if !snapshot.ended.is_empty() {
+            self.wake.notify_all();
+        }
+        snapshot
+    }
+
+    /// What is known of the list.
+    pub(super) fn known(&self) -> Known {
+        self.lock().known
+    }
+
+    /// Lanes that are open.
+    pub(super) fn lanes_open(&self) -> usize {
+        self.lock().lanes.len()
+    }
+
+    /// Waits for something to happen, `time` at most.
+    pub(super) fn wait(&self, time: Duration) {
+        let inner = self.lock();
+        if inner.ended.is_empty() && inner.told.is_empty() && inner.fatal.is_none() {
+            drop(self.wake.wait_timeout(inner, time));
+        }
+    }
+
+    /// The URL that a lane is opened with; `None` if its origin is out of reach, and what it was to
+    /// fetch has failed.
+    pub(super) fn lane_url(&self, lane: LaneId, origin: OriginId) -> Option<Url> {
+        let now = self.now();
+        let mut inner = self.lock();
+        let known = inner.origins.get(origin);
+        let Some(error) = known.lost.clone() else { return Some(known.url.clone()) };
+        while let LaneNext::Take(id) = inner.scheduler.next_for_lane(lane, now) {
+            self.fail(&mut inner, id.0, error.clone(), true);
+        }
+        inner.scheduler.close_lane(lane);
+        inner.lanes.remove(&lane.0);
+        drop(inner);
+        self.ring();
+        None
+    }
+
+    /// A large file is started.
+    pub(super) fn start_large(&self, id: ItemId) -> Start {
+        let mut inner = self.lock();
+        let flying = inner.items.get_mut(&id.0).expect("what is started is there");
+        flying.began.get_or_insert_with(Instant::now);
+        Start {
+            url: flying.url().clone(),
+            target: flying.target.clone(),
+            headers: flying.headers.clone(),
+            checksum: flying.asked.checksum.clone(),
+            replace: flying.replace,
+        }
+    }
+
+    /// A large file has come.
+    pub(super) fn large_done(&self, id: ItemId, bytes: u64, done: LargeDone) {
+        let now = self.now();
+        let mut inner = self.lock();
+        let Some(mut flying) = inner.items.remove(&id.0) else { return };
+        inner.scheduler.finished(id, now, schedule::Outcome::Done { bytes });
+        let LargeDone { retries, digest, validator, meta } = done;
+        flying.bytes = bytes;
+        flying.retries += retries;
+        (flying.digest, flying.validator) = (digest.or(flying.digest), validator);
+        self.end(&mut inner, flying, Status::Done, meta);
+        drop(inner);
+        self.ring();
+    }
+
+    /// A large file has failed.
+    pub(super) fn large_failed(&self, id: ItemId, error: Error) {
+        let mut inner = self.lock();
+        self.fail(&mut inner, id.0, error, true);
+        drop(inner);
+        self.ring();
+    }
+
+    /// A large file that was to use fewer connections does.
+    pub(super) fn released(&self, id: ItemId, connections: u32) {
+        self.lock().scheduler.released(id, connections);
+        self.ring();
+    }
+
+    /// Everything has ended: what failed and may pass comes once more. How many files that is.
+    pub(super) fn start_last_round(&self) -> usize {
+        let mut inner = self.lock();
+        let count = inner.scheduler.start_last_round();
+        drop(inner);
+        self.ring();
+        count
+    }
+
+    /// What failed stays failed: it is handed out as such.
+    pub(super) fn give_up_failed(&self) {
+        let mut inner = self.lock();
+        let ids: Vec<u64> = inner.items.keys().copied().collect();
+        for id in ids {
+            let flying = inner.items.remove(&id).expect("it was there");
+            let error = flying.error.clone().unwrap_or_else(|| {
+                Error::new(ErrorKind::Interrupted, "stopped before it was begun")
+            });
+            self.end(&mut inner, flying, Status::Failed(error), None);
+        }
+    }
+
+    /// No more is begun, for this reason.
+    pub(super) fn abort(&self, error: Error) {
+        self.lock().fatal.get_or_insert(error);
+        self.ring();
+    }
+
+    // What has landed.
+
+    /// Files have landed, or failed to.
+    pub(super) fn on_landed(&self, landed: Vec<Landed>) {
+        let mut inner = self.lock();
+        for Landed { id, result } in landed {
+            let Some(flying) = inner.landing.remove(&id) else { continue };
+            match result {
+                Ok(meta) => self.end(&mut inner, flying, Status::Done, Some(meta)),
+                Err(error) => {
+                    self.note_fatal(&mut inner, &error);
+                    self.end(&mut inner, flying, Status::Failed(error), None);
+                }
+            }
+        }
+        drop(inner);
+        self.ring();
+    }
+
+    fn end(&self, inner: &mut Inner, flying: Flying, status: Status, meta: Option<Metadata>) {
+        let (target, url) = (Some(flying.target.clone()), Some(flying.url().clone()));
+        let outcome = Box::new(flying.outcome(&self.root, status));
+        self.note_failure(inner, &outcome);
+        inner.ended.push(Ended { outcome, meta, target, url });
+    }
+
+    fn note_failure(&self, inner: &mut Inner, outcome: &Outcome) {
+        if self.fail_fast
+            && let Status::Failed(error) = &outcome.status
+        {
+            inner.fatal.get_or_insert(error.clone());
+        }
+    }
+
+    /// A disk that is full or broken is so for all files.
+    fn note_fatal(&self, inner: &mut Inner, error: &Error) {
+        if matches!(error.kind(), ErrorKind::DiskFull | ErrorKind::DiskIo) {
+            inner.fatal.get_or_insert(error.clone());
+        }
+    }
+
+    /// The item, in flight, has failed. Kept for the last round if that may help.
+    fn fail(&self, inner: &mut Inner, id: u64, error: Error, may_be_kept: bool) {
+        let Some(mut flying) = inner.items.remove(&id) else { return };
+        self.note_fatal(inner, &error);
+        let may_pass = permanence(error.kind()) == Permanence::MayPass;
+        let is_kept = may_be_kept && may_pass && inner.fatal.is_none() && flying.error.is_none();
+        let kept_before = inner.scheduler.failed_kept();
+        let outcome = if is_kept { schedule::Outcome::Failed } else { schedule::Outcome::Dropped };
+        inner.scheduler.finished(ItemId(id), self.now(), outcome);
+        if inner.scheduler.failed_kept() > kept_before {
+            flying.error = Some(error.clone());
+            flying.retries += 1;
+            inner.told.push(retry(&flying, &self.root, Duration::ZERO, error));
+            flying.begin_again();
+            inner.items.insert(id, flying);
+            return;
+        }
+        self.end(inner, flying, Status::Failed(error), None);
+    }
+
+    fn on_fetched(&self, inner: &mut Inner, id: u64, fetched: Fetched) {
+        let Some(mut flying) = inner.items.remove(&id) else { return };
+        let Fetched { staged, bytes, etag, last_modified, digest } = fetched;
+        inner.scheduler.finished(ItemId(id), self.now(), schedule::Outcome::Done { bytes });
+        let by_date = || Validator::new(Form::LastModified, last_modified.as_deref()?);
+        flying.validator = etag.and_then(|etag| Validator::new(Form::Etag, &etag)).or_else(by_date);
+        flying.bytes = bytes;
+        flying.digest = digest.or(flying.digest);
+        let (target, replace) = (flying.target.clone(), flying.replace);
+        inner.landing.insert(id, flying);
+        self.landing().land(Ready { id, staged, target, replace });
+    }
+
+    fn on_moved(&self, inner: &mut Inner, id: u64, url: Url, is_same_origin: bool) {
+        let now = self.now();
+        let origin = inner.origins.number(&url);
+        let Some(flying) = inner.items.get_mut(&id) else { return };
+        match flying.follow(url, is_same_origin) {
+            Err(error) => self.fail(inner, id, error, false),
+            Ok(()) if is_same_origin => inner.scheduler.put_back(ItemId(id)),
+            Ok(()) => match inner.scheduler.moved(ItemId(id), origin, now) {
+                Moved::Waits => {}
+                Moved::Granted { .. } => unreachable!("an item of a lane has no grant"),
+            },
+        }
+    }
+
+    /// A small file could not be had.
+    fn on_failed(
+        &self,
+        inner: &mut Inner,
+        origin: Option<OriginId>,
+        id: u64,
+        error: Error,
+        retry_after: Option<Duration>,
+    ) {
+        let now = self.now();
+        let Some(flying) = inner.items.get_mut(&id) else { return };
+        let is_refusal = matches!(error.kind(), ErrorKind::Status(429 | 503));
+        let may_pass = permanence(error.kind()) == Permanence::MayPass;
+        let most = if is_refusal { REFUSALS_MAX } else { RETRIES_AT_ONCE };
+        if !may_pass || flying.retries >= most || inner.fatal.is_some() {
+            return self.fail(inner, id, error, true);
+        }
+        flying.retries += 1;
+        let mut wait = Duration::ZERO;
+        if is_refusal {
+            wait = retry_after.unwrap_or(REFUSAL_WAIT).min(REFUSAL_WAIT_MAX);
+        }
+        let told = retry(flying, &self.root, wait, error);
+        inner.told.push(told);
+        if let Some(origin) = origin.filter(|_| is_refusal) {
+            inner.scheduler.push_back(origin, now, now + wait);
+        }
+        inner.scheduler.put_back(ItemId(id));
+    }
+
+    fn ring(&self) {
+        self.wake.notify_all();
+        self.bell.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a download has told of a large file.
+pub(super) struct LargeDone {
+    pub(super) retries: u32,
+    pub(super) digest: Option<crate::engine::options::Checksum>,
+    pub(super) validator: Option<Validator>,
+    pub(super) meta: Option<Metadata>,
+}
+
+impl Desk for Floor {
+    fn next(&self, lane: u64) -> Step {
+        let now = self.now();
+        let mut inner = self.lock();
+        if inner.fatal.is_some() {
+            return Step::Close;
+        }
+        if self.landing().behind() > BEHIND_MAX {
+            return Step::Wait;
+        }
+        match inner.scheduler.next_for_lane(LaneId(lane), now) {
+            LaneNext::Take(id) => {
+                inner.held += 1;
+                if let Some(state) = inner.lanes.get_mut(&lane) {
+                    state.held += 1;
+                }
+                let flying = inner.items.get_mut(&id.0).expect("what waits is there");
+                Step::Take(Box::new(flying.wanted(id.0)))
+            }
+            LaneNext::Wait => Step::Wait,
+            LaneNext::Close => Step::Close,
+        }
+    }
+
+    fn ended(&self, lane: u64, id: u64, end: End) {
+        let mut inner = self.lock();
+        inner.held -= 1;
+        let origin = inner.lanes.get_mut(&lane).map(|state| {
+            state.held -= 1;
+            state.origin
+        });
+        if let Some(origin) = origin {
+            inner.origins.answered(origin);
+        }
+        match end {
+            End::Fetched(fetched) => self.on_fetched(&mut inner, id, fetched),
+            End::Unchanged => {
+                let now = self.now();
+                let Some(flying) = inner.items.remove(&id) else { return };
+                inner.scheduler.finished(ItemId(id), now, schedule::Outcome::Done { bytes: 0 });
+                self.end(&mut inner, flying, Status::Unchanged, None);
+            }
+            End::Large(bytes) => {
+                let bytes = bytes.unwrap_or(u64::MAX);
+                inner.scheduler.turned_out_large(ItemId(id), bytes);
+            }
+            End::Moved { url, is_same_origin } => {
+                self.on_moved(&mut inner, id, url, is_same_origin);
+            }
+            End::Failed { error, retry_after } => {
+                self.on_failed(&mut inner, origin, id, error, retry_after);
+            }
+        }
+        drop(inner);
+        self.wake.notify_all();
+    }
+
+    fn closed(&self, lane: u64, failure: Option<Error>) {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.scheduler.close_lane(LaneId(lane));
+        let state = inner.lanes.remove(&lane);
+        inner.held -= state.as_ref().map_or(0, |state| state.held);
+        if let (Some(LaneState { origin, .. }), Some(error)) = (state, failure)
+            && inner.fatal.is_none()
+        {
+            if let Some(wait) = inner.origins.failed(origin, error) {
+                inner.scheduler.push_back(origin, now, now + wait);
+            }
+        }
+        drop(inner);
+        self.ring();
+    }
+
+    fn bell(&self) -> &Notify {
+        &self.bell
+    }
+}
+
+fn retry(flying: &Flying, root: &std::path::Path, wait: Duration, cause: Error) -> Told {
+    Told::Retry {
+        path: root.join(&flying.target),
+        url: flying.asked.url().to_owned(),
+        number: flying.retries,
+        wait,
+        cause,
+    }
+}

@@ -1,0 +1,161 @@
+//! The large files of a batch: each is a download of its own on the batch's client. Must not know
+//! which of them is next, nor how many connections it may have.
+
+use super::floor::{Floor, LargeDone, Start};
+use crate::base::Result;
+use crate::batch::progress::Active;
+use crate::batch::validator::{Form, Validator};
+use crate::engine::landing::Landing;
+use crate::engine::options::Options;
+use crate::engine::progress::Report;
+use crate::engine::{Client, Download, Running};
+use crate::schedule::ItemId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The downloads that run.
+pub(super) struct Large {
+    client: Client,
+    options: Options,
+    landing: Arc<Landing>,
+    floor: Arc<Floor>,
+    running: BTreeMap<u64, One>,
+    /// Those that have ended since.
+    ended: Arc<Mutex<Vec<u64>>>,
+    /// Bytes of those that have ended.
+    bytes: u64,
+}
+
+struct One {
+    running: Running,
+    name: String,
+    /// Most connections it was told to have.
+    connections: u32,
+    /// Told to use fewer than before, which has to be reported once it does.
+    is_shrinking: bool,
+}
+
+impl Large {
+    pub(super) fn new(
+        client: &Client,
+        options: Options,
+        landing: Arc<Landing>,
+        floor: Arc<Floor>,
+    ) -> Self {
+        Self {
+            client: client.clone(),
+            options,
+            landing,
+            floor,
+            running: BTreeMap::new(),
+            ended: Arc::default(),
+            bytes: 0,
+        }
+    }
+
+    /// Starts the item with at most this number of connections.
+    pub(super) fn start(&mut self, id: ItemId, connections: u32) {
+        let start = self.floor.start_large(id);
+        let name = start.target.display().to_string();
+        match self.try_start(id, start, connections) {
+            Ok(running) => {
+                let one = One { running, name, connections, is_shrinking: false };
+                self.running.insert(id.0, one);
+            }
+            Err(error) => self.floor.large_failed(id, error),
+        }
+    }
+
+    fn try_start(&self, id: ItemId, start: Start, connections: u32) -> Result<Running> {
+        let Start { url, target, headers, checksum, replace } = start;
+        let folder = self.landing.folder_of(&target)?;
+        let path = folder.join(target.file_name().unwrap_or_default());
+        let mut options = self.options.clone();
+        options
+            .headers
+            .retain(|(name, _)| !headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        options.headers.extend(headers);
+        options.checksum = checksum.or(options.checksum);
+        options.force |= replace;
+        let (floor, ended, at) = (self.floor.clone(), self.ended.clone(), path.clone());
+        let done = move |result: Result<Report>| {
+            lock(&ended).push(id.0);
+            match result {
+                Ok(report) => {
+                    let meta = std::fs::metadata(&at).ok();
+                    floor.large_done(id, report.bytes, done_of(&report, meta));
+                }
+                Err(error) => floor.large_failed(id, error),
+            }
+        };
+        let download = Download::of(url);
+        let download = download.output(path).options(options).limit_connections(connections);
+        download.start_then(&self.client, done)
+    }
+
+    /// The item may have this number of connections from now on.
+    pub(super) fn regrant(&mut self, id: ItemId, connections: u32) {
+        if let Some(one) = self.running.get_mut(&id.0) {
+            one.is_shrinking |= connections < one.connections;
+            one.connections = connections;
+            one.running.limit_connections(connections);
+        }
+    }
+
+    /// Looks after them: forgets those that have ended, and reports those that have shrunk.
+    pub(super) fn tend(&mut self) {
+        for id in std::mem::take(&mut *lock(&self.ended)) {
+            if let Some(one) = self.running.remove(&id) {
+                self.bytes += one.running.progress().bytes_done;
+            }
+        }
+        for (id, one) in &mut self.running {
+            if one.is_shrinking && one.running.progress().connections <= one.connections {
+                one.is_shrinking = false;
+                self.floor.released(ItemId(*id), one.connections);
+            }
+        }
+    }
+
+    /// Stops all of them.
+    pub(super) fn stop(&self) {
+        self.running.values().for_each(|one| one.running.stop_handle().stop());
+    }
+
+    /// Whether none runs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The running ones, for whoever looks on; their bytes and those of the ended ones, and their
+    /// connections.
+    pub(super) fn look(&self) -> (Vec<Active>, u64, u32) {
+        let (mut active, mut bytes, mut connections) = (Vec::new(), self.bytes, 0);
+        for one in self.running.values() {
+            let progress = one.running.progress();
+            bytes += progress.bytes_done - progress.resumed_bytes.min(progress.bytes_done);
+            connections += progress.connections;
+            active.push(Active {
+                name: one.name.clone(),
+                bytes_done: progress.bytes_done,
+                bytes_total: progress.bytes_total,
+                rate_bytes_per_second: progress.rate_bytes_per_second,
+            });
+        }
+        (active, bytes, connections)
+    }
+}
+
+fn done_of(report: &Report, meta: Option<std::fs::Metadata>) -> LargeDone {
+    let digest = report.verified.as_ref().and_then(|verified| verified.digest.parse().ok());
+    LargeDone { retries: report.retries, digest, validator: validator_of(report), meta }
+}
+
+fn validator_of(_report: &Report) -> Option<Validator> {
+    let _ = Form::Etag;
+    None
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
