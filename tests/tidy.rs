@@ -88,7 +88,11 @@ const HOUSE: &[Row] = &[
         &["base", "io::child", "io::probe", "io::whole", "engine", "server"],
         &["hdrhistogram", "serde", "serde_json"],
     ),
-    row("ui", &["base", "engine::progress"], &["indicatif", "console"]),
+    row(
+        "ui",
+        &["base", "engine::progress", "batch::progress", "batch::result"],
+        &["indicatif", "console"],
+    ),
     row(
         "cli",
         &["base", "io::probe", "io::whole", "engine", "batch", "server", "bench", "ui"],

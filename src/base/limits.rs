@@ -111,6 +111,8 @@ pub const NAME_SHOWN_CHARS_MAX: usize = 80;
 pub const PROGRESS_LINE_INTERVAL_MIN: Duration = Duration::from_secs(5);
 /// Longest time without one: build systems kill jobs that are silent for ten minutes.
 pub const PROGRESS_LINE_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// Shortest time between two drawings of a batch: eyes follow no more than 20 a second.
+pub const PROGRESS_DRAW_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// Files a snapshot of a batch names, and lines below its total: on 24 rows they leave room for
 /// what was said before.
 pub const BATCH_ACTIVE_MAX: usize = 5;

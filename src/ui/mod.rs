@@ -3,11 +3,14 @@
 //! only the engine's progress words. Writing to standard error never fails a transfer.
 
 mod bar;
+mod batch;
 mod lines;
+mod screen;
 mod text;
 mod width;
 
 pub use crate::base::text::printable;
+pub use batch::BatchUi;
 
 use crate::engine::progress::{Event, Level, Progress, Report};
 use bar::Bar;

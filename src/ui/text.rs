@@ -137,7 +137,7 @@ fn percent(done: u64, total: u64) -> u64 {
 }
 
 /// `0:03`, `1:02:03`; unknown or beyond 99 hours is `-:--`.
-fn clock(time: Option<Duration>) -> String {
+pub(super) fn clock(time: Option<Duration>) -> String {
     let Some(time) = time.filter(|t| t.as_secs() < 360_000) else {
         return "-:--".to_owned();
     };

@@ -27,6 +27,12 @@ pub(super) fn shorten(text: &str, columns_max: usize) -> String {
     head.chain([ELLIPSIS]).chain(tail.into_iter().rev()).collect()
 }
 
+/// `text` and as many spaces as fill `columns_min` columns.
+pub(super) fn pad(text: &str, columns_min: usize) -> String {
+    let missing = columns_min.saturating_sub(columns(text));
+    format!("{text}{}", " ".repeat(missing))
+}
+
 /// The first of `characters`, those that fit in `columns_max` columns.
 fn fitting(
     characters: impl Iterator<Item = char>,
@@ -70,6 +76,7 @@ mod tests {
         assert_eq!(shorten("日本語日本語日本語", 9), "日本…語");
         assert_eq!(shorten("abc", 2), "a…");
         assert_eq!((shorten("abc", 1), shorten("abc", 0)), ("…".into(), String::new()));
+        assert_eq!(pad("日本", 6), "日本  ");
     }
 
     proptest! {
