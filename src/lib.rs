@@ -49,7 +49,7 @@
 //! | 3 | `net`, `disk` | getting connected; outputs, the journal, reading back |
 //! | 4 | `engine` | clients, sources, transfers: where decisions and I/O meet |
 //! | 5 | `batch` | naming files, and what lists say of them |
-//! | 6 | `ui` | the progress bar and plain lines |
+//! | 6 | `ui` | progress on a terminal and in a log, questions |
 //! | 6 | [`mod@bench`] | sweeps of settings, comparison with peers, results to publish |
 //! | 7 | `cli` | the command line |
 //! | side | [`server`] | the built-in range server, an oracle that shares no code with the client |

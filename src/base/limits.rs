@@ -116,6 +116,13 @@ pub const PROGRESS_DRAW_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// Files a snapshot of a batch names, and lines below its total: on 24 rows they leave room for
 /// what was said before.
 pub const BATCH_ACTIVE_MAX: usize = 5;
+/// Failures that are kept to be shown when a batch asks what to do: what fits on a screen or two.
+pub const FAILURES_SHOWN_MAX: usize = 50;
+/// Answers to that question that are read: whoever has said none of its words by then holds a key
+/// down or is no person.
+pub const ANSWERS_MAX: u32 = 100;
+/// Bytes of one such answer: what a terminal takes for a line.
+pub const ANSWER_BYTES_MAX: u64 = 4096;
 
 // plan: decisions about one transfer.
 

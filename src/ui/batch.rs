@@ -3,10 +3,14 @@
 //! the order of the output; knows only the batch's words. Writing to standard error never fails a
 //! batch.
 //!
-//! `frame` is what is drawn, `lines` what is said where nothing can be drawn.
+//! `frame` is what is drawn, `lines` what is said where nothing can be drawn, `ask` the question at
+//! the end.
 
+mod ask;
 mod frame;
 mod lines;
+
+pub use ask::{Answer, Failure, ask, can_ask};
 
 use super::screen::Screen;
 use super::{Verbosity, can_redraw, colours_allowed, text, write_line};

@@ -1,6 +1,9 @@
 //! What a person sees of a running transfer, all of it on standard error: a bar on a terminal,
 //! plain lines elsewhere, nothing when quiet. Owns that choice and the order of the output; knows
 //! only the engine's progress words. Writing to standard error never fails a transfer.
+//!
+//! `batch` is the same for many files, and the question at their end; `screen` redraws lines in
+//! place, `width` counts columns.
 
 mod bar;
 mod batch;
@@ -10,7 +13,7 @@ mod text;
 mod width;
 
 pub use crate::base::text::printable;
-pub use batch::BatchUi;
+pub use batch::{Answer, BatchUi, Failure, ask, can_ask};
 
 use crate::engine::progress::{Event, Level, Progress, Report};
 use bar::Bar;
