@@ -1,6 +1,7 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
+use crate::base::Url;
 use crate::base::size::GIB;
 pub use crate::engine::options::Engine;
 use std::path::PathBuf;
@@ -119,6 +120,17 @@ pub struct Verified {
     pub read_back_bytes: u64,
 }
 
+/// What a server says by which a version of its file can be told from others (RFC 9110 8.8), in
+/// its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileValidator {
+    /// `ETag` with its quotes, weak ones with their `W/`.
+    Etag(String),
+    /// `Last-Modified`, where there is no entity tag.
+    LastModified(String),
+}
+
 /// The result of a finished transfer.
 ///
 /// # Example
@@ -144,6 +156,12 @@ pub struct Verified {
 pub struct Report {
     /// Where the file is.
     pub path: PathBuf,
+    /// Where the server's last answers came from, redirects followed.
+    pub url: Url,
+    /// What a later run can tell this version of the file by.
+    pub validator: Option<FileValidator>,
+    /// `Last-Modified`, as the server sent it.
+    pub last_modified: Option<String>,
     /// Its size.
     pub bytes: u64,
     /// Those of its bytes that an earlier run had left.

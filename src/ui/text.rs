@@ -161,6 +161,7 @@ fn counted_with(count: u32, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Url;
     use crate::base::size::{GIB, MIB};
     use crate::engine::progress::Verified;
 
@@ -180,6 +181,9 @@ mod tests {
     fn report() -> Report {
         Report {
             path: "out/x.iso".into(),
+            url: Url::parse("https://example.org/x.iso").expect("a URL"),
+            validator: None,
+            last_modified: None,
             bytes: 2 * GIB,
             resumed_bytes: 0,
             elapsed: Duration::from_secs(2),

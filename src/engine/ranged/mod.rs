@@ -17,7 +17,7 @@ use super::source::follow::FirstTimes;
 use super::source::twin::Twin;
 use super::source::{Renewed, Source};
 use super::trace::Trace;
-use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::io::socket::{SocketHandle, TcpInfo};
 use crate::plan::{AheadFault, Arrival, ConnectionId, Fetch, Next, Transfer, Verdict};
 use std::collections::BTreeMap;
@@ -100,6 +100,11 @@ impl Ranged {
         });
         ranged.workers().insert(id, WorkerState::default());
         (ranged, Fetch { span: first.span, lead_bytes })
+    }
+
+    /// What the first source's URL leads to at the moment.
+    pub(in crate::engine) fn url(&self) -> Url {
+        self.sources[0].endpoint().url().clone()
     }
 
     /// How many workers the plan wants, the first one included.

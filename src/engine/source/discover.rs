@@ -3,6 +3,7 @@
 
 use super::endpoint::Endpoint;
 use super::exchange::Opening;
+use super::facts::Facts;
 use super::follow::{FirstTimes, Located, locate};
 use super::retry::retrying;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
@@ -19,6 +20,7 @@ pub(in crate::engine) struct Discovered {
     /// Where the file is, redirects followed.
     pub(in crate::engine) endpoint: Endpoint,
     pub(in crate::engine) found: Found,
+    pub(in crate::engine) facts: Facts,
     /// Digests of the whole file that the server offers, those of redirects included.
     pub(in crate::engine) offers: Vec<Offered>,
 }
@@ -75,12 +77,13 @@ async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Dis
     }
     offers.extend(offered.digests);
     let retry_after = retry_after(opening.head());
+    let facts = Facts::of(&endpoint, opening.head());
     let found = match range {
         Some(asked) => judge(context, opening, asked, times),
         None => whole(opening).map(Some),
     };
     match found {
-        Ok(found) => Ok(found.map(|found| Discovered { endpoint, found, offers })),
+        Ok(found) => Ok(found.map(|found| Discovered { endpoint, found, facts, offers })),
         Err(error) => {
             let failure = Failure::from(error.within(endpoint.url()));
             Err(Failure { retry_after, ..failure })

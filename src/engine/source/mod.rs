@@ -10,6 +10,7 @@ pub(super) mod connection;
 pub(super) mod discover;
 pub(super) mod endpoint;
 pub(super) mod exchange;
+pub(super) mod facts;
 pub(super) mod follow;
 pub(super) mod retry;
 pub(super) mod twin;

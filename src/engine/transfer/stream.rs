@@ -18,6 +18,7 @@ use crate::engine::receive::intake::{Delivery, Intake};
 use crate::engine::receive::sink::{Destination, Sink};
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::exchange::Opening;
+use crate::engine::source::facts::Facts;
 use crate::http::{Exchange, Validator};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,8 +39,7 @@ pub(super) struct Stream<'a> {
 
 /// A response with the whole file, of which the head has arrived.
 pub(super) struct Whole {
-    /// Where it came from, redirects followed.
-    pub(super) url: Url,
+    pub(super) facts: Facts,
     pub(super) total: Option<u64>,
     pub(super) validator: Validator,
     pub(super) opening: Opening,
@@ -48,6 +48,8 @@ pub(super) struct Whole {
 /// A file received whole.
 pub(super) struct Received {
     pub(super) bytes: u64,
+    /// Of the answer that brought it, or the first of them.
+    pub(super) facts: Facts,
     pub(super) hashing: Option<Arc<Hashing>>,
 }
 
@@ -149,7 +151,7 @@ impl<'a> Stream<'a> {
         }
         sink.flushed().await;
         let bytes = total.filter(|_| !self.on_disk.is_empty()).unwrap_or(intake.position());
-        Ok(Received { bytes, hashing: sink.hashing().cloned() })
+        Ok(Received { bytes, facts: whole.facts, hashing: sink.hashing().cloned() })
     }
 
     /// Where the bytes of one attempt go.
@@ -171,7 +173,7 @@ impl<'a> Stream<'a> {
     /// What is kept of earlier attempts must be of this file.
     fn check(&self, whole: &Whole) -> Result<Proof> {
         let (total, digest) = (whole.total.unwrap_or(u64::MAX), self.wanted.digest());
-        self.on_disk.judge(&identity(&whole.url, total, &whole.validator, digest))
+        self.on_disk.judge(&identity(&whole.facts.url, total, &whole.validator, digest))
     }
 
     /// Where the last missing byte ends: the rest need not be received.
@@ -184,10 +186,10 @@ impl<'a> Stream<'a> {
 
     /// Nothing of the failed attempt is needed, so any answer with the whole file will do.
     async fn ask_again(&self) -> Result<Whole> {
-        let Discovered { endpoint, found, .. } = discover::find(self.local, self.url, None).await?;
+        let Discovered { found, facts, .. } = discover::find(self.local, self.url, None).await?;
         match found {
             Found::Whole { total, validator, opening } => {
-                Ok(Whole { url: endpoint.url().clone(), total, validator, opening })
+                Ok(Whole { facts, total, validator, opening })
             }
             Found::Ranged { .. } | Found::Empty => Err(Error::new(
                 ErrorKind::Changed,

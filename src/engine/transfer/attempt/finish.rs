@@ -7,6 +7,7 @@ use crate::disk::output::Output;
 use crate::engine::progress::{Phase, Report, Verified};
 use crate::engine::ranged::Ranged;
 use crate::engine::receive::hashing::{Hashing, joined_crc32c};
+use crate::engine::source::facts::Facts;
 use crate::engine::transfer::expected_digest::{self, Wanted};
 use crate::engine::transfer::recheck::RecheckTask;
 use crate::engine::transfer::records::Records;
@@ -149,8 +150,13 @@ impl Attempt<'_> {
     ) -> Report {
         let (context, Verdict { verified, digests }) = (self.context(), verdict);
         let digests = digests.iter().map(|digest| format!("{}:{digest}", digest.algorithm));
+        let Facts { url, validator, last_modified } = ending.received.facts.clone();
+        let url = ending.ranges.as_ref().map_or(url, |ranged| ranged.url());
         Report {
             path,
+            url,
+            validator,
+            last_modified,
             bytes: ending.received.bytes,
             resumed_bytes: context.resumed_bytes(),
             elapsed: context.now(),

@@ -27,6 +27,7 @@ use crate::engine::source::Source;
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::Opening;
+use crate::engine::source::facts::Facts;
 use crate::engine::source::follow::FirstTimes;
 use crate::engine::source::twin::Twin;
 use crate::engine::source::versions::Versions;
@@ -59,6 +60,7 @@ pub(super) struct Ended {
 /// An answer that serves ranges.
 struct Ranges {
     endpoint: Endpoint,
+    facts: Facts,
     known: Known,
     opening: Opening,
     span: Span,
@@ -101,21 +103,21 @@ impl<'a> Attempt<'a> {
         let context = &local.context;
         context.set_unchecked(self.on_disk.unchecked_bytes());
         let discovering = discover::find(local, url, self.first_range());
-        let Discovered { endpoint, found, offers } = context.guard(discovering).await?;
+        let Discovered { endpoint, found, facts, offers } = context.guard(discovering).await?;
         let wanted = Wanted::choose(context, &offers)?;
         context.set_phase(Phase::Downloading);
         match found {
             Found::Ranged { known, opening, span, times } => {
-                self.by_ranges(Ranges { endpoint, known, opening, span, times }, &wanted).await
+                let ranges = Ranges { endpoint, facts, known, opening, span, times };
+                self.by_ranges(ranges, &wanted).await
             }
             Found::Whole { total, validator, opening } => {
-                let url = endpoint.url().clone();
-                self.by_stream(Whole { url, total, validator, opening }, &wanted).await
+                self.by_stream(Whole { facts, total, validator, opening }, &wanted).await
             }
             Found::Empty => {
                 let now = identity(endpoint.url(), 0, &Validator::None, wanted.digest());
                 self.on_disk.judge(&now)?;
-                self.empty(&wanted).await
+                self.empty(facts, &wanted).await
             }
         }
     }
@@ -180,9 +182,9 @@ impl<'a> Attempt<'a> {
         shards_max: u32,
     ) -> Result<Ending> {
         let Transfer { local, lead, url, trace, .. } = self.transfer;
-        let Ranges { endpoint, known, opening, span, times } = ranges;
+        let Ranges { endpoint, facts, known, opening, span, times } = ranges;
         let (context, total_bytes) = (&local.context, known.total);
-        let received = Received { bytes: total_bytes, hashing: to.hashing.clone() };
+        let received = Received { bytes: total_bytes, facts, hashing: to.hashing.clone() };
         let ending = Ending::new(received, to.output.clone());
         self.begin_trace(&endpoint, total_bytes);
         if here.covers(Span::new(0, total_bytes)) {
@@ -222,11 +224,11 @@ impl<'a> Attempt<'a> {
         self.finish(Ending { recheck, ..ending }, wanted).await
     }
 
-    async fn empty(&mut self, wanted: &Wanted) -> Result<Report> {
+    async fn empty(&mut self, facts: Facts, wanted: &Wanted) -> Result<Report> {
         let output = self.allocate(Some(0))?;
         let nothing = SpanSet::new();
         let hashing = Hashing::start(self.context(), &wanted.algorithms, 0, &output, &nothing)?;
-        let received = Received { bytes: 0, hashing };
+        let received = Received { bytes: 0, facts, hashing };
         self.finish(Ending::new(received, output), wanted).await
     }
 

@@ -1,0 +1,33 @@
+//! What an answer says of the file beside its bytes, for the report. Must not
+//! know how the file is fetched.
+
+use super::endpoint::Endpoint;
+use crate::base::Url;
+use crate::engine::progress::FileValidator;
+use crate::http::{Head, Validator};
+
+/// What an answer says of the file.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Facts {
+    /// Where the answer came from, redirects followed.
+    pub(in crate::engine) url: Url,
+    /// What tells this version of the file from others.
+    pub(in crate::engine) validator: Option<FileValidator>,
+    /// `Last-Modified` as sent.
+    pub(in crate::engine) last_modified: Option<String>,
+}
+
+impl Facts {
+    /// Of an answer of `endpoint`. Where it says several different things it says nothing.
+    pub(in crate::engine) fn of(endpoint: &Endpoint, head: &Head) -> Self {
+        let last_modified = head.single("Last-Modified").ok().flatten().map(str::to_owned);
+        let validator = match Validator::of(head).unwrap_or(Validator::None) {
+            Validator::StrongEtag(tag) | Validator::WeakEtag(tag) => Some(FileValidator::Etag(tag)),
+            // One that is too young to prove two parts to be of one version tells versions apart.
+            Validator::LastModified(_) | Validator::None => {
+                last_modified.clone().map(FileValidator::LastModified)
+            }
+        };
+        Self { url: endpoint.url().clone(), validator, last_modified }
+    }
+}
