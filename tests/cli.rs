@@ -115,6 +115,7 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_DIRECT", "maybe"),
         ("RINGHAUL_NO_REGISTER", "maybe"),
         ("RINGHAUL_FORCE", "maybe"),
+        ("RINGHAUL_REMOTE_TIME", "maybe"),
         ("RINGHAUL_INSECURE", "maybe"),
         ("RINGHAUL_ALLOW_DOWNGRADE", "maybe"),
         ("RINGHAUL_CHECKSUM", "sha256:12"),

@@ -1,10 +1,15 @@
-//! What a server says of a file beside its bytes: in the report of a download.
+//! What a server says of a file beside its bytes: in the report of a download, and as the file's
+//! time.
 
 mod common;
 
-use common::{SEED, Site};
-use ringhaul::FileValidator;
+use common::run::{listen, told};
+use common::{Place, SEED, Site, status};
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, EntityTag, Fault, Rule, When};
+use ringhaul::{DirectMode, FileValidator, Level};
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SIZE: u64 = 300_000;
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -67,4 +72,75 @@ fn an_empty_file_has_a_version_too() {
         assert_eq!((report.bytes, report.last_modified.as_deref()), (0, Some(DATE)));
         assert_eq!(report.validator, Some(FileValidator::Etag("\"v1\"".to_owned())));
     }
+}
+
+/// When the site's file was last changed.
+fn time_of(site: &Site) -> SystemTime {
+    let meta = fs::metadata(site.target()).expect("the file is there");
+    meta.modified().expect("files have times")
+}
+
+/// What [`DATE`] names.
+fn date() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(784_111_777)
+}
+
+#[test]
+fn the_files_time_is_the_servers_if_wanted() {
+    for direct in [DirectMode::Off, DirectMode::On] {
+        for size_bytes in [0, SIZE] {
+            for config in all_ways(&Config { size_bytes, ..config() }) {
+                // Nobody writes directly where the size is not known beforehand.
+                let knows_size = !config.script.iter().any(|rule| rule.what == Fault::Chunked);
+                let direct = if knows_size { direct } else { DirectMode::Off };
+                let site = Site::strict(config).with(|options| options.direct = direct);
+                let began = SystemTime::now() - Duration::from_secs(2);
+                site.run().expect("a good server");
+                assert!(time_of(&site) > began, "nobody has asked for another time");
+                let site = site.with(|options| (options.remote_time, options.force) = (true, true));
+                let (result, told) = site.run_aloud(Level::Detail);
+                result.expect("a good server");
+                assert_eq!(time_of(&site), date(), "{told}");
+                site.assert_whole(SEED, size_bytes);
+                assert!(!told.contains("time of its download"), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_date_the_time_stays_and_only_details_say_so() {
+    for (last_modified, words) in [
+        (None, "the server sends no Last-Modified"),
+        (Some("yesterday".to_owned()), "the server's Last-Modified is no date"),
+    ] {
+        for config in all_ways(&Config { last_modified, ..config() }) {
+            let site = Site::strict(config).with(|options| options.remote_time = true);
+            let began = SystemTime::now() - Duration::from_secs(2);
+            let (result, events) = listen(site.download());
+            result.expect("a good server");
+            assert!(time_of(&site) > began);
+            let line = format!("{words}: the file keeps the time of its download");
+            assert!(told(&events, Level::Detail).contains(&line), "{line}");
+            assert!(!told(&events, Level::Note).contains(&line), "only who wants to know much");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_file_gets_the_servers_time_too() {
+    let size_bytes = 4 * MIB;
+    let good = Config { size_bytes, ..config() };
+    let gone = Rule::new(When::RangeStartFrom(2 * MIB), status(404, ""));
+    let mut site = Site::strict(Config { script: vec![gone], ..good.clone() }).with(|options| {
+        (options.connections, options.chunk_bytes) = (Some(1), Some(512 * KIB));
+        options.remote_time = true;
+    });
+    site.run().expect_err("its end is gone");
+    site.assert_left_for_later();
+    site.replace_server(good.clone());
+    let report = site.run().expect("all of it is there now");
+    assert!(report.resumed_bytes > 0);
+    assert_eq!(time_of(&site), date());
+    site.assert_whole(SEED, size_bytes);
 }

@@ -25,6 +25,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         engine: args.engine.into(),
         register_buffers: !args.no_register,
         force: args.force,
+        remote_time: args.remote_time,
         headers: headers(args)?,
         ca_certs: args.ca_cert.clone(),
         insecure: args.insecure,

@@ -153,10 +153,19 @@ impl Place {
     /// Makes the part file's data durable (blocking). After a failure the kernel may call pages
     /// clean that never reached the disk: it is not asked a second time.
     pub(super) fn sync_data(&self) -> Result<()> {
+        self.synced(File::sync_data)
+    }
+
+    /// The same for data, size and time (blocking).
+    pub(super) fn sync_all(&self) -> Result<()> {
+        self.synced(File::sync_all)
+    }
+
+    fn synced(&self, sync: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
         if let Some(error) = self.sync_failed.get() {
             return Err(error.clone());
         }
-        self.file.sync_data().map_err(|e| {
+        sync(&self.file).map_err(|e| {
             let error = disk_error(e, "cannot sync", &self.part);
             self.sync_failed.get_or_init(|| error).clone()
         })

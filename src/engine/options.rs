@@ -98,6 +98,8 @@ pub struct Options {
     /// Replace an existing target; and take the name of the part file from what others have there,
     /// which is not written to.
     pub force: bool,
+    /// Set the file's time to the server's `Last-Modified`.
+    pub remote_time: bool,
     /// Additional request header fields, in order; they replace defaults of the same name.
     pub headers: Vec<(String, String)>,
     /// PEM files with certificates trusted beside the built-in roots.
@@ -209,6 +211,7 @@ impl Default for Options {
             direct: DirectMode::Auto,
             register_buffers: true,
             force: false,
+            remote_time: false,
             headers: Vec::new(),
             ca_certs: Vec::new(),
             insecure: false,

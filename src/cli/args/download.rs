@@ -32,6 +32,11 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) force: bool,
 
+    /// Set the file's time to the one that the server says it was changed at (Last-Modified).
+    #[arg(short = 'R', long, env = "RINGHAUL_REMOTE_TIME", help_heading = "Output")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) remote_time: bool,
+
     /// Bypass the page cache when writing (O_DIRECT); auto: where the file gains from it.
     #[arg(long, value_name = "WHEN", env = "RINGHAUL_DIRECT", help_heading = "Output")]
     #[arg(value_enum, default_value_t = Direct::Auto)]

@@ -39,6 +39,7 @@ fn every_option_arrives() {
         "--engine=epoll",
         "--no-register",
         "--force",
+        "-R",
         "-HX-One: 1",
         "-H",
         "X-Two:a:b",
@@ -68,6 +69,7 @@ fn every_option_arrives() {
     assert_eq!((options.chunk_bytes, options.direct), (Some(1 << 20), DirectMode::Off));
     assert_eq!(options.engine, Engine::Epoll);
     assert!(!options.register_buffers && options.force && options.insecure);
+    assert!(options.remote_time);
     assert!(options.allow_downgrade && options.checksum.is_some());
     let fields = [("X-One", "1"), ("X-Two", "a:b"), ("User-Agent", "me/1")];
     assert_eq!(options.headers, fields.map(|(n, v)| (n.to_owned(), v.to_owned())));

@@ -18,6 +18,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// Files below this size in bytes are written through the page cache: direct writes gain nothing
 /// where all of the file fits the cache, and whoever reads the file next finds it there.
@@ -46,6 +48,8 @@ pub struct FileOutput {
     place: Arc<Place>,
     /// Why blocks go through the page cache, if that was decided at allocation.
     buffered_reason: Option<String>,
+    /// The file's time is not that of its last write.
+    is_time_set: AtomicBool,
 }
 
 impl ReservedFile {
@@ -92,7 +96,8 @@ impl ReservedFile {
         // The same open file: its lock lasts as long as any of the two.
         let file = place.file.try_clone().map_err(|e| failed(e, "cannot open"))?;
         let file = BlockFile::new(file.into(), direct);
-        Ok(FileOutput { file, place: place.clone(), buffered_reason })
+        let (place, is_time_set) = (place.clone(), AtomicBool::new(false));
+        Ok(FileOutput { file, place, buffered_reason, is_time_set })
     }
 }
 
@@ -155,14 +160,26 @@ impl FileOutput {
         Journal::start(&self.place, identity, book, pace, on_failed)
     }
 
+    /// Takes the file to its size, which is `bytes`, and sets when it was last changed.
+    pub(super) fn set_modified(&self, bytes: u64, modified: SystemTime) -> Result<()> {
+        self.set_len(bytes)?;
+        let Place { file, part, .. } = &*self.place;
+        file.set_modified(modified).map_err(|e| disk_error(e, "cannot set the time of", part))?;
+        self.is_time_set.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Makes `bytes` bytes durable under the final name.
     pub(super) fn commit(&self, bytes: u64) -> Result<PathBuf> {
         let Place { target, part, .. } = &*self.place;
         let mut journals_ended = self.place.journals_ended();
         self.place.check_part(bytes)?;
-        // What could not be preallocated may end in a file that is too long.
-        self.file.set_len(bytes).map_err(|e| disk_error(e, "cannot size", part))?;
-        self.place.sync_data()?;
+        self.set_len(bytes)?;
+        if self.is_time_set.load(Ordering::Relaxed) {
+            self.place.sync_all()?;
+        } else {
+            self.place.sync_data()?;
+        }
         let renamed = if self.place.replace {
             std::fs::rename(part, target)
         } else {
@@ -190,6 +207,15 @@ impl FileOutput {
             error.advise(format!("{} {what}; check the disk and the kernel log", target.display()))
         })?;
         Ok(target.clone())
+    }
+
+    /// What could not be preallocated may end in a file that is too long. One that has its size is
+    /// not touched: that would change its time.
+    fn set_len(&self, bytes: u64) -> Result<()> {
+        let Place { file, part, .. } = &*self.place;
+        let has_its_size = file.metadata().is_ok_and(|meta| meta.len() == bytes);
+        let sized = if has_its_size { Ok(()) } else { self.file.set_len(bytes) };
+        sized.map_err(|e| disk_error(e, "cannot size", part))
     }
 }
 

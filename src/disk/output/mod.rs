@@ -17,6 +17,7 @@ use crate::io::buffers::Block;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What bytes that are kept nowhere are said to be written to.
 const NOWHERE: &str = "/dev/null";
@@ -222,6 +223,13 @@ impl Output {
         if let Self::Stream(stream) = self {
             stream.cancel(error);
         }
+    }
+
+    /// Sets when the file of `bytes` bytes, all of which are there, was last changed: the last thing
+    /// before [`commit`](Self::commit), as each write sets the present time. Of what is no file
+    /// there is no time to set.
+    pub fn set_modified(&self, bytes: u64, modified: SystemTime) -> Result<()> {
+        self.file().map_or(Ok(()), |file| file.set_modified(bytes, modified))
     }
 
     /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then

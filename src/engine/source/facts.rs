@@ -1,10 +1,11 @@
-//! What an answer says of the file beside its bytes, for the report. Must not
+//! What an answer says of the file beside its bytes, for the report and the file's time. Must not
 //! know how the file is fetched.
 
 use super::endpoint::Endpoint;
 use crate::base::Url;
 use crate::engine::progress::FileValidator;
-use crate::http::{Head, Validator};
+use crate::http::{Head, Validator, http_date};
+use std::time::SystemTime;
 
 /// What an answer says of the file.
 #[derive(Debug, Clone)]
@@ -29,5 +30,14 @@ impl Facts {
             }
         };
         Self { url: endpoint.url().clone(), validator, last_modified }
+    }
+
+    /// When the file was last changed.
+    ///
+    /// # Errors
+    /// Why that is not known, in words.
+    pub(in crate::engine) fn modified(&self) -> Result<SystemTime, &'static str> {
+        let text = self.last_modified.as_deref().ok_or("the server sends no Last-Modified")?;
+        http_date(text).ok_or("the server's Last-Modified is no date")
     }
 }

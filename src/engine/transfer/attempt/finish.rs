@@ -4,7 +4,7 @@ use super::Attempt;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::digest::{Algorithm, Digest};
 use crate::disk::output::Output;
-use crate::engine::progress::{Phase, Report, Verified};
+use crate::engine::progress::{Level, Phase, Report, Verified};
 use crate::engine::ranged::Ranged;
 use crate::engine::receive::hashing::{Hashing, joined_crc32c};
 use crate::engine::source::facts::Facts;
@@ -87,6 +87,9 @@ impl Attempt<'_> {
         if let Some(records) = &mut self.records {
             records.stop();
         }
+        if context.options.remote_time {
+            self.set_time(&ending);
+        }
         let path = ending.output.commit(ending.received.bytes)?;
         Ok(self.report(path, &ending, limiter, verdict))
     }
@@ -126,6 +129,23 @@ impl Attempt<'_> {
                 .map_err(|error| mismatch(error, ending))?;
         digests.retain(|digest| context.options.digests.contains(&digest.algorithm));
         Ok(Verdict { verified, digests })
+    }
+
+    /// Sets the file's time to the server's. A file without it is whole all the same.
+    fn set_time(&self, ending: &Ending) {
+        let Ending { received, output, .. } = ending;
+        if !output.is_readable() {
+            return;
+        }
+        let (level, why) = match received.facts.modified() {
+            Err(why) => (Level::Detail, why.to_owned()),
+            Ok(modified) => match output.set_modified(received.bytes, modified) {
+                Ok(()) => return,
+                Err(error) => (Level::Note, error.to_string()),
+            },
+        };
+        let text = format!("{why}: the file keeps the time of its download");
+        self.context().tell(level, None, text);
     }
 
     /// What limited the transfer, whose last byte had arrived at `received_at`.
