@@ -31,6 +31,11 @@ impl Item {
         Self { asked: Asked { urls: vec![url.into()], ..Asked::default() }, ..Self::default() }
     }
 
+    /// What was asked before.
+    pub(crate) fn of(asked: Asked) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
     /// What a line of a list asks for.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::args::DownloadArgs;
 use super::signals::Watch;
-use super::{Failure, checksum_file, print, profile, resolve};
+use super::{Failure, batch, checksum_file, print, profile, resolve};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::progress::{Event, Level, Report};
@@ -11,6 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
+    if args.urls.len() != 1 || args.batch.is_asked_for() {
+        return batch::run(args);
+    }
     let watch = Watch::start()?;
     let (download, ui) = prepare(args, &watch)?;
     if args.insecure {
@@ -36,8 +39,7 @@ pub(super) fn transfer(download: Download, ui: &Arc<Ui>, watch: &Watch) -> Resul
 }
 
 fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Failure> {
-    let url = args.url.as_deref().expect("clap requires a URL where there is no subcommand");
-    let download = Download::new(url)?;
+    let download = Download::new(&args.urls[0])?;
     let mut options = resolve::options(args)?;
     let said = profile::apply(&mut options, args, download.url())?;
     let target = resolve::target(args, download.url())?;
@@ -60,7 +62,7 @@ fn prepare(args: &DownloadArgs, watch: &Watch) -> Result<(Download, Arc<Ui>), Fa
     Ok((download.options(options), ui))
 }
 
-fn insecure_warning() -> Event {
+pub(super) fn insecure_warning() -> Event {
     let text = "--insecure: certificates are not checked; anyone on the way can change the file";
     Event { level: Level::Warning, connection: None, text: text.to_owned() }
 }

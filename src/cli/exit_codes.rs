@@ -1,8 +1,11 @@
 //! The exit codes as people read them: in `--help` and, by a test, in the README. The numbers come
 //! from `ErrorKind::exit_code` and from the shell's convention for signals; a test compares them.
 
+/// The exit code of a batch of which some files failed.
+pub(super) const SOME_FAILED: u8 = 20;
+
 /// Every code with its meaning, in order.
-pub(super) const EXIT_CODES: [(u8, &str); 20] = [
+pub(super) const EXIT_CODES: [(u8, &str); 21] = [
     (0, "the file is complete under its name"),
     (1, "a bug in ringhaul"),
     (2, "an option, URL or header that cannot be used"),
@@ -21,6 +24,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 20] = [
     (15, "the disk is full"),
     (16, "reading or writing the file failed"),
     (17, "kernel, memory or descriptor limits do not suffice"),
+    (SOME_FAILED, "some files of a batch failed"),
     (130, "stopped: SIGINT (Ctrl-C)"),
     (143, "stopped: SIGTERM; SIGHUP gives 129"),
 ];
@@ -112,7 +116,7 @@ mod tests {
         ];
         kinds.into_iter().for_each(must_be_listed);
         let mut codes: Vec<u8> = kinds.iter().map(|kind| kind.exit_code()).collect();
-        codes.extend([0, 143]);
+        codes.extend([0, SOME_FAILED, 143]);
         codes.sort_unstable();
         codes.dedup();
         let table: Vec<u8> = EXIT_CODES.iter().map(|(code, _)| *code).collect();

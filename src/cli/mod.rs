@@ -2,6 +2,7 @@
 //! Each job has a file of its own. Knows the engine's face but neither sockets nor disk.
 
 mod args;
+mod batch;
 mod bench;
 mod checksum_file;
 mod complaint;
@@ -9,6 +10,7 @@ mod doctor;
 mod download;
 mod exit_codes;
 
+mod lists;
 mod print;
 mod profile;
 mod resolve;

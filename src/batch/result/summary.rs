@@ -71,6 +71,22 @@ impl Summary {
         self.has_other_cause |= first.exit_code() != kind.exit_code();
     }
 
+    /// What had failed was tried again, and came to this.
+    pub fn retried(&mut self, again: Self) {
+        self.done += again.done;
+        self.unchanged += again.unchanged;
+        self.failed = self.failed.saturating_sub(again.files()) + again.failed;
+        self.failed_may_pass = again.failed_may_pass;
+        self.bytes += again.bytes;
+        self.retries += again.retries;
+        self.elapsed += again.elapsed;
+        self.connections = self.connections.max(again.connections);
+        self.cpu += again.cpu;
+        if self.failed == 0 {
+            (self.first_cause, self.has_other_cause) = (None, false);
+        }
+    }
+
     /// Files in all.
     pub fn files(&self) -> u64 {
         self.done + self.unchanged + self.failed

@@ -7,7 +7,7 @@ use crate::batch::progress::Active;
 use crate::batch::validator::{Form, Validator};
 use crate::engine::landing::Landing;
 use crate::engine::options::Options;
-use crate::engine::progress::Report;
+use crate::engine::progress::{FileValidator, Report};
 use crate::engine::{Client, Download, Running};
 use crate::schedule::ItemId;
 use std::collections::BTreeMap;
@@ -151,9 +151,11 @@ fn done_of(report: &Report, meta: Option<std::fs::Metadata>) -> LargeDone {
     LargeDone { retries: report.retries, digest, validator: validator_of(report), meta }
 }
 
-fn validator_of(_report: &Report) -> Option<Validator> {
-    let _ = Form::Etag;
-    None
+fn validator_of(report: &Report) -> Option<Validator> {
+    match report.validator.as_ref()? {
+        FileValidator::Etag(tag) => Validator::new(Form::Etag, tag),
+        FileValidator::LastModified(date) => Validator::new(Form::LastModified, date),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

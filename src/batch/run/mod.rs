@@ -114,12 +114,6 @@ pub trait Observer {
     fn on_event(&mut self, event: &Event) {
         let _ = event;
     }
-
-    /// Everything has ended, and these failures could be tried again: whether they are.
-    fn retry_failed(&mut self, failed: &[Outcome]) -> bool {
-        let _ = failed;
-        false
-    }
 }
 
 /// Nobody hears of anything.
@@ -173,8 +167,6 @@ struct Run<'a> {
     /// Records that are in memory only.
     is_unflushed: bool,
     rate: Rate,
-    /// Where what is known of the batch's size is summed up.
-    files_failed: u64,
 }
 
 /// The rates of the last seconds.
@@ -269,7 +261,6 @@ impl Batch {
             last_flush: Instant::now(),
             is_unflushed: false,
             rate: Rate::default(),
-            files_failed: 0,
         };
         run.run()
     }
@@ -437,7 +428,6 @@ impl Run<'_> {
                     self.append(&key, &Record::Done(done));
                 }
                 (Status::Failed(error), _) => {
-                    self.files_failed += 1;
                     let target = target.display().to_string();
                     let (kind, text) = (error.kind(), error.to_string());
                     self.append(&key, &Record::Failed(Failed { source, kind, target, text }));

@@ -1,5 +1,6 @@
 //! The words of `ringhaul URL`.
 
+use super::batch::BatchArgs;
 use super::values::{
     Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval,
     retry_wait, speed_limit, timeout, up_to,
@@ -14,9 +15,9 @@ use std::time::Duration;
 /// `ringhaul [OPTIONS] URL`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DownloadArgs {
-    /// What to download: http:// or https://.
-    #[arg(value_name = "URL", required = true)]
-    pub(in crate::cli) url: Option<String>,
+    /// What to download: http:// or https://; several are fetched together.
+    #[arg(value_name = "URL", required_unless_present = "input_file")]
+    pub(in crate::cli) urls: Vec<String>,
 
     /// Save as FILE, relative to --dir, or into the folder FILE; default: the name in the URL.
     /// /dev/null: check every byte and keep none.
@@ -201,6 +202,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short, long, env = "RINGHAUL_QUIET", help_heading = "Messages")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) quiet: bool,
+
+    /// What only many files need.
+    #[command(flatten)]
+    pub(in crate::cli) batch: BatchArgs,
 
     /// Which of the settings that a profile may choose are the user's own.
     #[arg(skip)]

@@ -2,6 +2,7 @@
 //! Owns the grammar and its help. Has no effects and no idea of what a download is; it reads the
 //! environment only through clap, for the `RINGHAUL_*` variables.
 
+mod batch;
 mod bench;
 mod download;
 mod serve;
@@ -13,6 +14,7 @@ const UNITS: &str = "\
 RATE is bytes per second, in powers of 1000 as rates are printed: 60M is 60 MB/s, and 60MiB is 62.9
 MB/s. SIZE is bytes, in powers of 1024 as sizes are printed: 60M is 60 MiB.";
 
+pub(super) use batch::{Ask, IfThere, Sync};
 pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use download::{DownloadArgs, Given};
 pub(super) use serve::ServeArgs;

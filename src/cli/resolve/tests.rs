@@ -16,7 +16,7 @@ fn options_of(arguments: &[&str]) -> Options {
 
 fn target_of(arguments: &[&str]) -> Result<PathBuf> {
     let args = parsed(arguments);
-    let url = Url::parse(args.url.as_deref().expect("a URL")).expect("a good URL");
+    let url = Url::parse(&args.urls[0]).expect("a good URL");
     target(&args, &url)
 }
 

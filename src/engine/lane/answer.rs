@@ -162,9 +162,7 @@ impl Receiver<'_> {
             Discovery::Ranged { known, .. } if known.total > SMALL_FILE_BYTES_MAX => {
                 Judged::Discard(End::Large(Some(known.total)))
             }
-            Discovery::Whole { total, .. }
-                if total.is_none_or(|t| t <= SMALL_FILE_BYTES_MAX) =>
-            {
+            Discovery::Whole { total, .. } if total.is_none_or(|t| t <= SMALL_FILE_BYTES_MAX) => {
                 Judged::Small { total }
             }
             Discovery::Whole { total, .. } => Judged::Discard(End::Large(total)),
