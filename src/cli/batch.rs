@@ -277,7 +277,7 @@ impl Observer for Audience {
             }
         }
         if self.results.is_some() {
-            self.write(&outcome.json_line(), false);
+            self.write(outcome.json_line().trim_end(), false);
         }
     }
 

@@ -55,8 +55,9 @@ type Listener = Box<dyn Fn(Vec<Landed>) + Send>;
 /// Where files land.
 pub struct Landing {
     shared: Arc<Shared>,
-    staging: Arc<Staging>,
-    thread: Option<JoinHandle<()>>,
+    /// `None` at the end.
+    staging: Mutex<Option<Arc<Staging>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -101,7 +102,8 @@ impl Landing {
             .map_err(|e| {
                 Error::new(ErrorKind::ResourceLimit, "cannot start a thread").caused_by(e)
             })?;
-        Ok(Self { shared, staging, thread: Some(thread) })
+        let (staging, thread) = (Mutex::new(Some(staging)), Mutex::new(Some(thread)));
+        Ok(Self { shared, staging, thread })
     }
 
     /// A new file in the staging folder.
@@ -109,7 +111,9 @@ impl Landing {
     /// # Errors
     /// What the disk has to say.
     pub fn begin(&self) -> Result<Staged> {
-        self.staging.begin()
+        let staging = lock(&self.staging).clone();
+        let over = || Error::new(ErrorKind::Interrupted, "the batch has ended");
+        staging.ok_or_else(over)?.begin()
     }
 
     /// Has the file land; the listener hears of it.
@@ -147,24 +151,21 @@ impl Landing {
         Ok(below.path().to_owned())
     }
 
-    /// Waits until all have landed.
-    pub fn finish(mut self) {
-        self.close();
-    }
-
-    fn close(&mut self) {
+    /// Waits until all have landed, and takes no more.
+    pub fn finish(&self) {
         self.shared.lock().is_closed = true;
         self.shared.bell.notify_all();
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = lock(&self.thread).take() {
             // It panics only if the listener does, which is noticed where that comes from.
             let _ = thread.join();
         }
+        *lock(&self.staging) = None;
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.close();
+        self.finish();
     }
 }
 
@@ -270,8 +271,12 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn place(below: &Below, staged: Staged, target: &Path, replace: bool) -> Result<Metadata> {

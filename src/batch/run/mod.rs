@@ -385,6 +385,7 @@ impl Run<'_> {
             }
             self.floor.wait(LOOK);
         }
+        self.landing.finish();
         let snapshot = self.floor.snapshot();
         snapshot.ended.into_iter().for_each(|ended| self.record(ended));
         self.floor.give_up_failed();
