@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Set in a child process: which test it is for, and with what.
-const CHILD_VARIABLE: &str = "RINGHAUL_TEST_CHILD";
+pub(crate) const CHILD_VARIABLE: &str = "RINGHAUL_TEST_CHILD";
 /// What a child prints when its test has run to the end.
 pub(crate) const CHILD_DONE: &str = "the child is through";
 /// What a child prints when this machine does not let it have what it needs.
