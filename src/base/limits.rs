@@ -1,6 +1,6 @@
 //! Every bound of the crate, each with the reason or the measurement it came from.
 
-use super::size::{KIB, MIB};
+use super::size::{GIB, KIB, MIB};
 use std::time::Duration;
 
 /// Bytes one buffer lease holds: 1 MiB at queue depth 2 already writes at the speed of deeper
@@ -306,7 +306,12 @@ pub const RETRY_WAIT_ASKED_MAX: Duration = Duration::from_secs(3600);
 // server and its command line
 /// Connections that wait to be accepted: all that may be open, come at once.
 pub const SERVER_BACKLOG: i32 = 1024;
-/// Stored files whose digests are remembered.
+/// Numbered files: more than any list is tried with, and their sizes and lists can be added up.
+pub const SERVER_FILES_MAX: u64 = 1_000_000_000_000;
+/// Bytes of numbered files that their checksum list is offered for: it is hashed for each request,
+/// a second or two of one core.
+pub const SERVER_SUMS_BYTES_MAX: u64 = GIB;
+/// Files whose digests are computed late and remembered.
 pub const SERVER_DIGESTS_MAX: usize = 4096;
 /// Most bytes that a connection sends before it is lost: the largest request chosen by itself.
 pub const SERVER_LOSS_BYTES_MAX: u64 = SPAN_BYTES_AUTO_MAX;

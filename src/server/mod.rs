@@ -25,7 +25,8 @@ pub use faults::shape::{
 };
 pub use files::content;
 pub use files::digests::DigestField;
-pub use files::site::{EntityTag, Route, Served};
+pub use files::numbered::Numbered;
+pub use files::site::{EntityTag, Paths, Route, Served};
 pub use stats::{RequestLog, Stats};
 pub use wire::patience::Patience;
 pub use wire::tls::{CertificateFiles, TlsConfig, TlsVersion};
@@ -77,10 +78,16 @@ pub struct Config {
     pub address: SocketAddr,
     /// Serves the files of this folder, at the paths without a route.
     pub folder: Option<PathBuf>,
-    /// Seed of the file that stands at every path without a route, where there is no folder.
+    /// Seed of the made-up files, which stand at the paths without a route where there is no
+    /// folder.
     pub seed: u64,
-    /// Size of that file.
+    /// Which paths have a file, and whether each has its own.
+    pub paths: Paths,
+    /// Size of these files.
     pub size_bytes: u64,
+    /// Size of the largest, where each path has its own: each file's size is one from
+    /// [`Config::size_bytes`] to this, [`content::size_at`] its path.
+    pub size_bytes_max: Option<u64>,
     /// The files' `ETag`.
     pub etag: EntityTag,
     /// The files' `Last-Modified`, as an HTTP date; `None` says nothing of made-up files and the
@@ -89,7 +96,8 @@ pub struct Config {
     /// Paths with another file or with none.
     pub routes: Vec<Route>,
     /// Digests it says of its files by itself. All but `Content-Digest` cost one reading of each
-    /// file: when the server starts, or of a stored file when it is first asked for.
+    /// file: when the server starts, or of a stored file and of one among many when it is first
+    /// asked for.
     pub digests: Vec<DigestField>,
     /// HTTPS instead of HTTP.
     pub tls: Option<TlsConfig>,
@@ -105,13 +113,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// Plain HTTP on 127.0.0.1, one file everywhere, no faults, no limits of rate.
+    /// Plain HTTP on 127.0.0.1, one file at every path, no faults, no limits of rate.
     pub fn new(seed: u64, size_bytes: u64) -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             folder: None,
             seed,
+            paths: Paths::default(),
             size_bytes,
+            size_bytes_max: None,
             etag: EntityTag::default(),
             last_modified: None,
             routes: Vec::new(),
@@ -129,7 +139,7 @@ impl Config {
         Self { tls: Some(TlsConfig::default()), ..Self::new(seed, size_bytes) }
     }
 
-    /// Seed and size of every file there is.
+    /// Seed and size of the files whose digests are computed at the start.
     fn files(&self) -> Vec<(u64, u64)> {
         let routes = self.routes.iter().filter_map(|route| match route.what {
             Served::File { seed, size_bytes } => Some((seed, size_bytes)),
@@ -139,7 +149,8 @@ impl Config {
             Fault::Replaced { seed, size_bytes } => Some((seed, size_bytes)),
             _ => None,
         });
-        let everywhere = self.folder.is_none().then_some((self.seed, self.size_bytes));
+        let is_one = self.folder.is_none() && self.paths == Paths::Alike;
+        let everywhere = is_one.then_some((self.seed, self.size_bytes));
         everywhere.into_iter().chain(routes).chain(replacements).collect()
     }
 
@@ -279,7 +290,9 @@ impl Shared {
             shape: config.shape,
             site: site::Site {
                 seed: config.seed,
-                size_bytes: config.size_bytes,
+                sizes: config.size_bytes..=config.size_bytes_max.unwrap_or(config.size_bytes),
+                paths: config.paths,
+                scheme: if config.tls.is_some() { "https" } else { "http" },
                 folder,
                 etag: config.etag,
                 last_modified: config.last_modified,

@@ -2,6 +2,7 @@
 
 mod digests;
 mod faults;
+mod many;
 mod patience;
 mod secure;
 mod shaping;

@@ -1,14 +1,15 @@
-//! Where the bytes of a file come from: made from a seed, or stored in a folder.
+//! Where the bytes of a file come from: made from a seed, stored in a folder, or a list of files.
 //!
 //! Must not know requests or how bytes travel.
 
 use super::content;
 use super::folder::Stored;
+use super::numbered::List;
 use crate::base::Span;
 use std::io;
 use std::sync::Arc;
 
-/// Bytes read of a stored file at a time where they are only looked at.
+/// Bytes read at a time, of what is not made from a seed, where they are only looked at.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The bytes of one file.
@@ -18,6 +19,8 @@ pub(in crate::server) enum FileBytes {
     Made { seed: u64 },
     /// What is in this open file.
     Stored(Arc<Stored>),
+    /// The lines of this list.
+    List(Arc<List>),
 }
 
 impl FileBytes {
@@ -29,6 +32,10 @@ impl FileBytes {
                 Ok(())
             }
             Self::Stored(stored) => stored.read(offset, out),
+            Self::List(list) => {
+                list.read(offset, out);
+                Ok(())
+            }
         }
     }
 
@@ -38,18 +45,15 @@ impl FileBytes {
         span: Span,
         mut each: impl FnMut(&[u8]),
     ) -> io::Result<()> {
-        let stored = match self {
-            Self::Made { seed } => {
-                content::walk(*seed, span, each);
-                return Ok(());
-            }
-            Self::Stored(stored) => stored,
-        };
+        if let Self::Made { seed } = self {
+            content::walk(*seed, span, each);
+            return Ok(());
+        }
         let mut piece = vec![0; READ_BYTES];
         let mut at = span.start();
         while at < span.end() {
             let bytes = usize::try_from(span.end() - at).unwrap_or(READ_BYTES).min(READ_BYTES);
-            stored.read(at, &mut piece[..bytes])?;
+            self.read(at, &mut piece[..bytes])?;
             each(&piece[..bytes]);
             at += bytes as u64;
         }

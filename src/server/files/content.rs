@@ -1,6 +1,7 @@
 //! The bytes of a served file: a pure function of seed and offset, so that any size needs no disk.
 //!
-//! Owns the function, its check and its digest. Must not know HTTP, sockets or who asks.
+//! Owns the function, its check and its digest, and which of its files stands at which path. Must
+//! not know HTTP, sockets or who asks.
 //!
 //! The file is a row of little-endian 64-bit words; word `i` is a bijective mix of
 //! `seed' + i * GAMMA` (the finaliser of splitmix64). Two different words of
@@ -8,6 +9,7 @@
 
 use crate::base::Span;
 use sha2::{Digest, Sha256};
+use std::ops::RangeInclusive;
 
 const WORD_BYTES: usize = 8;
 /// Bytes made at a time when checking or hashing; stays in the first-level cache.
@@ -19,6 +21,11 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX_1: u64 = 0xbf58_476d_1ce4_e5b9;
 /// Second multiplier of the splitmix64 finaliser.
 const MIX_2: u64 = 0x94d0_49bb_1331_11eb;
+
+/// Multiplier of the 64-bit FNV-1a hash, which takes in the bytes of a path.
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+/// The word of a file that decides on its size; no file has bytes up there.
+const SIZE_WORD: u64 = u64::MAX;
 
 /// Writes the bytes `[offset, offset + out.len())` of the file `seed` into `out`.
 ///
@@ -66,6 +73,22 @@ pub fn sha256(seed: u64, size_bytes: u64) -> [u8; 32] {
     let mut hash = Sha256::new();
     walk(seed, Span::new(0, size_bytes), |piece| hash.update(piece));
     hash.finalize().into()
+}
+
+/// The seed of the file at `path` where each path has a file of its own, on a server of `seed`.
+///
+/// The path begins with a slash and is taken as requests have it, without query.
+pub fn seed_at(seed: u64, path: &str) -> u64 {
+    let hash = |state: u64, byte: u8| (state ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+    mix(path.bytes().fold(state_of(seed, 0), hash))
+}
+
+/// The size of that file, where sizes differ: one of `sizes`.
+pub fn size_at(seed: u64, path: &str, sizes: RangeInclusive<u64>) -> u64 {
+    let (min, max) = (*sizes.start(), *sizes.end());
+    let choices = u128::from(max.saturating_sub(min)) + 1;
+    let choice = u128::from(word(seed_at(seed, path), SIZE_WORD)) % choices;
+    min + u64::try_from(choice).expect("below the number of choices")
 }
 
 /// Hands the bytes of `span` of the file `seed` to `each`, in order and in small pieces.
@@ -126,6 +149,28 @@ mod tests {
         let size = 3 * CHECK_BYTES + 5;
         let whole: [u8; 32] = Sha256::digest(bytes(3, 0, size)).into();
         assert_eq!(sha256(3, size as u64), whole);
+    }
+
+    #[test]
+    fn each_path_and_each_server_has_files_of_its_own() {
+        let paths: Vec<String> = (0..10_000).map(|number| format!("/{number:05}.bin")).collect();
+        let seeds = paths.iter().flat_map(|path| [seed_at(1, path), seed_at(2, path)]);
+        let seeds: std::collections::BTreeSet<u64> = seeds.collect();
+        assert_eq!(seeds.len(), 20_000);
+        assert_ne!(seed_at(1, "/ab"), seed_at(1, "/ba"));
+        // Tests know files by this function, also those of servers in other processes.
+        assert_eq!(seed_at(1, "/0001.bin"), 0x73f7_1c5b_f8da_43fc);
+    }
+
+    #[test]
+    fn sizes_are_spread_over_all_that_are_allowed() {
+        let sizes: Vec<u64> = (0..1000).map(|n| size_at(1, &format!("/{n}"), 10..=13)).collect();
+        for size in 10..=13 {
+            let count = sizes.iter().filter(|is| **is == size).count();
+            assert!((150..350).contains(&count), "{size}: {count}");
+        }
+        assert_eq!(size_at(1, "/", 5..=5), 5);
+        assert!(size_at(1, "/", 0..=u64::MAX) > 0);
     }
 
     #[test]

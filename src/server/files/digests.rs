@@ -1,9 +1,10 @@
 //! Digests the server says of its files by itself: which fields, how they are written, and what
 //! they are computed with.
 //!
-//! Owns a CRC-32C of its own, no kin of the client's. Digests of made-up files are computed when
-//! the server starts, never for a request; those of stored files when one is first asked for. Must
-//! not know requests or sockets.
+//! Owns a CRC-32C of its own, no kin of the client's. Digests of the one made-up file and those of
+//! routes are computed when the server starts, never for a request; those of stored files, and of
+//! made-up ones of which there are many, when one is first asked for. A list of files has none.
+//! Must not know requests or sockets.
 
 use super::bytes::FileBytes;
 use super::folder::FileVersion;
@@ -40,8 +41,15 @@ struct Whole {
     crc32c: Option<u32>,
 }
 
-/// The digests of one stored file; whoever comes first computes them, and the others wait.
+/// The digests of one file; whoever comes first computes them, and the others wait.
 type Slot = Arc<Mutex<Option<Whole>>>;
+
+/// A file whose digests are computed when it is first asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Late {
+    Made { seed: u64, size_bytes: u64 },
+    Stored(FileVersion),
+}
 
 /// The fields the server sends, and the digests of its files.
 #[derive(Debug)]
@@ -49,7 +57,7 @@ pub(in crate::server) struct Digests {
     fields: Vec<DigestField>,
     /// By seed and size.
     wholes: BTreeMap<(u64, u64), Whole>,
-    stored: Mutex<BTreeMap<FileVersion, Slot>>,
+    late: Mutex<BTreeMap<Late, Slot>>,
 }
 
 impl Digests {
@@ -58,7 +66,7 @@ impl Digests {
         fields: Vec<DigestField>,
         files: impl IntoIterator<Item = (u64, u64)>,
     ) -> Self {
-        let mut digests = Self { fields, wholes: BTreeMap::new(), stored: Mutex::default() };
+        let mut digests = Self { fields, wholes: BTreeMap::new(), late: Mutex::default() };
         if digests.need_wholes() {
             for (seed, size_bytes) in files {
                 let whole = digests.compute(&FileBytes::Made { seed }, size_bytes);
@@ -81,7 +89,7 @@ impl Digests {
         span: Span,
         is_wrong: bool,
     ) -> io::Result<Vec<(&'static str, String)>> {
-        if self.fields.is_empty() {
+        if self.fields.is_empty() || matches!(bytes, FileBytes::List(_)) {
             return Ok(Vec::new());
         }
         let whole = self.whole(bytes, size_bytes)?;
@@ -125,26 +133,31 @@ impl Digests {
 
     /// The digests of the whole file, if a field has one.
     fn whole(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Option<Whole>> {
-        match bytes {
-            FileBytes::Made { seed } => Ok(self.wholes.get(&(*seed, size_bytes)).copied()),
-            FileBytes::Stored(_) if !self.need_wholes() => Ok(None),
-            FileBytes::Stored(stored) => {
-                let slot = self.slot(stored.version);
-                let mut slot = lock(&slot);
-                if slot.is_none() {
-                    *slot = Some(self.compute(bytes, size_bytes)?);
-                }
-                Ok(*slot)
-            }
+        if !self.need_wholes() {
+            return Ok(None);
         }
+        let file = match bytes {
+            FileBytes::Made { seed } => match self.wholes.get(&(*seed, size_bytes)) {
+                Some(whole) => return Ok(Some(*whole)),
+                None => Late::Made { seed: *seed, size_bytes },
+            },
+            FileBytes::Stored(stored) => Late::Stored(stored.version),
+            FileBytes::List(_) => return Ok(None),
+        };
+        let slot = self.slot(file);
+        let mut slot = lock(&slot);
+        if slot.is_none() {
+            *slot = Some(self.compute(bytes, size_bytes)?);
+        }
+        Ok(*slot)
     }
 
-    fn slot(&self, version: FileVersion) -> Slot {
-        let mut stored = lock(&self.stored);
-        if stored.len() >= SERVER_DIGESTS_MAX && !stored.contains_key(&version) {
-            stored.clear();
+    fn slot(&self, file: Late) -> Slot {
+        let mut late = lock(&self.late);
+        if late.len() >= SERVER_DIGESTS_MAX && !late.contains_key(&file) {
+            late.clear();
         }
-        Arc::clone(stored.entry(version).or_default())
+        Arc::clone(late.entry(file).or_default())
     }
 
     fn compute(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Whole> {

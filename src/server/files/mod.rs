@@ -1,5 +1,5 @@
-//! What is served: made-up files, those of a folder, and what is said of them (validators,
-//! digests).
+//! What is served: made-up files, one or many, those of a folder, and what is said of them
+//! (validators, digests, lists).
 //!
 //! Must not know requests, faults or sockets.
 
@@ -7,4 +7,5 @@ pub(super) mod bytes;
 pub mod content;
 pub(super) mod digests;
 pub(super) mod folder;
+pub(super) mod numbered;
 pub(super) mod site;

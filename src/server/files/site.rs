@@ -3,9 +3,32 @@
 //! Must not know requests, ranges or faults.
 
 use super::bytes::FileBytes;
+use super::content;
 use super::digests::Digests;
 use super::folder::Folder;
+use super::numbered::{Lines, List, Numbered};
+use crate::base::limits::SERVER_SUMS_BYTES_MAX;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+
+/// Path of the list of all numbered files' URLs.
+const URLS_PATH: &str = "/list.txt";
+/// Path of the list of their checksums.
+const SUMS_PATH: &str = "/SHA256SUMS";
+
+/// Where made-up files stand, and how they differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Paths {
+    /// The same file at every path.
+    #[default]
+    Alike,
+    /// At every path a file of its own: its seed is [`content::seed_at`] of the path.
+    Distinct,
+    /// This number of such files, at `/0001.bin` and on ([`Numbered`]); `/list.txt` has their URLs,
+    /// with the `Host` of the request, and `/SHA256SUMS` their checksums if all of them together
+    /// have no more than 1 GiB. All other paths are 404.
+    Numbered(u64),
+}
 
 /// A path that differs from the rest of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +79,12 @@ pub(in crate::server) struct File {
 #[derive(Debug)]
 pub(in crate::server) struct Site {
     pub(in crate::server) seed: u64,
-    pub(in crate::server) size_bytes: u64,
-    /// In place of the file of that seed.
+    /// Sizes of the made-up files.
+    pub(in crate::server) sizes: RangeInclusive<u64>,
+    pub(in crate::server) paths: Paths,
+    /// `http` or `https`, for the URLs of lists.
+    pub(in crate::server) scheme: &'static str,
+    /// In place of the made-up files.
     pub(in crate::server) folder: Option<Folder>,
     pub(in crate::server) etag: EntityTag,
     pub(in crate::server) last_modified: Option<String>,
@@ -68,18 +95,65 @@ pub(in crate::server) struct Site {
 }
 
 impl Site {
-    /// The file at `path`: its route's, else that of the folder, else the one that is everywhere.
+    /// The file at `path`: its route's, else that of the folder, else a made-up one. `host` is the
+    /// name that the client has for the server.
     ///
     /// # Errors
     /// The status to answer with.
-    pub(in crate::server) fn file(&self, path: &str) -> Result<File, u16> {
+    pub(in crate::server) fn file(&self, path: &str, host: Option<&str>) -> Result<File, u16> {
         let route = self.routes.iter().find(|route| route.path == path);
         match (route.map(|route| route.what), &self.folder) {
             (Some(Served::Missing), _) => Err(404),
             (Some(Served::File { seed, size_bytes }), _) => Ok(self.file_of(seed, size_bytes)),
             (None, Some(folder)) => self.file_in(folder, path),
-            (None, None) => Ok(self.file_of(self.seed, self.size_bytes)),
+            (None, None) => self.made_up(path, host),
         }
+    }
+
+    fn made_up(&self, path: &str, host: Option<&str>) -> Result<File, u16> {
+        match self.paths {
+            Paths::Alike => Ok(self.file_of(self.seed, *self.sizes.start())),
+            Paths::Distinct => Ok(self.file_at(path)),
+            Paths::Numbered(count) => {
+                let names = Numbered::new(count);
+                if names.has(path) { Ok(self.file_at(path)) } else { self.list(names, path, host) }
+            }
+        }
+    }
+
+    /// The file that only this path has.
+    fn file_at(&self, path: &str) -> File {
+        let size_bytes = content::size_at(self.seed, path, self.sizes.clone());
+        self.file_of(content::seed_at(self.seed, path), size_bytes)
+    }
+
+    fn list(&self, names: Numbered, path: &str, host: Option<&str>) -> Result<File, u16> {
+        let lines = match path {
+            URLS_PATH => {
+                let host = host.ok_or(400u16)?;
+                Lines::Urls { root: format!("{}://{host}/", self.scheme) }
+            }
+            SUMS_PATH => {
+                let bytes_max = names.count().checked_mul(*self.sizes.end());
+                bytes_max.filter(|bytes| *bytes <= SERVER_SUMS_BYTES_MAX).ok_or(404u16)?;
+                Lines::Sums { seed: self.seed, sizes: self.sizes.clone() }
+            }
+            _ => return Err(404),
+        };
+        let told = match &lines {
+            Lines::Urls { root } => root.as_str(),
+            Lines::Sums { .. } => path,
+        };
+        let tag = content::seed_at(self.seed, told);
+        let list = List { names, lines };
+        let size_bytes = list.size_bytes();
+        Ok(File {
+            bytes: FileBytes::List(Arc::new(list)),
+            size_bytes,
+            // Nothing of it changes while the server runs.
+            etag: self.etag(|| format!("\"{tag:x}-{size_bytes:x}\"")),
+            last_modified: self.last_modified.clone(),
+        })
     }
 
     /// The file of this content, with what the server says of all its files.

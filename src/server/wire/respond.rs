@@ -117,7 +117,7 @@ impl Answer {
             return answer;
         }
         let path = if site.signs { signing::file_path(request.path()) } else { request.path() };
-        let mut file = match site.file(path) {
+        let mut file = match site.file(path, request.field("host")) {
             Ok(file) => file,
             Err(status) => return Self::short(status),
         };
