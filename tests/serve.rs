@@ -128,6 +128,12 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["file"], "cannot serve the folder 'file'"),
         (&["--size=1M", "."], "DIR and '--size' cannot be used together"),
         (&["--size=many"], "'many' is not a size"),
+        (&["--files=9"], "add '--size'"),
+        (&["--by-path", "."], "add '--size'"),
+        (&["--size=1", "--files=0"], "1..=1000000000000"),
+        (&["--size=1", "--files=9", "--by-path"], "'--by-path'"),
+        (&["--size=1", "--size-max=2"], "needs '--files' or '--by-path'"),
+        (&["--size=2", "--size-max=1", "--by-path"], "less than '--size'"),
         (&["--size=1", "--listen", &taken.1], "cannot listen on 127.0.0.1:"),
         (&["--size=1", "--listen=192.0.2.1:0"], "cannot listen on 192.0.2.1:"),
         (&["--listen=localhost:1"], "such as 0.0.0.0:8080"),
@@ -162,8 +168,13 @@ fn options_are_variables_too() {
     let scene = Scene::new();
     let bad = [("RINGHAUL_SERVE_RATE", "fast")];
     assert!(scene.run_with(&["serve"], &bad).one_error_line(2).contains("RINGHAUL_SERVE_RATE"));
-    let both = [("RINGHAUL_SERVE_SIZE", "5"), ("RINGHAUL_SERVE_LISTEN", "192.0.2.1:1")];
-    let ended = scene.run_with(&["serve", "missing"], &both);
+    let made_up = [
+        ("RINGHAUL_SERVE_SIZE", "5"),
+        ("RINGHAUL_SERVE_FILES", "5"),
+        ("RINGHAUL_SERVE_SIZE_MAX", "6"),
+        ("RINGHAUL_SERVE_LISTEN", "192.0.2.1:1"),
+    ];
+    let ended = scene.run_with(&["serve", "missing"], &made_up);
     assert!(ended.one_error_line(2).contains("'missing'"), "the folder wins: {ended:?}");
 }
 
@@ -184,6 +195,48 @@ fn made_up_bytes_for_ringhaul_and_curl() {
     assert!(ended.stderr.contains("serving 2.86 MiB of seed 1 at every path"), "{ended:?}");
     let last = ended.stderr.lines().last().unwrap_or_default();
     assert!(last.starts_with("served ") && last.contains(" connections, "), "{ended:?}");
+}
+
+/// The body of an answer to `path`, whose status is 200.
+fn body(serving: &Serving, path: &str) -> Vec<u8> {
+    let mut socket = serving.connect();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).expect("a request");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).expect("an answer");
+    let head_bytes = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    answer.split_off(head_bytes)
+}
+
+#[test]
+fn many_files_and_the_lists_that_name_them() {
+    let arguments = ["--size=1K", "--size-max=2K", "--files=20", "--seed=5"];
+    let serving = Serving::start(&Scene::new(), &arguments);
+    let list = String::from_utf8(body(&serving, "/list.txt")).expect("text");
+    let expected: Vec<String> = (1..=20).map(|n| format!("http://here/{n:04}.bin")).collect();
+    assert_eq!(list.lines().collect::<Vec<_>>(), expected);
+    for url in list.lines() {
+        let path = url.strip_prefix("http://here").expect("the host asked for");
+        let bytes = body(&serving, path);
+        assert_eq!(bytes.len() as u64, content::size_at(5, path, 1024..=2048), "{path}");
+        assert_eq!(content::verify(content::seed_at(5, path), 0, &bytes), Ok(()), "{path}");
+    }
+    let sums = String::from_utf8(body(&serving, "/SHA256SUMS")).expect("text");
+    assert_eq!(sums.lines().count(), 20, "{sums}");
+    assert!(serving.ask("/0021.bin", "").starts_with("HTTP/1.1 404 "));
+    let ended = serving.stop(Signal::TERM);
+    let said = "serving 20 files of 1.00 KiB to 2.00 KiB and seed 5, up to /0020.bin";
+    assert!(ended.stderr.contains(said), "{ended:?}");
+}
+
+#[test]
+fn every_path_has_a_file_of_its_own_if_asked_for() {
+    let serving = Serving::start(&Scene::new(), &["--size=1K", "--by-path"]);
+    for path in ["/", "/a/b.bin"] {
+        let bytes = body(&serving, path);
+        assert_eq!(content::verify(content::seed_at(DEFAULT_SEED, path), 0, &bytes), Ok(()));
+    }
 }
 
 #[test]

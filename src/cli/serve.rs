@@ -8,7 +8,9 @@ use super::signals::Watch;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::whole;
-use crate::server::{self, CertificateFiles, Config, Server, Shape, Stats, TlsConfig};
+use crate::server::{
+    self, CertificateFiles, Config, Numbered, Paths, Server, Shape, Stats, TlsConfig,
+};
 use crate::ui::printable;
 
 use std::io::Write;
@@ -24,7 +26,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     server::raise_descriptor_limit();
     let config = config(args);
     let what = described(&config);
-    let is_reading = config.folder.is_none() && !config.digests.is_empty();
+    let is_one = config.folder.is_none() && config.paths == Paths::Alike;
+    let is_reading = is_one && !config.digests.is_empty();
     if is_reading && config.size_bytes >= SLOW_DIGEST_BYTES {
         say(args, &format!("computing the digests of {what} first"));
     }
@@ -59,6 +62,12 @@ fn config(args: &ServeArgs) -> Config {
     Config {
         address: args.listen,
         folder,
+        paths: match args.files {
+            Some(count) => Paths::Numbered(count),
+            None if args.by_path => Paths::Distinct,
+            None => Paths::Alike,
+        },
+        size_bytes_max: args.size_max,
         digests: args.digests.iter().map(|digest| (*digest).into()).collect(),
         tls: tls(args),
         shape: args.shape.shape(args.seed),
@@ -79,10 +88,21 @@ fn tls(args: &ServeArgs) -> Option<TlsConfig> {
 }
 
 fn described(config: &Config) -> String {
-    match &config.folder {
-        Some(folder) => printable(&format!("the folder '{}'", folder.display())),
-        None => {
-            format!("{} of seed {} at every path", format_bytes(config.size_bytes), config.seed)
+    if let Some(folder) = &config.folder {
+        return printable(&format!("the folder '{}'", folder.display()));
+    }
+    let smallest = format_bytes(config.size_bytes);
+    let size = match config.size_bytes_max {
+        Some(max) => format!("{smallest} to {}", format_bytes(max)),
+        None => smallest,
+    };
+    let seed = config.seed;
+    match config.paths {
+        Paths::Alike => format!("{size} of seed {seed} at every path"),
+        Paths::Distinct => format!("other {size} of seed {seed} at every path"),
+        Paths::Numbered(count) => {
+            let last = Numbered::new(count).name(count);
+            format!("{count} files of {size} and seed {seed}, up to /{last}, named in /list.txt")
         }
     }
 }

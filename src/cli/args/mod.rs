@@ -99,7 +99,8 @@ pub(super) fn parse(
     settle_digests(download, &matches)?;
     if let Some(Command::Serve(serve_args)) = &mut args.command {
         let matches = matches.subcommand_matches("serve").expect("it was asked for");
-        serve::settle(serve_args, source_of(matches, "size") == ValueSource::CommandLine)
+        let is_on_line = |id: &str| source_of(matches, id) == ValueSource::CommandLine;
+        serve::settle(serve_args, is_on_line)
             .map_err(|text| command().error(ClapKind::ArgumentConflict, text))?;
     }
     Ok(args)

@@ -3,6 +3,7 @@
 
 use super::shape::{DELAY_MAX, ShapeArgs};
 use super::{UNITS, within};
+use crate::base::limits;
 use crate::base::size::parse_bytes;
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::DigestField;
@@ -26,6 +27,21 @@ pub(in crate::cli) struct ServeArgs {
     /// Serve SIZE made-up bytes at every path instead: no disk is read.
     #[arg(long, value_name = "SIZE", env = "RINGHAUL_SERVE_SIZE", value_parser = parse_bytes)]
     pub(in crate::cli) size: Option<u64>,
+
+    /// With --size: serve N made-up files instead, /0001.bin and on, each with bytes of its own.
+    /// Their URLs are in /list.txt, and up to 1 GiB in all their checksums in /SHA256SUMS.
+    #[arg(long, value_name = "N", env = "RINGHAUL_SERVE_FILES")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=limits::SERVER_FILES_MAX))]
+    pub(in crate::cli) files: Option<u64>,
+
+    /// With --size: serve at every path a file with bytes of its own.
+    #[arg(long, env = "RINGHAUL_SERVE_BY_PATH", conflicts_with = "files")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) by_path: bool,
+
+    /// With --files or --by-path: make each file's size one between --size and SIZE.
+    #[arg(long, value_name = "SIZE", env = "RINGHAUL_SERVE_SIZE_MAX", value_parser = parse_bytes)]
+    pub(in crate::cli) size_max: Option<u64>,
 
     /// What the made-up bytes and all random choices follow from.
     #[arg(long, value_name = "N", env = "RINGHAUL_SERVE_SEED", default_value_t = 1)]
@@ -99,19 +115,27 @@ Every option is also a variable, here with SERVE in its name: --listen is RINGHA
 The URL goes to standard output, all else to standard error. The server runs until SIGINT (Ctrl-C),
 SIGTERM or SIGHUP; that is its normal end, with exit code 0.";
 
-/// DIR and `--size` exclude each other, unless the size is only the environment's wish. An error is
-/// the text to show.
+/// DIR and made-up files exclude each other, unless the latter are only the environment's wish; what
+/// is said of many files needs them. An error is the text to show.
 pub(super) fn settle(
     args: &mut ServeArgs,
-    is_size_on_line: bool,
+    is_on_line: impl Fn(&str) -> bool,
 ) -> std::result::Result<(), &'static str> {
-    match (&args.dir, args.size) {
-        (Some(_), Some(_)) if is_size_on_line => Err("DIR and '--size' cannot be used together"),
-        (Some(_), _) => {
-            args.size = None;
-            Ok(())
+    if args.dir.is_some() {
+        if is_on_line("size") {
+            return Err("DIR and '--size' cannot be used together");
         }
-        (None, _) => Ok(()),
+        args.size = None;
+        args.files = args.files.filter(|_| is_on_line("files"));
+        args.by_path &= is_on_line("by_path");
+        args.size_max = args.size_max.filter(|_| is_on_line("size_max"));
+    }
+    let is_many = args.files.is_some() || args.by_path;
+    match (args.size, args.size_max) {
+        (None, _) if is_many => Err("'--files' and '--by-path' make up files: add '--size'"),
+        (_, Some(_)) if !is_many => Err("'--size-max' needs '--files' or '--by-path'"),
+        (Some(min), Some(max)) if max < min => Err("'--size-max' is less than '--size'"),
+        (_, _) => Ok(()),
     }
 }
 
