@@ -2,6 +2,7 @@
 //!
 //! Must not know what is concluded from the runs, nor how they are shown.
 
+pub(super) mod content;
 pub(super) mod entry;
 pub(super) mod lineup;
 pub(super) mod load;

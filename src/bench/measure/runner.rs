@@ -3,6 +3,7 @@
 //! The programs see neither the user's settings nor a proxy: they start with an environment of
 //! their own.
 
+use super::content::Content;
 use super::entry::Entry;
 use super::peer::Errand;
 use super::record::{Detail, Record, Traced};
@@ -10,15 +11,13 @@ use super::scratch::{Scratch, must_have_room, scratch_error};
 use super::server_process::ServerProcess;
 use super::sink::Sink;
 use super::sweep::Measure;
-use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::options::Engine;
 use crate::engine::stop::StopHandle;
 use crate::io::{child, probe};
-use crate::server::content;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -54,16 +53,6 @@ pub(in crate::bench) struct Runner {
     pub(in crate::bench) started: Instant,
     /// The latest runs of ringhaul, as far as they reached no server.
     pub(in crate::bench) unreachable_runs: u32,
-}
-
-/// What the file has to be.
-pub(in crate::bench) enum Content {
-    /// The built-in server's.
-    Seed(u64),
-    /// The same as this file, which came first.
-    Reference(PathBuf),
-    /// Nobody can tell: there is no file.
-    Unknown,
 }
 
 impl Measure for Runner {
@@ -188,7 +177,7 @@ impl Runner {
             // ringhaul says it is whole, so this is what the server has by now.
             return Err(wrong_file(format!("{entry}: {what}")));
         }
-        let wrong = self.first_difference(&mut file);
+        let wrong = self.content.first_difference(&mut file, self.bytes, &self.stop);
         match wrong.map_err(|cause| scratch_error("cannot read", &path, cause))? {
             None => Ok(None),
             Some(_) if self.stop.is_stopped() => Err(interrupted()),
@@ -196,32 +185,6 @@ impl Runner {
                 Err(wrong_file(format!("{entry}: the file is wrong from byte {offset} on")))
             }
         }
-    }
-
-    /// Where the file departs from what it has to be.
-    fn first_difference(&self, file: &mut File) -> io::Result<Option<u64>> {
-        let mut reference = match &self.content {
-            Content::Seed(_) | Content::Unknown => None,
-            Content::Reference(path) => Some(File::open(path)?),
-        };
-        let (mut block, mut other) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
-        let mut offset = 0;
-        while offset < self.bytes {
-            let left = usize::try_from(self.bytes - offset).unwrap_or(usize::MAX);
-            let count = left.min(BLOCK_BYTES);
-            file.read_exact(&mut block[..count])?;
-            match (&self.content, &mut reference) {
-                (Content::Seed(seed), _) => content::fill(*seed, offset, &mut other[..count]),
-                (Content::Reference(_), Some(file)) => file.read_exact(&mut other[..count])?,
-                (Content::Reference(_) | Content::Unknown, _) => unreachable!("opened above"),
-            }
-            if block[..count] != other[..count] || self.stop.is_stopped() {
-                let same = block.iter().zip(&other).take_while(|(a, b)| a == b).count();
-                return Ok(Some(offset + same as u64));
-            }
-            offset += count as u64;
-        }
-        Ok(None)
     }
 
     /// Nothing of one run is there for the next: the time to remove a file is nobody's, and neither

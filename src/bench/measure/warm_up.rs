@@ -1,7 +1,8 @@
 //! The download before the first run: it warms the server and says how large the file is. What it
 //! cannot do, no run can.
 
-use super::runner::{Content, Runner, interrupted};
+use super::content::Content;
+use super::runner::{Runner, interrupted};
 use super::scratch::{Scratch, must_have_room};
 use super::sink::Sink;
 use crate::base::{Error, ErrorKind, Result};
