@@ -4,8 +4,8 @@ mod common;
 
 use common::scene::{ended, stop, wait};
 use common::tools::find_program;
-use common::{Ended, Place, SEED, Scene, paced, serve};
-use ringhaul::server::{Config, Fault, Route, Rule, Served, Server, When};
+use common::{Ended, Place, SEED, Scene, paced, serve, skipped};
+use ringhaul::server::{Config, Fault, Paths, Route, Rule, Served, Server, When};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -183,6 +183,70 @@ fn peers_run_beside_ringhaul_and_missing_ones_are_named() {
     assert!(!ended.stdout.contains("\naxel") && !ended.stdout.contains("failed"), "{ended:?}");
 }
 
+/// What `raw.csv` says of the runs of `tool`.
+fn runs_of(csv: &str, tool: &str, heading: &str) -> Vec<String> {
+    let tools = column(csv, "tool");
+    let runs = tools.iter().zip(column(csv, heading)).filter(|(is, _)| **is == tool);
+    runs.map(|(_, value)| value.to_owned()).collect()
+}
+
+#[test]
+fn lists_of_files_are_fetched_by_tools_too() {
+    let scene = Scene::new();
+    let ended = scene.run(&[
+        "bench",
+        "--files=20",
+        "--size=16K",
+        "--runs=2",
+        "--against=curl,curl-null,axel,aria2c,wget2,rclone",
+        "--out=r",
+        "--unpublished",
+    ]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(scene.names(), ["r"], "nothing else stays");
+    let axel = ["note: axel is not installed and is left out", "note: axel takes no list of files"];
+    assert!(axel.iter().any(|note| ended.stdout.contains(note) || ended.stderr.contains(note)));
+    let folder = results(&scene);
+    let csv = read(&folder, "raw.csv");
+    for tool in ["curl", "curl-null", "aria2c", "wget2", "rclone"] {
+        if find_program(tool.trim_end_matches("-null")).is_none() {
+            continue;
+        }
+        assert_eq!(runs_of(&csv, tool, "failure"), ["", ""], "{tool}\n{csv}");
+        assert_eq!(runs_of(&csv, tool, "bytes"), ["327680"; 2], "{tool}\n{csv}");
+        assert_eq!(runs_of(&csv, tool, "files"), ["20"; 2], "{tool}\n{csv}");
+    }
+    for words in [" files/s ", "\ncurl -Z --parallel-max 50 ", " -o /dev/null / curl -Z "] {
+        assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
+    }
+    let readme = read(&folder, "README.md");
+    assert!(readme.contains("| files | 20 files of 16.00 KiB, over HTTP, sink auto |"), "{readme}");
+}
+
+/// The files of another server are known by what they were at first.
+#[test]
+fn lists_of_another_server_are_compared_with_their_first_state() {
+    if find_program("curl").is_none() {
+        return skipped("curl is not installed");
+    }
+    let bench = |change: Option<When>| {
+        let replaced = |when| Rule::new(when, Fault::Replaced { seed: 99, size_bytes: 4096 });
+        let script = change.map(replaced).into_iter().collect();
+        let paths = Paths::Numbered(4);
+        let server = serve(Config { paths, script, ..Config::new(SEED, 4096) });
+        let url = server.url("");
+        let list = ["bench", "--files=4", "--size=4K", "--against=curl", "--runs=1"];
+        Scene::new().run(&[&list[..], &[&url]].concat())
+    };
+    let ended = bench(None);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("\ncurl -Z --parallel-max 50 "), "{ended:?}");
+    // Each of the four is fetched once before the first run.
+    let ended = bench(Some(When::FromRequest(5)));
+    assert_eq!(ended.code, Some(13), "{ended:?}");
+    assert!(ended.stderr.contains("is wrong from byte 0 on"), "{ended:?}");
+}
+
 #[test]
 fn mistakes_are_one_line_each() {
     let run = |arguments: &[&str]| Scene::new().run(arguments);
@@ -197,6 +261,11 @@ fn mistakes_are_one_line_each() {
     fails(&run(&["bench", "--dir=missing"]), 14, "mkdir -p 'missing'");
     fails(&run(&["bench", "--out=/proc/x", "--unpublished"]), 14, "--out");
     fails(&run(&["bench", "--size=1T"]), 15, "the first download");
+    fails(&run(&["bench", "--files=9"]), 2, "--size");
+    fails(&run(&["bench", "--files=0", "--size=4K"]), 2, "1..=1000000");
+    fails(&run(&["bench", "--files=9", "--size=4K", "--sink=null"]), 2, "--sink memory");
+    fails(&run(&["bench", "--files=9", "--size=4K", "--profile", "http://h/"]), 2, "--profile");
+    fails(&run(&["bench", "--files=9", "--size=4K", "--tls", "http://h/"]), 2, "built-in server");
 }
 
 #[test]

@@ -316,6 +316,8 @@ pub const SERVER_DIGESTS_MAX: usize = 4096;
 /// Most bytes that a connection sends before it is lost: the largest request chosen by itself.
 pub const SERVER_LOSS_BYTES_MAX: u64 = SPAN_BYTES_AUTO_MAX;
 // bench
+/// Most files of a list that is fetched: each of them is looked at after every run.
+pub const BENCH_FILES_MAX: u64 = 1_000_000;
 /// Most runs of one entry: a day of seconds, and intervals no longer narrow.
 pub const BENCH_RUNS_MAX: u32 = 1000;
 

@@ -16,6 +16,7 @@ pub use conclude::results::{Conditions, Results, Row};
 pub use conclude::statistics;
 pub use export::table::{Paint, notes, table};
 pub use measure::entry::{Entry, short_size};
+pub use measure::file_list::FileList;
 pub use measure::peer::{PEERS, Peer};
 pub use measure::record::{Detail, Percentiles, Record, SpanOutcome, SpanTimes, Traced};
 pub use measure::sink::{SINKS, Sink};
@@ -38,8 +39,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a reader of a comparison has to know.
-const SYNC_NOTE: &str = "ringhaul ends when its file is on the disk, and keeps a journal; the \
-                         other tools leave it in the page cache";
+const SYNC_NOTE: &str = "ringhaul ends when what it fetched is on the disk, and keeps a journal; \
+                         the other tools leave it in the page cache";
 /// What a reader of a run without files has to know.
 const NULL_NOTE: &str = "nothing was written and compared: a run counts if every byte came and \
                          the program ended well";
@@ -56,9 +57,12 @@ pub struct Settings {
     pub program: PathBuf,
     /// The server to measure against.
     pub upstream: Upstream,
+    /// Fetch these files, which the server has below the folder of its URL, in place of one.
+    pub files: Option<FileList>,
     /// Request sizes of the grid, bytes.
     pub chunks: Vec<u64>,
-    /// Connection counts of the grid; with peers, those they are told to use.
+    /// Connection counts of the grid; with peers, those they are told to use; with a list, numbers
+    /// of files that peers are told to fetch at a time.
     pub connections: Vec<u32>,
     /// What moves the bytes: the first one in all of ringhaul's rows, each other one in rows of its
     /// own; none leaves it to ringhaul.
@@ -92,12 +96,13 @@ pub struct Settings {
 /// The server that the bench measures against.
 #[derive(Debug, Clone)]
 pub enum Upstream {
-    /// Any server, by the URL of a file.
+    /// Any server, by the URL of a file; of a list of files, by that of their folder.
     Url(String),
     /// The built-in server, as a process of its own.
     BuiltIn {
-        /// Arguments that make [`Settings::program`] serve a seeded file at every path, print the
-        /// URL of the root as the first line, and end with its standard input.
+        /// Arguments that make [`Settings::program`] serve a seeded file at every path, or the
+        /// files of the list, print the URL of the root as the first line, and end with its
+        /// standard input.
         arguments: Vec<OsString>,
         /// The seed of its content.
         content_seed: u64,

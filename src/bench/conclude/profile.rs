@@ -173,7 +173,7 @@ impl Results {
         let (connections, chunk_bytes) = match row.entry {
             Entry::Auto => return Finding::Automatic,
             // Another tool's setting is not ours, and profiles do not choose engines.
-            Entry::Peer(..) | Entry::On { .. } => return Finding::Open,
+            Entry::Peer(..) | Entry::PeerList(..) | Entry::On { .. } => return Finding::Open,
             // One request for the whole file is a matter of this file.
             Entry::Single { .. } => (1, None),
             Entry::Cell { chunk_bytes, connections } => (connections, Some(chunk_bytes)),

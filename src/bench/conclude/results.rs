@@ -43,8 +43,10 @@ pub struct Conditions {
     pub own_server: bool,
     /// HTTP or HTTPS.
     pub protocol: String,
-    /// Bytes of the file.
+    /// Bytes of the file, or of all files of the list.
     pub bytes: u64,
+    /// Files of the list; absent where it is one file.
+    pub files: Option<u64>,
     /// Where the bytes went.
     pub sink: String,
     /// Runs asked for of each entry.
@@ -78,6 +80,10 @@ pub struct Row {
     pub goodput: Option<Summary>,
     /// Seconds from the start of the program to its end.
     pub wall_seconds: Option<Summary>,
+    /// Files per second.
+    pub files_per_second: Option<Summary>,
+    /// Processor seconds, user and system.
+    pub cpu_seconds: Option<Summary>,
     /// Processor seconds per GiB, user and system.
     pub cpu_seconds_per_gib: Option<Summary>,
     /// Context switches per GiB, both kinds.
@@ -113,7 +119,7 @@ impl Results {
         seed: u64,
     ) -> Self {
         let mut rows: Vec<Row> = measured.iter().map(|row| Row::new(row, seed)).collect();
-        let beside_tools = rows.iter().any(|row| matches!(row.entry, Entry::Peer(..)));
+        let beside_tools = rows.iter().any(|row| row.entry.peer().is_some());
         for row in rows.iter_mut().filter(|row| beside_tools && row.entry == Entry::Auto) {
             // Among tools it is one of them.
             row.name = "ringhaul".to_owned();
@@ -152,7 +158,7 @@ impl Results {
         format!(
             "{}, {}, sink {}, {} runs of each, {level}",
             conditions.protocol,
-            format_bytes(conditions.bytes),
+            conditions.what(),
             conditions.sink,
             conditions.runs,
         )
@@ -195,6 +201,16 @@ impl Results {
 }
 
 impl Conditions {
+    /// What is fetched: the size of the file, or number and size of the files.
+    pub(in crate::bench) fn what(&self) -> String {
+        match self.files {
+            None => format_bytes(self.bytes),
+            Some(count) => {
+                format!("{count} files of {}", format_bytes(self.bytes / count.max(1)))
+            }
+        }
+    }
+
     pub(in crate::bench) fn observe(
         settings: &Settings,
         url: &str,
@@ -217,6 +233,7 @@ impl Conditions {
             own_server,
             protocol: if url.starts_with("https:") { "HTTPS" } else { "HTTP" }.to_owned(),
             bytes,
+            files: settings.files.map(|files| files.count),
             sink: settings.sink.to_string(),
             runs: settings.runs,
             seed: settings.seed,
@@ -249,6 +266,10 @@ impl Row {
             goodput: summed(Record::goodput),
             wall_seconds: summed(|record| {
                 record.failure.is_none().then_some(record.usage.wall.as_secs_f64())
+            }),
+            files_per_second: summed(Record::files_per_second),
+            cpu_seconds: summed(|record| {
+                record.failure.is_none().then_some(record.cpu().as_secs_f64())
             }),
             cpu_seconds_per_gib: summed(Record::cpu_seconds_per_gib),
             context_switches_per_gib: summed(Record::switches_per_gib),
@@ -304,6 +325,7 @@ pub(in crate::bench) mod tests {
             own_server: true,
             protocol: "HTTP".to_owned(),
             bytes: 1 << 30,
+            files: None,
             sink: "auto".to_owned(),
             runs: 6,
             seed: 1,

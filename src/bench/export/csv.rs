@@ -1,14 +1,14 @@
 //! `raw.csv`: every run, as RFC 4180 wants it. A column keeps its name and place; new ones are
 //! added at the end.
 
-use crate::bench::measure::entry::Entry;
+use crate::bench::measure::peer::Peer;
 use crate::bench::measure::record::Record;
 
 const HEADINGS: &str = "at_seconds,round,setting,tool,chunk_bytes,connections,bytes,wall_seconds,\
                         user_seconds,system_seconds,voluntary_switches,involuntary_switches,\
                         peak_memory_bytes,first_byte_p50_ms,first_byte_p90_ms,first_byte_p99_ms,\
                         first_byte_max_ms,span_p50_ms,span_p90_ms,span_p99_ms,span_max_ms,spans,\
-                        pushed_back,retransmits,out_of_order,failure,verdict\n";
+                        pushed_back,retransmits,out_of_order,failure,verdict,files\n";
 
 /// All runs.
 pub(super) fn csv(records: &[Record]) -> String {
@@ -23,14 +23,7 @@ pub(super) fn csv(records: &[Record]) -> String {
 fn fields(record: &Record) -> Vec<String> {
     let usage = &record.usage;
     let traced = record.traced.as_ref();
-    let tool = match record.entry {
-        Entry::Peer(peer, _) => peer.name(),
-        Entry::Auto
-        | Entry::Single { .. }
-        | Entry::Cell { .. }
-        | Entry::Connections(_)
-        | Entry::On { .. } => "ringhaul",
-    };
+    let tool = record.entry.peer().map_or("ringhaul", Peer::name);
     let mut fields = vec![
         format!("{:.3}", record.at.as_secs_f64()),
         record.round.to_string(),
@@ -58,6 +51,7 @@ fn fields(record: &Record) -> Vec<String> {
         maybe(traced.map(|run| run.out_of_order)),
         quoted(record.failure.as_deref().unwrap_or_default()),
         quoted(traced.map_or("", |run| &run.verdict)),
+        record.files.to_string(),
     ]);
     fields
 }

@@ -14,7 +14,8 @@
 //! latencies there are `count`, `p50`, `p90`, `p99`, and `max`. `verdict` has `kind` (`nothing`,
 //! `unclaimed`, `winner`, `tie`) and `names`, the best one first. `comparisons` are
 //! [`Comparison`]s, one of ringhaul's rows by one of another tool: `ours`, `theirs`, and the ratios
-//! of `wall` and `cpu` within the rounds. `notes` are lines for people.
+//! of `wall` and `cpu` within the rounds; of lists of files also each further tool's row by the
+//! first tool's. `notes` are lines for people.
 
 mod csv;
 pub(super) mod table;
@@ -36,6 +37,19 @@ use std::time::SystemTime;
 
 /// What `git describe` puts behind a commit whose tree has changes.
 const DIRTY: &str = "-dirty";
+
+/// How one file is measured.
+const METHOD: &str = "\nEvery run is a process of its own that ends with the whole file under its \
+                      name; goodput is the file's size by the time from its start to its end. \
+                      Each file that was kept was compared byte for byte. One download before the \
+                      first run is not counted.\n\n";
+/// How a list of files is measured.
+const LIST_METHOD: &str = "\nEvery run is a process of its own that ends with all files of the \
+                           list under their names, in a new folder; goodput is their size by the \
+                           time from its start to its end. Number and length of the files were \
+                           checked after each run, and their bytes compared: all of them if the \
+                           server is ringhaul's own, else those of up to 16 files. Before the \
+                           first run some of the files are fetched, which is not counted.\n\n";
 
 /// An open folder of results.
 pub(super) struct Export {
@@ -236,7 +250,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         "# {}, {}\n\n    {}\n\n\
          | | |\n|---|---|\n\
          | server | {}{server} |\n\
-         | file | {}, over {}, sink {} |\n\
+         | {} | {}, over {}, sink {} |\n\
          | runs | {} of each, in rounds shuffled with seed {} |\n\
          | ringhaul | {}{commit} |\n\
          | kernel | {} |\n\
@@ -248,7 +262,8 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
         conditions.url,
         conditions.command,
         conditions.url,
-        format_bytes(conditions.bytes),
+        if conditions.files.is_some() { "files" } else { "file" },
+        conditions.what(),
         conditions.protocol,
         conditions.sink,
         conditions.runs,
@@ -266,10 +281,7 @@ fn readme(results: &Results, plots: &[plot::Plot]) -> String {
     if !conditions.peers.is_empty() {
         text += &format!("| peers | {} |\n", conditions.peers.join("; "));
     }
-    text += "\nEvery run is a process of its own that ends with the whole file under its name; \
-             goodput is the file's size by the time from its start to its end. Each file that was \
-             kept was compared byte for byte. One download before the first run is not \
-             counted.\n\n";
+    text += if conditions.files.is_some() { LIST_METHOD } else { METHOD };
     text += &format!("**{}**\n\n", results.verdict_line());
     text += &warning(results);
     text += "Tables are in [summary.md](summary.md), every run in [raw.csv](raw.csv), all figures \

@@ -160,8 +160,30 @@ fn painted(text: &str, part: f64) -> String {
     format!("\x1b[48;5;{}m\x1b[38;5;{ink}m{text}\x1b[0m", SHADES[place])
 }
 
+/// Columns that only lists of files have, and the one they stand behind.
+const LIST_HEADINGS: [&str; 2] = ["files/s", "CPU s"];
+const LIST_COLUMN: usize = 5;
+
 /// Headings, then one line per row.
 fn lines(results: &Results) -> Vec<Vec<String>> {
+    let mut lines = common_lines(results);
+    if results.conditions.files.is_none() {
+        return lines;
+    }
+    let figures = results.rows.iter().map(|row| {
+        let rate = row.files_per_second.map_or_else(dash, |rate| format!("{:.0}", rate.median));
+        let cpu = row.cpu_seconds.map_or_else(dash, |cpu| format!("{:.2}", cpu.median));
+        [rate, cpu]
+    });
+    let columns = std::iter::once(LIST_HEADINGS.map(str::to_owned)).chain(figures);
+    for (line, more) in lines.iter_mut().zip(columns) {
+        line.splice(LIST_COLUMN..LIST_COLUMN, more);
+    }
+    lines
+}
+
+/// The columns that every table has.
+fn common_lines(results: &Results) -> Vec<Vec<String>> {
     let best = results.rows.iter().filter_map(|row| Some(row.goodput?.median)).fold(0.0, f64::max);
     let headings = HEADINGS.iter().map(|&heading| heading.to_owned()).collect();
     std::iter::once(headings).chain(results.rows.iter().map(|row| line(row, best))).collect()
@@ -262,6 +284,15 @@ first byte ms, p50 p99  runs
         let text = table(&results(), Paint::Colour);
         assert!(text.contains("\x1b[48;5;184m\x1b[38;5;16m 529 \x1b[0m"), "{text:?}");
         assert_eq!(text.matches("\x1b[0m").count(), 4);
+    }
+
+    #[test]
+    fn lists_have_columns_of_their_own() {
+        let mut results = results();
+        results.conditions.files = Some(1);
+        let text = table(&results, Paint::Plain);
+        let headings = "  time s  files/s  CPU s  CPU s/GiB  ";
+        assert!(text.contains(headings) && text.contains("    2.02        0   1.01  "), "{text}");
     }
 
     #[test]

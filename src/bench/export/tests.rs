@@ -117,8 +117,10 @@ fn the_summary_keeps_its_schema() {
             "chunk_bytes",
             "connections",
             "context_switches_per_gib",
+            "cpu_seconds",
             "cpu_seconds_per_gib",
             "failures",
+            "files_per_second",
             "first_byte_ms",
             "goodput",
             "left_out",
@@ -146,9 +148,9 @@ fn every_run_is_a_line_of_as_many_fields() {
     assert_eq!(
         line,
         "2.030,1,16M x 4,ringhaul,16777216,4,1073741824,2.030100,0.507525,0.507525,100,11,\
-         41943040,2.007,2.007,2.007,2.007,10.047,10.047,10.047,10.047,2,1,1,2,,path: full"
+         41943040,2.007,2.007,2.007,2.007,10.047,10.047,10.047,10.047,2,1,1,2,,path: full,1"
     );
-    assert!(text.contains(",\"exit \"\"code\"\", 5\",path: full\n"), "{text}");
+    assert!(text.contains(",\"exit \"\"code\"\", 5\",path: full,1\n"), "{text}");
     assert_eq!(text.lines().count(), 1 + results.records.len());
 }
 

@@ -39,9 +39,23 @@ pub enum Entry {
     },
     /// Another tool, and the number of connections it is told to use if it can.
     Peer(Peer, u32),
+    /// Another tool with a list of files, and the number it is told to fetch at a time.
+    PeerList(Peer, u32),
 }
 
 impl Entry {
+    /// The other tool, where it is one.
+    pub fn peer(self) -> Option<Peer> {
+        match self {
+            Entry::Peer(peer, _) | Entry::PeerList(peer, _) => Some(peer),
+            Entry::Auto
+            | Entry::Single { .. }
+            | Entry::Cell { .. }
+            | Entry::Connections(_)
+            | Entry::On { .. } => None,
+        }
+    }
+
     /// ringhaul's options for it; `None` for another tool.
     pub(in crate::bench) fn options(self) -> Option<Vec<OsString>> {
         let (chunk_bytes, connections) = match self {
@@ -50,7 +64,7 @@ impl Entry {
             Entry::Cell { chunk_bytes, connections } => (Some(chunk_bytes), Some(connections)),
             Entry::Connections(connections) => (None, Some(connections)),
             Entry::On { connections, .. } => (None, connections),
-            Entry::Peer(..) => return None,
+            Entry::Peer(..) | Entry::PeerList(..) => return None,
         };
         let mut options = Vec::new();
         if let Some(bytes) = chunk_bytes {
@@ -67,7 +81,11 @@ impl Entry {
         match self {
             Entry::Single { bytes } => Some(bytes),
             Entry::Cell { chunk_bytes, .. } => Some(chunk_bytes),
-            Entry::Auto | Entry::Connections(_) | Entry::On { .. } | Entry::Peer(..) => None,
+            Entry::Auto
+            | Entry::Connections(_)
+            | Entry::On { .. }
+            | Entry::Peer(..)
+            | Entry::PeerList(..) => None,
         }
     }
 
@@ -79,7 +97,8 @@ impl Entry {
             Entry::Single { .. } => Some(1),
             Entry::Cell { connections, .. }
             | Entry::Connections(connections)
-            | Entry::Peer(_, connections) => Some(connections),
+            | Entry::Peer(_, connections)
+            | Entry::PeerList(_, connections) => Some(connections),
         }
     }
 
@@ -91,7 +110,8 @@ impl Entry {
             | Entry::Single { .. }
             | Entry::Cell { .. }
             | Entry::Connections(_)
-            | Entry::Peer(..) => None,
+            | Entry::Peer(..)
+            | Entry::PeerList(..) => None,
         }
     }
 
@@ -105,9 +125,11 @@ impl Entry {
         match self {
             Entry::Auto => None,
             Entry::Single { .. } => Some(BASELINE_RUNS_MIN),
-            Entry::Cell { .. } | Entry::Connections(_) | Entry::On { .. } | Entry::Peer(..) => {
-                Some(1)
-            }
+            Entry::Cell { .. }
+            | Entry::Connections(_)
+            | Entry::On { .. }
+            | Entry::Peer(..)
+            | Entry::PeerList(..) => Some(1),
         }
     }
 }
@@ -127,6 +149,7 @@ impl fmt::Display for Entry {
                 format!("ringhaul -c {connections}, {engine}")
             }
             Entry::Peer(peer, connections) => peer.label(connections),
+            Entry::PeerList(peer, parallel) => peer.list_label(parallel),
         };
         f.pad(&text)
     }

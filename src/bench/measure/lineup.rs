@@ -11,7 +11,9 @@ pub(in crate::bench) fn lineup(
     bytes: u64,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Vec<Entry>> {
-    if settings.against.is_empty() {
+    if settings.files.is_some() {
+        Ok(lists(settings, tell))
+    } else if settings.against.is_empty() {
         sweep(settings, bytes, tell)
     } else {
         Ok(against(settings, tell))
@@ -57,6 +59,26 @@ fn against(settings: &Settings, tell: &mut dyn FnMut(News<'_>)) -> Vec<Entry> {
         }
         let counts = if peer.is_one_stream() { &[1][..] } else { &settings.connections };
         entries.extend(counts.iter().map(|&count| Entry::Peer(peer, count)));
+    }
+    entries
+}
+
+/// ringhaul, and the tools that are installed and take lists.
+fn lists(settings: &Settings, tell: &mut dyn FnMut(News<'_>)) -> Vec<Entry> {
+    let mut entries = vec![Entry::Auto];
+    let others = settings.engines.iter().skip(1);
+    entries.extend(others.map(|&engine| Entry::On { engine, connections: None }));
+    for &peer in &settings.against {
+        let reason = match peer.find() {
+            None => "is not installed",
+            Some(_) if !peer.takes_lists() => "takes no list of files",
+            Some(_) => {
+                let counts = settings.connections.iter();
+                entries.extend(counts.map(|&count| Entry::PeerList(peer, count)));
+                continue;
+            }
+        };
+        tell(News::Note(&format!("{} {reason} and is left out", peer.name())));
     }
     entries
 }

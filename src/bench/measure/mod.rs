@@ -4,7 +4,9 @@
 
 pub(super) mod content;
 pub(super) mod entry;
+pub(super) mod file_list;
 pub(super) mod lineup;
+pub(super) mod list_errand;
 pub(super) mod load;
 pub(super) mod machine;
 pub(super) mod peer;

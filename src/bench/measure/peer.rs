@@ -160,7 +160,7 @@ impl Peer {
     }
 
     /// The words for an authority, or for no check at all.
-    fn trust(self, errand: Errand<'_>) -> Vec<OsString> {
+    pub(super) fn trust(self, errand: Errand<'_>) -> Vec<OsString> {
         let (file, none) = match self {
             Peer::Curl | Peer::CurlNull => (Some("--cacert"), "-k"),
             Peer::Aria2c => (Some("--ca-certificate"), "--check-certificate=false"),

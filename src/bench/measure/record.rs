@@ -29,8 +29,10 @@ pub struct Record {
     pub round: u32,
     /// When it began, since the first run.
     pub at: Duration,
-    /// Bytes of the file.
+    /// Bytes of the file, or of all files of the list.
     pub bytes: u64,
+    /// How many files these are.
+    pub files: u64,
     /// What it cost.
     pub usage: Usage,
     /// Why it gave no file, in one line.
@@ -115,6 +117,12 @@ impl Record {
     pub fn goodput(&self) -> Option<f64> {
         let seconds = self.usage.wall.as_secs_f64().max(1e-9);
         self.failure.is_none().then(|| self.bytes as f64 / seconds)
+    }
+
+    /// Files per second; `None` of a failed run.
+    pub fn files_per_second(&self) -> Option<f64> {
+        let seconds = self.usage.wall.as_secs_f64().max(1e-9);
+        self.failure.is_none().then(|| self.files as f64 / seconds)
     }
 
     /// Processor time, user and system together.
@@ -265,7 +273,7 @@ pub(in crate::bench) mod tests {
             peak_memory_bytes: Some(40 << 20),
         };
         let at = wall * round;
-        Record { entry, round, at, bytes: GIB, usage, failure: None, traced: None }
+        Record { entry, round, at, bytes: GIB, files: 1, usage, failure: None, traced: None }
     }
 
     /// Lines as the engine writes them.

@@ -5,7 +5,9 @@
 
 use super::content::Content;
 use super::entry::Entry;
-use super::peer::Errand;
+use super::file_list::{Contents, Fetched, FileList, Lists};
+use super::list_errand;
+use super::peer::{Errand, Peer};
 use super::record::{Detail, Record, Traced};
 use super::scratch::{Scratch, must_have_room, scratch_error};
 use super::server_process::ServerProcess;
@@ -45,6 +47,8 @@ pub(in crate::bench) struct Runner {
     pub(in crate::bench) renewed: Option<ServerProcess>,
     pub(in crate::bench) bytes: u64,
     pub(in crate::bench) content: Content,
+    /// The list of files that is fetched in place of one, and what is known of their bytes.
+    pub(in crate::bench) files: Option<(FileList, Contents)>,
     pub(in crate::bench) ca_cert: Option<PathBuf>,
     pub(in crate::bench) insecure: bool,
     pub(in crate::bench) threads: Option<u32>,
@@ -76,6 +80,7 @@ impl Measure for Runner {
         })?;
         self.must_go_on()?;
         let failure = match (ended.status.success(), ended.is_stopped) {
+            (true, _) if self.files.is_some() => self.compare_list(entry)?,
             (true, _) => self.compare(entry)?,
             (false, true) => Some(format!("stopped after {:.0} s", ended.usage.wall.as_secs_f64())),
             (false, false) => Some(self.last_words(ended.status)),
@@ -85,8 +90,9 @@ impl Measure for Runner {
         let (traced, detail) = traced.unzip();
         self.clear();
         self.must_make_sense(entry, failure.as_deref(), ended.status.code())?;
-        let record =
-            Record { entry, round, at, bytes: self.bytes, usage: ended.usage, failure, traced };
+        let files = self.files.as_ref().map_or(1, |(files, _)| files.count);
+        let (bytes, usage) = (self.bytes, ended.usage);
+        let record = Record { entry, round, at, bytes, files, usage, failure, traced };
         Ok((record, detail.unwrap_or_default()))
     }
 
@@ -100,28 +106,9 @@ impl Measure for Runner {
 
 impl Runner {
     fn command(&self, entry: Entry) -> Result<Command> {
-        let target = self.sink.target(self.scratch.path("out"));
-        let mut arguments: Vec<OsString> = Vec::new();
-        let program = match (entry, entry.options()) {
-            (Entry::Peer(peer, connections), _) => {
-                let errand = Errand {
-                    url: &self.url,
-                    bytes: self.bytes,
-                    target: &target,
-                    ca_cert: self.ca_cert.as_deref(),
-                    insecure: self.insecure,
-                };
-                arguments = peer.arguments(errand, connections);
-                peer.find().ok_or_else(|| {
-                    let what = format!("{} is no longer installed", peer.name());
-                    Error::new(ErrorKind::Usage, what)
-                })?
-            }
-            (_, options) => {
-                arguments.extend(options.unwrap_or_default());
-                arguments.extend(self.own_arguments(entry, &target));
-                self.program.clone()
-            }
+        let (program, arguments) = match self.files {
+            Some((files, _)) => self.list_errand(entry, files)?,
+            None => self.errand(entry)?,
         };
         let said = File::create(self.scratch.path("said"))
             .map_err(|cause| scratch_error("cannot write into", self.scratch.folder(), cause))?;
@@ -135,10 +122,51 @@ impl Runner {
         Ok(command)
     }
 
-    fn own_arguments(&self, entry: Entry, target: &Path) -> Vec<OsString> {
+    /// The program that fetches the one file, and its arguments.
+    fn errand(&self, entry: Entry) -> Result<(PathBuf, Vec<OsString>)> {
+        let target = self.sink.target(self.scratch.path("out"));
+        if let Entry::Peer(peer, connections) = entry {
+            let arguments = peer.arguments(self.peer_errand(&self.url, &target), connections);
+            return Ok((program_of(peer)?, arguments));
+        }
+        let mut words = entry.options().unwrap_or_default();
         let trace = self.scratch.path("trace");
-        let mut words: Vec<OsString> =
-            vec!["--quiet".into(), "--trace".into(), trace.into(), "-o".into(), target.into()];
+        words.extend(["--trace".into(), trace.into(), "-o".into(), target.into()]);
+        words.extend(self.own_words(entry));
+        words.push(self.url.clone().into());
+        Ok((self.program.clone(), words))
+    }
+
+    /// The program that fetches the list, which is written now, and its arguments.
+    fn list_errand(&self, entry: Entry, files: FileList) -> Result<(PathBuf, Vec<OsString>)> {
+        let (folder, target) = (self.scratch.path("out"), self.list_target());
+        let root = folder_of(&self.url);
+        let lists = Lists::of(&folder);
+        fs::create_dir_all(&target)
+            .and_then(|()| lists.write(files, root, &target))
+            .map_err(|cause| scratch_error("cannot write into", &folder, cause))?;
+        if let Entry::PeerList(peer, parallel) = entry {
+            let errand = self.peer_errand(root, &target);
+            return Ok((program_of(peer)?, peer.list_arguments(errand, &lists, parallel)));
+        }
+        let mut words = list_errand::own_words(&lists.urls, &target);
+        words.extend(self.own_words(entry));
+        Ok((self.program.clone(), words))
+    }
+
+    /// Where the files of a list go. Beside it there is room for what programs put beside a list.
+    fn list_target(&self) -> PathBuf {
+        self.scratch.path("out").join("files")
+    }
+
+    fn peer_errand<'a>(&'a self, url: &'a str, target: &'a Path) -> Errand<'a> {
+        let ca_cert = self.ca_cert.as_deref();
+        Errand { url, bytes: self.bytes, target, ca_cert, insecure: self.insecure }
+    }
+
+    /// ringhaul's words that do not depend on what it fetches.
+    fn own_words(&self, entry: Entry) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["--quiet".into()];
         words.extend(self.sink.options());
         if let Some(engine) = entry.engine().or(self.engine) {
             words.extend(["--engine".into(), engine.to_string().into()]);
@@ -150,13 +178,31 @@ impl Runner {
             words.extend(["--ca-cert".into(), path.into()]);
         }
         words.extend(self.insecure.then(|| "--insecure".into()));
-        words.push(self.url.clone().into());
         words
+    }
+
+    /// What is wrong with the files of the list: nothing, or not all of them are there. Wrong bytes
+    /// end all.
+    fn compare_list(&self, entry: Entry) -> Result<Option<String>> {
+        let keeps = entry.peer().is_none_or(Peer::keeps);
+        let Some((files, contents)) = self.files.as_ref().filter(|_| keeps) else {
+            return Ok(None);
+        };
+        let target = self.list_target();
+        let fetched = Fetched::look(&target, *files, contents, &self.stop);
+        match fetched.map_err(|cause| scratch_error("cannot read in", &target, cause))? {
+            Fetched::Whole => Ok(None),
+            Fetched::Incomplete(what) => Ok(Some(what)),
+            Fetched::Wrong(..) if self.stop.is_stopped() => Err(interrupted()),
+            Fetched::Wrong(name, offset) => {
+                Err(wrong_file(format!("{entry}: {name} is wrong from byte {offset} on")))
+            }
+        }
     }
 
     /// What is wrong with the file: nothing, its length, or it is not there. Wrong bytes end all.
     fn compare(&self, entry: Entry) -> Result<Option<String>> {
-        let keeps = !matches!(entry, Entry::Peer(peer, _) if !peer.keeps());
+        let keeps = entry.peer().is_none_or(Peer::keeps);
         if self.sink == Sink::Null || !keeps {
             return Ok(None);
         }
@@ -171,7 +217,7 @@ impl Runner {
         let length = file.metadata().map_or(0, |meta| meta.len());
         if length != self.bytes {
             let what = format!("its file has {length} bytes instead of {}", self.bytes);
-            if matches!(entry, Entry::Peer(..)) {
+            if entry.peer().is_some() {
                 return Ok(Some(what));
             }
             // ringhaul says it is whole, so this is what the server has by now.
@@ -202,7 +248,9 @@ impl Runner {
             // Part files and journals of every tool begin with the name of its target.
             let name = entry.file_name();
             if name.as_encoded_bytes().starts_with(b"out") || name == "trace" {
-                let _ = fs::remove_file(entry.path());
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let remove = if is_folder { fs::remove_dir_all } else { fs::remove_file };
+                let _ = remove(entry.path());
             }
         }
     }
@@ -229,7 +277,7 @@ impl Runner {
         failure: Option<&str>,
         code: Option<i32>,
     ) -> Result<()> {
-        let is_ours = !matches!(entry, Entry::Peer(..));
+        let is_ours = entry.peer().is_none();
         let code = code.filter(|_| is_ours);
         let Some(failure) = failure else {
             self.unreachable_runs = if is_ours { 0 } else { self.unreachable_runs };
@@ -264,6 +312,17 @@ impl Runner {
     }
 }
 
+/// The URL of the folder that `url` is in, with its slash.
+pub(in crate::bench) fn folder_of(url: &str) -> &str {
+    url.rfind('/').map_or(url, |slash| &url[..=slash])
+}
+
+fn program_of(peer: Peer) -> Result<PathBuf> {
+    peer.find().ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("{} is no longer installed", peer.name()))
+    })
+}
+
 fn wrong_file(what: String) -> Error {
     Error::new(ErrorKind::ChecksumMismatch, what)
         .advise("if the file does not change on the server, please report it")
@@ -289,6 +348,7 @@ mod tests {
             renewed: None,
             bytes: 1,
             content: Content::Seed(1),
+            files: None,
             ca_cert: None,
             insecure: false,
             threads: None,

@@ -2,7 +2,8 @@
 //! cannot do, no run can.
 
 use super::content::Content;
-use super::runner::{Runner, interrupted};
+use super::file_list::{Contents, FileList};
+use super::runner::{Runner, folder_of, interrupted};
 use super::scratch::{Scratch, must_have_room};
 use super::sink::Sink;
 use crate::base::{Error, ErrorKind, Result};
@@ -11,7 +12,7 @@ use crate::engine::Download;
 use crate::engine::options::Options;
 use crate::engine::progress::Progress;
 use crate::engine::stop::StopHandle;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -42,6 +43,17 @@ pub(in crate::bench) fn warm_up(
         insecure: settings.insecure,
         ..Options::default()
     };
+    if let Some(files) = settings.files {
+        let first = First { scratch: &scratch, url, options: &options };
+        let contents = first.samples(files, &settings.upstream, stop, tell)?;
+        let runner = Runner {
+            bytes: files.bytes(),
+            files: Some((files, contents)),
+            ..runner(settings, scratch, url, ca_cert, stop)
+        };
+        must_have_room(&runner.scratch.path(""), runner.bytes)?;
+        return Ok(runner);
+    }
     let target = (settings.sink != Sink::Null).then_some(reference.as_path());
     let report = fetch(url, target, options, stop, tell)?;
     if !report.ranges && settings.against.is_empty() {
@@ -62,15 +74,28 @@ pub(in crate::bench) fn warm_up(
     if settings.sink != Sink::Null {
         must_have_room(&scratch.path(""), report.bytes)?;
     }
-    Ok(Runner {
+    let bytes = report.bytes;
+    Ok(Runner { bytes, content, ..runner(settings, scratch, url, ca_cert, stop) })
+}
+
+/// A runner that knows nothing yet of what it fetches.
+fn runner(
+    settings: &Settings,
+    scratch: Scratch,
+    url: &str,
+    ca_cert: Option<PathBuf>,
+    stop: &StopHandle,
+) -> Runner {
+    Runner {
         scratch,
         sink: settings.sink,
         settles: !settings.against.is_empty() && settings.sink.is_on_disk(),
         program: settings.program.clone(),
         url: url.to_owned(),
         renewed: None,
-        bytes: report.bytes,
-        content,
+        bytes: 0,
+        content: Content::Unknown,
+        files: None,
         ca_cert,
         insecure: settings.insecure,
         threads: settings.threads,
@@ -78,7 +103,52 @@ pub(in crate::bench) fn warm_up(
         stop: stop.clone(),
         started: Instant::now(),
         unreachable_runs: 0,
-    })
+    }
+}
+
+/// The first downloads from a list of files.
+struct First<'a> {
+    scratch: &'a Scratch,
+    /// Any URL in their folder.
+    url: &'a str,
+    options: &'a Options,
+}
+
+impl First<'_> {
+    /// Fetches some of the files. Of a server that made no promise they stay.
+    fn samples(
+        &self,
+        files: FileList,
+        upstream: &Upstream,
+        stop: &StopHandle,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<Contents> {
+        let content_seed = match upstream {
+            Upstream::BuiltIn { content_seed, .. } => Some(*content_seed),
+            Upstream::Url(_) => None,
+        };
+        // Of known files the first one shows that they are there.
+        let count = if content_seed.is_some() { 1 } else { usize::MAX };
+        let mut samples = Vec::new();
+        for name in files.samples().into_iter().take(count) {
+            let url = format!("{}{name}", folder_of(self.url));
+            let path = self.scratch.path(&format!("reference-{name}"));
+            let fetched = fetch(&url, Some(&path), self.options.clone(), stop, tell)?;
+            let (bytes, size_bytes) = (fetched.bytes, files.size_bytes);
+            if bytes != size_bytes {
+                let what = format!("{name} has {bytes} bytes on the server, not {size_bytes}");
+                return Err(Error::new(ErrorKind::Usage, what)
+                    .advise("say the size of the server's files with --size"));
+            }
+            samples.push((name, path));
+        }
+        let Some(content_seed) = content_seed else { return Ok(Contents::Samples(samples)) };
+        for (_, path) in samples {
+            // Its content is known; the space is not needed twice. Gone already is as good.
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(Contents::Seed(content_seed))
+    }
 }
 
 /// What the first download said.

@@ -5,7 +5,6 @@ use super::scale::{tick_text, ticks, viridis};
 use super::svg::{Anchor, FAINT, INK, Sheet};
 use crate::bench::conclude::results::{Results, Row};
 use crate::bench::conclude::statistics::Summary;
-use crate::bench::measure::entry::Entry;
 
 const LEFT: f64 = 170.0;
 const PANEL: f64 = 300.0;
@@ -18,12 +17,12 @@ const OTHER_COLOUR: f64 = 0.8;
 
 /// `None` where no other tool was measured.
 pub(super) fn plot(results: &Results) -> Option<Plot> {
-    let is_peer = |row: &Row| matches!(row.entry, Entry::Peer(..));
-    if !results.rows.iter().any(is_peer) {
+    if !results.rows.iter().any(|row| row.entry.peer().is_some()) {
         return None;
     }
     let bottom = TOP + results.rows.len() as f64 * LANE;
-    let title = "Tools on the same file".to_owned();
+    let what = if results.conditions.files.is_some() { "files" } else { "file" };
+    let title = format!("Tools on the same {what}");
     let conditions = results.conditions_line();
     let what = "medians, and whiskers for their intervals; ringhaul is darker";
     let width = LEFT + 2.0 * PANEL + GAP + 50.0;
@@ -73,7 +72,7 @@ fn panel(
     for (lane, row) in results.rows.iter().enumerate() {
         let Some(summary) = value(row) else { continue };
         let y = TOP + lane as f64 * LANE;
-        let own = !matches!(row.entry, Entry::Peer(..));
+        let own = row.entry.peer().is_none();
         let colour = viridis(if own { OWN_COLOUR } else { OTHER_COLOUR });
         sheet.rect(left, y + 7.0, x(summary.median) - left, LANE - 14.0, &colour);
         let middle = y + LANE / 2.0;

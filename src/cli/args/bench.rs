@@ -16,12 +16,20 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(value_name = "URL")]
     pub(in crate::cli) url: Option<String>,
 
+    /// Fetch a list of N files of --size each, 0001.bin and on, in place of one file; URL is that
+    /// of their folder.
+    #[arg(long, value_name = "N", requires = "size", conflicts_with = "profile")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=limits::BENCH_FILES_MAX))]
+    #[arg(help_heading = "Measurement")]
+    pub(in crate::cli) files: Option<u64>,
+
     /// Request sizes of the grid.
     #[arg(long, value_name = "SIZE,..", value_delimiter = ',', value_parser = chunk_size)]
     #[arg(default_value = "1M,4M,16M,64M", help_heading = "Measurement")]
     pub(in crate::cli) chunks: Vec<u64>,
 
-    /// Connection counts of the grid; default: 1,2,4,8,16, and 4 with --against.
+    /// Connection counts of the grid; default: 1,2,4,8,16, and 4 with --against. With --files:
+    /// how many files the other tools fetch at a time, default 50.
     #[arg(long, short, value_name = "N,..", value_delimiter = ',', help_heading = "Measurement")]
     #[arg(value_parser = up_to(1, limits::CONNECTIONS_MAX))]
     pub(in crate::cli) connections: Option<Vec<u32>>,

@@ -115,8 +115,8 @@ Every option is also a variable, here with SERVE in its name: --listen is RINGHA
 The URL goes to standard output, all else to standard error. The server runs until SIGINT (Ctrl-C),
 SIGTERM or SIGHUP; that is its normal end, with exit code 0.";
 
-/// DIR and made-up files exclude each other, unless the latter are only the environment's wish; what
-/// is said of many files needs them. An error is the text to show.
+/// DIR and made-up files exclude each other, unless the latter are only the environment's wish;
+/// what is said of many files needs them. An error is the text to show.
 pub(super) fn settle(
     args: &mut ServeArgs,
     is_on_line: impl Fn(&str) -> bool,

@@ -11,7 +11,7 @@ use super::download::failure;
 use super::resolve::must_be_folder;
 use super::signals::Watch;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::bench::{self, Paint, Results, Settings, Upstream};
+use crate::bench::{self, FileList, Paint, Results, Settings, Sink, Upstream};
 use crate::engine::options::Engine;
 use crate::engine::stop::StopHandle;
 use crate::ui::colours_allowed;
@@ -25,6 +25,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const CONNECTIONS: [u32; 5] = [1, 2, 4, 8, 16];
 /// What peers are told to use: as many as the speed table compares.
 const CONNECTIONS_AGAINST: [u32; 1] = [4];
+/// How many files of a list peers fetch at a time: curl's own choice.
+const FILES_AT_A_TIME: [u32; 1] = [50];
 
 /// Measures, and prints what came out of it.
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
@@ -69,23 +71,40 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
     })?;
     let url = args.url.as_deref().map(Url::parse).transpose()?;
     let upstream = match &args.url {
-        Some(_) if args.site.is_used() => {
+        Some(_) if args.site.is_used(args.files.is_some()) => {
             let what = "options of the built-in server make no sense with a URL";
             return Err(Error::new(ErrorKind::Usage, what).advise("leave out one of both"));
         }
+        // The files are in this folder, with a slash or without.
+        Some(url) if args.files.is_some() && !url.ends_with('/') => {
+            Upstream::Url(format!("{url}/"))
+        }
         Some(url) => Upstream::Url(url.clone()),
-        None => args.site.upstream(),
+        None => args.site.upstream(args.files),
     };
+    let files = args.files.zip(args.site.size);
+    let files = files.map(|(count, size_bytes)| FileList { count, size_bytes });
+    if files.is_some() && args.sink == Sink::Null {
+        let what = "a list of files needs a folder to go to";
+        return Err(
+            Error::new(ErrorKind::Usage, what).advise("choose --sink memory to leave the disk out")
+        );
+    }
     let mut against = Vec::new();
     for &peer in &args.against {
         if !against.contains(&peer) {
             against.push(peer);
         }
     }
-    let default: &[u32] = if against.is_empty() { &CONNECTIONS } else { &CONNECTIONS_AGAINST };
+    let default: &[u32] = match (files, against.is_empty()) {
+        (Some(_), _) => &FILES_AT_A_TIME,
+        (None, true) => &CONNECTIONS,
+        (None, false) => &CONNECTIONS_AGAINST,
+    };
     Ok(Settings {
         program,
         upstream,
+        files,
         chunks: distinct(&args.chunks),
         connections: distinct(args.connections.as_deref().unwrap_or(default)),
         engines: engines(&args.engine),

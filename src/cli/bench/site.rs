@@ -11,15 +11,17 @@ const SEED: u64 = 0x62_65_6e_63_68;
 const SIZE_BYTES: u64 = GIB;
 
 impl SiteArgs {
-    /// Indicates whether any option of the built-in server was given.
-    pub(super) fn is_used(&self) -> bool {
-        *self != Self::default()
+    /// Indicates whether any option of the built-in server was given; the size is also that of
+    /// another server's files where there is a list of them.
+    pub(super) fn is_used(&self, is_list: bool) -> bool {
+        let size = self.size.filter(|_| is_list);
+        *self != Self { size, ..Self::default() }
     }
 
-    /// The server that these options describe.
-    pub(super) fn upstream(&self) -> Upstream {
+    /// The server that these options describe, with one file at every path or with `files` of them.
+    pub(super) fn upstream(&self, files: Option<u64>) -> Upstream {
         Upstream::BuiltIn {
-            arguments: self.arguments(),
+            arguments: self.arguments(files),
             content_seed: SEED,
             tls: self.tls,
             remembers: self.shape.remembers(),
@@ -27,12 +29,13 @@ impl SiteArgs {
     }
 
     /// The command that serves it.
-    fn arguments(&self) -> Vec<OsString> {
+    fn arguments(&self, files: Option<u64>) -> Vec<OsString> {
         let size_bytes = self.size.unwrap_or(SIZE_BYTES);
         let words = ["serve", "--quiet", "--until-eof", "--listen=127.0.0.1:0"];
         let mut words: Vec<OsString> = words.map(OsString::from).into();
         words.push(format!("--size={size_bytes}").into());
         words.push(format!("--seed={SEED}").into());
+        words.extend(files.map(|count| format!("--files={count}").into()));
         words.extend(self.tls.then(|| "--tls".into()));
         words.extend(self.shape.words());
         words
@@ -53,7 +56,7 @@ mod tests {
     }
 
     fn remembers(words: &[&str]) -> bool {
-        match bench(words).upstream() {
+        match bench(words).upstream(None) {
             Upstream::BuiltIn { remembers, .. } => remembers,
             Upstream::Url(url) => panic!("{url}"),
         }
@@ -77,10 +80,12 @@ mod tests {
             "--slow-rate=1K",
         ];
         let site = bench(&words);
-        assert!(site.is_used() && !bench(&[]).is_used());
-        let words = [OsString::from("ringhaul")].into_iter().chain(site.arguments());
+        assert!(site.is_used(false) && !bench(&[]).is_used(false));
+        let words = [OsString::from("ringhaul")].into_iter().chain(site.arguments(Some(7)));
         match parse(words).unwrap().command {
-            Some(Command::Serve(args)) => assert_eq!(args.shape, site.shape),
+            Some(Command::Serve(args)) => {
+                assert_eq!((args.shape, args.files), (site.shape.clone(), Some(7)));
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(site.shape.words().len(), 11, "every one of them");
