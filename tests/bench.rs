@@ -216,6 +216,10 @@ fn lists_of_files_are_fetched_by_tools_too() {
         assert_eq!(runs_of(&csv, tool, "bytes"), ["327680"; 2], "{tool}\n{csv}");
         assert_eq!(runs_of(&csv, tool, "files"), ["20"; 2], "{tool}\n{csv}");
     }
+    for own in [("curl", "50"), ("aria2c", "16"), ("wget2", "5")] {
+        let counts = runs_of(&csv, own.0, "connections");
+        assert!(counts.iter().all(|count| count == own.1), "{own:?}\n{csv}");
+    }
     for words in [" files/s ", "\ncurl -Z --parallel-max 50 ", " -o /dev/null / curl -Z "] {
         assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
     }

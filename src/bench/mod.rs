@@ -61,8 +61,8 @@ pub struct Settings {
     pub files: Option<FileList>,
     /// Request sizes of the grid, bytes.
     pub chunks: Vec<u64>,
-    /// Connection counts of the grid; with peers, those they are told to use; with a list, numbers
-    /// of files that peers are told to fetch at a time.
+    /// Connection counts of the grid; with peers, those they are told to use; with a list of files
+    /// the numbers that peers fetch at a time, and none leaves them what suits each.
     pub connections: Vec<u32>,
     /// What moves the bytes: the first one in all of ringhaul's rows, each other one in rows of its
     /// own; none leaves it to ringhaul.

@@ -73,8 +73,10 @@ fn lists(settings: &Settings, tell: &mut dyn FnMut(News<'_>)) -> Vec<Entry> {
             None => "is not installed",
             Some(_) if !peer.takes_lists() => "takes no list of files",
             Some(_) => {
-                let counts = settings.connections.iter();
-                entries.extend(counts.map(|&count| Entry::PeerList(peer, count)));
+                let own = [peer.files_at_a_time()];
+                let asked = settings.connections.as_slice();
+                let counts = if asked.is_empty() { &own[..] } else { asked };
+                entries.extend(counts.iter().map(|&count| Entry::PeerList(peer, count)));
                 continue;
             }
         };

@@ -29,7 +29,7 @@ pub(in crate::cli) struct BenchArgs {
     pub(in crate::cli) chunks: Vec<u64>,
 
     /// Connection counts of the grid; default: 1,2,4,8,16, and 4 with --against. With --files:
-    /// how many files the other tools fetch at a time, default 50.
+    /// how many files the other tools fetch at a time; default: what suits each of them.
     #[arg(long, short, value_name = "N,..", value_delimiter = ',', help_heading = "Measurement")]
     #[arg(value_parser = up_to(1, limits::CONNECTIONS_MAX))]
     pub(in crate::cli) connections: Option<Vec<u32>>,

@@ -25,8 +25,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const CONNECTIONS: [u32; 5] = [1, 2, 4, 8, 16];
 /// What peers are told to use: as many as the speed table compares.
 const CONNECTIONS_AGAINST: [u32; 1] = [4];
-/// How many files of a list peers fetch at a time: curl's own choice.
-const FILES_AT_A_TIME: [u32; 1] = [50];
 
 /// Measures, and prints what came out of it.
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
@@ -97,7 +95,8 @@ fn settings(args: &BenchArgs) -> Result<Settings> {
         }
     }
     let default: &[u32] = match (files, against.is_empty()) {
-        (Some(_), _) => &FILES_AT_A_TIME,
+        // Each tool has its own.
+        (Some(_), _) => &[],
         (None, true) => &CONNECTIONS,
         (None, false) => &CONNECTIONS_AGAINST,
     };
