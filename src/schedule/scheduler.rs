@@ -112,6 +112,11 @@ impl Scheduler {
         self.list_ended && self.waiting == 0 && self.in_flight() == 0 && !self.failed.is_in_round()
     }
 
+    /// Items that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Items that were handed out and have not ended.
     pub fn in_flight(&self) -> usize {
         self.in_lane.len() + self.large.len()

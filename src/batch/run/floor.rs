@@ -6,7 +6,7 @@
 
 use super::flying::Flying;
 use super::origins::Origins;
-use crate::base::limits::BARRIER_FILES_MAX;
+use crate::base::limits::{BARRIER_FILES_MAX, WAITING_ITEMS_MAX};
 use crate::base::{Error, ErrorKind, Url};
 use crate::batch::failure::{Permanence, permanence};
 use crate::batch::result::{Outcome, Status};
@@ -37,8 +37,10 @@ pub(super) struct Floor {
     inner: Mutex<Inner>,
     /// Rings for lanes.
     bell: Notify,
-    /// Rings for the batch's own thread and the reader of the list.
+    /// Rings for the batch's own thread: for what cannot wait for its next look.
     wake: Condvar,
+    /// Rings for the reader of the list, when there is much room.
+    room: Condvar,
     landing: OnceLock<Arc<Landing>>,
     root: PathBuf,
     started: Instant,
@@ -76,6 +78,8 @@ struct Inner {
     known: Known,
     /// Files that lanes hold.
     held: usize,
+    /// A lane has nothing to do.
+    is_awaited: bool,
     lanes: HashMap<u64, LaneState>,
     /// Why no more is begun.
     fatal: Option<Error>,
@@ -132,6 +136,7 @@ impl Floor {
             told: Vec::new(),
             known: Known::default(),
             held: 0,
+            is_awaited: false,
             lanes: HashMap::new(),
             fatal: None,
         };
@@ -139,6 +144,7 @@ impl Floor {
             inner: Mutex::new(inner),
             bell: Notify::new(),
             wake: Condvar::new(),
+            room: Condvar::new(),
             landing: OnceLock::new(),
             root,
             started: Instant::now(),
@@ -165,7 +171,7 @@ impl Floor {
     pub(super) fn offer(&self, flying: Flying) -> bool {
         let mut inner = self.lock();
         while !inner.scheduler.wants_more() && inner.fatal.is_none() {
-            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.room.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         if inner.fatal.is_some() {
             return false;
@@ -181,8 +187,13 @@ impl Floor {
         let size_hint = flying.asked.size.filter(|_| flying.validator.is_none());
         inner.scheduler.offer(schedule::Item { id: ItemId(id), origin, size_hint });
         inner.items.insert(id, flying);
+        // Who is at work looks by itself.
+        let is_first = inner.scheduler.waiting() == 1;
+        let is_awaited = std::mem::take(&mut inner.is_awaited) || is_first;
         drop(inner);
-        self.ring();
+        if is_awaited {
+            self.ring();
+        }
         true
     }
 
@@ -195,7 +206,7 @@ impl Floor {
         // A list of which everything is there must not outrun whoever writes the results.
         while inner.ended.len() > BEHIND_MAX && inner.fatal.is_none() {
             self.wake.notify_all();
-            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.room.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner.fatal.is_none()
     }
@@ -240,7 +251,7 @@ impl Floor {
             self.landing().hurry();
         }
         if !snapshot.ended.is_empty() {
-            self.wake.notify_all();
+            self.room.notify_all();
         }
         snapshot
     }
@@ -471,6 +482,7 @@ impl Floor {
 
     fn ring(&self) {
         self.wake.notify_all();
+        self.room.notify_all();
         self.bell.notify_waiters();
     }
 
@@ -499,6 +511,9 @@ impl Desk for Floor {
         }
         match inner.scheduler.next_for_lane(LaneId(lane), now) {
             LaneNext::Take(id) => {
+                if inner.scheduler.waiting() <= WAITING_ITEMS_MAX / 2 {
+                    self.room.notify_all();
+                }
                 inner.held += 1;
                 if let Some(state) = inner.lanes.get_mut(&lane) {
                     state.held += 1;
@@ -506,7 +521,10 @@ impl Desk for Floor {
                 let flying = inner.items.get_mut(&id.0).expect("what waits is there");
                 Step::Take(Box::new(flying.wanted(id.0)))
             }
-            LaneNext::Wait => Step::Wait,
+            LaneNext::Wait => {
+                inner.is_awaited |= inner.lanes.get(&lane).is_some_and(|state| state.held == 0);
+                Step::Wait
+            }
             LaneNext::Close => Step::Close,
         }
     }
@@ -521,6 +539,7 @@ impl Desk for Floor {
         if let Some(origin) = origin {
             inner.origins.answered(origin);
         }
+        let is_large = matches!(end, End::Large(_));
         match end {
             End::Fetched(fetched) => self.on_fetched(&mut inner, id, fetched),
             End::Unchanged => {
@@ -540,8 +559,12 @@ impl Desk for Floor {
                 self.on_failed(&mut inner, origin, id, error, retry_after);
             }
         }
+        // The counts of lanes can wait for the next look, the end and large files cannot.
+        let cannot_wait = inner.held == 0 || is_large || inner.fatal.is_some();
         drop(inner);
-        self.wake.notify_all();
+        if cannot_wait {
+            self.wake.notify_all();
+        }
     }
 
     fn closed(&self, lane: u64, failure: Option<Error>) {

@@ -92,12 +92,13 @@ impl Preparer {
     /// What has the target's name.
     fn look(&self, target: &Path) -> Result<Option<LocalFile>> {
         let path = self.root.join(target);
-        match std::fs::metadata(&path) {
-            Ok(meta) => Ok(Some(LocalFile::of(&meta))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                // A link that leads nowhere has the name all the same.
-                Ok(std::fs::symlink_metadata(&path).ok().map(|meta| LocalFile::of(&meta)))
+        match std::fs::symlink_metadata(&path) {
+            // One that leads nowhere has the name all the same.
+            Ok(meta) if meta.is_symlink() => {
+                Ok(Some(LocalFile::of(&std::fs::metadata(&path).unwrap_or(meta))))
             }
+            Ok(meta) => Ok(Some(LocalFile::of(&meta))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => {
                 let what = format!("cannot look at {}", path.display());
                 Err(Error::new(ErrorKind::TargetUnusable, what).caused_by(e))
