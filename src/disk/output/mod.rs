@@ -225,9 +225,9 @@ impl Output {
         }
     }
 
-    /// Sets when the file of `bytes` bytes, all of which are there, was last changed: the last thing
-    /// before [`commit`](Self::commit), as each write sets the present time. Of what is no file
-    /// there is no time to set.
+    /// Sets when the file of `bytes` bytes, all of which are there, was last changed. To be called
+    /// right before [`commit`](Self::commit), as each write sets the present time. What is no file
+    /// has no time to set.
     pub fn set_modified(&self, bytes: u64, modified: SystemTime) -> Result<()> {
         self.file().map_or(Ok(()), |file| file.set_modified(bytes, modified))
     }
