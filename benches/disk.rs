@@ -17,7 +17,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use ring::Shard;
 use ringhaul::internal::base::limits::BLOCK_BYTES;
 use ringhaul::internal::base::size::MIB;
-use ringhaul::internal::disk::output::{DirectPolicy, Output, Reserved};
+use ringhaul::internal::disk::output::{DirectPolicy, Output, Reserved, SyncPolicy};
 use ringhaul::internal::io::buffers::Pool;
 use ringhaul::server::content;
 use size::sized;
@@ -98,7 +98,7 @@ fn fill(shard: &Shard, output: &Rc<Output>, bytes: u64, end: End) {
     shard.run(write_all(shard.pool(), output, bytes));
     match end {
         End::Taken => {}
-        End::Durable => _ = output.commit(bytes).expect("a disk that syncs"),
+        End::Durable => _ = output.commit(bytes, SyncPolicy::Always).expect("a disk that syncs"),
     }
 }
 

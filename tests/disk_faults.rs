@@ -24,3 +24,5 @@ mod sweep;
 mod theirs;
 #[path = "disk_faults/under_us.rs"]
 mod under_us;
+#[path = "disk_faults/unsynced.rs"]
+mod unsynced;

@@ -161,10 +161,13 @@ impl Place {
         self.synced(File::sync_all)
     }
 
+    /// The error of the sync that has failed, if one has: nobody knows what reached the disk then.
+    pub(super) fn check_syncs(&self) -> Result<()> {
+        self.sync_failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
     fn synced(&self, sync: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
-        if let Some(error) = self.sync_failed.get() {
-            return Err(error.clone());
-        }
+        self.check_syncs()?;
         sync(&self.file).map_err(|e| {
             let error = disk_error(e, "cannot sync", &self.part);
             self.sync_failed.get_or_init(|| error).clone()

@@ -44,6 +44,18 @@ impl fmt::Display for Engine {
     }
 }
 
+/// What is durable when a download has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SyncMode {
+    /// The file and its name.
+    #[default]
+    File,
+    /// Nothing: the caller syncs, or does without. After a power failure any part of the file may
+    /// be missing under its name.
+    None,
+}
+
 /// What happens when the file on the server is no longer the one that was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -98,6 +110,8 @@ pub struct Options {
     /// Replace an existing target; and take the name of the part file from what others have there,
     /// which is not written to.
     pub force: bool,
+    /// What is durable in the end. The journal is so meanwhile in any case.
+    pub sync: SyncMode,
     /// Set the file's time to the server's `Last-Modified`.
     pub remote_time: bool,
     /// Additional request header fields, in order; they replace defaults of the same name.
@@ -211,6 +225,7 @@ impl Default for Options {
             direct: DirectMode::Auto,
             register_buffers: true,
             force: false,
+            sync: SyncMode::File,
             remote_time: false,
             headers: Vec::new(),
             ca_certs: Vec::new(),

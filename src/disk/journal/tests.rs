@@ -5,7 +5,7 @@ use super::*;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Span, SpanSet};
 use crate::digest::crc::crc32c;
-use crate::disk::output::{DirectPolicy, Output, Reserved};
+use crate::disk::output::{DirectPolicy, Output, Reserved, SyncPolicy};
 use crate::io::buffers::Pool;
 use crate::io::driver::{Driver, DriverKind};
 use crate::io::ours;
@@ -144,7 +144,7 @@ fn what_a_barrier_recorded_is_found_again_and_continued() {
     }
     assert_eq!(run.book.crc32c(), Some(crc32c(&content(Span::new(0, TOTAL)))));
     assert_eq!(spans(&resumable(run.reserved.find())).covered(), TOTAL);
-    run.output.commit(TOTAL).unwrap();
+    run.output.commit(TOTAL, SyncPolicy::Always).unwrap();
     drop(run);
     assert_eq!(bench.names(), ["f"], "the journal goes with the part file");
     assert_eq!(std::fs::read(bench.path("f")).unwrap(), content(Span::new(0, TOTAL)));
@@ -409,7 +409,10 @@ fn a_part_file_that_goes_away_ends_the_journal() {
         }
         assert_eq!(run.failures.iter().count(), 1, "told once");
         assert_eq!(std::fs::read(bench.path("f.ringhaul")).unwrap(), recorded);
-        assert_eq!(run.output.commit(TOTAL).unwrap_err().kind(), ErrorKind::DiskIo);
+        assert_eq!(
+            run.output.commit(TOTAL, SyncPolicy::Always).unwrap_err().kind(),
+            ErrorKind::DiskIo
+        );
         assert!(!bench.path("f").exists());
         drop(run);
         assert!(

@@ -36,6 +36,16 @@ pub enum DirectPolicy {
     Never,
 }
 
+/// Whether a file is durable when it has got its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// Its data before it gets the name, the name before that is told.
+    Always,
+    /// The kernel writes it out when it pleases: after a power failure any part of it may be
+    /// missing under its name.
+    Never,
+}
+
 /// The target's name, and the part file that is ours alone.
 #[derive(Debug)]
 pub struct ReservedFile {
@@ -169,16 +179,18 @@ impl FileOutput {
         Ok(())
     }
 
-    /// Makes `bytes` bytes durable under the final name.
-    pub(super) fn commit(&self, bytes: u64) -> Result<PathBuf> {
+    /// Gives `bytes` bytes their final name.
+    pub(super) fn commit(&self, bytes: u64, sync: SyncPolicy) -> Result<PathBuf> {
         let Place { target, part, .. } = &*self.place;
         let mut journals_ended = self.place.journals_ended();
         self.place.check_part(bytes)?;
         self.set_len(bytes)?;
-        if self.is_time_set.load(Ordering::Relaxed) {
-            self.place.sync_all()?;
-        } else {
-            self.place.sync_data()?;
+        match sync {
+            SyncPolicy::Always if self.is_time_set.load(Ordering::Relaxed) => {
+                self.place.sync_all()?;
+            }
+            SyncPolicy::Always => self.place.sync_data()?,
+            SyncPolicy::Never => self.place.check_syncs()?,
         }
         let renamed = if self.place.replace {
             std::fs::rename(part, target)
@@ -200,7 +212,10 @@ impl FileOutput {
         // What stays if it fails has no meaning for an ordinary file.
         let _ = ours::unmark(&self.place.file);
         *journals_ended += 1;
-        let synced = self.place.sync_folder();
+        let synced = match sync {
+            SyncPolicy::Always => self.place.sync_folder(),
+            SyncPolicy::Never => Ok(()),
+        };
         journal::remove(&self.place);
         synced.map_err(|error| {
             let what = "is complete, but after a power failure its name may be gone";

@@ -8,7 +8,7 @@
 mod file;
 mod stream;
 
-pub use file::{DirectPolicy, FileOutput, ReservedFile};
+pub use file::{DirectPolicy, FileOutput, ReservedFile, SyncPolicy};
 pub use stream::StreamOutput;
 
 use super::journal::{BarrierPace, Book, Found, Identity, Journal};
@@ -232,15 +232,16 @@ impl Output {
         self.file().map_or(Ok(()), |file| file.set_modified(bytes, modified))
     }
 
-    /// Makes `bytes` bytes durable under the final name: data, name and folder, in this order; then
-    /// the journal has served its purpose. If someone has taken the name meanwhile, the part file
-    /// stays. An error as well after any failed sync, as nobody knows what reached the disk then.
+    /// Gives `bytes` bytes their final name and makes that durable, unless `sync` says otherwise:
+    /// data, name and folder, in this order; then the journal has served its purpose. If someone
+    /// has taken the name meanwhile, the part file stays. An error as well after any failed sync,
+    /// as nobody knows what reached the disk then.
     ///
     /// A stream is written to its end and closed (blocking); [`ErrorKind::Internal`] if these were
     /// not `bytes` bytes.
-    pub fn commit(&self, bytes: u64) -> Result<PathBuf> {
+    pub fn commit(&self, bytes: u64, sync: SyncPolicy) -> Result<PathBuf> {
         match self {
-            Self::File(file) => file.commit(bytes),
+            Self::File(file) => file.commit(bytes, sync),
             Self::Stream(stream) => stream.commit(bytes).map(|()| stream::NAME.into()),
             Self::Nowhere => Ok(NOWHERE.into()),
         }

@@ -37,7 +37,7 @@ fn a_committed_file_has_its_name_and_size() {
         assert_eq!(output.is_direct(), policy == DirectPolicy::Always, "{policy:?}");
         write(&output, &[1; 5000], 0);
         assert!(!target.exists(), "nothing stands at the final name before the end");
-        assert_eq!(output.commit(5000).unwrap(), target);
+        assert_eq!(output.commit(5000, SyncPolicy::Always).unwrap(), target);
         assert_eq!(std::fs::read(&target).unwrap(), vec![1; 5000]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let other = theirs(folder.path());
@@ -107,7 +107,7 @@ fn what_is_replaced_loses_its_name_and_nothing_else() {
         let output = Reserved::new(&target, true).unwrap();
         let output = output.allocate(Some(3), DirectPolicy::Never).unwrap();
         write(&output, b"new", 0);
-        output.commit(3).unwrap();
+        output.commit(3, SyncPolicy::Always).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
         assert_eq!(std::fs::read(&victim).unwrap(), b"victim");
         assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
@@ -142,7 +142,7 @@ fn unknown_size_is_cut_to_what_came() {
     let output = Reserved::new(&target, false).unwrap();
     let output = output.allocate(None, DirectPolicy::Auto).unwrap();
     write(&output, &[2; 100], 0);
-    output.commit(60).unwrap();
+    output.commit(60, SyncPolicy::Always).unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), vec![2; 60]);
 }
 
@@ -179,7 +179,7 @@ fn bytes_that_are_there_stay() {
         write(&first, &[1; 4096], 0);
         drop(first);
         let second = reserved.allocate(Some(8500), policy).unwrap();
-        second.commit(8500).unwrap();
+        second.commit(8500, SyncPolicy::Always).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), [&[1; 4096][..], &[7; 4404]].concat());
     }
 }
@@ -192,7 +192,7 @@ fn what_was_cut_meanwhile_is_not_committed() {
     let output = reserved.allocate(Some(5000), DirectPolicy::Never).unwrap();
     write(&output, &[1; 5000], 0);
     std::fs::File::options().write(true).open(output.part_path()).unwrap().set_len(10).unwrap();
-    let error = output.commit(5000).unwrap_err();
+    let error = output.commit(5000, SyncPolicy::Always).unwrap_err();
     assert!(error.to_string().contains("f.part was truncated"), "{error}");
     assert!(!target.exists());
 }
@@ -213,7 +213,7 @@ fn what_was_cut_and_grew_again_is_not_committed() {
     output.file().unwrap().place().check_part(50_000).unwrap();
     part.set_len(0).unwrap();
     write(&output, &[1; 9040], 40_960);
-    let error = output.commit(50_000).unwrap_err();
+    let error = output.commit(50_000, SyncPolicy::Always).unwrap_err();
     assert!(error.to_string().contains("f.part was truncated"), "{error}");
     assert!(!target.exists());
 }
@@ -229,7 +229,7 @@ fn an_existing_target_is_refused_or_replaced() {
     let output = output.allocate(Some(3), DirectPolicy::Never).unwrap();
     write(&output, b"new", 0);
     assert_eq!(std::fs::read(&target).unwrap(), b"old");
-    output.commit(3).unwrap();
+    output.commit(3, SyncPolicy::Always).unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"new");
 }
 
@@ -241,7 +241,7 @@ fn a_target_that_appears_meanwhile_is_not_replaced() {
     let output = output.allocate(Some(3), DirectPolicy::Never).unwrap();
     write(&output, b"new", 0);
     std::fs::write(&target, "theirs").unwrap();
-    assert_eq!(output.commit(3).unwrap_err().kind(), ErrorKind::TargetExists);
+    assert_eq!(output.commit(3, SyncPolicy::Always).unwrap_err().kind(), ErrorKind::TargetExists);
     assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
     assert_eq!(std::fs::read(folder.path().join("f.part")).unwrap(), b"new");
 }
@@ -284,4 +284,16 @@ fn too_large_a_file_is_refused_at_preallocation() {
     assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
     drop(reserved);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_is_not_synced_has_its_name_all_the_same() {
+    let folder = scratch();
+    let target = folder.path().join("f");
+    let reserved = Reserved::new(&target, false).unwrap();
+    let output = reserved.allocate(Some(3), DirectPolicy::Never).unwrap();
+    write(&output, b"new", 0);
+    assert_eq!(output.commit(3, SyncPolicy::Never).unwrap(), target);
+    assert_eq!(std::fs::read(&target).unwrap(), b"new");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

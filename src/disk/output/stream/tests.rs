@@ -5,7 +5,7 @@ use super::*;
 use crate::base::Span;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::rng::Rng;
-use crate::disk::output::{DirectPolicy, Output, Reserved};
+use crate::disk::output::{DirectPolicy, Output, Reserved, SyncPolicy};
 use crate::io::buffers::Pool;
 use crate::io::driver::{Driver, DriverKind};
 use std::future::Future;
@@ -95,7 +95,7 @@ fn write_from_two_threads(reserved: &Reserved, seed: u64) -> Vec<u8> {
         write_all(&output, second).unwrap();
         other.join().unwrap().unwrap();
     });
-    assert_eq!(output.commit(total).unwrap(), Path::new(NAME));
+    assert_eq!(output.commit(total, SyncPolicy::Always).unwrap(), Path::new(NAME));
     content(Span::new(0, total))
 }
 
@@ -162,7 +162,7 @@ fn a_slow_reader_makes_the_blocks_wait() {
     assert!(received == content(span(0)) && rest == content(Span::new(PIECE, BLOCKS * PIECE)));
     assert_eq!(pool.free_blocks(), 8);
     assert!(!output.is_saturated());
-    output.commit(BLOCKS * PIECE).unwrap();
+    output.commit(BLOCKS * PIECE, SyncPolicy::Always).unwrap();
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_reader_that_closes_early_fails_all_writes() {
         let (_, ended) = hand_over(&output, &pool, Span::with_len(block * PIECE, 1));
         assert_eq!(ended.unwrap().unwrap_err().kind(), ErrorKind::DiskIo, "at once");
     }
-    assert_eq!(output.commit(PIECE).unwrap_err().kind(), ErrorKind::DiskIo);
+    assert_eq!(output.commit(PIECE, SyncPolicy::Always).unwrap_err().kind(), ErrorKind::DiskIo);
     assert_eq!(pool.free_blocks(), 1);
 }
 
@@ -191,24 +191,28 @@ fn a_stream_that_lacks_bytes_is_not_committed() {
     let output = open(&reserved);
     write_all(&output, &[Span::new(0, 10)]).unwrap();
     for bytes in [0, 9, 11] {
-        assert_eq!(output.commit(bytes).unwrap_err().kind(), ErrorKind::Internal, "{bytes}");
+        assert_eq!(
+            output.commit(bytes, SyncPolicy::Always).unwrap_err().kind(),
+            ErrorKind::Internal,
+            "{bytes}"
+        );
     }
     let pool = Pool::new(1).unwrap();
     let (mut early, _) = hand_over(&output, &pool, Span::new(11, 20));
     for bytes in [10, 20] {
-        let error = output.commit(bytes).unwrap_err();
+        let error = output.commit(bytes, SyncPolicy::Always).unwrap_err();
         assert!(error.to_string().contains("10 bytes of"), "{error}");
     }
     assert!(poll(&mut early).is_none());
     write_all(&output, &[Span::new(10, 11)]).unwrap();
-    output.commit(20).unwrap();
+    output.commit(20, SyncPolicy::Always).unwrap();
     assert!(poll(&mut early).unwrap().is_ok());
 }
 
 #[test]
 fn an_empty_file_is_an_end_without_bytes() {
     let (mut reader, reserved) = pipe();
-    open(&reserved).commit(0).unwrap();
+    open(&reserved).commit(0, SyncPolicy::Always).unwrap();
     assert_eq!(reader.read(&mut [0]).unwrap(), 0);
 }
 
@@ -242,7 +246,7 @@ fn another_attempt_goes_on_behind_what_was_written() {
     assert_eq!(reserved.discard().unwrap_err().kind(), ErrorKind::TargetUnusable);
     let second = open(&reserved);
     write_all(&second, &[Span::new(20, 30), Span::new(10, 20)]).unwrap();
-    second.commit(30).unwrap();
+    second.commit(30, SyncPolicy::Always).unwrap();
     let mut received = Vec::new();
     reader.read_to_end(&mut received).unwrap();
     assert_eq!(received, content(Span::new(0, 30)));
@@ -260,7 +264,7 @@ fn a_stop_does_not_wait_for_a_reader_that_is_stuck() {
     for writing in [&mut first, &mut early] {
         assert_eq!(poll(writing).unwrap().unwrap_err().kind(), ErrorKind::Interrupted);
     }
-    assert_eq!(output.commit(0).unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(output.commit(0, SyncPolicy::Always).unwrap_err().kind(), ErrorKind::Interrupted);
     drop((first, early));
     drop((output, reserved));
     // The descriptor is closed all the same, once the write that was under way has ended.

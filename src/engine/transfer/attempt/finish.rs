@@ -3,7 +3,8 @@
 use super::Attempt;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::digest::{Algorithm, Digest};
-use crate::disk::output::Output;
+use crate::disk::output::{Output, SyncPolicy};
+use crate::engine::options::SyncMode;
 use crate::engine::progress::{Level, Phase, Report, Verified};
 use crate::engine::ranged::Ranged;
 use crate::engine::receive::hashing::{Hashing, joined_crc32c};
@@ -90,7 +91,11 @@ impl Attempt<'_> {
         if context.options.remote_time {
             self.set_time(&ending);
         }
-        let path = ending.output.commit(ending.received.bytes)?;
+        let sync = match context.options.sync {
+            SyncMode::File => SyncPolicy::Always,
+            SyncMode::None => SyncPolicy::Never,
+        };
+        let path = ending.output.commit(ending.received.bytes, sync)?;
         Ok(self.report(path, &ending, limiter, verdict))
     }
 
