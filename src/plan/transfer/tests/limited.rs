@@ -43,7 +43,7 @@ fn a_fixed_count_comes_back_when_the_limit_is_raised_and_grows_no_further() {
 fn a_limit_that_stands_before_the_first_answer_bounds_the_start() {
     let settings = Settings { fanout: Fanout::Auto { max: 32 }, ..with(1) };
     let start = |max| {
-        let mut transfer = Transfer::new(GIB, settings.clone());
+        let mut transfer = Transfer::new(GIB, settings);
         transfer.set_connections_max(Duration::ZERO, max);
         transfer.on_connected(Duration::ZERO, A, 0, Duration::from_millis(100));
         transfer.on_requested(Duration::ZERO, A, 0);
