@@ -21,7 +21,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Client;
 use crate::engine::landing::{Durability, Landing};
 use crate::engine::lane::{LaneCounts, Lanes};
-use crate::engine::options::{ClientOptions, Options};
+use crate::engine::options::{ClientOptions, Options, SyncMode};
 use crate::engine::progress::{Event, Level};
 use crate::engine::stop::StopHandle;
 use crate::schedule::{self, Order, Parallel};
@@ -233,7 +233,12 @@ impl Batch {
             LANE_ITEMS_MAX as usize,
             options.remote_time,
         );
-        let large_options = Options { trace: None, ..options.options.clone() };
+        let sync = match options.sync {
+            Durability::None => SyncMode::None,
+            Durability::File | Durability::Batch => SyncMode::File,
+        };
+        let remote_time = options.remote_time;
+        let large_options = Options { trace: None, sync, remote_time, ..options.options.clone() };
         let large = Large::new(&client, large_options, landing.clone(), floor.clone());
         let taken = Arc::new(Mutex::new(Taken::new()));
         let preparer = Preparer {

@@ -186,7 +186,7 @@ impl Lanes {
         let work = async move |shard: Rc<_>| {
             Lane::new(lane, Local::new(&context, &shard), common, to).run().await
         };
-        threads.spawn(threads.next_lead(), work, move |outcome| {
+        threads.spawn(threads.lane_shard(lane), work, move |outcome| {
             let mut closing = closing;
             closing.outcome = Some(outcome.err());
         });
