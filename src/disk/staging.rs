@@ -21,6 +21,10 @@ use std::time::SystemTime;
 /// The folder's name in the folder of the batch. A batch that finds it taken adds a number.
 const NAME: &str = ".ringhaul.staging";
 
+/// Bytes written at once. A page cache with large folios takes memory for as many at once, which it
+/// has to look for: in a virtual machine 1 MiB took up to four times the time of 64 KiB pieces.
+const WRITE_BYTES: usize = 64 * 1024;
+
 /// The folder that is ours alone, as long as any of its files is there. Removed at the end.
 #[derive(Debug)]
 pub struct Staging {
@@ -98,8 +102,9 @@ impl Staged {
     /// # Errors
     /// What the disk has to say.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.as_mut().expect("a file is written before it is closed");
-        written.write_all(bytes).map_err(|e| self.failed(e, "cannot write"))
+        let file = self.file.as_mut().expect("a file is written before it is closed");
+        let written = bytes.chunks(WRITE_BYTES).try_for_each(|piece| file.write_all(piece));
+        written.map_err(|e| self.failed(e, "cannot write"))
     }
 
     /// Nothing more is written; if `modified` is given, that is when the file was changed last.
