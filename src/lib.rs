@@ -29,7 +29,7 @@
 //! # }
 //! ```
 //!
-//! [`Download`] is one file; [`Client`] is what several of them share. Errors are typed:
+//! [`Download`] is one file; [`Client`] is what several of them share; [`Batch`] is any number of files. Errors are typed:
 //! [`Error::kind`] says what happened, [`Error::side`] who has to act, and [`Error::advice`] what
 //! to do. [`Download::stop_handle`] stops a download from another thread. [`server`] is a server to
 //! try all of it on, and [`mod@bench`] measures.
@@ -48,7 +48,7 @@
 //! | 2 | `io` | the kernel: arena, sockets, files, one ring (or epoll) per shard; all `unsafe` |
 //! | 3 | `net`, `disk` | getting connected; outputs, the journal, reading back |
 //! | 4 | `engine` | clients, sources, transfers: where decisions and I/O meet |
-//! | 5 | `batch` | naming files, and what lists say of them |
+//! | 5 | `batch` | many files: items in, results out; names, journal, results |
 //! | 6 | `ui` | progress on a terminal and in a log, questions |
 //! | 6 | [`mod@bench`] | sweeps of settings, comparison with peers, results to publish |
 //! | 7 | `cli` | the command line |
@@ -61,7 +61,6 @@
 //! |---|---|---|
 //! | a proxy | `http/proxy/` (CONNECT, SOCKS) | `net/tunnel.rs`, chosen by `engine/source/` |
 //! | a second mirror | `plan/`: who gets which source | `Ranged::sources` in `engine/ranged/` |
-//! | a second file | `schedule/`: which one is next | `batch/`: a `Download` each on one `Client` |
 //! | an ordered output | `plan/`: `ahead_bytes_max` | `disk/output/stream.rs`, a form of `Output` |
 //! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
 //!
