@@ -25,12 +25,17 @@ const NAME: &str = ".ringhaul.staging";
 /// has to look for: in a virtual machine 1 MiB took up to four times the time of 64 KiB pieces.
 const WRITE_BYTES: usize = 64 * 1024;
 
+/// Folders in it, so that those who make files and those who name them seldom wait for each other:
+/// a folder has one lock.
+const ROOMS: u64 = 8;
+
 /// The folder that is ours alone, as long as any of its files is there. Removed at the end.
 #[derive(Debug)]
 pub struct Staging {
     parent: Folder,
     name: OsString,
     folder: Folder,
+    rooms: Vec<Folder>,
     path: PathBuf,
     next: AtomicU64,
 }
@@ -39,7 +44,9 @@ pub struct Staging {
 #[derive(Debug)]
 pub struct Staged {
     staging: Arc<Staging>,
-    /// Its name in the staging folder; empty once it has another one.
+    /// The room that it is in.
+    room: usize,
+    /// Its name there; empty once it has another one.
     name: String,
     /// Open while it is written.
     file: Option<File>,
@@ -58,8 +65,14 @@ impl Staging {
             let name = if number == 0 { NAME.to_owned() } else { format!("{NAME}.{number}") };
             let name = OsString::from(name);
             if let Some(folder) = take(&parent, &name).map_err(failed)? {
+                let rooms = (0..ROOMS).map(|room| {
+                    let room = OsString::from(room.to_string());
+                    folder.make_private(&room)?;
+                    folder.enter(&room)
+                });
+                let rooms = rooms.collect::<io::Result<_>>().map_err(failed)?;
                 let (path, next) = (path.join(&name), AtomicU64::new(0));
-                return Ok(Arc::new(Self { parent, name, folder, path, next }));
+                return Ok(Arc::new(Self { parent, name, folder, rooms, path, next }));
             }
         }
         let what = format!("all staging folders in {} are in use", path.display());
@@ -67,15 +80,16 @@ impl Staging {
             .advise(format!("remove what is called {NAME}.N there, or use another folder")))
     }
 
-    /// A new, empty file.
+    /// A new, empty file. `maker` is the number of whoever makes it: files of one are together.
     ///
     /// # Errors
     /// What the disk has to say.
-    pub fn begin(self: &Arc<Self>) -> Result<Staged> {
+    pub fn begin(self: &Arc<Self>, maker: u64) -> Result<Staged> {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
-        let file = self.folder.create(&name);
+        let room = usize::try_from(maker % ROOMS).expect("fewer than rooms");
+        let file = self.rooms[room].create(&name);
         let file = file.map_err(|e| disk_error(e, "cannot create a file in", &self.path))?;
-        Ok(Staged { staging: self.clone(), name, file: Some(file) })
+        Ok(Staged { staging: self.clone(), room, name, file: Some(file) })
     }
 
     /// Makes the bytes of all files that have been written durable, in one go (blocking): those of
@@ -92,6 +106,9 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What is still in it belongs to the next run, which removes it.
+        for room in 0..ROOMS {
+            let _ = self.folder.remove_folder(OsStr::new(&room.to_string()));
+        }
         let _ = self.parent.remove_folder(&self.name);
     }
 }
@@ -126,7 +143,7 @@ impl Staged {
     /// # Errors
     /// What the disk has to say.
     pub fn sync(&self) -> Result<()> {
-        let synced = File::open(self.staging.path.join(&self.name)).and_then(|f| f.sync_data());
+        let synced = File::open(self.path()).and_then(|f| f.sync_data());
         synced.map_err(|e| self.failed(e, "cannot sync"))
     }
 
@@ -141,7 +158,7 @@ impl Staged {
             let what = format!("{} is a folder", target.display());
             return Err(Error::new(ErrorKind::TargetUnusable, what));
         }
-        let renamed = self.staging.folder.rename(&self.name, to.folder(), name, replace);
+        let renamed = self.room().rename(&self.name, to.folder(), name, replace);
         renamed.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => {
                 Error::new(ErrorKind::TargetExists, format!("{} exists", target.display()))
@@ -152,8 +169,16 @@ impl Staged {
         Ok(())
     }
 
+    fn room(&self) -> &Folder {
+        &self.staging.rooms[self.room]
+    }
+
+    fn path(&self) -> PathBuf {
+        self.staging.path.join(self.room.to_string()).join(&self.name)
+    }
+
     fn failed(&self, error: io::Error, what: &str) -> Error {
-        disk_error(error, what, &self.staging.path.join(&self.name))
+        disk_error(error, what, &self.path())
     }
 }
 
@@ -161,7 +186,7 @@ impl Drop for Staged {
     fn drop(&mut self) {
         if !self.name.is_empty() {
             // What stays is removed by the next run.
-            let _ = self.staging.folder.remove(OsStr::new(&self.name));
+            let _ = self.room().remove(OsStr::new(&self.name));
         }
     }
 }
@@ -177,12 +202,23 @@ fn take(parent: &Folder, name: &OsStr) -> io::Result<Option<Folder>> {
     if !folder.try_lock()? || !folder.is_ours()? {
         return Ok(None);
     }
-    for file in folder.names()? {
-        if !is_ours(&file) || folder.remove(&file).is_err() {
+    for room in folder.names()? {
+        if !is_ours(&room) || !is_emptied(&folder, &room)? {
             return Ok(None);
         }
     }
     Ok(Some(folder))
+}
+
+/// Removes what an earlier run has left in a room, and the room; `false` if it is none of ours.
+fn is_emptied(folder: &Folder, name: &OsStr) -> io::Result<bool> {
+    let Ok(room) = folder.enter(name) else { return Ok(false) };
+    for file in room.names()? {
+        if !is_ours(&file) || room.remove(&file).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(folder.remove_folder(name).is_ok())
 }
 
 /// Whether a file may be one of an earlier run: nothing else is removed.
@@ -207,7 +243,7 @@ mod tests {
     }
 
     fn staged(staging: &Arc<Staging>, bytes: &[u8]) -> Staged {
-        let mut staged = staging.begin().unwrap();
+        let mut staged = staging.begin(0).unwrap();
         staged.write(bytes).unwrap();
         staged.close(None).unwrap();
         staged
@@ -219,7 +255,7 @@ mod tests {
         let root = Root::open(scratch.path()).unwrap();
         let staging = Staging::open(&root).unwrap();
         let to = root.enter(Path::new("a/b"), true).unwrap();
-        let mut file = staging.begin().unwrap();
+        let mut file = staging.begin(0).unwrap();
         file.write(b"one").unwrap();
         file.write(b"two").unwrap();
         let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
@@ -263,14 +299,14 @@ mod tests {
         let scratch = scratch();
         let root = Root::open(scratch.path()).unwrap();
         let left = scratch.path().join(NAME);
-        fs::create_dir(&left).unwrap();
-        fs::write(left.join("17"), "half").unwrap();
+        fs::create_dir_all(left.join("3")).unwrap();
+        fs::write(left.join("3/17"), "half").unwrap();
         let first = Staging::open(&root).unwrap();
-        assert!(!left.join("17").exists());
+        assert!(!left.join("3/17").exists());
         let file = staged(&first, b"mine");
         let second = Staging::open(&root).unwrap();
         assert_ne!(first.path, second.path);
-        assert!(first.path.join("0").exists());
+        assert!(first.path.join("0/0").exists());
         drop((file, first, second));
         // What is not ours stays, and its folder is not used.
         symlink("/etc", scratch.path().join(NAME)).unwrap();

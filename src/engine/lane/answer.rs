@@ -54,6 +54,8 @@ enum Judged {
 
 /// What the connections of a lane receive with.
 pub(super) struct Receiver<'a> {
+    /// Its number.
+    pub(super) lane: u64,
     pub(super) context: &'a Context,
     pub(super) common: &'a Common,
     pub(super) allowance: &'a Allowance,
@@ -330,7 +332,7 @@ impl Receiver<'_> {
 
     fn try_store(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> Result<Fetched> {
         let digest = self.verify(bytes, head, wanted)?;
-        let mut staged = self.common.landing.begin()?;
+        let mut staged = self.common.landing.begin(self.lane)?;
         staged.write(bytes)?;
         staged.close(self.modified(head))?;
         let field = |name: &str| head.get(name).map(str::to_owned);

@@ -169,6 +169,7 @@ impl Lane {
         }
         let Some(wanted) = self.held.front() else { return Ok(After::GoesOn) };
         let receiver = Receiver {
+            lane: self.id,
             context: &self.local.context,
             common: &self.common,
             allowance: &self.allowance,
