@@ -51,7 +51,10 @@ impl Scheduler {
         let mut claims: Vec<Claim> = Vec::new();
         for (id, origin) in &mut self.origins {
             origin.push_back.pass(now, bound);
-            if !origin.is_idle() {
+            if origin.is_idle() {
+                // Or its next item would look as if it had a lane already.
+                (origin.lanes_claimed, origin.lanes_share) = (0, 0);
+            } else {
                 claims.push(origin.claim(now, bound));
                 in_use.push((*id, origin));
             }

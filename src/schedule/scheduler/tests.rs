@@ -73,6 +73,21 @@ fn lanes_carry_the_small_files_in_order_and_close() {
 }
 
 #[test]
+fn what_comes_late_gets_a_lane_of_its_own() {
+    let mut scheduler = reading(bounds(2, 2), &[item(1, ONE, KIB)]);
+    for id in [1, 2, 3] {
+        let open = lanes(&scheduler.decide(NOW));
+        assert_eq!(open.len(), 1, "item {id}");
+        assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Take(ItemId(id)));
+        scheduler.finished(ItemId(id), NOW, Outcome::Done { bytes: KIB });
+        assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Close);
+        scheduler.close_lane(open[0]);
+        assert!(scheduler.decide(NOW).is_empty());
+        scheduler.offer(item(id + 1, ONE, KIB));
+    }
+}
+
+#[test]
 fn the_last_large_file_is_given_what_the_others_had() {
     let mut scheduler = with(bounds(8, 8), &[item(1, ONE, GIB), item(2, ONE, GIB)]);
     let start = |id, connections| Order::StartLarge { item: ItemId(id), connections };
