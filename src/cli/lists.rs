@@ -25,6 +25,9 @@ struct List {
     name: String,
     source: Box<dyn Read + Send>,
     reader: ListReader,
+    /// Indicates whether the source has ended.
+    is_read: bool,
+    /// Indicates whether nothing more comes of it.
     has_ended: bool,
 }
 
@@ -77,7 +80,8 @@ impl List {
         let name = if is_input { "standard input".into() } else { path.display().to_string() };
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let options = ListOptions { base_url: base_url.map(str::to_owned), name: file_name };
-        Ok(Self { name, source, reader: ListReader::new(options)?, has_ended: false })
+        let reader = ListReader::new(options)?;
+        Ok(Self { name, source, reader, is_read: false, has_ended: false })
     }
 
     fn next(&mut self) -> Option<Result<Item>> {
@@ -93,17 +97,19 @@ impl List {
                     return Some(Err(bad.error.within(format!("{}:{}", self.name, bad.line))));
                 }
                 None if self.has_ended => return None,
+                None if self.is_read => {
+                    self.has_ended = true;
+                    let what = || format!("the list {} names nothing to fetch", self.name);
+                    let is_empty = self.reader.is_empty();
+                    return is_empty.then(|| Err(Error::new(ErrorKind::Usage, what())));
+                }
                 None => {}
             }
             let mut piece = vec![0; READ_BYTES];
             match self.source.read(&mut piece) {
                 Ok(0) => {
                     self.reader.finish();
-                    self.has_ended = true;
-                    if self.reader.is_empty() {
-                        let what = format!("the list {} names nothing to fetch", self.name);
-                        return Some(Err(Error::new(ErrorKind::Usage, what)));
-                    }
+                    self.is_read = true;
                 }
                 Ok(read) => self.reader.push(&piece[..read]),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
