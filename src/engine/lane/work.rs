@@ -212,8 +212,9 @@ fn is_clean(serving: &Serving) -> bool {
 
 /// The request for a file.
 fn request(endpoint: &Endpoint, wanted: &Wanted) -> Result<Vec<u8>> {
-    let mut request = endpoint.request_for(&wanted.url, wanted.is_redirected)?.range(asked());
-    for (name, value) in wanted.headers.iter().chain(&wanted.condition) {
+    let (own, is_redirected) = (&wanted.headers, wanted.is_redirected);
+    let mut request = endpoint.request_for(&wanted.url, own, is_redirected)?.range(asked());
+    if let Some((name, value)) = &wanted.condition {
         request = request.header(name, value)?;
     }
     Request::encode(&request)

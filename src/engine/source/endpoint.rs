@@ -109,14 +109,23 @@ impl Endpoint {
         self.request_with(&self.url, &self.headers)
     }
 
-    /// The same for another file of the origin, with the credentials of its own URL. If another
-    /// origin's redirect led there, it gets nothing that gives rights.
-    pub(in crate::engine) fn request_for(&self, url: &Url, is_redirected: bool) -> Result<Request> {
+    /// The same for another file of the origin, with the credentials of its own URL, and with its
+    /// `own` header fields instead of those of the same name. If another origin's redirect led
+    /// there, it gets nothing that gives rights.
+    pub(in crate::engine) fn request_for(
+        &self,
+        url: &Url,
+        own: &[(String, String)],
+        is_redirected: bool,
+    ) -> Result<Request> {
+        let mut fields = self.headers.fields.clone();
+        fields.retain(|(name, _)| !own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        fields.extend_from_slice(own);
+        let headers = RequestHeaders { fields, credentials: url.credentials() };
         if is_redirected {
-            return self.request_with(url, &self.headers.without_secrets());
+            return self.request_with(url, &headers.without_secrets());
         }
-        let (fields, credentials) = (self.headers.fields.clone(), url.credentials());
-        self.request_with(url, &RequestHeaders { fields, credentials })
+        self.request_with(url, &headers)
     }
 
     fn request_with(&self, url: &Url, headers: &RequestHeaders) -> Result<Request> {
