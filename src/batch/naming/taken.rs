@@ -30,15 +30,15 @@ impl Taken {
         Self { groups: vec![Vec::new(); 1 << GROUP_BITS], key: RandomState::new() }
     }
 
-    /// Takes `target`, a path as [`super::target`] makes it, for the item on `line`.
+    /// Takes `target`, a path as [`super::target`] makes it, for an item.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] with that line if an earlier item has it.
-    pub fn take(&mut self, target: &Path, line: u64) -> Result<()> {
+    /// [`ErrorKind::Usage`] if an earlier item has it.
+    pub fn take(&mut self, target: &Path) -> Result<()> {
         let hash = self.hash(target);
         let group = &mut self.groups[group_of(hash)];
         let Err(place) = group.binary_search(&hash) else {
-            let what = format!("line {line}: an earlier item has the target {}", target.display());
+            let what = format!("an earlier item has the target {}", target.display());
             return Err(Error::new(ErrorKind::Usage, what).advise("give it another name with out"));
         };
         if group.len() == group.capacity() {
@@ -81,17 +81,17 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn the_second_item_is_refused_with_its_line() {
+    fn the_second_item_is_refused() {
         let mut taken = Taken::new();
-        taken.take(Path::new("a/b"), 1).unwrap();
-        taken.take(Path::new("a/c"), 2).unwrap();
-        let error = taken.take(Path::new("a/b"), 7).unwrap_err();
+        taken.take(Path::new("a/b")).unwrap();
+        taken.take(Path::new("a/c")).unwrap();
+        let error = taken.take(Path::new("a/b")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
-        assert!(error.to_string().starts_with("line 7: an earlier item has the target a/b"));
+        assert!(error.to_string().starts_with("an earlier item has the target a/b"));
         taken.release(Path::new("a/b"));
         taken.release(Path::new("never taken"));
-        taken.take(Path::new("a/b"), 8).unwrap();
-        taken.take(Path::new("a/c"), 9).unwrap_err();
+        taken.take(Path::new("a/b")).unwrap();
+        taken.take(Path::new("a/c")).unwrap_err();
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         let mut kept = HashSet::new();
         for index in 0..TARGETS {
             let target = format!("folder-{}/{index:07}.bin", index % 100);
-            taken.take(Path::new(&target), 1).unwrap();
+            taken.take(Path::new(&target)).unwrap();
             if index % 1000 == 0 {
                 kept.insert(target);
             }
@@ -111,7 +111,7 @@ mod tests {
         let largest = taken.groups.iter().map(Vec::len).max().unwrap();
         assert!(largest < 2 * TARGETS / taken.groups.len(), "{largest} in one group");
         for target in &kept {
-            taken.take(Path::new(target), 2).unwrap_err();
+            taken.take(Path::new(target)).unwrap_err();
         }
     }
 }

@@ -104,13 +104,15 @@ impl Flying {
     /// Its result. `root` is the folder of the batch.
     pub(super) fn outcome(self, root: &Path, status: Status) -> Outcome {
         let elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        // Until it is whole, the digest is the one that it is to have.
+        let digest = self.digest.filter(|_| !matches!(status, Status::Failed(_)));
         Outcome {
             asked: self.asked,
             path: root.join(self.target),
             bytes: self.bytes,
             elapsed,
             status,
-            digest: self.digest,
+            digest,
             validator: self.validator,
             retries: self.retries,
         }

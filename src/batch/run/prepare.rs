@@ -5,7 +5,7 @@ use super::flying::Flying;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::item::Item;
 use crate::batch::naming::{Taken, target};
-use crate::batch::result::{Outcome, Status};
+use crate::batch::result::{Asked, Outcome, Status};
 use crate::batch::state::{
     Comparison, Decision, IfExists, Key, LocalFile, Source, State, Wanted, decide,
 };
@@ -36,8 +36,9 @@ impl Preparer {
             Ok(prepared) => prepared,
             Err(error) => {
                 let error = if line > 0 { error.within(format!("line {line}")) } else { error };
-                let flying = Outcome {
-                    path: self.root.join(asked.out.as_deref().unwrap_or_default()),
+                let path = named(&asked).map(|target| self.root.join(target)).unwrap_or_default();
+                let outcome = Outcome {
+                    path,
                     asked,
                     bytes: 0,
                     elapsed: std::time::Duration::ZERO,
@@ -46,7 +47,7 @@ impl Preparer {
                     validator: None,
                     retries: 0,
                 };
-                Prepared::Ended(Box::new(flying))
+                Prepared::Ended(Box::new(outcome))
             }
         }
     }
@@ -55,7 +56,7 @@ impl Preparer {
         let urls: Vec<Url> = usable(&item.asked.urls)?;
         let target = target(item.asked.out.as_deref(), item.asked.dir.as_deref(), &urls[0])?;
         let headers = item.asked.header_fields()?;
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).take(&target, item.line)?;
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).take(&target)?;
         let mut flying = Flying::new(item, target, urls);
         flying.headers = headers;
         let local = self.look(&flying.target)?;
@@ -111,6 +112,12 @@ impl Preparer {
         Error::new(ErrorKind::TargetExists, what)
             .advise("choose what to do with --if-exists skip, replace or check")
     }
+}
+
+/// The target of an item, if it can have one.
+fn named(asked: &Asked) -> Option<PathBuf> {
+    let url = usable(&asked.urls).ok()?.into_iter().next()?;
+    target(asked.out.as_deref(), asked.dir.as_deref(), &url).ok()
 }
 
 /// The URLs that can be used; an error if there is none.
