@@ -1,0 +1,13 @@
+//! Many files by the binary and by the library, each test for its effect: on the folder, at the
+//! server, in what is said.
+//!
+//! Every path of the servers has bytes of its own, so that files that were mixed up are found.
+
+mod common;
+
+#[path = "batch/farm.rs"]
+mod farm;
+#[path = "batch/lists.rs"]
+mod lists;
+#[path = "batch/rerun.rs"]
+mod rerun;
