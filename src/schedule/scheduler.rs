@@ -195,8 +195,23 @@ impl Scheduler {
         self.is_changed = true;
     }
 
-    /// The item has ended.
+    /// The item has ended. One that failed begins again at the origin that it was to ask first.
     pub fn finished(&mut self, id: ItemId, now: Duration, outcome: Outcome) {
+        let item = self.end(id, now, outcome);
+        if outcome == Outcome::Failed {
+            self.failed.keep(item);
+        }
+    }
+
+    /// The item has failed, and is kept for the last round, in which it begins at another origin:
+    /// that of a mirror.
+    pub fn failed_here(&mut self, id: ItemId, now: Duration, next: OriginId) {
+        let item = self.end(id, now, Outcome::Failed);
+        self.failed.keep(Item { origin: next, ..item });
+    }
+
+    /// Takes out an item that has ended; returns it as it was offered.
+    fn end(&mut self, id: ItemId, now: Duration, outcome: Outcome) -> Item {
         let was_small = self.in_lane.contains_key(&id);
         let item = self.take_out(id);
         let origin = self.origins.get_mut(&item.origin).expect("an origin in use is known");
@@ -215,9 +230,7 @@ impl Scheduler {
         }
         self.is_changed |= origin.wants_other_lanes();
         let first = self.moved_from.remove(&id).unwrap_or(item.origin);
-        if outcome == Outcome::Failed {
-            self.failed.keep(Item { origin: first, ..item });
-        }
+        Item { origin: first, ..item }
     }
 
     /// The item has not ended, but is in flight no more: it waits again, before all others of its

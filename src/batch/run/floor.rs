@@ -7,7 +7,7 @@
 use super::flying::Flying;
 use super::origins::Origins;
 use crate::base::limits::{BARRIER_FILES_MAX, WAITING_ITEMS_MAX};
-use crate::base::{Error, ErrorKind, Url};
+use crate::base::{Error, ErrorKind, Side, Url};
 use crate::batch::failure::{Permanence, permanence};
 use crate::batch::result::{Outcome, Status};
 use crate::batch::validator::{Form, Validator};
@@ -408,10 +408,16 @@ impl Floor {
         let Some(mut flying) = inner.items.remove(&id) else { return };
         self.note_fatal(inner, &error);
         let may_pass = permanence(error.kind()) == Permanence::MayPass;
-        let is_kept = may_be_kept && may_pass && inner.fatal.is_none() && flying.error.is_none();
+        let is_theirs = matches!(error.side(), Side::Network | Side::Server);
+        let may_help = may_pass || (is_theirs && flying.has_mirrors());
+        let is_kept = may_be_kept && may_help && inner.fatal.is_none() && flying.error.is_none();
         let kept_before = inner.scheduler.failed_kept();
-        let outcome = if is_kept { schedule::Outcome::Failed } else { schedule::Outcome::Dropped };
-        inner.scheduler.finished(ItemId(id), self.now(), outcome);
+        if is_kept {
+            let next = inner.origins.number(flying.next_url());
+            inner.scheduler.failed_here(ItemId(id), self.now(), next);
+        } else {
+            inner.scheduler.finished(ItemId(id), self.now(), schedule::Outcome::Dropped);
+        }
         if inner.scheduler.failed_kept() > kept_before {
             flying.error = Some(error.clone());
             flying.retries += 1;

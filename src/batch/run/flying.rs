@@ -66,6 +66,16 @@ impl Flying {
         &self.urls[0]
     }
 
+    /// Indicates whether it can be had elsewhere too.
+    pub(super) fn has_mirrors(&self) -> bool {
+        self.urls.len() > 1
+    }
+
+    /// The URL that [`begin_again`](Self::begin_again) begins with.
+    pub(super) fn next_url(&self) -> &Url {
+        &self.urls[1 % self.urls.len()]
+    }
+
     /// What a lane needs to know of it.
     pub(super) fn wanted(&mut self, id: u64) -> Wanted {
         self.began.get_or_insert_with(Instant::now);
