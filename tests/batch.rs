@@ -7,7 +7,13 @@ mod common;
 
 #[path = "batch/farm.rs"]
 mod farm;
+#[path = "batch/faults.rs"]
+mod faults;
+#[path = "batch/library.rs"]
+mod library;
 #[path = "batch/lists.rs"]
 mod lists;
 #[path = "batch/rerun.rs"]
 mod rerun;
+#[path = "batch/results.rs"]
+mod results;
