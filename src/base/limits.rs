@@ -249,6 +249,10 @@ const _: () = assert!(TWIN_SAMPLE_BYTES.is_multiple_of(SPAN_ALIGN_BYTES));
 /// Bytes of one record: the longest one of a batch's state has 2.2 KiB. A length beyond it is torn
 /// or damaged, and nothing of that size is allocated.
 pub const LOG_RECORD_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of disk space that a log has reserved for records to come. Half of it is kept for the time
+/// when the disk is full: the records of 4,000 files, at some 130 bytes each, of which 2,000 may be
+/// on their way to their names.
+pub const LOG_RESERVE_BYTES: u64 = MIB;
 /// Bytes of a log that are read or written at a time.
 pub const LOG_PIECE_BYTES: usize = 256 * 1024;
 /// Times that the name of a log is looked at anew because somebody has given it away meanwhile.

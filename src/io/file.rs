@@ -144,6 +144,19 @@ pub fn preallocate(file: &File, bytes: u64) -> io::Result<Allocation> {
     }
 }
 
+/// Reserves space for the bytes from `from` to `to` without changing the size of the file: a write
+/// to them finds room later, also when the disk is full by then. Does nothing where that is not
+/// supported.
+pub fn reserve_behind(file: &File, from: u64, to: u64) -> io::Result<()> {
+    loop {
+        match fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, to.saturating_sub(from)) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT)) => return Err(e.into()),
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
+}
+
 /// Bytes an ordinary user may still write to the file system of `file`.
 pub fn free_bytes(file: impl AsFd) -> io::Result<u64> {
     let stat = fs::fstatvfs(file)?;

@@ -17,13 +17,24 @@ const DISK_FULL_CODE: i32 = 15;
 
 #[test]
 fn a_disk_that_is_full_ends_a_batch_and_what_is_done_stands() {
+    is_full(false);
+}
+
+/// The journal has no more room than the files.
+#[test]
+fn a_disk_that_is_full_for_the_journal_too_loses_no_more() {
+    is_full(true);
+}
+
+fn is_full(has_journal: bool) {
     let Some(memory) = Memory::mount(ROOM_BYTES) else { return };
     let folder = memory.path().join("out");
     fs::create_dir(&folder).expect("an empty file system has room");
     let ground = Ground::within(folder);
     let server = serve(many(FILES));
     ground.list(urls(&server.url("/"), FILES));
-    let state = ground.scene.path().join("state").display().to_string();
+    let state = if has_journal { memory.path() } else { ground.scene.path().to_owned() };
+    let state = state.join("state").display().to_string();
     // Barriers come early enough for some files to have their names when the disk is full.
     let arguments = ["--state", &state, "--sync", "file"];
     let run = || ended(ground.command(&arguments));

@@ -464,9 +464,10 @@ impl Run<'_> {
             return Ok(());
         }
         self.last_flush = Instant::now();
-        lock(&state).flush()?;
-        self.is_unflushed = false;
-        if is_end { lock(&state).sync() } else { Ok(()) }
+        // At the end it may use the room that a full disk has left.
+        let flushed = if is_end { lock(&state).sync() } else { lock(&state).flush() };
+        self.is_unflushed = flushed.is_err();
+        flushed
     }
 
     fn sum_up(&mut self) {

@@ -13,7 +13,7 @@ mod tests;
 pub use format::Purpose;
 
 use super::place::{disk_error, folder_of};
-use crate::base::limits::{LOG_PIECE_BYTES, LOG_RECORD_BYTES_MAX};
+use crate::base::limits::{LOG_PIECE_BYTES, LOG_RECORD_BYTES_MAX, LOG_RESERVE_BYTES};
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::file;
 use crate::io::ours::fresh_path;
@@ -32,6 +32,8 @@ pub struct RecordLog {
     file: File,
     /// Bytes that are in the file: all of them are the header and whole records.
     bytes: u64,
+    /// Bytes up to which the disk has room reserved for the file; 0 before all of it was read.
+    reserved: u64,
     /// Records that are not in the file yet.
     pending: Vec<u8>,
     /// Damaged bytes that were found behind the last whole record.
@@ -59,12 +61,14 @@ impl RecordLog {
             path: path.to_owned(),
             file,
             bytes: HEADER_BYTES as u64,
+            reserved: 0,
             pending: Vec::new(),
             cut_bytes: 0,
             sync_failed: None,
         };
         log.bytes = log.scan(each)?;
         log.cut()?;
+        log.reserve()?;
         Ok(log)
     }
 
@@ -89,17 +93,14 @@ impl RecordLog {
     /// Hands all records to the kernel: they survive the end of this program, and not that of the
     /// machine. After an error they are still pending, and a later call tries again.
     ///
+    /// A disk that is full is found early, while there is still room for the records of what is
+    /// being done: those of later calls, [`LOG_RESERVE_BYTES`] / 2 at least.
+    ///
     /// # Errors
     /// What the disk answers.
     pub fn flush(&mut self) -> Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let written = self.file.write_all_at(&self.pending, self.bytes);
-        written.map_err(|e| disk_error(e, "cannot write", &self.path))?;
-        self.bytes += self.pending.len() as u64;
-        self.pending.clear();
-        Ok(())
+        self.write()?;
+        self.reserve()
     }
 
     /// Makes all records durable (blocking). After a failure the kernel may call pages clean that
@@ -112,7 +113,7 @@ impl RecordLog {
         if let Some(error) = &self.sync_failed {
             return Err(error.clone());
         }
-        self.flush()?;
+        self.write()?;
         self.check_name()?;
         self.file.sync_data().map_err(|e| {
             let error = disk_error(e, "cannot sync", &self.path);
@@ -166,7 +167,7 @@ impl RecordLog {
     /// # Errors
     /// What the disk answers; [`ErrorKind::TargetUnusable`] if the name leads to another file now.
     pub fn rewrite(&mut self, mut keep: impl FnMut(u64, &[u8]) -> bool) -> Result<()> {
-        self.flush()?;
+        self.write()?;
         self.check_name()?;
         let failed = |e| disk_error(e, "cannot rewrite", &self.path);
         let nameless = Nameless::create(&fresh_path(folder_of(&self.path)), FILE_MODE);
@@ -194,11 +195,31 @@ impl RecordLog {
             return Err(failed(e));
         }
         self.file = file;
-        self.bytes = bytes;
+        (self.bytes, self.reserved) = (bytes, 0);
         // From here on the places are the new ones: what fails now is for the next sync to tell.
         if let Err(e) = file::sync_folder(folder_of(&self.path)) {
             self.sync_failed = Some(disk_error(e, "cannot sync the folder of", &self.path));
         }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let written = self.file.write_all_at(&self.pending, self.bytes);
+        written.map_err(|e| disk_error(e, "cannot write", &self.path))?;
+        self.bytes += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Has room reserved for records to come.
+    fn reserve(&mut self) -> Result<()> {
+        if self.bytes + LOG_RESERVE_BYTES / 2 <= self.reserved {
+            return Ok(());
+        }
+        let to = self.bytes + LOG_RESERVE_BYTES;
+        let reserved = file::reserve_behind(&self.file, self.bytes, to);
+        reserved.map_err(|e| disk_error(e, "cannot reserve", &self.path))?;
+        self.reserved = to;
         Ok(())
     }
 
@@ -221,6 +242,15 @@ impl RecordLog {
         let what = format!("{} was removed or replaced during the run", self.path.display());
         let error = Error::new(ErrorKind::TargetUnusable, what);
         Err(error.advise("see what else uses the folder, and run the same command again"))
+    }
+}
+
+impl Drop for RecordLog {
+    fn drop(&mut self) {
+        if self.reserved > 0 {
+            // Gives the reserved room back. Where that fails, the next run does it.
+            let _ = self.file.set_len(self.bytes);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::format::{FRAME_BYTES, Frame, HEADER_BYTES, decode};
 use super::{Purpose, RecordLog};
 use crate::base::ErrorKind;
-use crate::base::limits::{LOG_PIECE_BYTES, LOG_RECORD_BYTES_MAX};
+use crate::base::limits::{LOG_PIECE_BYTES, LOG_RECORD_BYTES_MAX, LOG_RESERVE_BYTES};
 use crate::base::rng::Rng;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -78,6 +78,28 @@ fn records_come_back_in_order_and_by_their_place() {
     assert_eq!(log.read(places[3] + 1).unwrap(), None, "no place of a record");
     drop(log);
     assert_eq!(open(&path).unwrap().1, all);
+}
+
+#[test]
+fn room_for_records_to_come_is_reserved_while_a_log_is_open() {
+    let folder = scratch();
+    let path = folder.path().join("log");
+    let used = || fs::metadata(&path).unwrap().blocks() * 512;
+    let (mut log, _) = open(&path).unwrap();
+    if used() == 0 {
+        // A file system without preallocation.
+        return;
+    }
+    assert!(used() >= LOG_RESERVE_BYTES);
+    while log.bytes() < LOG_RESERVE_BYTES {
+        log.append(&[7; 4000]);
+    }
+    log.flush().unwrap();
+    assert!(used() >= log.bytes() + LOG_RESERVE_BYTES / 2, "more of it");
+    let bytes = log.bytes();
+    drop(log);
+    assert_eq!(fs::metadata(&path).unwrap().len(), bytes);
+    assert!(used() < bytes + LOG_RESERVE_BYTES / 2, "given back");
 }
 
 #[test]
