@@ -2,7 +2,7 @@
 //! few connections. Each test has a short form here; environment variables give the long ones.
 //!
 //! `RINGHAUL_KILLS=100` kills that often during 20,000 files; `RINGHAUL_LIST_SECONDS=60` reads an
-//! endless list for so long; `RINGHAUL_LATENCY_ROUNDS=7` measures latencies, and prints them.
+//! endless list for that time; `RINGHAUL_LATENCY_ROUNDS=7` measures latencies, and prints them.
 
 #[path = "batch_hard/budgets.rs"]
 mod budgets;
@@ -21,3 +21,5 @@ mod killed;
 mod latency;
 #[path = "disk_faults/memory.rs"]
 mod memory;
+#[path = "batch_hard/ordinary.rs"]
+mod ordinary;
