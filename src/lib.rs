@@ -29,10 +29,10 @@
 //! # }
 //! ```
 //!
-//! [`Download`] is one file; [`Client`] is what several of them share; [`Batch`] is any number of files. Errors are typed:
-//! [`Error::kind`] says what happened, [`Error::side`] who has to act, and [`Error::advice`] what
-//! to do. [`Download::stop_handle`] stops a download from another thread. [`server`] is a server to
-//! try all of it on, and [`mod@bench`] measures.
+//! [`Download`] is one file; [`Client`] is what several of them share; [`Batch`] is any number of
+//! files. Errors are typed: [`Error::kind`] says what happened, [`Error::side`] who has to act, and
+//! [`Error::advice`] what to do. [`Download::stop_handle`] stops a download from another thread.
+//! [`server`] is a server to try all of it on, and [`mod@bench`] measures.
 //!
 //! Until version 1.0 a minor version may change what is public here; a patch never does. What
 //! stands under `internal` is for our own benches and fuzzers, and changes at any time.

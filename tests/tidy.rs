@@ -74,7 +74,7 @@ const HOUSE: &[Row] = &[
     // serde and serde_json write results.
     row(
         "batch",
-        &["base", "plan::retry", "manifest", "disk::record_log", "engine"],
+        &["base", "plan::retry", "schedule", "manifest", "disk::record_log", "engine"],
         &["serde", "serde_json"],
     ),
     // Its own codec, its own hash and sockets: an oracle that shares none of our code with the

@@ -53,6 +53,24 @@ pub struct Active {
 }
 
 impl Progress {
+    /// A line of JSON for programs, without its end.
+    pub fn json_line(&self) -> String {
+        let progress = serde_json::json!({
+            "files_done": self.files_done,
+            "files_unchanged": self.files_unchanged,
+            "files_failed": self.files_failed,
+            "files_read": self.files_read,
+            "list_read": self.is_list_read,
+            "bytes": self.bytes_done,
+            "bytes_expected": self.bytes_expected,
+            "bytes_per_second": self.rate_bytes_per_second,
+            "files_per_second": self.files_per_second,
+            "connections": self.connections,
+            "seconds": self.elapsed.as_secs_f64(),
+        });
+        serde_json::json!({ "progress": progress }).to_string()
+    }
+
     /// Files that are there.
     pub fn files_present(&self) -> u64 {
         self.files_done.saturating_add(self.files_unchanged)

@@ -1,11 +1,11 @@
 //! `ringhaul URL URL…` and `ringhaul -i LIST`: many files, with their results and their log.
 
 use super::args::{Ask, DownloadArgs, IfThere, Sync};
-use super::lists::{Lists, STANDARD_INPUT};
 use super::signals::Watch;
 use super::{Failure, exit_codes, resolve};
 use crate::base::limits::{FAILED_ITEMS_MAX, FAILURES_SHOWN_MAX};
 use crate::base::{Error, ErrorKind, Result, Url};
+use crate::batch::lists::{Lists, STANDARD_INPUT};
 use crate::batch::progress::Progress;
 use crate::batch::result::{Conclusion, LogLine, Outcome, Status, Summary};
 use crate::batch::state::IfExists;
@@ -14,7 +14,6 @@ use crate::engine::landing::Durability;
 use crate::engine::options::{ClientOptions, Options};
 use crate::engine::progress::{Event, Level};
 use crate::ui::{self, Answer, BatchUi, ask};
-use serde_json::json;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
@@ -292,22 +291,7 @@ impl Observer for Audience {
         let is_due = self.last_json.is_none_or(|at| at.elapsed() >= JSON_INTERVAL);
         if self.is_json && is_due {
             self.last_json = Some(Instant::now());
-            let line = json!({
-                "progress": {
-                    "files_done": progress.files_done,
-                    "files_unchanged": progress.files_unchanged,
-                    "files_failed": progress.files_failed,
-                    "files_read": progress.files_read,
-                    "list_read": progress.is_list_read,
-                    "bytes": progress.bytes_done,
-                    "bytes_expected": progress.bytes_expected,
-                    "bytes_per_second": progress.rate_bytes_per_second,
-                    "files_per_second": progress.files_per_second,
-                    "connections": progress.connections,
-                    "seconds": progress.elapsed.as_secs_f64(),
-                }
-            });
-            self.write(&line.to_string(), false);
+            self.write(&progress.json_line(), false);
         }
     }
 

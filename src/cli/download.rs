@@ -2,7 +2,7 @@
 
 use super::args::DownloadArgs;
 use super::signals::Watch;
-use super::{Failure, batch, checksum_file, print, profile, resolve};
+use super::{Failure, checksum_file, print, profile, resolve};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Download;
 use crate::engine::progress::{Event, Level, Report};
@@ -11,9 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
-    if args.urls.len() != 1 || args.batch.is_asked_for() {
-        return batch::run(args);
-    }
     let watch = Watch::start()?;
     let (download, ui) = prepare(args, &watch)?;
     if args.insecure {

@@ -10,7 +10,6 @@ mod doctor;
 mod download;
 mod exit_codes;
 
-mod lists;
 mod print;
 mod profile;
 mod resolve;
@@ -46,6 +45,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
         Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
+        None if args.download.is_batch() => batch::run(&args.download),
         None => download::run(&args.download),
     }
 }

@@ -2,9 +2,9 @@
 //! durable; or a stream that passes the file on in order. And the digests of what was written.
 //! Knows neither the network nor the plan.
 //!
-//! From below: `folders` (of a batch), `staging` (of its small files), `place` (names and lock), `journal`, `output` (what takes
-//! blocks), and what reads bytes back: `recheck`, `verify`. `record_log` is for those above: a log
-//! of any records.
+//! From below: `folders` (of a batch), `staging` (of its small files), `place` (names and lock),
+//! `journal`, `output` (what takes blocks), and what reads bytes back: `recheck`, `verify`.
+//! `record_log` is for those above: a log of any records.
 
 pub mod folders;
 pub mod journal;

@@ -48,7 +48,8 @@ fn options_under_a_url_are_those_of_its_file() {
     let farm = Farm::new(many());
     let (a, b, sum) = (farm.url("/a"), farm.url("/b"), digits("/a"));
     let text = format!(
-        "{a}\t{b}\n  out=x/first.bin\n  dir=deep/er\n  checksum=sha-256={sum}\n  header=X-Mine: yes\n  \
+        "{a}\t{b}\n  out=x/first.bin\n  dir=deep/er\n  checksum=sha-256={sum}\n  \
+         header=X-Mine: yes\n  \
          user-agent=me/1\n{b}\n"
     );
     farm.fetch(&text, &["-A", "all/1", "-H", "X-All: 1"]).success();
@@ -117,7 +118,8 @@ fn bad_lines_are_named_and_the_others_go_on() {
     let [a, b, c] = ["/a", "/b", "/c"].map(|path| farm.url(path));
     let long = "x".repeat(1 << 20);
     let text = format!(
-        "{a}\nnonsense\nftp://h/x\n{b}\n  size=many\n  out=z\nhttp://\n{c}\n  tomorrow=yes\n{c}/{long}\n"
+        "{a}\nnonsense\nftp://h/x\n{b}\n  size=many\n  out=z\nhttp://\n{c}\n  tomorrow=yes\n\
+         {c}/{long}\n"
     );
     let ended = farm.fetch(&text, &["-v"]);
     let words = ["list:2: ", "list:3: ", "list:5: ", "list:7: ", "list:10: ", "tomorrow"];

@@ -66,8 +66,9 @@ fn killed_at_any_moment_a_batch_goes_on_with_what_is_missing() {
 
 impl Siege {
     fn new(plan: Plan, seed: u64) -> Self {
-        let rate = (plan.files * FILE_BYTES) as f64 / plan.batch_time.as_secs_f64();
-        let server = serve(slowed(many(plan.files), rate as u64));
+        let batch_ms = u64::try_from(plan.batch_time.as_millis()).expect("a short time");
+        let rate = plan.files * FILE_BYTES * 1000 / batch_ms;
+        let server = serve(slowed(many(plan.files), rate));
         let ground = Ground::new();
         ground.list(urls(&server.url("/"), plan.files));
         Self { ground, server, plan, rng: Rng::new(seed), kills: 0, batches: 0 }

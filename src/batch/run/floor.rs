@@ -1,7 +1,8 @@
-//! What lanes, downloads, the reader of the list and the batch's own thread share: the scheduler and
-//! the items behind its numbers, under one lock. Lanes take their files here.
+//! What lanes, downloads, the reader of the list and the batch's own thread share: the scheduler
+//! and the items behind its numbers, under one lock. Lanes take their files here.
 //!
-//! An item waits -> is in flight (in a lane, or as a download) -> lands -> has ended; or waits again.
+//! An item waits -> is in flight (in a lane, or as a download) -> lands -> has ended; or waits
+//! again.
 //! Must not know where results go.
 
 use super::flying::Flying;
@@ -12,14 +13,13 @@ use crate::batch::failure::{Permanence, permanence};
 use crate::batch::result::{Outcome, Status};
 use crate::batch::validator::{Form, Validator};
 use crate::engine::landing::{Landed, Landing, Ready};
-use crate::engine::lane::{Desk, End, Fetched, Step};
+use crate::engine::lane::{Bell, Desk, End, Fetched, Step};
 use crate::schedule::{self, ItemId, LaneId, LaneNext, Moved, Order, OriginId, Scheduler};
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// Small files that may be behind the barrier before lanes wait for it.
 const BEHIND_MAX: usize = 2 * BARRIER_FILES_MAX;
@@ -36,7 +36,7 @@ const REFUSAL_WAIT_MAX: Duration = Duration::from_secs(120);
 pub(super) struct Floor {
     inner: Mutex<Inner>,
     /// Rings for lanes.
-    bell: Notify,
+    bell: Bell,
     /// Rings for the batch's own thread: for what cannot wait for its next look.
     wake: Condvar,
     /// Rings for the reader of the list, when there is much room.
@@ -142,7 +142,7 @@ impl Floor {
         };
         Arc::new(Self {
             inner: Mutex::new(inner),
-            bell: Notify::new(),
+            bell: Bell::default(),
             wake: Condvar::new(),
             room: Condvar::new(),
             landing: OnceLock::new(),
@@ -489,7 +489,7 @@ impl Floor {
     fn ring(&self) {
         self.wake.notify_all();
         self.room.notify_all();
-        self.bell.notify_waiters();
+        self.bell.ring();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -581,16 +581,15 @@ impl Desk for Floor {
         inner.held -= state.as_ref().map_or(0, |state| state.held);
         if let (Some(LaneState { origin, .. }), Some(error)) = (state, failure)
             && inner.fatal.is_none()
+            && let Some(wait) = inner.origins.failed(origin, error)
         {
-            if let Some(wait) = inner.origins.failed(origin, error) {
-                inner.scheduler.push_back(origin, now, now + wait);
-            }
+            inner.scheduler.push_back(origin, now, now + wait);
         }
         drop(inner);
         self.ring();
     }
 
-    fn bell(&self) -> &Notify {
+    fn bell(&self) -> &Bell {
         &self.bell
     }
 }

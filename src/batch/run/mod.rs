@@ -28,6 +28,7 @@ use crate::schedule::{self, Order, Parallel};
 use floor::{Ended, Floor, Told};
 use large::Large;
 use prepare::{Prepared, Preparer};
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -223,21 +224,20 @@ impl Batch {
         let landing = Landing::new(&options.dir, options.sync, options.create_dirs, listener)?;
         let landing = Arc::new(landing);
         floor.set_landing(landing.clone());
+        let remote_time = options.remote_time;
         let lanes = Lanes::new(
             &client,
-            Options { checksum: None, trace: None, ..options.options.clone() },
+            Options { checksum: None, trace: None, remote_time, ..options.options.clone() },
             stop.clone(),
             None,
             floor.clone(),
             landing.clone(),
             LANE_ITEMS_MAX as usize,
-            options.remote_time,
         );
         let sync = match options.sync {
             Durability::None => SyncMode::None,
             Durability::File | Durability::Batch => SyncMode::File,
         };
-        let remote_time = options.remote_time;
         let large_options = Options { trace: None, sync, remote_time, ..options.options.clone() };
         let large = Large::new(&client, large_options, landing.clone(), floor.clone());
         let taken = Arc::new(Mutex::new(Taken::new()));
@@ -438,8 +438,7 @@ impl Run<'_> {
                     let (kind, text) = (error.kind(), error.to_string());
                     self.append(&key, &Record::Failed(Failed { source, kind, target, text }));
                     // Nobody has the name: another item of the list may.
-                    lock(&self.taken)
-                        .release(&PathBuf::from(outcome_target(&outcome, self.options)));
+                    lock(&self.taken).release(&outcome_target(&outcome, self.options));
                 }
                 (Status::Done | Status::Unchanged, _) => {}
             }
@@ -485,7 +484,7 @@ impl Run<'_> {
         self.last_progress = Some(Instant::now());
         let counts = self.lanes.counts();
         let (mut active, large_bytes, large_connections) = self.large.look();
-        active.sort_by(|a, b| b.bytes_total.cmp(&a.bytes_total));
+        active.sort_by_key(|file| Reverse(file.bytes_total));
         active.truncate(ACTIVE_MAX);
         let connections = counts.open + large_connections;
         self.summary.connections = self.summary.connections.max(connections);

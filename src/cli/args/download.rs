@@ -212,6 +212,13 @@ pub(in crate::cli) struct DownloadArgs {
     pub(in crate::cli) given: Given,
 }
 
+impl DownloadArgs {
+    /// Whether there are many files, or what is asked for is only told of many.
+    pub(in crate::cli) fn is_batch(&self) -> bool {
+        self.urls.len() != 1 || self.batch.is_asked_for()
+    }
+}
+
 /// On the command line or by a variable, be it as `auto`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::cli) struct Given {

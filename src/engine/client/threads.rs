@@ -110,13 +110,6 @@ impl Threads {
         self.next_lead.fetch_add(1, Ordering::Relaxed) % self.leads
     }
 
-    /// The shard that the lane with this number works on: on half as many as there are leads, as
-    /// threads that make files in one folder wait for each other, and burn time while they do.
-    pub(in crate::engine) fn lane_shard(&self, lane: u64) -> u32 {
-        let shards = u64::from((self.leads / 2).max(1));
-        u32::try_from(lane % shards).expect("fewer than leads")
-    }
-
     /// The shards that a transfer works on which begins on `lead` and wants `wanted` of them, the
     /// lead first: no more than there may be, and than there are descriptors for. A shard that
     /// cannot start would end the transfer, and with fewer it is slower at most.

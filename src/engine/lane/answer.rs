@@ -357,7 +357,7 @@ impl Receiver<'_> {
     }
 
     fn modified(&self, head: &Head) -> Option<SystemTime> {
-        let date = head.get("Last-Modified").filter(|_| self.common.remote_time)?;
+        let date = head.get("Last-Modified").filter(|_| self.context.options.remote_time)?;
         http_date(date)
     }
 }

@@ -20,6 +20,7 @@ use crate::digest::Checksum;
 use crate::disk::staging::Staged;
 use crate::io::clock::process_cpu_time;
 use std::fs::File;
+use std::future::Future;
 use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
@@ -96,6 +97,22 @@ pub enum End {
     },
 }
 
+/// Rings for lanes that wait.
+#[derive(Debug, Default)]
+pub struct Bell(Notify);
+
+impl Bell {
+    /// Whoever waits looks for work again.
+    pub fn ring(&self) {
+        self.0.notify_waiters();
+    }
+
+    /// Completes when the bell rings after this call.
+    fn rung(&self) -> impl Future<Output = ()> {
+        self.0.notified()
+    }
+}
+
 /// Who has work for lanes. Called on their threads; must not block for long.
 pub trait Desk: Send + Sync + 'static {
     /// What the lane does next.
@@ -109,7 +126,7 @@ pub trait Desk: Send + Sync + 'static {
     fn closed(&self, lane: u64, failure: Option<Error>);
 
     /// Rings when lanes that wait may find something to do.
-    fn bell(&self) -> &Notify;
+    fn bell(&self) -> &Bell;
 }
 
 /// What all lanes of a batch have in common.
@@ -125,8 +142,6 @@ struct Common {
     landing: Arc<Landing>,
     /// Most files that one lane holds.
     items_max: usize,
-    /// Files have the time that the server says they were changed at.
-    remote_time: bool,
 }
 
 /// Whether the bytes of the file `path` have this digest (blocking, as long as reading takes).
@@ -171,10 +186,9 @@ impl Lanes {
         desk: Arc<dyn Desk>,
         landing: Arc<Landing>,
         items_max: usize,
-        remote_time: bool,
     ) -> Self {
         let context = Context::new(options, stop, on_event, client.shared());
-        let common = Arc::new(Common { desk, landing, items_max, remote_time });
+        let common = Arc::new(Common { desk, landing, items_max });
         Self { client: client.clone(), context, common }
     }
 
@@ -186,7 +200,7 @@ impl Lanes {
         let work = async move |shard: Rc<_>| {
             Lane::new(lane, Local::new(&context, &shard), common, to).run().await
         };
-        threads.spawn(threads.lane_shard(lane), work, move |outcome| {
+        threads.spawn(threads.next_lead(), work, move |outcome| {
             let mut closing = closing;
             closing.outcome = Some(outcome.err());
         });

@@ -2,8 +2,8 @@
 //! server bears it, and receives the answers in order.
 //!
 //! States: connecting -> serving (holds files) <-> waiting (holds none) -> closed. A connection
-//! that ends is replaced, and what it still owed is asked for again; a file at which two connections
-//! in a row have ended has failed.
+//! that ends is replaced, and what it still owed is asked for again; a file at which two
+//! connections in a row have ended has failed.
 
 use super::answer::{After, Arrived, Receiver, asked};
 use super::{Common, End, Step, Wanted};
@@ -80,7 +80,7 @@ impl Lane {
         loop {
             // Before the desk is asked, or its bell could ring in between.
             let common = self.common.clone();
-            let bell = common.desk.bell().notified();
+            let bell = common.desk.bell().rung();
             match self.take_more(&endpoint) {
                 Work::Held => waited = Duration::ZERO,
                 Work::None if waited < IDLE_CONNECTION_MAX => {

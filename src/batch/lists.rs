@@ -1,4 +1,5 @@
-//! The items of a batch: URLs of the command line, then the lists, read as they are needed.
+//! The items of a batch: URLs, then lists, read as they are needed. Owns the reading; must not know
+//! the forms of lists.
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::batch::Item;
@@ -11,10 +12,10 @@ use std::path::{Path, PathBuf};
 /// Bytes of a list that are read at once.
 const READ_BYTES: usize = 64 * 1024;
 /// The list that is standard input.
-pub(super) const STANDARD_INPUT: &str = "-";
+pub const STANDARD_INPUT: &str = "-";
 
 /// All items, one after another.
-pub(super) struct Lists {
+pub struct Lists {
     urls: VecDeque<String>,
     lists: VecDeque<List>,
 }
@@ -32,8 +33,11 @@ struct List {
 }
 
 impl Lists {
-    /// Opens all lists, so that a name that is wrong is found at once.
-    pub(super) fn open(urls: &[String], lists: &[PathBuf], base_url: Option<&str>) -> Result<Self> {
+    /// Opens all `lists`, so that a name that is wrong is found at once; `-` is standard input.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if one cannot be read.
+    pub fn open(urls: &[String], lists: &[PathBuf], base_url: Option<&str>) -> Result<Self> {
         let is_input = |list: &&PathBuf| list.as_path() == Path::new(STANDARD_INPUT);
         if lists.iter().filter(is_input).count() > 1 {
             return Err(Error::new(ErrorKind::Usage, "standard input is one list, not several"));
