@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    NAME, SEED, Site, assert_content, both_schemes, bounded, checksum, distant, eventually, paced,
-    slowed, wait_for_end,
+    NAME, SEED, Site, Watch, assert_content, both_schemes, bounded, checksum, distant, eventually,
+    paced, slowed,
 };
 use ringhaul::ErrorKind;
 use ringhaul::Report;
@@ -15,10 +15,7 @@ use ringhaul::{Client, Download, Running};
 use ringhaul::{ClientOptions, Engine, Options};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
 
 const SIZE: u64 = 6 * MIB + 77;
 
@@ -322,50 +319,6 @@ fn a_client_checks_its_bounds() {
         let refused = Client::new(&options).err().expect("out of range");
         assert_eq!(refused.kind(), ErrorKind::Usage);
     }
-}
-
-/// Looks again and again how many connections of this machine to a port are open or being made: the
-/// kernel's word, as a server hears of an end later. Its table is not read in one instant, so that
-/// a connection may be counted beside the one that follows it: the least of three looks in a row
-/// counts.
-struct Watch {
-    is_over: Arc<AtomicBool>,
-    thread: JoinHandle<usize>,
-}
-
-impl Watch {
-    fn start(port: u16) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let own = is_over.clone();
-        let thread = thread::spawn(move || {
-            let mut peak = 0;
-            while !own.load(Ordering::Relaxed) {
-                let looks = [(); 3].map(|()| open_connections(port));
-                peak = peak.max(looks.into_iter().min().unwrap_or_default());
-            }
-            peak
-        });
-        Self { is_over, thread }
-    }
-
-    fn peak(self) -> usize {
-        self.is_over.store(true, Ordering::Relaxed);
-        wait_for_end(self.thread)
-    }
-}
-
-/// Connections to `port` on loopback that are established or asked for, from `/proc/net/tcp`.
-fn open_connections(port: u16) -> usize {
-    const ESTABLISHED: &str = "01";
-    const SYN_SENT: &str = "02";
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of sockets");
-    let remote = format!(":{port:04X}");
-    let is_open = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(2);
-        let leads_there = fields.next().is_some_and(|address| address.ends_with(&remote));
-        leads_there && fields.next().is_some_and(|state| [ESTABLISHED, SYN_SENT].contains(&state))
-    };
-    table.lines().filter(is_open).count()
 }
 
 fn config() -> Config {

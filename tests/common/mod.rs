@@ -12,11 +12,13 @@ pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod skip;
 pub(crate) mod tools;
+pub(crate) mod watch;
 
 pub(crate) use run::{Place, Run, assert_line, expect_error, fetch};
 pub(crate) use scene::{Ended, Scene};
 pub(crate) use site::{Site, both_schemes, distant, paced, serve, slowed, status};
 pub(crate) use skip::skipped;
+pub(crate) use watch::Watch;
 
 use ringhaul::server::content;
 use ringhaul::{Algorithm, Checksum};
