@@ -5,6 +5,8 @@
 
 mod common;
 
+#[path = "batch/budgets.rs"]
+mod budgets;
 #[path = "batch/farm.rs"]
 mod farm;
 #[path = "batch/faults.rs"]

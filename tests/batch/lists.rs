@@ -49,8 +49,7 @@ fn options_under_a_url_are_those_of_its_file() {
     let (a, b, sum) = (farm.url("/a"), farm.url("/b"), digits("/a"));
     let text = format!(
         "{a}\t{b}\n  out=x/first.bin\n  dir=deep/er\n  checksum=sha-256={sum}\n  \
-         header=X-Mine: yes\n  \
-         user-agent=me/1\n{b}\n"
+         header=X-Mine: yes\n  user-agent=me/1\n{b}\n"
     );
     farm.fetch(&text, &["-A", "all/1", "-H", "X-All: 1"]).success();
     farm.holds(&[("b", "/b", SIZE), ("deep/er/x/first.bin", "/a", SIZE)]);
