@@ -1,7 +1,7 @@
 //! Files of all sizes from servers of all kinds, good and bad: each file is whole or said to have
 //! failed, and nothing else is left in the folder.
 
-use crate::common::{Ended, eventually, scene, status};
+use crate::common::{Ended, eventually, scene, status, tools};
 use crate::farm::{Farm, SIZE, SOME_FAILED, assert_ended, at, many, many_tls, sized};
 use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{Config, Fault, Rule, When};
@@ -134,7 +134,7 @@ fn a_busy_server_is_asked_again_later() {
         body: b"busy".to_vec(),
     };
     let mut config = many();
-    config.script = vec![Rule { when: When::All, what: busy("1"), times: Some(7) }];
+    config.script = vec![Rule { when: When::All, what: busy("1"), times: Some(3) }];
     let began = Instant::now();
     survives(config, &[]);
     assert!(began.elapsed() >= Duration::from_secs(1), "it was told to wait");
@@ -205,6 +205,63 @@ fn what_gives_rights_does_not_follow_to_another_origin() {
             assert!(head.contains("x-any: 1"), "{head}");
         }
     }
+}
+
+#[test]
+fn each_file_has_the_credentials_of_its_own_url() {
+    let needs = |path: &str, password: &str| {
+        let (user, password) = ("me".to_owned(), password.to_owned());
+        at(path, Fault::RequireBasicAuth { user, password }, None)
+    };
+    let mut config = sized(many(), &[("/two-large", 3 * MIB)]);
+    config.script = vec![needs("/one", "first"), needs("/two", "second")];
+    let farm = Farm::new(config);
+    let with = |path: &str, user: &str| {
+        farm.url(path).replace("http://", &format!("http://{user}@")) + "\n"
+    };
+    let own = "  header=Authorization: Basic bWU6Zmlyc3Q=\n";
+    let list = with("/one", "me:first")
+        + &with("/two", "me:second")
+        + &with("/two-large", "me:second")
+        + &farm.lines(&["/open"])
+        + &with("/one-more", "me:wrong")
+        + own
+        + &farm.lines(&["/one-none"]);
+    let ended = farm.fetch(list, &[]);
+    assert_ended(&ended, SOME_FAILED, &["out/one-none: ", "401", "1 of 6 files failed"]);
+    assert!(!ended.stderr.contains("second") && !ended.stderr.contains("wrong"), "{ended:?}");
+    let large = ("two-large", "/two-large", 3 * MIB);
+    let small = ["one", "two", "open", "one-more"];
+    let paths = ["/one", "/two", "/open", "/one-more"];
+    let mut files: Vec<_> = small.into_iter().zip(paths).map(|(n, path)| (n, path, SIZE)).collect();
+    files.push(large);
+    farm.holds(&files);
+    assert!(!farm.heads("/open")[0].contains("authorization"));
+}
+
+#[test]
+fn a_server_that_is_gone_fails_its_own_files_only() {
+    let mut gone = Farm::new(many());
+    let lines = gone.lines(&["/1", "/2", "/3"]);
+    gone.server.stop();
+    let farm = Farm::new(many());
+    let ended = farm.fetch(lines.clone() + &farm.lines(&["/a", "/b"]), &[]);
+    assert_ended(&ended, SOME_FAILED, &["out/1: ", "cannot connect", "3 of 5 files failed"]);
+    assert!(ended.stderr.contains("3 failed (3 may pass)"), "{ended:?}");
+    farm.has(&["/a", "/b"]);
+    assert_eq!(farm.fetch(lines, &[]).code, Some(4));
+}
+
+#[test]
+fn few_descriptors_are_enough() {
+    let farm = Farm::new(sized(many(), &SIZES));
+    let names = names();
+    let paths: Vec<&str> = names.iter().map(String::as_str).collect();
+    farm.write("list", all_sizes(&farm) + &farm.lines(&paths));
+    let limited = tools::shell("ulimit -n 64");
+    let command = farm.scene.command(&["-d", "out", "-i", "list"]);
+    scene::ended(scene::wrapped(limited, &command)).success();
+    assert_eq!(farm.files().len(), SIZES.len() + paths.len());
 }
 
 #[test]
