@@ -115,7 +115,7 @@ impl Lane {
                 let permit = endpoint.permit(&self.local).await;
                 let order: Vec<u32> = (0..endpoint.addresses()).collect();
                 let connected = endpoint.connect(&order, permit).await;
-                let connection = connected.map_err(|error| error.within(&self.to))?;
+                let connection = connected.map_err(|error| error.within(self.to.origin()))?;
                 describe_connection(&self.local.context, lane_number(self.id), &connection);
                 connection
             }
