@@ -19,3 +19,5 @@ mod lists;
 mod rerun;
 #[path = "batch/results.rs"]
 mod results;
+#[path = "batch/storm.rs"]
+mod storm;

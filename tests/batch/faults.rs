@@ -248,6 +248,8 @@ fn a_server_that_is_gone_fails_its_own_files_only() {
     let ended = farm.fetch(lines.clone() + &farm.lines(&["/a", "/b"]), &[]);
     assert_ended(&ended, SOME_FAILED, &["out/1: ", "cannot connect", "3 of 5 files failed"]);
     assert!(ended.stderr.contains("3 failed (3 may pass)"), "{ended:?}");
+    let named = |number: u32| ended.stderr.contains(&format!("/{number}: cannot connect"));
+    assert!(![1, 2, 3].into_iter().any(named), "no file is the cause of another's: {ended:?}");
     farm.has(&["/a", "/b"]);
     assert_eq!(farm.fetch(lines, &[]).code, Some(4));
 }
