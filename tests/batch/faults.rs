@@ -311,6 +311,25 @@ fn signals_leave_what_is_whole_and_nothing_else() {
 }
 
 #[test]
+fn what_a_kill_leaves_is_taken_away_by_the_next_run() {
+    let mut config = sized(many(), &[("/stuck-large", 3 * MIB)]);
+    config.script = vec![at("/stuck", Fault::StallAfter(5_000), None)];
+    let mut farm = Farm::new(config);
+    let mut names: Vec<String> = names();
+    names.push("/stuck".into());
+    let paths: Vec<&str> = names.iter().map(String::as_str).collect();
+    let list = farm.lines(&paths) + &farm.lines(&["/stuck-large"]);
+    farm.write("list", &list);
+    let child = farm.scene.spawn(&["-d", "out", "-i", "list"]);
+    eventually("the others are there", || farm.files().len() >= 60);
+    assert_eq!(scene::stop(child, Signal::KILL).code, None);
+    farm.replace_server(sized(many(), &[("/stuck-large", 3 * MIB)]));
+    farm.fetch(list, &[]).success();
+    let small = paths.iter().map(|path| (&path[1..], *path, SIZE));
+    farm.holds(&small.chain([("stuck-large", "/stuck-large", 3 * MIB)]).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_first_failure_ends_it_if_asked() {
     let mut config = many();
     config.script = vec![at("/gone", status(404, "no"), None)];
