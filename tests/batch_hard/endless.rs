@@ -22,7 +22,7 @@ const SIGTERM_CODE: i32 = 143;
 #[test]
 #[allow(clippy::print_stdout, reason = "the long form shows its figures")]
 fn a_list_of_ten_million_lines_starts_at_once_and_takes_little_memory() {
-    let seconds = number(SECONDS_VARIABLE).unwrap_or(4);
+    let seconds = number(SECONDS_VARIABLE).unwrap_or(3);
     let server = serve(Config { paths: Paths::Numbered(1), ..Config::new(SEED, 1) });
     let scene = Scene::new();
     let mut command = scene.command(&["-q", "-i", "-"]);

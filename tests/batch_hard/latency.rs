@@ -10,8 +10,8 @@ use std::fs;
 use std::time::Duration;
 
 const ROUNDS_VARIABLE: &str = "RINGHAUL_LATENCY_ROUNDS";
-const FILES: u64 = 3000;
-const LARGE_BYTES: u64 = 128 * MIB;
+const FILES: u64 = 1500;
+const LARGE_BYTES: u64 = 64 * MIB;
 const CONNECTION_BYTES_PER_SECOND: u64 = 12 * MIB;
 const FIRST_BYTE_DELAY: Duration = Duration::from_millis(4);
 /// The target is 1.5, which a busy machine does not keep.
