@@ -16,7 +16,7 @@ use super::naming::Taken;
 use super::progress::Progress;
 use super::result::{Happening, LogLine, Outcome, Status, Summary};
 use super::state::{Done, Failed, FileTime, IfExists, Key, Record, Source, State};
-use crate::base::limits::{BATCH_FLUSH_TIME, LANE_ITEMS_MAX};
+use crate::base::limits::{BATCH_FLUSH_RECORDS, BATCH_FLUSH_TIME, LANE_ITEMS_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Client;
 use crate::engine::landing::{Durability, Landing};
@@ -166,7 +166,7 @@ struct Run<'a> {
     last_progress: Option<Instant>,
     last_flush: Instant,
     /// Records that are in memory only.
-    is_unflushed: bool,
+    unflushed: usize,
     rate: Rate,
 }
 
@@ -264,7 +264,7 @@ impl Batch {
             cpu_before,
             last_progress: None,
             last_flush: Instant::now(),
-            is_unflushed: false,
+            unflushed: 0,
             rate: Rate::default(),
         };
         run.run()
@@ -450,22 +450,26 @@ impl Run<'_> {
     fn append(&mut self, key: &Key, record: &Record) {
         if let Some(state) = &self.state {
             lock(state).append(key, record);
-            self.is_unflushed = true;
+            self.unflushed += 1;
         }
     }
 
     /// Writes the journal, now and then; at the end so that it is durable.
     fn flush(&mut self, is_end: bool) -> Result<()> {
-        let Some(state) = self.state.clone().filter(|_| self.is_unflushed || is_end) else {
+        let Some(state) = self.state.clone().filter(|_| self.unflushed > 0 || is_end) else {
             return Ok(());
         };
-        if !is_end && self.last_flush.elapsed() < BATCH_FLUSH_TIME {
+        let is_due =
+            self.unflushed >= BATCH_FLUSH_RECORDS || self.last_flush.elapsed() >= BATCH_FLUSH_TIME;
+        if !is_end && !is_due {
             return Ok(());
         }
         self.last_flush = Instant::now();
         // At the end it may use the room that a full disk has left.
         let flushed = if is_end { lock(&state).sync() } else { lock(&state).flush() };
-        self.is_unflushed = flushed.is_err();
+        if flushed.is_ok() {
+            self.unflushed = 0;
+        }
         flushed
     }
 
