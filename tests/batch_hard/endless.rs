@@ -45,7 +45,7 @@ fn a_list_of_ten_million_lines_starts_at_once_and_takes_little_memory() {
     println!("{} MiB at most; ended after {ended:?}", peak_bytes / MIB);
     writer.join().expect("the writer does not panic");
     assert!(peak_bytes <= MEMORY_BYTES_MAX, "{peak_bytes} bytes");
-    assert!(requests >= 1000 * seconds, "{requests} requests");
+    assert!(requests >= 100 * seconds, "{requests} requests");
 }
 
 /// Writes lines until all of them are written, or nobody reads on.
