@@ -13,7 +13,7 @@ use crate::batch::{Batch, BatchOptions, Item, Observer};
 use crate::engine::landing::Durability;
 use crate::engine::options::{ClientOptions, Options};
 use crate::engine::progress::{Event, Level};
-use crate::ui::{self, Answer, BatchUi, ask};
+use crate::ui::{self, Answer, BatchUi, ask, can_ask};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
@@ -36,7 +36,9 @@ struct Audience {
     log: Option<Sink>,
     is_json: bool,
     last_json: Option<Instant>,
-    /// Those that failed, for the question at the end.
+    /// There is somebody to be asked at the end.
+    may_ask: bool,
+    /// Those that failed, for that question.
     failed: Vec<Outcome>,
     /// Why results or log cannot be written.
     broken: Option<Error>,
@@ -56,7 +58,7 @@ pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
         audience.ui.on_event(&super::download::insecure_warning());
     }
     let mut summary = fetch(&options, items, &mut audience, &watch)?;
-    while summary.failed > 0 && args.batch.ask == Ask::Auto && audience.asks(&summary, &watch) {
+    while summary.failed > 0 && audience.may_ask && audience.asks(&summary, &watch) {
         let again: Vec<Result<Item>> =
             audience.failed.drain(..).map(|failed| Ok(Item::of(failed.asked))).collect();
         options.if_exists = IfExists::Check;
@@ -225,6 +227,7 @@ impl Audience {
             log: log.transpose()?,
             is_json: batch.json,
             last_json: None,
+            may_ask: batch.ask == Ask::Auto && can_ask(),
             failed: Vec::new(),
             broken: None,
         })
@@ -271,7 +274,8 @@ impl Observer for Audience {
             let name = outcome.path.display().to_string();
             let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
             self.ui.say(Level::Warning, &format!("{name}{error}"));
-            if self.failed.len() < FAILED_ITEMS_MAX && !outcome.asked.urls.is_empty() {
+            let is_kept = self.may_ask && self.failed.len() < FAILED_ITEMS_MAX;
+            if is_kept && !outcome.asked.urls.is_empty() {
                 self.failed.push(outcome.clone());
             }
         }
@@ -284,6 +288,10 @@ impl Observer for Audience {
         if self.log.is_some() {
             self.write(&line.to_string(), true);
         }
+    }
+
+    fn hears_log(&self) -> bool {
+        self.log.is_some()
     }
 
     fn on_progress(&mut self, progress: &Progress) {

@@ -133,18 +133,18 @@ mod tests {
     fn quoted_urls_lose_their_secrets() {
         let secret = "http://user:secret@h/x?token=secret";
         for arguments in [
-            &["http://h/a", secret][..],
-            &["-c", secret, "http://h/a"],
+            &["-c", secret, "http://h/a"][..],
             &["--threads", "user:secret@h", "http://h/a"],
             &["--chunk-size", secret, "http://h/a"],
             &["--timeout", "https:/user:sec/secret@h:99999/", "http://h/a"],
             &["--threads", "http://user:secret%40h", "http://h/a"],
             &["--journal-interval", "http://us er:secret@h", "http://h/a"],
-            &["http://h/a", "http://user:sec/secret@h:99999/"],
+            &["doctor", "http://h/a", secret],
+            &["doctor", "http://h/a", "http://user:sec/secret@h:99999/"],
         ] {
             let line = line_for(arguments);
             assert!(!line.contains("secret"), "{line}");
         }
-        assert!(line_for(&["http://h/a", secret]).contains("'http://h/x?…'"));
+        assert!(line_for(&["doctor", "http://h/a", secret]).contains("'http://h/x?…'"));
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Floor {
     root: PathBuf,
     started: Instant,
     fail_fast: bool,
+    /// Somebody hears of items that begin.
+    tells_starts: bool,
 }
 
 /// An item that has ended, for the batch's thread.
@@ -62,6 +64,8 @@ pub(super) struct Ended {
 pub(super) enum Told {
     /// An item has begun, or is tried again: a line of the log.
     Retry { path: PathBuf, url: String, number: u32, wait: Duration, cause: Error },
+    /// The first request for an item goes out.
+    Start { path: PathBuf, url: String },
     /// A note for the user.
     Note(String),
 }
@@ -99,7 +103,6 @@ pub(super) struct Snapshot {
     pub(super) told: Vec<Told>,
     pub(super) is_done: bool,
     pub(super) fatal: Option<Error>,
-    pub(super) wake_at: Option<Duration>,
 }
 
 /// What is known of the list.
@@ -125,7 +128,12 @@ pub(super) struct Start {
 }
 
 impl Floor {
-    pub(super) fn new(settings: schedule::Settings, root: PathBuf, fail_fast: bool) -> Arc<Self> {
+    pub(super) fn new(
+        settings: schedule::Settings,
+        root: PathBuf,
+        fail_fast: bool,
+        tells_starts: bool,
+    ) -> Arc<Self> {
         let inner = Inner {
             scheduler: Scheduler::new(settings),
             origins: Origins::default(),
@@ -149,6 +157,7 @@ impl Floor {
             root,
             started: Instant::now(),
             fail_fast,
+            tells_starts,
         })
     }
 
@@ -244,7 +253,6 @@ impl Floor {
             told: std::mem::take(&mut inner.told),
             is_done: inner.scheduler.is_done() && inner.landing.is_empty(),
             fatal: inner.fatal.clone(),
-            wake_at: inner.scheduler.wake_at(),
         };
         drop(inner);
         if is_idle {
@@ -294,6 +302,7 @@ impl Floor {
     /// A large file is started.
     pub(super) fn start_large(&self, id: ItemId) -> Start {
         let mut inner = self.lock();
+        self.tell_start(&mut inner, id.0);
         let flying = inner.items.get_mut(&id.0).expect("what is started is there");
         flying.began.get_or_insert_with(Instant::now);
         Start {
@@ -337,6 +346,7 @@ impl Floor {
     /// Everything has ended: what failed and may pass comes once more. How many files that is.
     pub(super) fn start_last_round(&self) -> usize {
         let mut inner = self.lock();
+        inner.origins.forgive();
         let count = inner.scheduler.start_last_round();
         drop(inner);
         self.ring();
@@ -382,6 +392,10 @@ impl Floor {
     }
 
     fn end(&self, inner: &mut Inner, flying: Flying, status: Status, meta: Option<Metadata>) {
+        if flying.asked.size.is_none() {
+            inner.known.unsized_files -= 1;
+            inner.known.expected_bytes += flying.bytes;
+        }
         let (target, url) = (Some(flying.target.clone()), Some(flying.url().clone()));
         let outcome = Box::new(flying.outcome(&self.root, status));
         self.note_failure(inner, &outcome);
@@ -486,6 +500,18 @@ impl Floor {
         inner.scheduler.put_back(ItemId(id));
     }
 
+    /// Tells of an item that is asked for, unless it was before.
+    fn tell_start(&self, inner: &mut Inner, id: u64) {
+        let Some(flying) = inner.items.get(&id).filter(|flying| flying.began.is_none()) else {
+            return;
+        };
+        if self.tells_starts {
+            let path = self.root.join(&flying.target);
+            let url = flying.asked.url().to_owned();
+            inner.told.push(Told::Start { path, url });
+        }
+    }
+
     fn ring(&self) {
         self.wake.notify_all();
         self.room.notify_all();
@@ -524,6 +550,7 @@ impl Desk for Floor {
                 if let Some(state) = inner.lanes.get_mut(&lane) {
                     state.held += 1;
                 }
+                self.tell_start(&mut inner, id.0);
                 let flying = inner.items.get_mut(&id.0).expect("what waits is there");
                 Step::Take(Box::new(flying.wanted(id.0)))
             }

@@ -106,6 +106,11 @@ pub trait Observer {
         let _ = line;
     }
 
+    /// Whether it hears of each start of a file, which takes time.
+    fn hears_log(&self) -> bool {
+        false
+    }
+
     /// About ten times a second, and once at the end.
     fn on_progress(&mut self, progress: &Progress) {
         let _ = progress;
@@ -218,7 +223,8 @@ impl Batch {
             connections_per_origin_max: options.max_connections_per_host,
             ..schedule::Settings::default()
         };
-        let floor = Floor::new(settings, options.dir.clone(), options.fail_fast);
+        let floor =
+            Floor::new(settings, options.dir.clone(), options.fail_fast, observer.hears_log());
         let listener = floor.clone();
         let listener = Box::new(move |landed| listener.on_landed(landed));
         let landing = Landing::new(&options.dir, options.sync, options.create_dirs, listener)?;
@@ -349,7 +355,7 @@ impl Run<'_> {
             snapshot.orders.into_iter().for_each(|order| self.carry_out(order));
             self.flush(false)?;
             self.report_progress(false);
-            self.floor.wait(snapshot.wake_at.map_or(LOOK, |_| LOOK));
+            self.floor.wait(LOOK);
         }
     }
 
@@ -403,6 +409,10 @@ impl Run<'_> {
     fn tell(&mut self, told: Vec<Told>) {
         for told in told {
             match told {
+                Told::Start { path, url } => {
+                    let (at, happening) = (SystemTime::now(), Happening::Start);
+                    self.observer.on_log(&LogLine { at, path: &path, url: &url, happening });
+                }
                 Told::Note(text) => {
                     self.observer.on_event(&Event { level: Level::Note, connection: None, text });
                 }

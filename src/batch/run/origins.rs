@@ -44,6 +44,13 @@ impl Origins {
         &self.all[origin.0 as usize]
     }
 
+    /// A last round begins: each origin that was out of reach is tried once more.
+    pub(super) fn forgive(&mut self) {
+        for known in self.all.iter_mut().filter(|known| known.lost.is_some()) {
+            (known.failures, known.lost) = (FAILURES_MAX - 1, None);
+        }
+    }
+
     /// Something has come from there.
     pub(super) fn answered(&mut self, origin: OriginId) {
         let known = &mut self.all[origin.0 as usize];

@@ -71,7 +71,7 @@ pub(in crate::cli) struct BatchArgs {
     #[arg(value_enum, default_value_t = Ask::Auto)]
     pub(in crate::cli) ask: Ask,
 
-    /// Write a line for each retry and each end of a file to FILE, behind what is there.
+    /// Write a line for each start, retry and end of a file to FILE, behind what is there.
     #[arg(long, value_name = "FILE", env = "RINGHAUL_LOG_FILE", help_heading = "Messages")]
     pub(in crate::cli) log_file: Option<PathBuf>,
 
