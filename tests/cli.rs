@@ -14,7 +14,7 @@ fn help_goes_to_standard_output() {
     for arguments in [&["--help"][..], &["-h"], &["help"]] {
         let ended = Scene::new().run(arguments);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-        for words in ["Usage: ringhaul [OPTIONS] <URL>", "doctor", "Exit codes:", "Examples:"] {
+        for words in ["Usage: ringhaul [OPTIONS] [URL]...", "doctor", "Exit codes:", "Examples:"] {
             assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
         }
         for heading in ["Output:", "Integrity:", "Resume:", "Transfer:", "Messages:"] {
@@ -68,7 +68,11 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["-q", "-v", URL], "cannot be used together"),
         (&["-o", "-", URL], "later version"),
         (&["-o", "", URL], "--output"),
-        (&[URL, URL], "there is a URL already"),
+        (&["-o", "x", URL, URL], "-o names one file"),
+        (&["--checksum-file", "s", URL, URL], "--checksum-file is for one file"),
+        (&["-i", "no-such-list"], "cannot read the list no-such-list"),
+        (&["-j", "0", URL], "1 to 256"),
+        (&["--if-exists", "maybe", URL], "fail, skip, replace, check"),
         (&["doctor", "--size", "0"], "--size"),
     ] {
         let ended = Scene::new().run(arguments);
@@ -96,7 +100,7 @@ fn bad_urls_are_told_apart() {
 fn secrets_stay_out_of_mistakes() {
     for arguments in [
         &["http://user:secret@h:99999/x?token=secret"][..],
-        &[URL, "http://user:secret@h/x?token=secret"],
+        &["doctor", URL, "http://user:secret@h/x?token=secret"],
         &["-H", "secret", URL],
         &["ftp://user:secret@h/"],
     ] {

@@ -148,7 +148,7 @@ fn quiet_says_nothing_and_verbose_says_more() {
     assert_eq!(scene.run(&["-q", &url]).success().stderr, "");
     let normal = scene.run(&["-o", "n", &url]);
     let detail = scene.run(&["-o", "d", "-v", &url]);
-    let trace = scene.run(&["-o", "t", "-vv", "--chunk-size", "64K", &url]);
+    let trace = scene.run(&["-o", "t", "-vv", "-c", "4", "--chunk-size", "64K", &url]);
     // The whole status line, as a rate may have these digits.
     assert!(!normal.success().stderr.contains("HTTP/1.1 206"), "{normal:?}");
     assert!(detail.success().stderr.contains("HTTP/1.1 206"), "{detail:?}");
