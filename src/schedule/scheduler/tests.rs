@@ -253,7 +253,7 @@ fn files_of_unknown_size_are_probed_one_at_a_time_once_they_were_large() {
     assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Wait, "nothing ahead of a probe");
     scheduler.turned_out_large(ItemId(0), GIB);
     let orders = scheduler.decide(NOW);
-    assert!(orders.contains(&Order::StartLarge { item: ItemId(0), connections: 12 }), "{orders:?}");
+    assert!(orders.contains(&Order::StartLarge { item: ItemId(0), connections: 8 }), "{orders:?}");
     scheduler.close_lane(open[0]);
     assert_eq!(scheduler.next_for_lane(open[1], NOW), LaneNext::Close);
     scheduler.close_lane(open[1]);
