@@ -98,7 +98,10 @@ fn a_stop_keeps_what_is_whole() {
     let mut config = sized(many(), &[("/stuck-large", 3 * MIB)]);
     config.script = vec![at("/stuck", Fault::StallAfter(1000), None)];
     let farm = Farm::new(config);
-    let batch = Batch::new(options(&farm)).expect("usable options");
+    let mut options = options(&farm);
+    // Nothing is to wait behind what is stuck.
+    options.options.request_ahead = false;
+    let batch = Batch::new(options).expect("usable options");
     let (stop, (sender, receiver)) = (batch.stop_handle(), mpsc::channel());
     for item in items(&farm, &["/a", "/stuck", "/b", "/stuck-large", "/c"]) {
         sender.send(item).expect("it is not read yet");

@@ -13,6 +13,11 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Time that a lock is waited for.
+const LOCK_WAIT: Duration = Duration::from_millis(250);
 
 /// The log `path`, locked, with a whole header. Who replaces or removes it between two steps makes
 /// us begin again.
@@ -34,8 +39,15 @@ pub(super) fn open(path: &Path, purpose: &Purpose) -> Result<File> {
     Err(Error::new(ErrorKind::TargetUnusable, what))
 }
 
-/// Takes the lock that says that somebody is writing.
+/// Takes the lock that says that somebody is writing. Waits a moment for it: a run that was just
+/// killed may still be ending, and a program that another thread starts holds our descriptors until
+/// it is loaded.
 pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
+    let began = Instant::now();
+    while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && began.elapsed() < LOCK_WAIT {
+        // sleep: the lock is another process's to give up; nobody rings.
+        thread::sleep(LOCK_WAIT / 25);
+    }
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
