@@ -1,6 +1,6 @@
 //! The local name of a file whose URL is all we know. Owns the rules that make a name chosen by a
 //! stranger safe in our folder; knows no disk. Below it: the target of an item that may say more
-//! ([`target`]), and which targets are taken ([`Taken`]).
+//! (`target`), and which targets are taken (`Taken`).
 
 mod taken;
 mod target;
