@@ -14,12 +14,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// An open trace file, shared by all shards.
 pub(super) struct Trace {
-    file: Mutex<BufWriter<File>>,
+    /// `None` behind the last line: what a transfer leaves when it fails may let go of its spans
+    /// later.
+    file: Mutex<Option<BufWriter<File>>>,
 }
 
 /// One line of the file. To be written it borrows its text and span; read back it owns them.
@@ -120,20 +122,28 @@ impl Trace {
             let what = format!("cannot create the trace {}", path.display());
             Error::new(ErrorKind::Usage, what).caused_by(e).advise("check --trace")
         })?;
-        Ok(Arc::new(Self { file: Mutex::new(BufWriter::new(file)) }))
+        Ok(Arc::new(Self { file: Mutex::new(Some(BufWriter::new(file))) }))
     }
 
     /// Adds a line. The trace is a by-product: what cannot be written is lost.
     pub(super) fn write(&self, line: &Written<'_>) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if serde_json::to_writer(&mut *file, line).is_ok() {
+        if let Some(file) = &mut *self.lock()
+            && serde_json::to_writer(&mut *file, line).is_ok()
+        {
             let _ = file.write_all(b"\n");
         }
     }
 
-    /// Hands everything to the file.
-    pub(super) fn flush(&self) {
-        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    /// Adds the last line, and hands everything to the file.
+    pub(super) fn end(&self, line: &Written<'_>) {
+        self.write(line);
+        if let Some(mut file) = self.lock().take() {
+            let _ = file.flush();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BufWriter<File>>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -181,8 +181,7 @@ impl Transfer {
             Err(error) => (0, error.to_string(), None),
         };
         let (at, limiter) = (seconds(self.context().now()), limiter.unwrap_or_default());
-        trace.write(&Line::End { at, bytes, outcome: &outcome, limiter });
-        trace.flush();
+        trace.end(&Line::End { at, bytes, outcome: &outcome, limiter });
     }
 
     fn context(&self) -> &Arc<Context> {
