@@ -103,7 +103,7 @@ fn a_stop_keeps_what_is_whole() {
     options.options.request_ahead = false;
     let batch = Batch::new(options).expect("usable options");
     let (stop, (sender, receiver)) = (batch.stop_handle(), mpsc::channel());
-    for item in items(&farm, &["/a", "/stuck", "/b", "/stuck-large", "/c"]) {
+    for item in items(&farm, &["/a", "/b", "/c", "/stuck", "/stuck-large"]) {
         sender.send(item).expect("it is not read yet");
     }
     // The list does not end: the batch does not wait for it.
