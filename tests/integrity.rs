@@ -384,7 +384,8 @@ fn answers_that_never_fit_end_the_download() {
         let site = site.with(|options| options.retries = 2);
         site.fails(ErrorKind::ChecksumMismatch, 13, &["Content-Digest", "are kept", "proxy"]);
         let requests = site.server.stats().requests;
-        assert!(requests < 20, "{requests} requests for three tries each");
+        // Three tries of each span that was begun before the first of them was over.
+        assert!(requests < 40, "{requests} requests for three tries each");
     }
 }
 
