@@ -97,8 +97,12 @@ pub use batch::state::IfExists;
 pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum};
 pub use engine::landing::Durability;
-pub use engine::options::{ClientOptions, DirectMode, Engine, OnChange, Options, SyncMode};
-pub use engine::progress::{Event, FileValidator, Level, Phase, Progress, Report, Verified};
+pub use engine::options::{
+    ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, SyncMode,
+};
+pub use engine::progress::{
+    Event, FileValidator, Level, Phase, Progress, Report, SourceReport, Verified,
+};
 pub use engine::stop::StopHandle;
 pub use engine::{Client, Download, Running};
 

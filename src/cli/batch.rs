@@ -113,6 +113,7 @@ fn prepare(args: &DownloadArgs) -> Result<(BatchOptions, Items)> {
         let mut item = Item::new(args.urls[0].clone());
         item.asked.out = target.file_name().map(|name| name.to_string_lossy().into_owned());
         item.asked.checksum.clone_from(&args.checksum);
+        item.asked.urls.extend_from_slice(&args.sources.mirror);
         items.one = Some(item);
     }
     resolve::must_be_folder(&dir)?;
@@ -160,6 +161,7 @@ fn refuse_what_is_for_one(args: &DownloadArgs, is_one: bool) -> Result<()> {
     let given = [
         ("--checksum", args.checksum.is_some() && !is_one),
         ("--checksum-file", args.checksum_file.is_some()),
+        ("--mirror", !args.sources.mirror.is_empty() && !is_one),
         ("--print-digest", !args.print_digest.is_empty()),
         ("--trace", args.trace.is_some()),
         ("--profile", args.profile.is_some()),

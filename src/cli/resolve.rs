@@ -1,10 +1,10 @@
 //! From words to a job: the options of the engine, the target file, the volume. Looks at the file
 //! system (is this a folder?) and nowhere else; creates nothing.
 
-use super::args::{Change, Direct, DownloadArgs};
+use super::args::{Change, Direct, DownloadArgs, Policy};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::naming;
-use crate::engine::options::{Algorithm, DirectMode, OnChange, Options};
+use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,12 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         allow_downgrade: args.allow_downgrade,
         trace: args.trace.clone(),
         checksum: args.checksum.clone(),
+        mirrors: args.sources.mirror.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?,
+        mirror_policy: match args.sources.mirror_policy {
+            Policy::All => MirrorPolicy::All,
+            Policy::Best => MirrorPolicy::Best,
+            Policy::Failover => MirrorPolicy::Failover,
+        },
         verify: !args.no_verify,
         digests: distinct(&args.print_digest),
         // Without a journal nothing is known of what an earlier run has left.

@@ -9,14 +9,15 @@ use super::race::{First, race};
 use super::stop::StopHandle;
 use crate::base::limits::UNKEPT_NOTE_BYTES_MIN;
 use crate::base::size::format_bytes;
-use crate::base::{Error, ErrorKind, Result, SpanSet};
+use crate::base::url::Origin;
+use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
 use crate::plan::Pressure;
 use crate::plan::rate::RateWindow;
 use crate::plan::retry::Backoff;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Who hears of events.
@@ -33,8 +34,12 @@ pub(super) struct Context {
     /// Ends all work of the present attempt; the stop handle belongs to the caller.
     halt: Mutex<StopHandle>,
     failure: Mutex<Option<Error>>,
-    /// Bytes on the disk that are not what was written there.
+    /// Bytes on the disk that are not what was written there, or not those of the file.
     corrupt: Mutex<SpanSet>,
+    /// A source that serves another file, and has to be left out of the next attempt.
+    liar: Mutex<Option<Url>>,
+    /// Where the caller's secrets belong: the origin of the URL that was named first.
+    home: OnceLock<Origin>,
     on_event: Option<EventListener>,
     /// Bytes of the file that are here.
     here_bytes: AtomicU64,
@@ -122,6 +127,8 @@ impl Context {
             halt: Mutex::default(),
             failure: Mutex::new(None),
             corrupt: Mutex::default(),
+            liar: Mutex::default(),
+            home: OnceLock::new(),
             on_event,
             here_bytes: AtomicU64::new(0),
             resumed_bytes: AtomicU64::new(0),
@@ -161,6 +168,29 @@ impl Context {
         let bytes = format_bytes(bytes);
         let what = format!("{bytes} on the disk are not what an earlier run has written there");
         self.fail(Error::new(ErrorKind::DiskIo, what));
+    }
+
+    /// The source at `url` serves another file: the `wrong` bytes, which it has brought, are to be
+    /// fetched again.
+    pub(super) fn set_liar(&self, url: Url, wrong: SpanSet) {
+        *lock(&self.corrupt) = wrong;
+        *lock(&self.liar) = Some(url);
+    }
+
+    /// The source that ended the attempt, as it serves another file.
+    pub(super) fn take_liar(&self) -> Option<Url> {
+        lock(&self.liar).take()
+    }
+
+    /// The caller's secrets, in header fields, are meant for this origin.
+    pub(super) fn set_home(&self, origin: Origin) {
+        // One transfer has one home.
+        _ = self.home.set(origin);
+    }
+
+    /// Whether the caller's secrets are meant for `origin`.
+    pub(super) fn is_home(&self, origin: &Origin) -> bool {
+        self.home.get().is_none_or(|home| home == origin)
     }
 
     /// The bytes that ended the attempt; none if it was something else.

@@ -1,9 +1,10 @@
 //! The resolved settings of one transfer. Plain data with its bounds; reads no environment.
 
 use crate::base::limits;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Url};
 pub use crate::digest::{Algorithm, Checksum};
 use crate::io::patience::SpeedLimit;
+pub use crate::plan::MirrorPolicy;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -126,6 +127,12 @@ pub struct Options {
     pub trace: Option<PathBuf>,
     /// Digest the file must have; those the server offers are not looked at then.
     pub checksum: Option<Checksum>,
+    /// Other URLs of the same file, best first.
+    pub mirrors: Vec<Url>,
+    /// Which of the sources are used.
+    pub mirror_policy: MirrorPolicy,
+    /// Size that the file must have, in bytes: a source with another one is left out.
+    pub expected_bytes: Option<u64>,
     /// Where that digest was found, for messages; `None` if the caller named it itself.
     pub checksum_source: Option<String>,
     /// Verify against a digest that the server offers.
@@ -233,6 +240,9 @@ impl Default for Options {
             allow_downgrade: false,
             trace: None,
             checksum: None,
+            mirrors: Vec::new(),
+            mirror_policy: MirrorPolicy::All,
+            expected_bytes: None,
             checksum_source: None,
             verify: true,
             digests: Vec::new(),

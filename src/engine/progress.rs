@@ -1,8 +1,8 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
-use crate::base::Url;
 use crate::base::size::GIB;
+use crate::base::{Error, Url};
 pub use crate::engine::options::Engine;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -195,6 +195,27 @@ pub struct Report {
     pub verified: Option<Verified>,
     /// The digests asked for, as `sha256:HEX`.
     pub digests: Vec<String>,
+    /// What each source brought, where there were several; empty otherwise.
+    pub sources: Vec<SourceReport>,
+    /// Several sources brought parts of the file, and samples of each were compared with another
+    /// one's, as no digest proves the whole.
+    pub is_compared: bool,
+}
+
+/// What one of several sources brought.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SourceReport {
+    /// What the caller named.
+    pub url: Url,
+    /// Bytes of the file that came from it.
+    pub bytes: u64,
+    /// Connections made to it.
+    pub connects: u32,
+    /// How often it failed.
+    pub failures: u32,
+    /// How it failed last, if it did.
+    pub error: Option<Error>,
 }
 
 impl Report {

@@ -30,6 +30,8 @@ pub enum Choice {
     Collapse,
     /// An address is left out or tried again.
     Address,
+    /// A source is used, left out or tried again.
+    Source,
 }
 
 impl fmt::Display for Choice {
@@ -45,6 +47,7 @@ impl fmt::Display for Choice {
             Choice::Cap => "cap",
             Choice::Collapse => "collapse",
             Choice::Address => "address",
+            Choice::Source => "source",
         })
     }
 }

@@ -78,6 +78,8 @@ struct Start {
 pub(super) struct Count {
     /// Connections wanted where there is enough to do.
     target: u32,
+    /// Fewest connections, below which a source would have none.
+    min: u32,
     /// Most connections the caller allows now.
     max: u32,
     /// Most connections the caller may ever allow; a fixed count itself.
@@ -191,6 +193,7 @@ impl Count {
         let timer = |wait| ProbeTimer { wait, at: Duration::ZERO };
         Self {
             target,
+            min: 1,
             max,
             max_of_settings: max,
             phase,
@@ -222,7 +225,12 @@ impl Count {
 
     /// Connections wanted where there is enough to do.
     pub(super) fn target(&self) -> u32 {
-        self.target
+        self.target.max(self.min.min(self.ceiling()))
+    }
+
+    /// No fewer than `min` connections, as far as that many are allowed.
+    pub(super) fn set_min(&mut self, min: u32) {
+        self.min = min;
     }
 
     /// The first answer of a transfer of `bytes` has come over a round trip of `distance`, from one

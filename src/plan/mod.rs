@@ -12,7 +12,8 @@
 //! that every failure is the failure of a span. Its loop:
 //!
 //! 1. [`Transfer::next`] says what to do. [`Next::Fetch`] assigns a span. Before it connects, the
-//!    worker asks [`Transfer::address_order`] whom to, and reports [`Transfer::on_connected`].
+//!    worker asks [`Transfer::route`] and [`Transfer::address_order`] whom to, and reports
+//!    [`Transfer::on_connected`].
 //! 2. It reports [`Transfer::on_requested`] and [`Transfer::on_first_byte`], and each delivery (a
 //!    block handed to the disk) with [`Transfer::on_delivered`], in any order.
 //! 3. When no more than [`Fetch::lead_bytes`] of the span are missing, it asks once for the next
@@ -39,6 +40,13 @@
 //! A transfer may start in the middle: [`Transfer::resume`] knows what an earlier one has left. Its
 //! source may move: a worker that meets an expired URL keeps its span, and when the engine has
 //! found the new one it says [`Transfer::on_new_addresses`].
+//!
+//! Where there are several sources, [`Transfer::sources_to_open`] names those that the engine is to
+//! look at beside the transfer; it answers with [`Transfer::on_source_opened`] once a source has
+//! proved that it serves this file, or with [`Transfer::on_source_unopened`]. A connection belongs
+//! to one source; a worker that keeps its connection asks [`Transfer::stays`] before each request.
+//! What fails at one source while another one is open is no failure of the bytes: they go to the
+//! others at once, and the source rests, longer each time.
 //!
 //! What the kernel has received goes to [`Transfer::on_arrival`] before each tick, where the engine
 //! knows it: rates are measured by it, and a connection where segments arrive behind a hole is not
@@ -74,6 +82,7 @@ mod meter;
 pub mod rate;
 pub mod retry;
 mod sizing;
+mod sources;
 mod tolerance;
 mod transfer;
 mod window;
@@ -98,6 +107,37 @@ impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connection {}", self.0)
     }
+}
+
+/// One of the sources of the file, numbered from 0 in the order of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct SourceId(pub u32);
+
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source {}", self.0)
+    }
+}
+
+/// Which of several sources are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MirrorPolicy {
+    /// All of them at once, each for as much as it delivers.
+    #[default]
+    All,
+    /// All of them for a moment, and then the fastest one; another one if that fails.
+    Best,
+    /// One at a time; the next one if that fails.
+    Failover,
+}
+
+/// Why a source could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unopened {
+    /// It failed, which may pass.
+    Failed(ErrorKind),
+    /// It serves another file, or no ranges: it is never asked again.
+    Useless,
 }
 
 /// How much one request asks for.
@@ -145,8 +185,15 @@ pub struct Settings {
     /// Largest span of an automatic request size, in bytes: bounds what a reset or a hash in file
     /// order has to carry.
     pub span_bytes_max: u64,
-    /// Addresses of the source, at least 1; they are numbered from 0.
+    /// Addresses of the first source, at least 1; they are numbered from 0.
     pub addresses: u32,
+    /// Sources of the file, at least 1.
+    pub sources: u32,
+    /// The one that is open from the start; the others are asked for with
+    /// [`Transfer::sources_to_open`].
+    pub first_source: SourceId,
+    /// Which of them are used.
+    pub mirror_policy: MirrorPolicy,
     /// The connections that another transfer has settled on with this origin a moment ago: an
     /// automatic count starts with them, and looks for better ones from there.
     pub connections_known: Option<u32>,
@@ -171,6 +218,9 @@ impl Default for Settings {
             request_ahead: true,
             span_bytes_max: limits::SPAN_BYTES_AUTO_MAX,
             addresses: 1,
+            sources: 1,
+            first_source: SourceId(0),
+            mirror_policy: MirrorPolicy::All,
             connections_known: None,
             hedge_bytes_max: limits::HEDGE_BYTES_MAX,
             ahead_bytes_max: None,

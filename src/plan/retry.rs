@@ -57,6 +57,37 @@ pub fn class(kind: ErrorKind) -> Class {
     }
 }
 
+/// Whether an error of this kind is the source's, so that another one may do better; otherwise it
+/// is this machine's, or the caller's.
+pub fn is_of_source(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::ConnectionLost
+        | ErrorKind::Truncated
+        | ErrorKind::TimedOut
+        | ErrorKind::Tls
+        | ErrorKind::Protocol
+        | ErrorKind::RangeMismatch
+        | ErrorKind::RangesIgnored
+        | ErrorKind::Resolve
+        | ErrorKind::Connect
+        | ErrorKind::Status(_)
+        | ErrorKind::Certificate
+        | ErrorKind::Changed
+        | ErrorKind::ContentEncoding
+        | ErrorKind::Redirect
+        | ErrorKind::ChecksumMismatch => true,
+        ErrorKind::Usage
+        | ErrorKind::TargetExists
+        | ErrorKind::TargetUnusable
+        | ErrorKind::DiskFull
+        | ErrorKind::DiskIo
+        | ErrorKind::EngineUnavailable
+        | ErrorKind::ResourceLimit
+        | ErrorKind::Interrupted
+        | ErrorKind::Internal => false,
+    }
+}
+
 /// The retries of one question that is asked again and again, outside of a
 /// [`Transfer`](super::Transfer): a limited number in a row, each after a longer wait.
 #[derive(Debug)]

@@ -9,10 +9,11 @@ use super::decision::{Choice, Decision, Log};
 use super::endgame;
 use super::fanout::Count;
 use super::ledger::{Assignment, Ledger, Slot};
-use super::retry::Jitter;
+use super::retry::{self, Jitter};
 use super::sizing::{self, Sizing};
+use super::sources::Sources;
 use super::workers::Workers;
-use super::{Arrival, ConnectionId, Fetch, Next, Settings};
+use super::{Arrival, ConnectionId, Fanout, Fetch, Next, Settings, SourceId, Unopened};
 use crate::base::span::{Span, SpanSet};
 use std::time::Duration;
 
@@ -29,11 +30,8 @@ pub struct Transfer {
     workers: Workers,
     sizing: Sizing,
     count: Count,
-    addresses: Addresses,
+    sources: Sources,
     log: Log,
-    /// Indicates whether requests go out ahead: allowed, and nothing this origin did speaks
-    /// against.
-    is_ahead_on: bool,
     /// The request size last logged, in bytes.
     noted_bytes: u64,
     /// What the connections brought at the last tick.
@@ -45,10 +43,6 @@ pub struct Transfer {
     /// Indicates whether each answer is proved as a whole, so that it must come whole by one
     /// connection: no cuts, no hedges.
     is_guarded: bool,
-    /// The server asked not to be sent requests before this time.
-    brake_until: Duration,
-    /// Indicates whether that holds for the connections that it serves, too.
-    is_brake_total: bool,
     jitter: Jitter,
     /// How often in a row the whole file came for a part of it, with no byte delivered in between.
     ranges_ignored: u32,
@@ -77,16 +71,13 @@ impl Transfer {
             workers: Workers::default(),
             sizing: Sizing::new(ledger.remaining_bytes(), &settings),
             count: Count::new(settings.fanout),
-            addresses: Addresses::new(settings.addresses),
+            sources: sources_of(&settings),
             log: Log::default(),
-            is_ahead_on: settings.request_ahead,
             noted_bytes: 0,
             measurements: tick::Measurements::default(),
             returns: 0,
             hedge_bytes_left: settings.hedge_bytes_max,
             is_guarded: false,
-            brake_until: Duration::ZERO,
-            is_brake_total: false,
             jitter: Jitter::new(settings.jitter_seed),
             ranges_ignored: 0,
             now: Duration::ZERO,
@@ -112,9 +103,7 @@ impl Transfer {
         self.advance(now);
         self.ledger.wake(self.now);
         self.ledger.adopt(connection, span);
-        if self.addresses.address_of(connection).is_none() {
-            self.addresses.on_connected(self.now, connection, address);
-        }
+        self.take_place(connection, self.settings.first_source, address);
         self.last_tick_at = self.now;
         self.workers.run(connection);
         let worker = self.workers.entry(connection);
@@ -138,7 +127,7 @@ impl Transfer {
         if self.failed || self.is_complete() {
             return 0;
         }
-        if self.brake_until > self.now {
+        if self.sources.are_braked(self.now) {
             return self.workers.running().min(self.count.target());
         }
         let target = self.count.target();
@@ -177,18 +166,67 @@ impl Transfer {
         assert!(self.ledger.ahead(connection).is_none(), "{connection} has asked ahead already");
         let is_kept_alive = self.workers.is_origin_kept_alive;
         let is_whole = self.ledger.assignment(connection).is_some_and(Assignment::is_undisputed);
-        let is_allowed = self.is_ahead_on && is_kept_alive && is_whole && !self.failed;
-        let is_braked = self.is_brake_total && self.brake_until > self.now;
-        if !is_allowed || is_braked || self.is_surplus(connection) {
+        let is_ahead_on = self.sources.at(connection).is_ahead_on;
+        let is_allowed = is_ahead_on && is_kept_alive && is_whole && !self.failed;
+        let is_braked = self.sources.is_braked_totally(self.now, connection);
+        let stays = self.stays(now, connection);
+        if !is_allowed || is_braked || !stays || self.is_surplus(connection) {
             return None;
         }
         self.assign(connection, Slot::Ahead)
     }
 
-    /// Addresses for the connection to race, best first.
+    /// Whom the worker, which has no connection, is to ask. `None`: no source takes another
+    /// connection at the moment; the worker lets go of its span.
+    pub fn route(&mut self, now: Duration, connection: ConnectionId) -> Option<SourceId> {
+        self.advance(now);
+        self.sources.route(self.now, connection)
+    }
+
+    /// Addresses of its source for the connection to race, best first.
     pub fn address_order(&mut self, now: Duration, connection: ConnectionId) -> Vec<u32> {
         self.advance(now);
-        self.addresses.order(self.now, connection)
+        self.sources.at_mut(connection).addresses.order(self.now, connection)
+    }
+
+    /// Whether the worker should use the connection it has for its next request, and not close it
+    /// and ask for another [`Transfer::route`].
+    pub fn stays(&mut self, now: Duration, connection: ConnectionId) -> bool {
+        self.advance(now);
+        let is_full = self.workers.running() >= self.count.target();
+        self.sources.stays(self.now, connection, is_full)
+    }
+
+    /// Sources that the engine is to look at now, beside everything else.
+    pub fn sources_to_open(&mut self, now: Duration) -> Vec<SourceId> {
+        self.advance(now);
+        if self.failed || self.is_complete() {
+            return Vec::new();
+        }
+        self.sources.to_open(self.now)
+    }
+
+    /// The source serves this file, at `addresses` addresses, at least 1, numbered from 0.
+    pub fn on_source_opened(&mut self, now: Duration, source: SourceId, addresses: u32) {
+        self.advance(now);
+        self.sources.opened(source, addresses);
+        self.log.note(self.now, Choice::Source, format!("{source} serves the same file"));
+    }
+
+    /// The source could not be opened.
+    pub fn on_source_unopened(&mut self, now: Duration, source: SourceId, why: Unopened) {
+        self.advance(now);
+        let text = match why {
+            Unopened::Useless => {
+                self.sources.dropped(source);
+                format!("{source} is left out: it does not serve this file in ranges")
+            }
+            Unopened::Failed(kind) => {
+                let rest = self.sources.not_opened(self.now, source, retry::class(kind));
+                format!("{source} is tried again in {rest:.1?}: {kind:?}")
+            }
+        };
+        self.log.note(self.now, Choice::Source, text);
     }
 
     /// A connection to `address` stands, after `setup` (TCP, proxy and TLS).
@@ -200,7 +238,8 @@ impl Transfer {
         setup: Duration,
     ) {
         self.advance(now);
-        let bad = self.addresses.on_connected(self.now, connection, address);
+        let source = self.sources.at_mut(connection);
+        let bad = source.addresses.on_connected(self.now, connection, address);
         self.note_bad_address(bad);
         self.workers.on_connected(connection, setup);
     }
@@ -314,7 +353,7 @@ impl Transfer {
             self.ranges_ignored = 0;
         }
         if !span.is_empty() {
-            self.addresses.on_delivered(connection);
+            self.sources.on_delivered(connection);
             let worker = self.workers.entry(connection);
             worker.setback = None;
             if !worker.has_started_ahead {
@@ -360,16 +399,16 @@ impl Transfer {
         self.is_guarded = true;
     }
 
-    /// The source has moved, as a fresh redirect does it: connections from now on go to one of
-    /// `addresses` new ones, at least 1, numbered from 0, of which nothing is known.
-    pub fn on_new_addresses(&mut self, now: Duration, addresses: u32) {
+    /// The source of the connection has moved, as a fresh redirect does it: connections from now on
+    /// go to one of `addresses` new ones, at least 1, numbered from 0, of which nothing is known.
+    pub fn on_new_addresses(&mut self, now: Duration, connection: ConnectionId, addresses: u32) {
         self.advance(now);
-        self.addresses = Addresses::new(addresses);
+        self.sources.at_mut(connection).addresses = Addresses::new(addresses);
     }
 
-    /// Whether requests may go out ahead, as far as this origin is known by now.
-    pub fn takes_ahead(&self) -> bool {
-        self.is_ahead_on
+    /// Whether requests may go out ahead to the source, as far as it is known by now.
+    pub fn takes_ahead(&self, source: SourceId) -> bool {
+        self.sources.get(source).is_ahead_on
     }
 
     /// The connections that an automatic count has settled on; `None` while it has not.
@@ -419,12 +458,35 @@ impl Transfer {
         }
     }
 
+    /// The connection is at this address of the source, if nobody has said so before.
+    fn take_place(&mut self, connection: ConnectionId, source: SourceId, address: u32) {
+        if self.sources.get(source).addresses.address_of(connection).is_none() {
+            self.sources.place(connection, source);
+            self.sources.get_mut(source).addresses.on_connected(self.now, connection, address);
+        }
+    }
+
     fn note_bad_address(&mut self, bad: Option<u32>) {
         if let Some(address) = bad {
             let text = format!("{address} rests: connects fail or lose the race");
             self.log.note(self.now, Choice::Address, text);
         }
     }
+}
+
+fn sources_of(settings: &Settings) -> Sources {
+    let connections_max = match settings.fanout {
+        Fanout::Auto { max } => max,
+        Fanout::Fixed(connections) => connections,
+    };
+    let mut sources = Sources::new(
+        settings.sources,
+        settings.request_ahead,
+        settings.mirror_policy,
+        connections_max,
+    );
+    sources.opened(settings.first_source, settings.addresses);
+    sources
 }
 
 #[cfg(test)]

@@ -169,19 +169,28 @@ impl Workers {
         if self.setup.is_zero() { tau } else { tau.min(self.setup) }
     }
 
-    /// Workers other than `id` whose connection stands.
-    pub(super) fn connected_beside(&self, id: ConnectionId) -> u32 {
-        let others = self.iter().filter(|(other, worker)| *other != id && worker.is_connected);
-        count(others.count())
+    /// Workers other than `id`, of its siblings, whose connection stands.
+    pub(super) fn connected_beside(
+        &self,
+        id: ConnectionId,
+        is_sibling: impl Fn(ConnectionId) -> bool,
+    ) -> u32 {
+        let others = self.iter().filter(|(other, _)| *other != id && is_sibling(*other));
+        count(others.filter(|(_, worker)| worker.is_connected).count())
     }
 
-    /// The server has forbidden the worker's request. Whether that is because it serves others: one
-    /// of them is receiving, or bytes have come since the last time this worker, or else anybody,
-    /// was told so.
-    pub(super) fn look_for_others_served(&mut self, id: ConnectionId) -> bool {
-        let others = self.iter().filter(|(other, _)| *other != id);
+    /// The server has forbidden the worker's request. Whether that is because it serves others of
+    /// its siblings: one of them is receiving, or bytes have come since the last time this worker,
+    /// or else anybody, was told so.
+    pub(super) fn look_for_others_served(
+        &mut self,
+        id: ConnectionId,
+        is_sibling: impl Fn(ConnectionId) -> bool,
+    ) -> bool {
+        let others = self.iter().filter(|(other, _)| *other != id && is_sibling(*other));
         let is_one_served = others.into_iter().any(|(_, worker)| worker.meter.is_flowing());
-        let received_bytes = self.iter().map(|(_, worker)| worker.meter.received_bytes()).sum();
+        let received = self.iter().filter(|(other, _)| *other == id || is_sibling(*other));
+        let received_bytes = received.map(|(_, worker)| worker.meter.received_bytes()).sum();
         let earlier = self.forbidden_at_bytes.replace(received_bytes);
         let own = self.entry(id).forbidden_at_bytes.replace(received_bytes);
         is_one_served || own.or(earlier).is_some_and(|earlier| earlier < received_bytes)

@@ -112,6 +112,9 @@ impl Ui {
     pub fn finish(&self, report: &Report) {
         self.clear();
         if self.limit.is_some() {
+            if self.limit >= Some(Level::Detail) {
+                text::source_lines(report).iter().for_each(|line| write_line(line));
+            }
             write_line(&text::closing_line(report));
             if let Some(limiter) = &report.limiter {
                 write_line(&format!("limited by: {}", printable(limiter)));

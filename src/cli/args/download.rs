@@ -1,6 +1,7 @@
 //! The words of `ringhaul URL`.
 
 use super::batch::BatchArgs;
+use super::sources::SourceArgs;
 use super::values::{
     Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval,
     retry_wait, speed_limit, timeout, up_to,
@@ -202,6 +203,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short, long, env = "RINGHAUL_QUIET", help_heading = "Messages")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) quiet: bool,
+
+    /// Where else the file can be had.
+    #[command(flatten)]
+    pub(in crate::cli) sources: SourceArgs,
 
     /// What only many files need.
     #[command(flatten)]

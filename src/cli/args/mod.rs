@@ -7,6 +7,7 @@ mod bench;
 mod download;
 mod serve;
 pub(super) mod shape;
+mod sources;
 mod values;
 
 /// What SIZE and RATE mean, for the help of commands that take both.
@@ -18,6 +19,7 @@ pub(super) use batch::{Ask, IfThere, Sync};
 pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use download::{DownloadArgs, Given};
 pub(super) use serve::ServeArgs;
+pub(super) use sources::Policy;
 pub(super) use values::{Change, Direct, Driver, within};
 
 use super::exit_codes;

@@ -74,7 +74,7 @@ impl Lane {
 
     async fn work(&mut self) -> Result<()> {
         let context = self.local.context.clone();
-        let headers = RequestHeaders::new(&self.to, &context.options);
+        let headers = RequestHeaders::new(&self.to, &context);
         let endpoint = Endpoint::open(self.to.clone(), headers, &context).await?;
         let (mut serving, mut waited) = (None, Duration::ZERO);
         loop {

@@ -1,5 +1,7 @@
 //! A file fetched in spans: what its workers share, over all shards, and the tick that steers them.
 
+mod proving;
+pub(super) mod scout;
 pub(super) mod settings;
 mod steering;
 pub(super) mod supervisor;
@@ -8,18 +10,24 @@ pub(super) mod worker;
 use super::context::{Context, jitter_seed};
 use super::failure::{Failure, Stage};
 use super::local::Local;
-use super::progress::Level;
+use super::progress::{Level, SourceReport};
 use super::receive::claim::Claim;
 use super::receive::sink::Destination;
 use super::source::connection::Connection;
+use super::source::contest::all_failed;
 use super::source::endpoint::Endpoint;
 use super::source::follow::FirstTimes;
 use super::source::twin::Twin;
 use super::source::{Renewed, Source};
 use super::trace::Trace;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
+use crate::digest::Checksum;
 use crate::io::socket::{SocketHandle, TcpInfo};
-use crate::plan::{AheadFault, Arrival, ConnectionId, Fetch, Next, Transfer, Verdict};
+use crate::plan::retry::is_of_source;
+use crate::plan::{
+    AheadFault, Arrival, ConnectionId, Fetch, Next, Settings, SourceId, Transfer, Verdict,
+};
+use proving::Jury;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +38,10 @@ use tokio::sync::Notify;
 /// The plan with its one lock, and everything a worker needs to carry its answers out.
 pub(in crate::engine) struct Ranged {
     pub(in crate::engine) context: Arc<Context>,
-    /// Where the file can be had; at least one.
+    /// Where the file can be had; at least one, and numbered as the plan has them.
     sources: Vec<Arc<Source>>,
+    /// Which of them agree.
+    jury: Mutex<Jury>,
     file: File,
     pub(in crate::engine) to: Destination,
     pub(in crate::engine) trace: Option<Arc<Trace>>,
@@ -46,17 +56,30 @@ pub(in crate::engine) struct Ranged {
 }
 
 /// The file, whichever source serves it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::engine) struct File {
     /// Its size.
     pub(in crate::engine) total_bytes: u64,
-    /// Its digest is known, and compared at the end.
-    pub(in crate::engine) has_digest: bool,
+    /// Its digest, if that is known; it is compared at the end.
+    pub(in crate::engine) expected: Option<Checksum>,
+    /// What is fetched can be read back, and so be compared.
+    pub(in crate::engine) is_readable: bool,
+}
+
+impl File {
+    /// Whether its digest is known.
+    pub(in crate::engine) fn has_digest(&self) -> bool {
+        self.expected.is_some()
+    }
 }
 
 /// A worker as others see it.
 #[derive(Default)]
 struct WorkerState {
+    /// Whom it asks.
+    source: SourceId,
+    /// Who else has brought bytes of its present span, which may be in one block with others.
+    former: Vec<SourceId>,
     /// The span it receives.
     claim: Option<Arc<Claim>>,
     socket: Option<SocketHandle>,
@@ -68,7 +91,7 @@ struct WorkerState {
 
 impl Ranged {
     /// A plan in which `delivered` is in the file and connection 0 already receives `first` from
-    /// the first source.
+    /// its source, which is open.
     pub(in crate::engine) fn new(
         context: &Arc<Context>,
         sources: Vec<Arc<Source>>,
@@ -78,8 +101,13 @@ impl Ranged {
         delivered: &SpanSet,
         first: &FirstSpan,
     ) -> (Arc<Self>, Fetch) {
-        let endpoint = sources[0].endpoint();
-        let settings = settings::settings(context, file, &endpoint, to.hashing.is_some());
+        let endpoint = sources[first.source.0 as usize].endpoint();
+        let count = u32::try_from(sources.len()).expect("sources are numbered");
+        let settings = Settings {
+            sources: count,
+            first_source: first.source,
+            ..settings::settings(context, &file, &endpoint, to.hashing.is_some())
+        };
         let mut plan = Transfer::resume(file.total_bytes, settings, delivered);
         plan.set_connections_max(first.times.connected, context.connections_limit());
         let (id, address) = (ConnectionId(0), first.address);
@@ -89,6 +117,7 @@ impl Ranged {
         let ranged = Arc::new(Self {
             context: context.clone(),
             sources,
+            jury: Mutex::new(Jury::of(first.source)),
             file,
             to,
             trace,
@@ -98,13 +127,33 @@ impl Ranged {
             is_halted: AtomicBool::new(false),
             is_shortage_told: AtomicBool::new(false),
         });
-        ranged.workers().insert(id, WorkerState::default());
+        ranged.workers().insert(id, WorkerState { source: first.source, ..Default::default() });
         (ranged, Fetch { span: first.span, lead_bytes })
     }
 
-    /// What the first source's URL leads to at the moment.
+    /// What the URL leads to at the moment of the source that has brought most.
     pub(in crate::engine) fn url(&self) -> Url {
-        self.sources[0].endpoint().url().clone()
+        let open = self.sources.iter().filter(|source| source.opened().is_some());
+        let most = open.max_by_key(|source| source.tally.bytes());
+        most.expect("one source was open").endpoint().url().clone()
+    }
+
+    /// What each of several sources brought; nothing if there is only one.
+    pub(in crate::engine) fn account(&self) -> Vec<SourceReport> {
+        let sources = self.sources.iter().filter(|_| !self.is_single());
+        let report = |source: &Arc<Source>| SourceReport {
+            url: source.url().clone(),
+            bytes: source.tally.bytes(),
+            connects: source.tally.connects(),
+            failures: source.tally.failures(),
+            error: source.tally.last_error(),
+        };
+        sources.map(report).collect()
+    }
+
+    /// Whether there is only one source.
+    pub(in crate::engine) fn is_single(&self) -> bool {
+        self.sources.len() == 1
     }
 
     /// How many workers the plan wants, the first one included.
@@ -117,7 +166,10 @@ impl Ranged {
     pub(in crate::engine) fn to_start(&self, idle: u32) -> Vec<u32> {
         let wanted = self.plan().connections_wanted(self.context.now());
         let budget = &self.context.client.budget;
-        let permits = budget.available(self.sources[0].endpoint().origin()).saturating_add(idle);
+        let open = self.sources.iter().filter_map(|source| source.opened());
+        let permits = open.fold(idle, |permits, open| {
+            permits.saturating_add(budget.available(open.endpoint.origin()))
+        });
         let mut workers = self.workers();
         let missing = (wanted as usize).saturating_sub(workers.len()).min(permits as usize);
         let mut started = Vec::new();
@@ -131,6 +183,11 @@ impl Ranged {
             }
         }
         started
+    }
+
+    /// Sources that are to be looked at now.
+    pub(in crate::engine) fn to_scout(&self) -> Vec<SourceId> {
+        if self.is_single() { Vec::new() } else { self.plan().sources_to_open(self.context.now()) }
     }
 
     /// The worker has ended; its id may be started again.
@@ -183,12 +240,36 @@ impl Ranged {
         let state = workers.entry(id).or_default();
         (state.claim, state.is_aborted) = (Some(claim.clone()), false);
         state.is_replaced = false;
+        state.former.clear();
         claim
     }
 
     /// Which source the connection asks.
     pub(in crate::engine) fn source_of(&self, id: ConnectionId) -> &Arc<Source> {
-        &self.sources[id.0 as usize % self.sources.len()]
+        let at = self.workers().get(&id).map_or(SourceId::default(), |state| state.source);
+        self.source(at)
+    }
+
+    /// The source with this number.
+    pub(in crate::engine) fn source(&self, id: SourceId) -> &Arc<Source> {
+        &self.sources[id.0 as usize]
+    }
+
+    /// Whom the connection, which is to be made, is to ask; `None`: nobody at the moment.
+    pub(in crate::engine) fn route(&self, id: ConnectionId) -> Option<&Arc<Source>> {
+        let to = self.plan().route(self.context.now(), id)?;
+        let mut workers = self.workers();
+        let state = workers.entry(id).or_default();
+        if state.source != to && state.claim.is_some() {
+            state.former.push(state.source);
+        }
+        state.source = to;
+        Some(self.source(to))
+    }
+
+    /// Whether the connection's next request should go where it is.
+    pub(in crate::engine) fn stays(&self, id: ConnectionId) -> bool {
+        self.is_single() || self.plan().stays(self.context.now(), id)
     }
 
     /// After the endpoint `used` has refused to give `asked`: the answer of a new one, or `None` if
@@ -207,7 +288,7 @@ impl Ranged {
             let Connection { address, setup, .. } = opening.connection;
             self.attach(id, &opening.connection);
             let mut plan = self.plan();
-            plan.on_new_addresses(self.context.now(), endpoint.addresses());
+            plan.on_new_addresses(self.context.now(), id, endpoint.addresses());
             plan.on_connected(self.context.now(), id, address, setup);
             plan.on_requested(times.requested, id, asked.start());
         }
@@ -217,10 +298,10 @@ impl Ranged {
     /// Compares what is written with what `endpoint` serves; nothing to do where a digest decides
     /// at the end.
     async fn prove(&self, local: &Local, source: &Source, endpoint: &Endpoint) -> Result<()> {
-        if self.file.has_digest {
+        if self.file.has_digest() {
             return Ok(());
         }
-        let (url, versions, output) = (source.url(), &source.versions, &*self.to.output);
+        let (url, versions, output) = (source.url(), &source.versions(), &*self.to.output);
         let twin = Twin { local, url, endpoint, versions, output };
         twin.test(&self.to.book.written(), jitter_seed()).await
     }
@@ -233,6 +314,7 @@ impl Ranged {
     /// The worker has a new connection.
     pub(in crate::engine) fn connected(&self, id: ConnectionId, connection: &Connection) {
         self.attach(id, connection);
+        self.source_of(id).tally.connected();
         self.plan().on_connected(self.context.now(), id, connection.address, connection.setup);
     }
 
@@ -340,6 +422,10 @@ impl Ranged {
         let Failure { error, retry_after, stage } = failure;
         let now = self.context.now();
         let is_own_doing = self.is_replaced(id);
+        let source = self.source_of(id);
+        if !is_own_doing {
+            source.tally.failed(&error);
+        }
         let mut plan = self.plan();
         self.close(id);
         let kind = match error.kind() {
@@ -361,7 +447,8 @@ impl Ranged {
                     _ => self.context.retried(),
                 }
                 let wait = at.saturating_sub(now);
-                let text = format!("{error}; trying again in {wait:.1?}");
+                let whose = if self.is_single() { "" } else { &format!("{}: ", source.url()) };
+                let text = format!("{whose}{error}; trying again in {wait:.1?}");
                 self.context.tell(Level::Detail, Some(id.0), text);
             }
             Verdict::GiveUp => self.give_up(id, &error),
@@ -371,8 +458,20 @@ impl Ranged {
 
     /// The transfer has failed with `error`, which the connection has met.
     pub(in crate::engine) fn give_up(&self, id: ConnectionId, error: &Error) {
+        if !self.is_single() && is_of_source(error.kind()) {
+            return self.context.fail(self.all_failed(id, error));
+        }
         let endpoint = self.source_of(id).endpoint();
         self.context.fail(error.clone().within(endpoint.url()));
+    }
+
+    /// The error with which the last source has failed, and the causes of the others.
+    fn all_failed(&self, id: ConnectionId, error: &Error) -> Error {
+        self.source_of(id).tally.failed(error);
+        let causes = self.sources.iter().filter_map(|source| {
+            source.tally.last_error().map(|error| (source.url().clone(), error))
+        });
+        all_failed(causes)
     }
 
     /// Says once that there will be fewer connections, and why.
@@ -445,7 +544,11 @@ impl Ranged {
     fn report_positions(&self, plan: &mut Transfer) {
         for (&id, state) in &*self.workers() {
             if let Some(claim) = &state.claim {
-                self.tell_untold(plan, id, claim);
+                if let Some((span, new_bytes)) = self.tell(plan, id, claim)
+                    && !self.is_single()
+                {
+                    self.credit(state, span, new_bytes);
+                }
                 plan.on_progress(self.context.now(), id, claim.received_to());
             }
         }
@@ -453,9 +556,26 @@ impl Ranged {
 
     /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
     fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) {
-        if let Some(span) = claim.take_untold() {
-            claim.count_new(plan.on_delivered(self.context.now(), id, span));
+        if let Some((span, new_bytes)) = self.tell(plan, id, claim)
+            && !self.is_single()
+            && let Some(state) = self.workers().get(&id)
+        {
+            self.credit(state, span, new_bytes);
         }
+    }
+
+    /// What was untold of the claim, and how much of it is new to the plan.
+    fn tell(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) -> Option<(Span, u64)> {
+        let span = claim.take_untold()?;
+        let new_bytes = plan.on_delivered(self.context.now(), id, span);
+        claim.count_new(new_bytes);
+        Some((span, new_bytes))
+    }
+
+    /// Notes on whose word these bytes rest.
+    fn credit(&self, state: &WorkerState, span: Span, new_bytes: u64) {
+        self.source(state.source).tally.delivered(span, new_bytes);
+        state.former.iter().for_each(|former| self.source(*former).tally.delivered(span, 0));
     }
 
     fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {
@@ -474,6 +594,7 @@ impl Ranged {
 
 /// What the plan has to know of the span that discovery has asked for.
 pub(in crate::engine) struct FirstSpan {
+    pub(in crate::engine) source: SourceId,
     pub(in crate::engine) span: Span,
     pub(in crate::engine) times: FirstTimes,
     pub(in crate::engine) setup: Duration,

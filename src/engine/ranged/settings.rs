@@ -4,7 +4,7 @@ use super::File;
 use crate::base::limits::{BLOCK_BYTES, HEDGE_BYTES_MAX, SPAN_ALIGN_BYTES, SPAN_BYTES_AUTO_MAX};
 use crate::engine::context::{Context, jitter_seed};
 use crate::engine::source::endpoint::Endpoint;
-use crate::plan::{Fanout, RequestSize, Settings};
+use crate::plan::{Fanout, RequestSize, Settings, SourceId};
 
 /// Largest span in bytes while the file is hashed in order: the connections together run ahead of
 /// the hash by one such span each.
@@ -15,7 +15,7 @@ const HEDGE_SHARE: u64 = 50;
 /// The settings of a plan for `file`, which is first asked of `endpoint`.
 pub(super) fn settings(
     context: &Context,
-    file: File,
+    file: &File,
     endpoint: &Endpoint,
     is_hashed: bool,
 ) -> Settings {
@@ -36,6 +36,9 @@ pub(super) fn settings(
         addresses: endpoint.addresses(),
         connections_known: learned.connections(endpoint.origin()),
         hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+        sources: 1,
+        first_source: SourceId(0),
+        mirror_policy: options.mirror_policy,
         // Blocks of a file go to their place in any order.
         ahead_bytes_max: None,
     }

@@ -4,7 +4,7 @@ use super::Ranged;
 use crate::base::limits::BARRIER_BYTES;
 use crate::engine::progress::Level;
 use crate::engine::trace::{Line, seconds};
-use crate::plan::{Action, Limiter, Pressure, Totals};
+use crate::plan::{Action, Limiter, Pressure, SourceId, Totals};
 use std::sync::atomic::Ordering;
 
 impl Ranged {
@@ -65,13 +65,17 @@ impl Ranged {
 
     /// Leaves what the plan has learnt of the origin to other transfers.
     pub(in crate::engine) fn teach(&self) {
-        let (endpoint, learned) = (self.sources[0].endpoint(), &self.context.client.learned);
+        let learned = &self.context.client.learned;
         let plan = self.plan();
-        if self.context.options.request_ahead && !plan.takes_ahead() {
-            learned.refuses_ahead(endpoint.origin());
+        for (id, source) in (0..).map(SourceId).zip(&self.sources) {
+            let Some(open) = source.opened() else { continue };
+            if self.context.options.request_ahead && !plan.takes_ahead(id) {
+                learned.refuses_ahead(open.endpoint.origin());
+            }
         }
-        if let Some(connections) = plan.settled_connections() {
-            learned.settles_on(endpoint.origin(), connections);
+        // What several sources want together says nothing of any of them.
+        if let Some(connections) = plan.settled_connections().filter(|_| self.is_single()) {
+            learned.settles_on(self.sources[0].endpoint().origin(), connections);
         }
     }
 

@@ -5,15 +5,19 @@
 //! started wherever they belong.
 
 use super::Ranged;
+use super::scout::scout;
 use super::worker::{First as FirstAnswer, Worker};
 use crate::base::limits::{CONNECTIONS_MAX, WIND_DOWN_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::client::shard::Shard;
+use crate::engine::failure::Failure;
 use crate::engine::local::Local;
 use crate::engine::race::{First, race};
 use crate::engine::receive::sink::Sink;
+use crate::engine::source::contest::{Answer, Contest};
+use crate::engine::source::discover::Discovered;
 use crate::io::clock::thread_cpu_time;
-use crate::plan::ConnectionId;
+use crate::plan::{ConnectionId, SourceId};
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,6 +47,7 @@ pub(in crate::engine) async fn work(
     lead: u32,
     shards_max: u32,
     first: FirstAnswer,
+    contest: Option<Contest>,
 ) -> Worked {
     let (context, threads) = (&ranged.context, &ranged.context.client.threads);
     let options = &context.options;
@@ -60,7 +65,8 @@ pub(in crate::engine) async fn work(
         others.push(start(ranged, shard, connections_max, receiver));
     }
     let supervisor = Supervisor::new(ranged, local.clone(), connections_max, own_orders);
-    let is_registered = supervisor.work(Some((first, orders))).await;
+    let lead = Lead { first, orders, contest };
+    let is_registered = supervisor.work(Some(lead)).await;
     for ended in others {
         // Whoever fails makes the others end, so waiting for all of them takes no time. Nothing
         // comes of one that panicked, which is reported as the end of its task.
@@ -120,8 +126,15 @@ impl Drop for Watched {
     }
 }
 
-/// What the leading supervisor has that others do not: the first answer, and everybody's orders.
-type Lead = (FirstAnswer, Vec<mpsc::Sender<u32>>);
+/// What the leading supervisor has that others do not.
+struct Lead {
+    /// The first answer.
+    first: FirstAnswer,
+    /// Everybody's orders.
+    orders: Vec<mpsc::Sender<u32>>,
+    /// Other sources that were asked for the same, if there are any.
+    contest: Option<Contest>,
+}
 
 /// Runs the workers of one shard.
 struct Supervisor {
@@ -131,6 +144,9 @@ struct Supervisor {
     /// Ids of workers to start; closed when the transfer is over.
     orders: mpsc::Receiver<u32>,
     workers: JoinSet<()>,
+    /// Those that look at further sources; they end with the work.
+    scouts: JoinSet<()>,
+    contest: Option<Contest>,
     meter: Meter,
 }
 
@@ -138,6 +154,7 @@ struct Supervisor {
 enum Happened {
     Ordered(Option<u32>),
     Ended(Result<(), tokio::task::JoinError>),
+    Answered(Answer),
     Tick,
 }
 
@@ -152,8 +169,9 @@ impl Supervisor {
         ranged.context.tell_of_fallback();
         let sink = Sink::new(&ranged.context, &local.shard, &ranged.to, connections_max);
         sink.register(ranged.file.total_bytes);
-        let (ranged, workers, meter) = (ranged.clone(), JoinSet::new(), Meter::new());
-        Self { ranged, local, sink, orders, workers, meter }
+        let (workers, scouts) = (JoinSet::new(), JoinSet::new());
+        let (ranged, contest, meter) = (ranged.clone(), None, Meter::new());
+        Self { ranged, local, sink, orders, workers, scouts, contest, meter }
     }
 
     /// Runs this shard's workers until the transfer is complete or halted; `true` if its blocks
@@ -175,10 +193,13 @@ impl Supervisor {
     }
 
     async fn run(&mut self, lead: Option<Lead>) -> Result<()> {
-        let (first, mut everybody) = lead.unzip();
-        if let Some(first) = first {
+        let mut everybody = None;
+        if let Some(Lead { first, orders, contest }) = lead {
+            self.contest = contest;
             self.start_worker(0, Some(first));
-            self.order_workers(everybody.as_deref());
+            self.start_scouts();
+            self.order_workers(Some(&orders));
+            everybody = Some(orders);
         }
         let mut next_tick = Instant::now() + TICK;
         let mut is_open = true;
@@ -189,11 +210,13 @@ impl Supervisor {
                 Happened::Ended(joined) => joined.map_err(|e| {
                     Error::new(ErrorKind::Internal, "a worker panicked").caused_by(e)
                 })?,
+                Happened::Answered((id, answer)) => self.start_scout(id, Some(answer)),
                 Happened::Tick => {
                     next_tick = Instant::now() + TICK;
                     self.report_load();
                     if everybody.is_some() {
                         self.ranged.tick(self.ranged.context.load.take());
+                        self.start_scouts();
                         self.order_workers(everybody.as_deref());
                     }
                 }
@@ -214,6 +237,20 @@ impl Supervisor {
         self.workers.spawn_local(worker.run(first));
     }
 
+    /// Has the sources looked at that the plan names, unless one is about to answer already.
+    fn start_scouts(&mut self) {
+        while self.scouts.try_join_next().is_some() {}
+        for id in self.ranged.to_scout() {
+            if !self.contest.as_ref().is_some_and(|contest| contest.is_asking(id)) {
+                self.start_scout(id, None);
+            }
+        }
+    }
+
+    fn start_scout(&mut self, id: SourceId, answer: Option<Result<Discovered, Failure>>) {
+        self.scouts.spawn_local(scout(self.ranged.clone(), self.local.clone(), id, answer));
+    }
+
     /// Ends all connections, and waits until the workers have handed over what has arrived. Those
     /// that have nothing, as they connect or wait for an answer, are not waited for.
     async fn wind_down(&mut self) {
@@ -229,7 +266,7 @@ impl Supervisor {
     }
 
     async fn next_event(&mut self, is_open: bool, next_tick: Instant) -> Happened {
-        let Self { orders, workers, .. } = self;
+        let Self { orders, workers, contest, .. } = self;
         let ordered = async { if is_open { orders.recv().await } else { pending().await } };
         let ended = async {
             match workers.join_next().await {
@@ -237,11 +274,18 @@ impl Supervisor {
                 None => pending().await,
             }
         };
+        let answered = async {
+            match contest {
+                Some(contest) => contest.next().await,
+                None => pending().await,
+            }
+        };
         let tick = tokio::time::sleep_until(next_tick.into());
-        match race(race(ordered, ended), tick).await {
+        match race(race(ordered, ended), race(answered, tick)).await {
             First::Left(First::Left(order)) => Happened::Ordered(order),
             First::Left(First::Right(joined)) => Happened::Ended(joined),
-            First::Right(()) => Happened::Tick,
+            First::Right(First::Left(answer)) => Happened::Answered(answer),
+            First::Right(First::Right(())) => Happened::Tick,
         }
     }
 

@@ -48,7 +48,11 @@ pub(in crate::engine) async fn find(
 /// One attempt: asks for the range, and if the server refuses that or does not tell the size, once
 /// more for everything. The error is that of the last request, which says most: it asks for
 /// nothing special.
-async fn ask_once(local: &Local, url: &Url, range: Option<Span>) -> Result<Discovered, Failure> {
+pub(in crate::engine) async fn ask_once(
+    local: &Local,
+    url: &Url,
+    range: Option<Span>,
+) -> Result<Discovered, Failure> {
     if let Some(discovered) = ask(local, url, range).await? {
         return Ok(discovered);
     }

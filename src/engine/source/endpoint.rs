@@ -13,7 +13,6 @@ use crate::engine::client::trust::Trusted;
 use crate::engine::context::Context;
 use crate::engine::counts::ConnectionCounts;
 use crate::engine::local::Local;
-use crate::engine::options::Options;
 use crate::http::{Request, sensitive, want_digests};
 use crate::io::patience::Limits;
 use crate::net::dial::Dialer;
@@ -49,9 +48,14 @@ pub(in crate::engine) struct RequestHeaders {
 }
 
 impl RequestHeaders {
-    /// Header fields from the options, credentials from the URL.
-    pub(in crate::engine) fn new(url: &Url, options: &Options) -> Self {
-        Self { fields: options.headers.clone(), credentials: url.credentials() }
+    /// Header fields from the options, credentials from the URL. What gives rights is meant for the
+    /// origin of the URL that was named first, and not for its mirrors.
+    pub(in crate::engine) fn new(url: &Url, context: &Context) -> Self {
+        let mut fields = context.options.headers.clone();
+        if !context.is_home(&url.origin()) {
+            fields.retain(|(name, _)| !sensitive(name));
+        }
+        Self { fields, credentials: url.credentials() }
     }
 
     /// What may go to another origin: everything but what is meant for its own (RFC 9110 15.4).

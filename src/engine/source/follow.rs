@@ -39,7 +39,7 @@ pub(in crate::engine) async fn locate(
     let context = &local.context;
     let rules = Rules { allow_downgrade: context.options.allow_downgrade };
     let mut offers = Vec::new();
-    let mut headers = RequestHeaders::new(url, &context.options);
+    let mut headers = RequestHeaders::new(url, context);
     let mut url = url.clone();
     for redirects in 0..=REDIRECTS_MAX {
         let mut endpoint = Endpoint::open(url.clone(), headers, context).await?;

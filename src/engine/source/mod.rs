@@ -4,15 +4,20 @@
 //!
 //! A source has its own validator, which every answer of it is held against; the file's size and
 //! digest, and the proof that two sources serve one file, belong to the transfer.
+//!
+//! States: closed (only the URL is known) -> open (it leads to an endpoint, whose answers are of one
+//! version) -> open at another endpoint, or anew.
 
 pub(super) mod body;
 pub(super) mod connection;
+pub(super) mod contest;
 pub(super) mod discover;
 pub(super) mod endpoint;
 pub(super) mod exchange;
 pub(super) mod facts;
 pub(super) mod follow;
 pub(super) mod retry;
+pub(super) mod tally;
 pub(super) mod twin;
 pub(super) mod versions;
 
@@ -26,16 +31,28 @@ use endpoint::Endpoint;
 use exchange::Opening;
 use follow::{FirstTimes, Located, locate};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tally::Tally;
 use versions::Versions;
 
 /// One URL that serves the file, and where it leads at the moment.
 pub(super) struct Source {
     /// What the caller named.
     url: Url,
-    endpoint: Mutex<Arc<Endpoint>>,
-    pub(super) versions: Versions,
+    /// `None`: closed.
+    open: Mutex<Option<Open>>,
     /// One looks for a new endpoint, all others wait for it.
     turn: tokio::sync::Mutex<()>,
+    /// What has come of it.
+    pub(super) tally: Tally,
+}
+
+/// A source that can be asked.
+#[derive(Clone)]
+pub(super) struct Open {
+    /// What to ask.
+    pub(super) endpoint: Arc<Endpoint>,
+    /// What its answers are held against.
+    pub(super) versions: Arc<Versions>,
 }
 
 /// The answer of a new endpoint.
@@ -46,10 +63,16 @@ pub(super) struct Renewed {
 }
 
 impl Source {
-    /// Redirects from `url` have led to `endpoint`, whose first answer has taught what is `known`.
-    pub(super) fn new(url: Url, endpoint: Endpoint, known: Known) -> Self {
-        let (endpoint, turn) = (Mutex::new(Arc::new(endpoint)), tokio::sync::Mutex::default());
-        Self { url, endpoint, versions: Versions::new(known), turn }
+    /// A source of which only the URL is known.
+    pub(super) fn closed(url: Url) -> Self {
+        let turn = tokio::sync::Mutex::default();
+        Self { url, open: Mutex::default(), turn, tally: Tally::default() }
+    }
+
+    /// Redirects have led to `endpoint`, whose first answer has taught what is `known`.
+    pub(super) fn open_at(&self, endpoint: Endpoint, known: Known) {
+        let (endpoint, versions) = (Arc::new(endpoint), Arc::new(Versions::new(known)));
+        *self.lock() = Some(Open { endpoint, versions });
     }
 
     /// What the caller named.
@@ -57,9 +80,19 @@ impl Source {
         &self.url
     }
 
-    /// What to ask now.
-    pub(super) fn endpoint(&self) -> Arc<Endpoint> {
+    /// How to ask it; `None` while it is closed.
+    pub(super) fn opened(&self) -> Option<Open> {
         self.lock().clone()
+    }
+
+    /// What to ask now. The source is open.
+    pub(super) fn endpoint(&self) -> Arc<Endpoint> {
+        self.reached().endpoint
+    }
+
+    /// What its answers are held against. The source is open.
+    pub(super) fn versions(&self) -> Arc<Versions> {
+        self.reached().versions
     }
 
     /// Whether `error`, an answer of `used`, may mean that its URL has expired.
@@ -80,13 +113,14 @@ impl Source {
         prove: impl AsyncFn(&Endpoint) -> Result<()>,
     ) -> Result<Option<Renewed>, Failure> {
         let _turn = self.turn.lock().await;
-        if !Arc::ptr_eq(&self.endpoint(), used) {
+        let Open { endpoint, versions } = self.reached();
+        if !Arc::ptr_eq(&endpoint, used) {
             return Ok(None);
         }
         let Located { endpoint, opening, times, .. } = loop {
-            let condition = self.versions.condition();
+            let condition = versions.condition();
             let located = locate(local, &self.url, Some(asked), &condition).await?;
-            match self.versions.check(&located.opening, asked) {
+            match versions.check(&located.opening, asked) {
                 Ok(Part::Usable(_)) => break located,
                 // Asked again, on condition; then it is one of the other two.
                 Ok(Part::Unproved) => {}
@@ -99,11 +133,15 @@ impl Source {
         let text = format!("the URL had expired; now asking {}", endpoint.url());
         local.context.tell(Level::Detail, None, text);
         let endpoint = Arc::new(endpoint);
-        *self.lock() = endpoint.clone();
+        *self.lock() = Some(Open { endpoint: endpoint.clone(), versions });
         Ok(Some(Renewed { endpoint, opening, times }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Endpoint>> {
-        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reached(&self) -> Open {
+        self.opened().expect("only a source that is open is asked")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,8 +37,18 @@ impl Twin<'_> {
     /// Compares samples of the bytes that are `here`. [`ErrorKind::Changed`] if one differs; any
     /// other failure says nothing of the file.
     pub(in crate::engine) async fn test(&self, here: &SpanSet, seed: u64) -> Result<()> {
-        let samples = samples(here, seed);
+        let samples = samples(here, TWIN_SAMPLES, seed);
         retrying(&self.local.context, async || self.compare_all(&samples).await).await
+    }
+
+    /// The same with `samples_max` samples, and no second try.
+    pub(in crate::engine) async fn test_once(
+        &self,
+        here: &SpanSet,
+        samples_max: u64,
+        seed: u64,
+    ) -> Result<(), Failure> {
+        self.compare_all(&samples(here, samples_max, seed)).await
     }
 
     async fn compare_all(&self, samples: &[Span]) -> Result<(), Failure> {
@@ -103,6 +113,12 @@ impl Twin<'_> {
                 other => return other,
             }
         }
+        if let Some(connection) = endpoint.idle(&self.local.shard) {
+            match ask(connection, &request).await {
+                Err(error) if error.kind() == ErrorKind::ConnectionLost => {}
+                other => return other,
+            }
+        }
         let order: Vec<u32> = (0..endpoint.addresses()).collect();
         let permit = endpoint.permit(&self.local.beside_connection()).await;
         ask(endpoint.connect(&order, permit).await?, &request).await
@@ -133,15 +149,15 @@ struct Reach {
 }
 
 /// What is compared of the bytes that are `here`: their start, their end, and places between drawn
-/// by `seed`; all of them if they are few.
-fn samples(here: &SpanSet, seed: u64) -> Vec<Span> {
+/// by `seed`, `samples_max` in all, at least 2; all of them if they are few.
+fn samples(here: &SpanSet, samples_max: u64, seed: u64) -> Vec<Span> {
     let bytes = here.covered();
-    if bytes <= TWIN_SAMPLES * TWIN_SAMPLE_BYTES {
+    if bytes <= samples_max * TWIN_SAMPLE_BYTES {
         return here.iter().flat_map(pieces).collect();
     }
     let mut rng = Rng::new(seed);
     let last = bytes - TWIN_SAMPLE_BYTES;
-    let drawn = (2..TWIN_SAMPLES).map(|_| rng.below(last) / SPAN_ALIGN_BYTES * SPAN_ALIGN_BYTES);
+    let drawn = (2..samples_max).map(|_| rng.below(last) / SPAN_ALIGN_BYTES * SPAN_ALIGN_BYTES);
     let mut starts: Vec<u64> = drawn.chain([0, last]).collect();
     starts.sort_unstable();
     starts.dedup();
@@ -192,7 +208,7 @@ mod tests {
     fn few_bytes_are_compared_whole() {
         let here = set(&[(0, 4 * KIB), (100 * KIB, 300 * KIB), (MIB, MIB + 5)]);
         let mut compared = SpanSet::new();
-        for sample in samples(&here, 1) {
+        for sample in samples(&here, TWIN_SAMPLES, 1) {
             assert!(sample.len() <= TWIN_SAMPLE_BYTES);
             compared.insert(sample);
         }
@@ -203,7 +219,7 @@ mod tests {
     fn of_many_bytes_start_end_and_a_dozen_places_between() {
         let here = set(&[(MIB, 5 * MIB), (8 * MIB, 100 * MIB), (200 * MIB, 300 * MIB + 77)]);
         for seed in 0..50 {
-            let samples = samples(&here, seed);
+            let samples = samples(&here, TWIN_SAMPLES, seed);
             let mut compared = SpanSet::new();
             for &sample in &samples {
                 assert!(here.covers(sample) && sample.len() <= TWIN_SAMPLE_BYTES, "{sample}");
@@ -215,6 +231,7 @@ mod tests {
             let end = 300 * MIB + 77;
             assert!(compared.covers(Span::new(end - TWIN_SAMPLE_BYTES, end)), "{samples:?}");
         }
-        assert_ne!(samples(&here, 1), samples(&here, 2), "a server cannot know them");
+        let samples = |seed| samples(&here, TWIN_SAMPLES, seed);
+        assert_ne!(samples(1), samples(2), "a server cannot know them");
     }
 }

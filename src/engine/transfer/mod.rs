@@ -40,7 +40,8 @@ pub(super) struct Transfer {
     local: Local,
     /// The number of the shard it runs on.
     lead: u32,
-    url: Url,
+    /// Where the file can be had, best first; at least one.
+    urls: Vec<Url>,
     reserved: Reserved,
     /// CPU time that the process had used when the transfer began.
     cpu_before: Duration,
@@ -48,10 +49,17 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer of `url` that begins on this shard, the one numbered `lead`.
+    /// A transfer of `url`, or from its mirrors, that begins on this shard, the one numbered `lead`.
     pub(super) fn new(local: Local, lead: u32, url: Url, reserved: Reserved) -> Result<Self> {
         let trace = local.context.options.trace.as_deref().map(Trace::create).transpose()?;
-        Ok(Self { local, lead, url, reserved, cpu_before: process_cpu_time(), trace })
+        local.context.set_home(url.origin());
+        let mut urls = vec![url];
+        for mirror in &local.context.options.mirrors {
+            if !urls.contains(mirror) {
+                urls.push(mirror.clone());
+            }
+        }
+        Ok(Self { local, lead, urls, reserved, cpu_before: process_cpu_time(), trace })
     }
 
     /// Runs it to the end; nothing of it is under way then.
@@ -85,15 +93,24 @@ impl Transfer {
         context.set_resumed(on_disk.bytes());
         let mut is_ranged = true;
         let mut attempts = 0;
+        let mut urls = self.urls.clone();
         loop {
             context.set_here(on_disk.bytes());
             attempts += 1;
-            let attempt = Attempt::new(self, is_ranged, on_disk);
-            let Ended { error, is_corrupt, left } = match attempt.run().await {
+            let attempt = Attempt::new(self, urls.clone(), is_ranged, on_disk);
+            let Ended { error, is_corrupt, liar, left } = match attempt.run().await {
                 Ok(report) => return Ok(report),
                 Err(ended) => ended,
             };
             on_disk = left;
+            if let Some(liar) = liar.filter(|_| urls.len() > 1 && context.check_stop().is_ok()) {
+                // Each of these attempts has one source fewer.
+                attempts -= 1;
+                urls.retain(|url| *url != liar);
+                self.note(&error, "it is left out, and what it brought is fetched again");
+                context.rearm();
+                continue;
+            }
             if attempts == ATTEMPTS_MAX || context.check_stop().is_err() {
                 return Err(self.explain(error));
             }
@@ -111,6 +128,11 @@ impl Transfer {
                     if on_disk.is_empty() && context.resumed_bytes() > 0 =>
                 {
                     self.note(&error, "starting over, as an earlier run may have left wrong bytes");
+                    on_disk = self.start_over()?;
+                }
+                ErrorKind::ChecksumMismatch if urls.len() > 1 => {
+                    urls.truncate(1);
+                    self.note(&error, &format!("starting over with {} alone", urls[0]));
                     on_disk = self.start_over()?;
                 }
                 ErrorKind::RangesIgnored => {

@@ -39,11 +39,15 @@ impl Transfer {
         self.workers.run(connection);
         if self.is_surplus(connection) {
             self.workers.retire(connection);
-            self.addresses.leave(connection);
+            self.sources.leave(connection);
             return Next::Retire;
         }
         if let Some(at) = self.must_pause(connection) {
             return Next::WaitUntil(at);
+        }
+        if !self.finds_source(connection) {
+            self.workers.entry(connection).is_idle = true;
+            return Next::Wait;
         }
         let next = self.work_for(connection, tries);
         self.workers.entry(connection).is_idle |= next.is_none();
@@ -55,6 +59,9 @@ impl Transfer {
     pub(super) fn is_surplus(&self, connection: ConnectionId) -> bool {
         let target = self.count.target();
         if !self.count.may_shrink() || self.workers.running() <= target {
+            return false;
+        }
+        if !self.sources.may_retire(connection) {
             return false;
         }
         let proven = self.workers.proven();
@@ -128,7 +135,8 @@ impl Transfer {
                 self.workers.tau(connection).unwrap_or_default()
             },
             jitter: worker.map_or(Duration::ZERO, |worker| worker.meter.jitter()),
-            is_pipelined: self.is_ahead_on && self.workers.is_origin_kept_alive,
+            is_pipelined: self.sources.at(connection).is_ahead_on
+                && self.workers.is_origin_kept_alive,
             previous_bytes: worker.and_then(|worker| worker.last_bytes),
             // Shares of what may be assigned at a time, or the first to ask would take all of it.
             unassigned_bytes: self.ledger.unassigned_bytes().min(ahead_bytes_max),
@@ -192,13 +200,18 @@ impl Transfer {
         self.log.note(self.now, Choice::RequestSize, text);
     }
 
+    /// Whether there is a source for the connection, be it the one that it is at.
+    fn finds_source(&self, connection: ConnectionId) -> bool {
+        let is_connected = self.workers.get(connection).is_some_and(|it| it.is_connected);
+        is_connected || self.sources.has_room(self.now)
+    }
+
     /// A pause after a failure, or because the server asked for one.
     fn must_pause(&self, connection: ConnectionId) -> Option<Duration> {
         let worker = self.workers.get(connection)?;
         let own = worker.setback.map(|setback| setback.ready_at);
-        let is_braked = self.is_brake_total || !worker.is_kept_alive;
-        let brake = is_braked.then_some(self.brake_until);
-        own.max(brake).filter(|at| *at > self.now)
+        let brake = self.sources.braked_until(connection, worker.is_kept_alive);
+        own.max(Some(brake)).filter(|at| *at > self.now)
     }
 
     fn work_for(&mut self, connection: ConnectionId, tries: u32) -> Option<Next> {

@@ -31,6 +31,10 @@ impl Transfer {
         while_connecting: bool,
     ) -> Verdict {
         self.advance(now);
+        let source = self.sources.of(connection);
+        if self.sources.has_other(source) && retry::is_of_source(kind) {
+            return self.fail_over(connection, kind, retry_after, while_connecting);
+        }
         let class = self.class(connection, kind, while_connecting);
         // Refused only because of the others: that ends when they do, and so needs no budget.
         let is_crowded = class != retry::class(kind);
@@ -41,9 +45,10 @@ impl Transfer {
         let earlier = assignment.map_or(0, Assignment::failures);
         let owns = assignment.is_some();
         let was_pushed = self.look_for_push_back(connection, kind, is_crowded, while_connecting);
-        self.brake(kind, asked);
+        self.sources.brake(self.now, self.sources.of(connection), kind, asked);
         self.look_for_ignored_ranges(kind);
         let delivered_bytes = self.ledger.delivered_bytes();
+        self.sources.leave(connection);
         let worker = self.workers.entry(connection);
         let was_replaced = worker.take_replaced(self.now);
         let is_blameless = was_pushed || was_replaced;
@@ -73,6 +78,42 @@ impl Transfer {
         self.verdict(at)
     }
 
+    /// The same while another source is open: these bytes go there at once, and nothing is counted
+    /// against them. The source rests, unless that was an accident of one connection.
+    fn fail_over(
+        &mut self,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        retry_after: Option<Duration>,
+        while_connecting: bool,
+    ) -> Verdict {
+        let source = self.sources.of(connection);
+        let class = self.class(connection, kind, while_connecting);
+        self.terms(connection, class, while_connecting);
+        let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let was_replaced = self.workers.entry(connection).take_replaced(self.now);
+        let is_sibling = |other| self.sources.of(other) == source;
+        let working = self.workers.connected_beside(connection, is_sibling);
+        let is_pushed = matches!(kind, ErrorKind::Status(429 | 503)) || class != retry::class(kind);
+        if is_pushed && working > 0 {
+            let cap = self.sources.on_refusal(self.now, source, working, false);
+            self.sources.brake(self.now, source, kind, asked);
+            let text = |cap| format!("{cap}: {source} refuses more");
+            self.note(cap.map(|cap| (Choice::Cap, text(cap))));
+        } else {
+            let rest = self.sources.on_failed(self.now, source, class, asked);
+            let why =
+                if was_replaced { "it is silent or slow".into() } else { format!("{kind:?}") };
+            let text = |rest| format!("{source} is left out for {rest:.1?}: {why}");
+            self.note(rest.map(|rest| (Choice::Source, text(rest))));
+        }
+        self.sources.leave(connection);
+        self.workers.entry(connection).on_gone();
+        let failures = self.ledger.assignment(connection).map_or(0, Assignment::failures);
+        self.ledger.release(connection, failures, self.now);
+        self.verdict(self.now)
+    }
+
     /// A request sent ahead came to nothing: no more are sent to this origin. The span is free
     /// again, without a penalty. If it was all the connection held, its worker asks for the next
     /// one; the connection is taken for closed.
@@ -88,8 +129,9 @@ impl Transfer {
     /// also where the one ahead has been taken back meanwhile.
     pub fn on_ahead_lost(&mut self, now: Duration, connection: ConnectionId, why: AheadFault) {
         self.advance(now);
-        if self.is_ahead_on {
-            self.is_ahead_on = false;
+        let source = self.sources.at_mut(connection);
+        if source.is_ahead_on {
+            source.is_ahead_on = false;
             let why = match why {
                 AheadFault::Closed => "the server closed the connection".into(),
                 AheadFault::WrongAnswer(kind) => format!("the server answered wrongly: {kind:?}"),
@@ -98,7 +140,7 @@ impl Transfer {
         }
         self.ledger.release_ahead(connection);
         self.workers.entry(connection).on_gone();
-        self.addresses.leave(connection);
+        self.sources.leave(connection);
     }
 
     /// The connection lets go of what it receives and has asked for, and is gone. Nothing has
@@ -110,7 +152,7 @@ impl Transfer {
             self.ledger.release(connection, failures, self.now);
         }
         self.workers.entry(connection).on_gone();
-        self.addresses.leave(connection);
+        self.sources.leave(connection);
     }
 
     fn verdict(&self, at: Duration) -> Verdict {
@@ -121,13 +163,11 @@ impl Transfer {
     /// wait is made of now.
     fn terms(&mut self, connection: ConnectionId, class: Class, while_connecting: bool) -> Terms {
         let sends_elsewhere = class == Class::Elsewhere;
-        let bad = self.addresses.on_failed(self.now, connection, while_connecting, sends_elsewhere);
+        let (now, addresses) = (self.now, &mut self.sources.at_mut(connection).addresses);
+        let bad = addresses.on_failed(now, connection, while_connecting, sends_elsewhere);
+        let has_elsewhere = addresses.has_elsewhere(now, connection);
         self.note_bad_address(bad);
-        Terms {
-            retry_wait: self.settings.retry_wait,
-            has_elsewhere: self.addresses.has_elsewhere(self.now, connection),
-            share: self.jitter.share(),
-        }
+        Terms { retry_wait: self.settings.retry_wait, has_elsewhere, share: self.jitter.share() }
     }
 
     /// One node may be confused; a server that has stopped to serve ranges is not asked for more.
@@ -147,12 +187,21 @@ impl Transfer {
         while_connecting: bool,
     ) -> Class {
         let is_crowded = match kind {
-            ErrorKind::Status(403) => self.workers.look_for_others_served(connection),
+            ErrorKind::Status(403) => {
+                let (source, sources) = (self.sources.of(connection), &self.sources);
+                let is_sibling = |other| sources.of(other) == source;
+                self.workers.look_for_others_served(connection, is_sibling)
+            }
             // Whoever holds a span holds a descriptor for its connection, or is about to.
             ErrorKind::ResourceLimit => while_connecting && self.busy_beside(connection) > 0,
             _ => false,
         };
-        if is_crowded { Class::Later } else { retry::class(kind) }
+        let class = retry::class(kind);
+        // The last source that was open has nothing any more, and another one may come back.
+        let is_hopeful = class == Class::Never
+            && retry::is_of_source(kind)
+            && self.sources.has_hope(self.sources.of(connection));
+        if is_crowded || is_hopeful { Class::Later } else { class }
     }
 
     /// Workers other than `connection` that hold a span.
@@ -183,20 +232,9 @@ impl Transfer {
             return false;
         }
         let is_weak = is_shut_out || !is_new;
-        let working = self.workers.connected_beside(connection);
+        let working = self.workers.connected_beside(connection, |_| true);
         let change = self.count.on_push_back(self.now, working, is_weak);
         self.note(change);
         self.count.is_auto() && working > 0
-    }
-
-    /// The server asked to be left alone: no new connection, and no request on one that it has
-    /// not served yet. If it counts requests (RFC 6585 4), none at all; otherwise those that it
-    /// serves go on.
-    fn brake(&mut self, kind: ErrorKind, wait: Duration) {
-        if !wait.is_zero() {
-            let was_total = self.is_brake_total && self.brake_until > self.now;
-            self.is_brake_total = was_total || kind == ErrorKind::Status(429);
-            self.brake_until = self.brake_until.max(self.now + wait);
-        }
     }
 }

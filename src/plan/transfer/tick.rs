@@ -83,6 +83,8 @@ impl Transfer {
             return actions;
         }
         let (bytes, bytes_most) = self.measure(elapsed, pressure);
+        self.sources.on_tick(self.now);
+        self.count.set_min(self.sources.connections_min());
         self.measurements.ticks_of_waits += u32::from(self.only_waits());
         let change = self.count.on_tick(&Sample {
             now: self.now,
@@ -130,7 +132,7 @@ impl Transfer {
 
     /// Whether nothing is being fetched, as a retry or the server's wish is waited for.
     fn only_waits(&self) -> bool {
-        let is_braked = self.brake_until > self.now;
+        let is_braked = self.sources.are_braked(self.now);
         let pauses = |worker: &Worker| worker.setback.is_some_and(|it| it.ready_at > self.now);
         self.measurements.flowing == 0
             && (is_braked
@@ -150,7 +152,7 @@ impl Transfer {
             let goodput = worker.meter.goodput().filter(|_| worker.meter.is_busy());
             if let Some(goodput) = goodput {
                 goodputs.push(goodput);
-                self.addresses.sample(self.now, id, goodput, elapsed);
+                self.sources.sample(self.now, id, goodput, elapsed);
             }
         }
         self.measurements.learn(goodputs);
@@ -162,17 +164,29 @@ impl Transfer {
     fn leave_slow_addresses(&mut self, actions: &mut Vec<Action>) {
         // Slow start takes some round trips, more where the address is far.
         let settling = SETTLING_MIN.max(10 * self.workers.tau_any());
-        for (address, share) in self.addresses.drop_slow(self.now, settling) {
-            let text = format!("{address} rests: {:.0} % of the best one's rate", share * 100.0);
-            self.log.note(self.now, Choice::Address, text);
-            for id in self.addresses.connections_at(address) {
-                let is_receiving = self.ledger.assignment(id).is_some_and(Assignment::is_divisible);
-                if is_receiving && !is_named(actions, id) {
-                    self.workers.entry(id).replace(self.now);
-                    actions.push(Action::Replace(id));
-                }
+        let mut leaving = Vec::new();
+        for (_, source) in self.sources.iter_mut() {
+            for (address, share) in source.addresses.drop_slow(self.now, settling) {
+                let share = share * 100.0;
+                let text = format!("{address} rests: {share:.0} % of the best one's rate");
+                self.log.note(self.now, Choice::Address, text);
+                leaving.extend(source.addresses.connections_at(address));
             }
         }
+        for id in leaving {
+            let is_receiving = self.ledger.assignment(id).is_some_and(Assignment::is_divisible);
+            if is_receiving && !is_named(actions, id) {
+                self.workers.entry(id).replace(self.now);
+                actions.push(Action::Replace(id));
+            }
+        }
+    }
+
+    /// What a connection is compared with, bytes per second: the others, or those of its source
+    /// where there are several, as a slow source makes slow connections.
+    fn median_for(&self, id: ConnectionId) -> f64 {
+        let own = self.sources.goodput_at(id).filter(|_| !self.sources.is_single());
+        own.unwrap_or(self.measurements.median)
     }
 
     /// A span that nobody has started on goes to an idle worker that can start sooner.
@@ -233,7 +247,7 @@ impl Transfer {
             let tau = self.workers.tau(id).unwrap_or_default() + 2 * worker.meter.jitter();
             let standing = Standing {
                 goodput: worker.meter.goodput().unwrap_or(0.0),
-                median: self.measurements.median,
+                median: self.median_for(id),
                 flowing_for: worker.meter.flowing_for(self.now),
                 is_lossy: worker.meter.is_lossy(self.now),
                 silent_for: worker.meter.silence(self.now),

@@ -14,7 +14,7 @@ use crate::http::{Part, Request};
 use std::sync::Arc;
 
 impl Worker {
-    /// An answer to `rest`, the head of which has come; `None` if there is no permit to connect.
+    /// An answer to `rest`, the head of which has come; `None` if there is no connection to be had.
     pub(super) async fn open(
         &mut self,
         rest: Span,
@@ -52,7 +52,7 @@ impl Worker {
 
     /// What of `rest` the answer holds.
     fn check(&self, rest: Span, opening: &Opening) -> Result<Part, Failure> {
-        let part = self.source.versions.check(opening, rest);
+        let part = self.source.versions().check(opening, rest);
         let part = part.map_err(|error| Failure::of_answer(opening.head(), error))?;
         if let Part::Usable(body) = part
             && body != rest
@@ -70,7 +70,7 @@ impl Worker {
     /// says so to any request, and means the wait it asks for; or one whose URL has expired.
     async fn answer_ahead(&self, rest: Span, pending: Pending) -> Result<Opening, Failure> {
         let opening = answer(pending).await.at_stage(Stage::Ahead)?;
-        match self.source.versions.check(&opening, rest) {
+        match self.source.versions().check(&opening, rest) {
             Err(error) if !self.is_meant_for_all(&error) => Err(error).at_stage(Stage::Ahead),
             Ok(_) | Err(_) => Ok(opening),
         }
@@ -94,7 +94,7 @@ impl Worker {
 
     /// The request for `span`, on the condition that is needed by now.
     fn question(&self, span: Span) -> Result<Request> {
-        Ok(self.endpoint.request()?.range(span).if_range(&self.source.versions.condition()))
+        Ok(self.endpoint.request()?.range(span).if_range(&self.source.versions().condition()))
     }
 
     /// The URL has expired: the answer of a new one, unless another worker has found that.
@@ -121,6 +121,9 @@ impl Worker {
         span: Span,
         trace: Option<&SpanTrace>,
     ) -> Result<Option<Opening>, Failure> {
+        if !self.has_place() {
+            return Ok(None);
+        }
         let endpoint = self.source.endpoint();
         let is_moved = !Arc::ptr_eq(&endpoint, &self.endpoint);
         self.endpoint = endpoint;
@@ -141,6 +144,21 @@ impl Worker {
         let opening = ask(connection, &request).await?;
         describe_answer(&self.local.context, self.id.0, &opening);
         Ok(Some(opening))
+    }
+
+    /// Makes sure that the worker knows whom to ask: where its connection leads, unless it is
+    /// wanted elsewhere; `false` if no source takes another connection at the moment.
+    fn has_place(&mut self) -> bool {
+        if self.connection.is_some() && self.ranged.stays(self.id) {
+            return true;
+        }
+        self.park_connection();
+        let Some(source) = self.ranged.route(self.id) else { return false };
+        if !Arc::ptr_eq(source, &self.source) {
+            self.source = source.clone();
+            self.endpoint = self.source.endpoint();
+        }
+        true
     }
 
     /// A connection that another transfer has left on this shard.

@@ -80,8 +80,8 @@ enum Ended {
 enum Reason {
     /// The answer has a digest of its own, but a part of its bytes is another connection's by now.
     Unprovable,
-    /// The budget has no connection left.
-    NoPermit,
+    /// The budget has no connection left, or no source takes another one at the moment.
+    NoConnection,
 }
 
 /// How it goes on after an answer: with the one that follows it on the connection, if the next span
@@ -289,7 +289,7 @@ impl Worker {
             Ended::Whole => unreachable!("a whole span is finished"),
             Ended::LetGo(reason) => {
                 self.ranged.let_go(self.id);
-                if reason == Reason::NoPermit {
+                if reason == Reason::NoConnection {
                     let freed = self.local.context.client.budget.freed();
                     race(freed, tokio::time::sleep(IDLE_TICK)).await;
                 }
@@ -311,7 +311,7 @@ impl Worker {
             self.local.context.tell(Level::Detail, Some(self.id.0), text);
             return self.ranged.ahead_refused(self.id, why);
         }
-        if failure.stage == Stage::Renewal {
+        if failure.stage == Stage::Renewal && self.ranged.is_single() {
             self.ranged.give_up(self.id, &failure.error);
         }
         self.ranged.failed(self.id, failure);
@@ -329,7 +329,7 @@ impl Worker {
         trace: Option<&SpanTrace>,
     ) -> Result<Received, Failure> {
         let Some(opening) = self.open(rest, response, trace).await? else {
-            return Ok(Received::Break(Reason::NoPermit));
+            return Ok(Received::Break(Reason::NoConnection));
         };
         let Some((body, mut opening)) = self.usable(rest, opening).await? else {
             return Ok(Received::Continue(None));

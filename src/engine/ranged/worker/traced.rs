@@ -66,7 +66,7 @@ impl Worker {
             Ended::LetGo(Reason::Unprovable) => {
                 "asked again, to be proved by its digest".to_owned()
             }
-            Ended::LetGo(Reason::NoPermit) => "no connection to spare".to_owned(),
+            Ended::LetGo(Reason::NoConnection) => "no connection to spare".to_owned(),
         };
         let tcp = self.ranged.tcp_info(self.id).map(TcpLine::from);
         trace.note(|line| {

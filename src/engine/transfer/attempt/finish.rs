@@ -77,7 +77,10 @@ impl Attempt<'_> {
         }
         let verdict = context.guard(self.verify(&ending, wanted, joined)).await;
         let verdict = verdict.inspect_err(|error| {
-            if error.kind() == ErrorKind::ChecksumMismatch {
+            let is_mismatch = error.kind() == ErrorKind::ChecksumMismatch;
+            let is_blamed =
+                || ending.ranges.as_ref().is_some_and(|ranged| ranged.blame_first(error));
+            if is_mismatch && !is_blamed() {
                 self.records.iter_mut().for_each(Records::disown);
             }
         })?;
@@ -198,6 +201,8 @@ impl Attempt<'_> {
             limiter,
             verified,
             digests: digests.collect(),
+            sources: ending.ranges.as_ref().map(|it| it.account()).unwrap_or_default(),
+            is_compared: ending.ranges.as_ref().is_some_and(|ranged| ranged.is_compared()),
         }
     }
 }

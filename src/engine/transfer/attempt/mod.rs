@@ -11,12 +11,13 @@ use super::records::Records;
 use super::stream::{Received, Stream, Whole};
 use crate::base::size::format_bytes;
 use crate::base::url::Scheme;
-use crate::base::{Error, Result, Span, SpanSet};
+use crate::base::{Error, Result, Span, SpanSet, Url};
+use crate::digest::Checksum;
 use crate::disk::journal::Identity;
 use crate::disk::output::{DirectPolicy, Output};
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::{Context, jitter_seed};
-use crate::engine::options::DirectMode;
+use crate::engine::options::{DirectMode, MirrorPolicy};
 use crate::engine::progress::{Level, Phase, Report};
 use crate::engine::ranged::settings::request_size;
 use crate::engine::ranged::worker::First;
@@ -24,6 +25,7 @@ use crate::engine::ranged::{File, FirstSpan, Ranged, supervisor};
 use crate::engine::receive::hashing::Hashing;
 use crate::engine::receive::sink::Destination;
 use crate::engine::source::Source;
+use crate::engine::source::contest::Contest;
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::Opening;
@@ -33,7 +35,7 @@ use crate::engine::source::twin::Twin;
 use crate::engine::source::versions::Versions;
 use crate::engine::trace::Line;
 use crate::http::{Known, Validator};
-use crate::plan::first_request_bytes;
+use crate::plan::{SourceId, first_request_bytes};
 use finish::Ending;
 use std::sync::Arc;
 use std::thread;
@@ -41,6 +43,8 @@ use std::thread;
 /// One attempt.
 pub(super) struct Attempt<'a> {
     transfer: &'a Transfer,
+    /// Where the file can be had, best first.
+    urls: Vec<Url>,
     /// Ask for ranges, not for everything at once.
     is_ranged: bool,
     /// What is here already.
@@ -54,11 +58,16 @@ pub(super) struct Ended {
     pub(super) error: Error,
     /// What is here is not what was written; it is not counted among what is left.
     pub(super) is_corrupt: bool,
+    /// A source that serves another file; what it brought is not counted among what is left.
+    pub(super) liar: Option<Url>,
     pub(super) left: OnDisk,
 }
 
 /// An answer that serves ranges.
 struct Ranges {
+    source: SourceId,
+    /// Other sources, whose answers are still on their way.
+    contest: Option<Contest>,
     endpoint: Endpoint,
     facts: Facts,
     known: Known,
@@ -69,8 +78,13 @@ struct Ranges {
 
 impl<'a> Attempt<'a> {
     /// With what is `on_disk` already.
-    pub(super) fn new(transfer: &'a Transfer, is_ranged: bool, on_disk: OnDisk) -> Self {
-        Self { transfer, is_ranged, on_disk, records: None }
+    pub(super) fn new(
+        transfer: &'a Transfer,
+        urls: Vec<Url>,
+        is_ranged: bool,
+        on_disk: OnDisk,
+    ) -> Self {
+        Self { transfer, urls, is_ranged, on_disk, records: None }
     }
 
     /// Runs it to the end.
@@ -85,34 +99,36 @@ impl<'a> Attempt<'a> {
     fn ended(self, error: Error) -> Ended {
         let context = self.context().clone();
         let error = context.take_failure().unwrap_or(error);
-        let corrupt = context.take_corrupt();
-        let is_corrupt = !corrupt.is_empty();
+        let (corrupt, liar) = (context.take_corrupt(), context.take_liar());
+        let is_corrupt = !corrupt.is_empty() && liar.is_none();
         let left = match self.records {
             Some(records) => {
                 corrupt.iter().for_each(|span| records.forget(span));
                 records.end()
             }
-            None if is_corrupt => self.on_disk.without(&corrupt),
+            None if !corrupt.is_empty() => self.on_disk.without(&corrupt),
             None => self.on_disk,
         };
-        Ended { error, is_corrupt, left }
+        Ended { error, is_corrupt, liar, left }
     }
 
     async fn fetch_file(&mut self) -> Result<Report> {
-        let Transfer { local, url, .. } = self.transfer;
-        let context = &local.context;
+        let context = self.context();
         context.set_unchecked(self.on_disk.unchecked_bytes());
-        let discovering = discover::find(local, url, self.first_range());
-        let Discovered { endpoint, found, facts, offers } = context.guard(discovering).await?;
+        let (source, discovered, contest) = context.guard(self.discover()).await?;
+        let Discovered { endpoint, found, facts, offers } = discovered;
         let wanted = Wanted::choose(context, &offers)?;
         context.set_phase(Phase::Downloading);
         match found {
             Found::Ranged { known, opening, span, times } => {
-                let ranges = Ranges { endpoint, facts, known, opening, span, times };
+                let ranges =
+                    Ranges { source, contest, endpoint, facts, known, opening, span, times };
                 self.by_ranges(ranges, &wanted).await
             }
             Found::Whole { total, validator, opening } => {
-                self.by_stream(Whole { facts, total, validator, opening }, &wanted).await
+                let url = self.urls[source.0 as usize].clone();
+                let whole = Whole { facts, total, validator, opening };
+                self.by_stream(&url, whole, &wanted).await
             }
             Found::Empty => {
                 let now = identity(endpoint.url(), 0, &Validator::None, wanted.digest());
@@ -120,6 +136,24 @@ impl<'a> Attempt<'a> {
                 self.empty(facts, &wanted).await
             }
         }
+    }
+
+    /// The first answer, of whichever source; with several, those that have not answered yet too.
+    async fn discover(&self) -> Result<(SourceId, Discovered, Option<Contest>)> {
+        let (local, range) = (&self.transfer.local, self.first_range());
+        if let [url] = &self.urls[..] {
+            let discovered = discover::find(local, url, range).await?;
+            return Ok((SourceId(0), discovered, None));
+        }
+        let options = &local.context.options;
+        let at_once = match options.mirror_policy {
+            MirrorPolicy::Failover => 1,
+            _ => options.connections.unwrap_or(options.max_connections) as usize,
+        };
+        let at_once = at_once.min(local.context.connections_limit() as usize);
+        let mut contest = Contest::start(local, self.urls.clone(), range, at_once);
+        let (winner, discovered) = contest.winner().await?;
+        Ok((winner, discovered, Some(contest)))
     }
 
     /// What to ask first; `None` for everything.
@@ -141,8 +175,8 @@ impl<'a> Attempt<'a> {
         let (in_order, budget_bytes) = (wanted.in_order(), hash_budget_bytes(shards_max));
         let hashing = Hashing::start(self.context(), &in_order, budget_bytes, &output, &here)?;
         let to = Destination { output, hashing, book, is_journaled };
-        let has_digest = wanted.expected.is_some();
-        let ending = self.fetch(ranges, has_digest, to, &here, shards_max).await?;
+        let expected = wanted.expected.as_ref().map(|expected| expected.checksum.clone());
+        let ending = self.fetch(ranges, expected, to, &here, shards_max).await?;
         self.finish(Ending { recheck, ..ending }, wanted).await
     }
 
@@ -153,8 +187,8 @@ impl<'a> Attempt<'a> {
         ranges: &Ranges,
         now: &Identity,
     ) -> Result<(Arc<Output>, Option<RecheckTask>)> {
-        let Transfer { local, url, .. } = self.transfer;
-        let context = &local.context;
+        let Transfer { local, .. } = self.transfer;
+        let (context, url) = (&local.context, &self.urls[ranges.source.0 as usize]);
         let proof = self.on_disk.judge(now)?;
         let output = self.allocate(Some(now.total))?;
         let Ranges { endpoint, known, .. } = ranges;
@@ -176,13 +210,13 @@ impl<'a> Attempt<'a> {
     async fn fetch(
         &self,
         ranges: Ranges,
-        has_digest: bool,
+        expected: Option<Checksum>,
         to: Destination,
         here: &SpanSet,
         shards_max: u32,
     ) -> Result<Ending> {
-        let Transfer { local, lead, url, trace, .. } = self.transfer;
-        let Ranges { endpoint, facts, known, opening, span, times } = ranges;
+        let Transfer { local, lead, trace, .. } = self.transfer;
+        let Ranges { source, contest, endpoint, facts, known, opening, span, times } = ranges;
         let (context, total_bytes) = (&local.context, known.total);
         let received = Received { bytes: total_bytes, facts, hashing: to.hashing.clone() };
         let ending = Ending::new(received, to.output.clone());
@@ -191,16 +225,19 @@ impl<'a> Attempt<'a> {
             return Ok(ending);
         }
         let (setup, address) = (opening.connection.setup, opening.connection.address);
-        let first = FirstSpan { span, times, setup, address };
-        let sources = vec![Arc::new(Source::new(url.clone(), endpoint, known))];
-        let file = File { total_bytes, has_digest };
+        let first = FirstSpan { source, span, times, setup, address };
+        let sources: Vec<Arc<Source>> =
+            self.urls.iter().map(|url| Arc::new(Source::closed(url.clone()))).collect();
+        sources[source.0 as usize].open_at(endpoint, known);
+        let file = File { total_bytes, expected, is_readable: to.output.is_readable() };
         let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
         let first = First { fetch, opening, requested: times.requested };
-        let worked = supervisor::work(&ranged, local, *lead, shards_max, first).await;
+        let worked = supervisor::work(&ranged, local, *lead, shards_max, first, contest).await;
         ranged.teach();
         self.check_failure()?;
         context.check_stop()?;
         ranged.assert_complete();
+        context.guard(ranged.compare_all(local)).await?;
         Ok(Ending {
             shards: worked.shards,
             is_registered: worked.is_registered,
@@ -209,8 +246,8 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    async fn by_stream(&mut self, whole: Whole, wanted: &Wanted) -> Result<Report> {
-        let Transfer { local, url, .. } = self.transfer;
+    async fn by_stream(&mut self, url: &Url, whole: Whole, wanted: &Wanted) -> Result<Report> {
+        let Transfer { local, .. } = self.transfer;
         let (context, total) = (&local.context, whole.total);
         if self.is_ranged {
             context.cannot_keep(total, "the server does not serve ranges, only one stream");

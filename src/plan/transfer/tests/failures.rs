@@ -204,7 +204,7 @@ fn nothing_is_known_of_new_addresses() {
     start(&mut transfer, NOW + RETRY_WAIT_MIN, B);
     let now = NOW + RETRY_WAIT_MIN;
     assert_eq!(transfer.address_order(now, A), [1, 0], "the first one rests");
-    transfer.on_new_addresses(now, 3);
+    transfer.on_new_addresses(now, A, 3);
     assert_eq!(transfer.address_order(now, A), [0, 1, 2]);
     // B is where it was, and what it reports counts for no new address.
     fail(&mut transfer, now, B, ErrorKind::ConnectionLost);

@@ -154,7 +154,7 @@ impl Model {
                 self.transfer.set_connections_max(self.now, connections);
                 self.connections_max = connections;
             }
-            (Op::Move, _) => self.transfer.on_new_addresses(self.now, 1),
+            (Op::Move, _) => self.transfer.on_new_addresses(self.now, ConnectionId(0), 1),
             // The operation does not apply to this worker now.
             (_, _) => {}
         }
