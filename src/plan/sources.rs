@@ -155,11 +155,11 @@ impl Sources {
         Some(to)
     }
 
-    /// The connection is where it was adopted.
+    /// The connection, which nobody has sent anywhere, is at this source.
     pub(super) fn place(&mut self, connection: ConnectionId, at: SourceId) {
-        self.leave(connection);
-        self.get_mut(at).connections += 1;
-        self.of.insert(connection, at);
+        if self.of.insert(connection, at).is_none() {
+            self.get_mut(at).connections += 1;
+        }
     }
 
     /// The connection is closed.

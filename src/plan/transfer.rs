@@ -460,8 +460,8 @@ impl Transfer {
 
     /// The connection is at this address of the source, if nobody has said so before.
     fn take_place(&mut self, connection: ConnectionId, source: SourceId, address: u32) {
+        self.sources.place(connection, source);
         if self.sources.get(source).addresses.address_of(connection).is_none() {
-            self.sources.place(connection, source);
             self.sources.get_mut(source).addresses.on_connected(self.now, connection, address);
         }
     }

@@ -40,6 +40,8 @@ pub(in crate::engine) struct Ranged {
     pub(in crate::engine) context: Arc<Context>,
     /// Where the file can be had; at least one, and numbered as the plan has them.
     sources: Vec<Arc<Source>>,
+    /// The one that the transfer began with.
+    first: SourceId,
     /// Which of them agree.
     jury: Mutex<Jury>,
     file: File,
@@ -76,8 +78,8 @@ impl File {
 /// A worker as others see it.
 #[derive(Default)]
 struct WorkerState {
-    /// Whom it asks.
-    source: SourceId,
+    /// Whom it asks, once it has asked anybody.
+    source: Option<SourceId>,
     /// Who else has brought bytes of its present span, which may be in one block with others.
     former: Vec<SourceId>,
     /// The span it receives.
@@ -117,6 +119,7 @@ impl Ranged {
         let ranged = Arc::new(Self {
             context: context.clone(),
             sources,
+            first: first.source,
             jury: Mutex::new(Jury::of(first.source)),
             file,
             to,
@@ -127,7 +130,9 @@ impl Ranged {
             is_halted: AtomicBool::new(false),
             is_shortage_told: AtomicBool::new(false),
         });
-        ranged.workers().insert(id, WorkerState { source: first.source, ..Default::default() });
+        ranged
+            .workers()
+            .insert(id, WorkerState { source: Some(first.source), ..Default::default() });
         (ranged, Fetch { span: first.span, lead_bytes })
     }
 
@@ -246,8 +251,8 @@ impl Ranged {
 
     /// Which source the connection asks.
     pub(in crate::engine) fn source_of(&self, id: ConnectionId) -> &Arc<Source> {
-        let at = self.workers().get(&id).map_or(SourceId::default(), |state| state.source);
-        self.source(at)
+        let at = self.workers().get(&id).and_then(|state| state.source);
+        self.source(at.unwrap_or(self.first))
     }
 
     /// The source with this number.
@@ -260,10 +265,10 @@ impl Ranged {
         let to = self.plan().route(self.context.now(), id)?;
         let mut workers = self.workers();
         let state = workers.entry(id).or_default();
-        if state.source != to && state.claim.is_some() {
-            state.former.push(state.source);
+        if state.claim.is_some() {
+            state.former.extend(state.source.filter(|source| *source != to));
         }
-        state.source = to;
+        state.source = Some(to);
         Some(self.source(to))
     }
 
@@ -574,7 +579,7 @@ impl Ranged {
 
     /// Notes on whose word these bytes rest.
     fn credit(&self, state: &WorkerState, span: Span, new_bytes: u64) {
-        self.source(state.source).tally.delivered(span, new_bytes);
+        self.source(state.source.unwrap_or(self.first)).tally.delivered(span, new_bytes);
         state.former.iter().for_each(|former| self.source(*former).tally.delivered(span, 0));
     }
 
