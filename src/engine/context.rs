@@ -38,6 +38,8 @@ pub(super) struct Context {
     corrupt: Mutex<SpanSet>,
     /// A source that serves another file, and has to be left out of the next attempt.
     liar: Mutex<Option<Url>>,
+    /// Two sources serve two files, and nobody can say which is right.
+    is_undecided: AtomicBool,
     /// Where the caller's secrets belong: the origin of the URL that was named first.
     home: OnceLock<Origin>,
     on_event: Option<EventListener>,
@@ -128,6 +130,7 @@ impl Context {
             failure: Mutex::new(None),
             corrupt: Mutex::default(),
             liar: Mutex::default(),
+            is_undecided: AtomicBool::new(false),
             home: OnceLock::new(),
             on_event,
             here_bytes: AtomicU64::new(0),
@@ -175,6 +178,16 @@ impl Context {
     pub(super) fn set_liar(&self, url: Url, wrong: SpanSet) {
         *lock(&self.corrupt) = wrong;
         *lock(&self.liar) = Some(url);
+    }
+
+    /// Two sources serve two files: another attempt would find no more than that.
+    pub(super) fn set_undecided(&self) {
+        self.is_undecided.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether two sources serve two files, and nobody can say which is right.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.is_undecided.load(Ordering::Relaxed)
     }
 
     /// The source that ended the attempt, as it serves another file.

@@ -244,6 +244,11 @@ impl Sources {
         self.get_mut(id).rest(now, class, Duration::ZERO)
     }
 
+    /// Whether connections may go to the source.
+    pub(super) fn is_open(&self, id: SourceId) -> bool {
+        self.get(id).state == State::Open
+    }
+
     /// Whether another source than this one is open.
     pub(super) fn has_other(&self, id: SourceId) -> bool {
         self.open().any(|other| other != id)

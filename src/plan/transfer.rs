@@ -197,6 +197,11 @@ impl Transfer {
         self.sources.stays(self.now, connection, is_full)
     }
 
+    /// Whether connections may go to the source.
+    pub fn is_source_open(&self, source: SourceId) -> bool {
+        self.sources.is_open(source)
+    }
+
     /// Sources that the engine is to look at now, beside everything else.
     pub fn sources_to_open(&mut self, now: Duration) -> Vec<SourceId> {
         self.advance(now);

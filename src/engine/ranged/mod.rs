@@ -452,8 +452,11 @@ impl Ranged {
                     _ => self.context.retried(),
                 }
                 let wait = at.saturating_sub(now);
-                let whose = if self.is_single() { "" } else { &format!("{}: ", source.url()) };
-                let text = format!("{whose}{error}; trying again in {wait:.1?}");
+                let text = match self.is_single() {
+                    true => format!("{error}; trying again in {wait:.1?}"),
+                    false if wait.is_zero() => format!("{}: {error}; going on", source.url()),
+                    false => format!("{}: {error}; going on in {wait:.1?}", source.url()),
+                };
                 self.context.tell(Level::Detail, Some(id.0), text);
             }
             Verdict::GiveUp => self.give_up(id, &error),

@@ -20,9 +20,13 @@ use crate::http::{Known, Offered};
 use crate::plan::{SourceId, Unopened};
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Samples of each source's bytes that another one has to agree with in the end.
 const SAMPLES: u64 = 6;
+
+/// A source that takes longer than this to give these samples is no witness.
+const WITNESS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Which sources agree with each other.
 #[derive(Debug)]
@@ -135,8 +139,7 @@ impl Ranged {
     async fn compare(&self, local: &Local, id: SourceId, source: &Source) -> Result<()> {
         let spans = source.tally.spans();
         let seed = jitter_seed();
-        for (witness, other) in self.numbered().filter(|(witness, _)| *witness != id) {
-            let Some(open) = other.opened() else { continue };
+        for (witness, other, open) in self.witnesses(&[id]) {
             match self.agrees(local, other, &open, &spans, seed).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(error)) => return self.judge(local, id, witness, error, seed).await,
@@ -159,7 +162,10 @@ impl Ranged {
         let (url, output) = (other.url(), &*self.to.output);
         let Open { endpoint, versions } = open;
         let twin = Twin { local, url, endpoint, versions, output };
-        match twin.test_once(spans, SAMPLES, seed).await {
+        let testing = twin.test_once(spans, SAMPLES, seed);
+        let late = || Error::new(ErrorKind::TimedOut, "it takes too long over a few samples").into();
+        let tested = tokio::time::timeout(WITNESS_PATIENCE, testing).await;
+        match tested.unwrap_or_else(|_| Err(late())) {
             Ok(()) => Some(Ok(())),
             Err(failure) if failure.error.kind() == ErrorKind::Changed => Some(Err(failure.error)),
             Err(failure) => {
@@ -179,11 +185,7 @@ impl Ranged {
         seed: u64,
     ) -> Result<()> {
         let spans = self.source(id).tally.spans();
-        for (third, other) in self.numbered() {
-            let Some(open) = other.opened() else { continue };
-            if third == id || third == witness {
-                continue;
-            }
+        for (_, other, open) in self.witnesses(&[id, witness]) {
             match self.agrees(local, other, &open, &spans, seed).await {
                 Some(Ok(())) => return Err(self.accuse(witness, &error)),
                 Some(Err(_)) => return Err(self.accuse(id, &error)),
@@ -234,6 +236,7 @@ impl Ranged {
     }
 
     fn undecided(&self, one: SourceId, other: SourceId, error: &Error) -> Error {
+        self.context.set_undecided();
         let (one, other) = (self.source(one).url(), self.source(other).url());
         let what = format!("{one} and {other} serve two files, and nothing says which is right");
         Error::new(ErrorKind::Changed, what)
@@ -252,6 +255,16 @@ impl Ranged {
             self.accuse(first, error);
         }
         is_disputed
+    }
+
+    /// Sources other than `involved` that were seen to serve the file, first those that still do.
+    fn witnesses(&self, involved: &[SourceId]) -> Vec<(SourceId, &Source, Open)> {
+        let others = self.numbered().filter(|(id, _)| !involved.contains(id));
+        let mut witnesses: Vec<_> =
+            others.filter_map(|(id, source)| Some((id, source, source.opened()?))).collect();
+        let plan = self.plan();
+        witnesses.sort_by_key(|(id, _, _)| !plan.is_source_open(*id));
+        witnesses
     }
 
     fn numbered(&self) -> impl Iterator<Item = (SourceId, &Source)> {

@@ -111,7 +111,8 @@ impl Transfer {
                 context.rearm();
                 continue;
             }
-            if attempts == ATTEMPTS_MAX || context.check_stop().is_err() {
+            let is_final = context.is_undecided() || context.check_stop().is_err();
+            if attempts == ATTEMPTS_MAX || is_final {
                 return Err(self.explain(error));
             }
             match error.kind() {

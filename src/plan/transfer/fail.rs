@@ -10,6 +10,9 @@ use crate::plan::retry::{self, Class, Terms};
 use crate::plan::{AheadFault, ConnectionId, Verdict};
 use std::time::Duration;
 
+/// A connection that nothing has come on for this time does not speak for its source.
+const SILENT: Duration = Duration::from_secs(1);
+
 impl Transfer {
     /// What the connection received ended with an error, and so does the connection. The
     /// undelivered rest is handed out again after a wait that depends on `kind`, on what the server
@@ -88,13 +91,17 @@ impl Transfer {
         while_connecting: bool,
     ) -> Verdict {
         let source = self.sources.of(connection);
-        let class = self.class(connection, kind, while_connecting);
+        let was_replaced = self.workers.entry(connection).take_replaced(self.now);
+        let class = match was_replaced {
+            true => self.class_of_replaced(connection),
+            false => self.class(connection, kind, while_connecting),
+        };
         self.terms(connection, class, while_connecting);
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let was_replaced = self.workers.entry(connection).take_replaced(self.now);
         let is_sibling = |other| self.sources.of(other) == source;
         let working = self.workers.connected_beside(connection, is_sibling);
-        let is_pushed = matches!(kind, ErrorKind::Status(429 | 503)) || class != retry::class(kind);
+        let is_refused = !was_replaced && class != retry::class(kind);
+        let is_pushed = matches!(kind, ErrorKind::Status(429 | 503)) || is_refused;
         if is_pushed && working > 0 {
             let cap = self.sources.on_refusal(self.now, source, working, false);
             self.sources.brake(self.now, source, kind, asked);
@@ -202,6 +209,18 @@ impl Transfer {
             && retry::is_of_source(kind)
             && self.sources.has_hope(self.sources.of(connection));
         if is_crowded || is_hopeful { Class::Later } else { class }
+    }
+
+    /// A connection that was silent or slow is an accident where another one of its source flows;
+    /// otherwise the source is what is silent.
+    fn class_of_replaced(&self, connection: ConnectionId) -> Class {
+        let source = self.sources.of(connection);
+        let flows = self.workers.iter().any(|(id, worker)| {
+            let silence = worker.meter.silence(self.now);
+            let is_sibling = id != connection && self.sources.of(id) == source;
+            is_sibling && worker.meter.is_flowing() && silence < SILENT
+        });
+        if flows { Class::AtOnce } else { Class::Elsewhere }
     }
 
     /// Workers other than `connection` that hold a span.
