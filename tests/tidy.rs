@@ -56,8 +56,8 @@ const HOUSE: &[Row] = &[
     row("http", &["base"], &["httparse", "httpdate", "base64"]),
     row("tls", &["base"], &["rustls", "webpki_roots"]),
     row("digest", &["base"], &["sha2", "sha1", "md5", "blake3", "crc_fast"]),
-    // serde and serde_json read JSON Lines.
-    row("manifest", &["base"], &["serde", "serde_json"]),
+    // serde and serde_json read JSON Lines, quick_xml Metalinks.
+    row("manifest", &["base"], &["serde", "serde_json", "quick_xml"]),
     row("io", &["base"], &["tokio", "rustix", "libc"]),
     row("io::uring", &[], &["tokio_uring", "io_uring"]),
     // libc above io: names of errors and flags. Its functions are unsafe, so they stay in io.

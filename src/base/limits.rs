@@ -296,6 +296,37 @@ pub const LIST_OPTIONS_BYTES_MAX: usize = 64 * 1024;
 pub const LIST_URIS_MAX: usize = 256;
 /// Keys of one item that lists do not have: aria2 has some 80 options that may stand there.
 pub const LIST_KEYS_MAX: usize = 128;
+/// Bytes of a Metalink, which is held in memory: one with 4,096 SHA-256 pieces has 350 KB, and 64
+/// MiB have some 800,000 of them.
+pub const METALINK_BYTES_MAX: u64 = 64 * MIB;
+/// Elements within each other: Metalinks have six, and an extension of theirs some more.
+pub const METALINK_DEPTH_MAX: usize = 64;
+/// Files of one Metalink: those of distributions describe one, collections some hundred.
+pub const METALINK_FILES_MAX: usize = 65_536;
+/// URLs of one file that are kept: the longest mirror lists have some 500, and nobody asks more
+/// servers than that. What stands behind them in the document is counted in a note.
+pub const METALINK_URLS_MAX: usize = 10_000;
+/// URLs of all files together: they take some 200 MB of memory. A million files are a list's work,
+/// which is read as a stream.
+pub const METALINK_URLS_ALL_MAX: usize = 1_000_000;
+/// Bytes of the text of an element: no longer URL fits a request head.
+pub const METALINK_TEXT_BYTES_MAX: usize = REQUEST_BYTES_MAX;
+/// Notes on what a Metalink has that is of no use here; of more there is only the number.
+pub const METALINK_NOTES_MAX: usize = 64;
+/// Kinds of URLs that cannot be fetched and are told apart: ftp, rsync, magnet, torrent, ed2k.
+pub const METALINK_OTHER_KINDS_MAX: usize = 8;
+
+// manifest and digest: piece hashes.
+
+/// Bytes of a list of piece hashes: a million SHA-256 digests have 65 MB.
+pub const PIECE_LIST_BYTES_MAX: u64 = METALINK_BYTES_MAX;
+/// Pieces of one file: a terabyte in pieces of 1 MiB.
+pub const PIECES_MAX: usize = 1_000_000;
+/// Shortest piece: BitTorrent's blocks have 16 KiB, and below 1 KiB the digests in hexadecimal
+/// digits would be more than 6 % of the file.
+pub const PIECE_BYTES_MIN: u64 = KIB;
+/// Longest piece: that of a file which is one piece.
+pub const PIECE_BYTES_MAX: u64 = CHUNK_BYTES_MAX;
 
 // cli: bounds of what may be asked for.
 /// Shortest time between two barriers: below it a disk does little but sync.

@@ -5,6 +5,13 @@ mod armour;
 mod checksums;
 mod line;
 mod list;
+mod metalink;
+mod pieces;
 
 pub use checksums::{Checksums, Entry, parse};
 pub use list::{BadLine, ListItem, ListOptions, ListReader, OtherKey};
+pub use metalink::{
+    BadFile, METALINK_PRIORITY_LAST, Metalink, MetalinkFile, MetalinkVersion, MirrorUrl,
+    has_metalink_suffix, is_metalink_type, looks_like_metalink,
+};
+pub use pieces::Pieces;

@@ -15,6 +15,7 @@ mod head;
 mod input;
 mod journal;
 mod lists;
+mod metalinks;
 mod request;
 mod sizes;
 mod state;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     digest_fields::TARGET,
     checksums::TARGET,
     lists::TARGET,
+    metalinks::TARGET,
     journal::TARGET,
     tls_garbage::TARGET,
     tls_wire::TARGET,
