@@ -28,8 +28,8 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    head exchange chunked content_range request url sizes digest_fields checksums lists metalinks
-    journal tls_garbage tls_wire state
+    head exchange chunked content_range request url sizes digest_fields links checksums lists
+    metalinks journal tls_garbage tls_wire state
 }
 
 #[test]

@@ -274,6 +274,9 @@ pub const STATE_RECORDS_COMPACT_MIN: u64 = 4096;
 /// Digests taken from one head, and as many reasons for those that are not: honest servers send
 /// three or four.
 pub const DIGESTS_OFFERED_MAX: usize = 16;
+/// Links of one head that are kept: mirrorbits names up to a dozen mirrors, and a head of 64 KiB
+/// has room for thousands.
+pub const LINKS_MAX: usize = 256;
 
 // plan: retries.
 

@@ -13,7 +13,8 @@
 //!    first answer, [`check_partial`] for every later one, which is held against what is [`Known`]
 //!    of the file and may have to be asked for again ([`Part::Unproved`]). Then promise the
 //!    exchange the length that was found with [`Exchange::expect_body`].
-//!    What digests the head offers, [`whole_file_digests`] and [`content_digests`] say.
+//!    What digests the head offers, [`whole_file_digests`] and [`content_digests`] say; which
+//!    other servers have the file, [`links`] does.
 //! 4. Bring the body in as `want` says: [`Want::Direct`] bytes straight into place and counted with
 //!    [`Exchange::on_direct`], [`Want::Framed`] bytes through [`Exchange::on_framed`]. The bytes
 //!    behind the head come first.
@@ -33,6 +34,7 @@ mod discovery;
 mod exchange;
 mod fingerprint;
 mod head;
+mod link;
 mod push_back;
 mod range;
 mod redirect;
@@ -50,6 +52,7 @@ pub use digest_fields::{
 pub use discovery::{Discovery, discover};
 pub use exchange::{Exchange, Want};
 pub use head::{Head, HeadParse, parse};
+pub use link::{Link, Links, links};
 pub use push_back::retry_after;
 pub use range::ContentRange;
 pub use redirect::{Next, Rules, follow, may_have_expired, sensitive};

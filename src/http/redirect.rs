@@ -94,7 +94,7 @@ pub fn may_have_expired(kind: ErrorKind) -> bool {
 }
 
 /// The URL rebuilt from what goes on the wire, so that nothing else can be left in it.
-fn bare(url: &Url) -> Result<Url> {
+pub(super) fn bare(url: &Url) -> Result<Url> {
     Url::parse(&format!("{}{}", url.origin(), url.request_target()))
 }
 

@@ -14,6 +14,7 @@ mod exchange;
 mod head;
 mod input;
 mod journal;
+mod links;
 mod lists;
 mod metalinks;
 mod request;
@@ -47,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     url::TARGET,
     sizes::TARGET,
     digest_fields::TARGET,
+    links::TARGET,
     checksums::TARGET,
     lists::TARGET,
     metalinks::TARGET,
