@@ -38,11 +38,12 @@ use files::{digests, folder, site};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use wire::{listen, seats, tls};
+use wire::{listen, outage, seats, tls};
 
 /// A running server; dropping it stops it.
 ///
@@ -66,7 +67,6 @@ use wire::{listen, seats, tls};
 /// ```
 pub struct Server {
     shared: Arc<Shared>,
-    listener: Option<Arc<TcpListener>>,
     thread: Option<JoinHandle<()>>,
     address: SocketAddr,
 }
@@ -183,6 +183,12 @@ struct Shared {
     book: stats::Book,
     registry: seats::Registry,
     started_at: Instant,
+    /// `None` when it is closed.
+    listener: Mutex<Option<Arc<TcpListener>>>,
+    /// The end of the whole server, if it has come.
+    outage: OnceLock<script::Outage>,
+    /// Has the address of a server that is gone.
+    reserved: Mutex<Option<OwnedFd>>,
 }
 
 impl Server {
@@ -193,18 +199,19 @@ impl Server {
     /// or the TLS settings make no certificate; `ResourceLimit` if there is no thread to be had.
     pub fn start(config: Config) -> Result<Self> {
         let address = config.address;
-        let shared = Arc::new(Shared::new(config)?);
-        let refused = |e| {
-            Error::new(ErrorKind::Usage, format!("the server cannot listen on {address}"))
-                .caused_by(e)
-                .advise("choose a free port, such as 0, and an address of this machine")
-        };
-        let listener = Arc::new(TcpListener::bind(address).map_err(refused)?);
+        let shared = Shared::new(config)?;
+        Self::start_shared(shared, bind(address)?)
+    }
+
+    fn start_shared(shared: Shared, listener: TcpListener) -> Result<Self> {
+        let refused = |e| Error::new(ErrorKind::Usage, "the server cannot listen").caused_by(e);
         // Once more, because 128 clients at once, the library's choice, are not many.
         rustix::net::listen(&listener, SERVER_BACKLOG).map_err(|e| refused(e.into()))?;
         let address = listener.local_addr().map_err(refused)?;
+        let (shared, listener) = (Arc::new(shared), Arc::new(listener));
+        *stop::lock(&shared.listener) = Some(Arc::clone(&listener));
         let thread = {
-            let (shared, listener) = (Arc::clone(&shared), Arc::clone(&listener));
+            let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name("range-server-listen".to_owned())
                 .spawn(move || listen::run(&shared, &listener))
@@ -212,7 +219,8 @@ impl Server {
                     Error::new(ErrorKind::ResourceLimit, "the server gets no thread").caused_by(e)
                 })?
         };
-        Ok(Self { shared, listener: Some(listener), thread: Some(thread), address })
+        outage::begin_if_due(&shared, 0);
+        Ok(Self { shared, thread: Some(thread), address })
     }
 
     /// Where it listens.
@@ -258,16 +266,23 @@ impl Server {
     /// when repeated.
     pub fn stop(&mut self) {
         self.shared.stop.raise();
-        if let Some(listener) = self.listener.take() {
-            // Wakes the blocked accept; on Linux this is what shutdown does to a listener.
-            let _ = rustix::net::shutdown(&*listener, rustix::net::Shutdown::Both);
-        }
+        self.shared.close_listener();
+        stop::lock(&self.shared.reserved).take();
         self.shared.registry.shut_all();
         if let Some(thread) = self.thread.take() {
             // A panic has been reported by its own thread, and Drop must not add another.
             let _ = thread.join();
         }
     }
+}
+
+/// Listens at `address`, where port 0 lets the kernel choose.
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|e| {
+        Error::new(ErrorKind::Usage, format!("the server cannot listen on {address}"))
+            .caused_by(e)
+            .advise("choose a free port, such as 0, and an address of this machine")
+    })
 }
 
 impl Drop for Server {
@@ -305,6 +320,18 @@ impl Shared {
             book: stats::Book::new(config.script.len()),
             registry: seats::Registry::default(),
             started_at: Instant::now(),
+            listener: Mutex::default(),
+            outage: OnceLock::new(),
+            reserved: Mutex::default(),
         })
+    }
+
+    /// Stops to listen; the address where the server has listened until now, if it did.
+    fn close_listener(&self) -> Option<SocketAddr> {
+        let listener = stop::lock(&self.listener).take()?;
+        let address = listener.local_addr().ok();
+        // Wakes the blocked accept; on Linux this is what shutdown does to a listener.
+        let _ = rustix::net::shutdown(&*listener, rustix::net::Shutdown::Both);
+        address
     }
 }

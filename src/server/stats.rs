@@ -115,6 +115,11 @@ impl Book {
         counts
     }
 
+    /// Bytes of bodies sent so far.
+    pub(super) fn body_bytes(&self) -> u64 {
+        lock(&self.pages).stats.body_bytes
+    }
+
     /// Counts one connection in and returns its number, unless `limit` are live.
     pub(super) fn arrive(&self, limit: usize) -> Option<u64> {
         let stats = &mut lock(&self.pages).stats;
@@ -182,16 +187,17 @@ impl Book {
         });
     }
 
-    /// This rule ends a connection before its first request.
-    pub(super) fn fired_at_accept(&self, rule: usize) {
+    /// This rule ends a connection before its first request, or the whole server.
+    pub(super) fn fired_without_request(&self, rule: usize) {
         self.count(|stats| stats.fired[rule] += 1);
     }
 
-    pub(super) fn sent(&self, entry: Entry, body_bytes: u64) {
-        self.count(|stats| {
-            stats.body_bytes += body_bytes;
-            stats.with(entry, |record| record.body_bytes += body_bytes);
-        });
+    /// Returns the bytes of bodies sent so far, with these.
+    pub(super) fn sent(&self, entry: Entry, body_bytes: u64) -> u64 {
+        let stats = &mut lock(&self.pages).stats;
+        stats.body_bytes += body_bytes;
+        stats.with(entry, |record| record.body_bytes += body_bytes);
+        stats.body_bytes
     }
 
     pub(super) fn missed(&self, of_connections: u64, in_all: u64) {

@@ -3,6 +3,7 @@
 mod digests;
 mod faults;
 mod many;
+mod outages;
 mod patience;
 mod secure;
 mod shaping;

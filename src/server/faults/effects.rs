@@ -3,6 +3,7 @@
 //! Owns the one exhaustive table from faults to effects. Must not know requests or sockets.
 
 use super::script::Fault;
+use std::ops::Range;
 use std::time::Duration;
 
 /// The sum of the faults that hit one request; the default is a faultless answer.
@@ -33,8 +34,8 @@ pub(in crate::server) struct Effects {
     pub(in crate::server) hides_digests: bool,
     /// Requests that each signed URL of a redirect is good for.
     pub(in crate::server) signs_for_requests: Option<u32>,
-    /// Offsets of the file whose bytes are wrong.
-    pub(in crate::server) flips: Vec<u64>,
+    /// Parts of the file whose bytes are wrong.
+    pub(in crate::server) flips: Vec<Range<u64>>,
     pub(in crate::server) framing: Framing,
     pub(in crate::server) mangled_chunk: Option<MangledChunk>,
     /// Bytes behind the end of the body.
@@ -180,7 +181,8 @@ impl Effects {
             Fault::NoLastModified => self.last_modified = Some(Said::Nothing),
             Fault::IgnoreConditions => self.ignores_conditions = true,
             Fault::HideValidators => self.hides_validators = true,
-            Fault::FlipByte(offset) => self.flips.push(offset),
+            Fault::FlipByte(offset) => self.flips.push(offset..offset.saturating_add(1)),
+            Fault::FlipBytes(part) => self.flips.push(part),
             Fault::Replaced { seed, size_bytes } => self.replacement = Some((seed, size_bytes)),
             Fault::NotSatisfiable { total } => self.unsatisfiable = Some(Unsatisfiable { total }),
             Fault::NoHead => self.forbids_head = true,
@@ -214,9 +216,11 @@ impl Effects {
             Fault::Rate(rate) => self.bytes_per_second = Some(rate),
             Fault::CloseAfterReply { announce: true } => self.closing = Closing::Announced,
             Fault::CloseAfterReply { announce: false } => self.closing = Closing::Silent,
-            Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept => {
-                unreachable!("the script gives accept faults to connections only")
-            }
+            Fault::CloseOnAccept
+            | Fault::ResetOnAccept
+            | Fault::StallOnAccept
+            | Fault::ServerGone
+            | Fault::ServerSilent => unreachable!("no request is hit by these"),
         }
     }
 
@@ -235,13 +239,13 @@ mod tests {
             Fault::StallAfter(5),
             Fault::ResetAfter(1),
             Fault::FlipByte(1),
-            Fault::FlipByte(2),
+            Fault::FlipBytes(2..9),
             Fault::NoLength,
             Fault::Chunked,
         ];
         let effects = Effects::of(faults.iter());
         assert_eq!(effects.cut, Some(Cut { after_bytes: 5, ending: Ending::Stall }));
         assert_eq!(effects.framing, Framing::UntilClose);
-        assert_eq!(effects.flips.len(), 2);
+        assert_eq!(effects.flips, [2..9, 1..2]);
     }
 }

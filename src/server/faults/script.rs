@@ -5,6 +5,7 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::stop::lock;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -50,6 +51,9 @@ pub enum When {
     Signature(usize),
     /// Requests for a range that starts at this offset or behind it.
     RangeStartFrom(u64),
+    /// Everything that comes once the server has sent this number of bytes of bodies, to all
+    /// clients together.
+    FromBodyBytes(u64),
 }
 
 /// What can go wrong, or at least be different. Several may hit one request; of two that
@@ -144,6 +148,8 @@ pub enum Fault {
     },
     /// The byte at this offset of the file is wrong.
     FlipByte(u64),
+    /// Every byte at these offsets of the file is wrong.
+    FlipBytes(Range<u64>),
 
     /// Chunked body in odd sizes, with chunk extensions and a trailer (RFC 9112 7.1).
     Chunked,
@@ -207,13 +213,61 @@ pub enum Fault {
     /// Silence from the first byte on, no TLS handshake either. Only for [`When::All`] and
     /// connections.
     StallOnAccept,
+
+    /// The whole server is gone for good: every connection is reset, also amid an answer, and
+    /// later ones are refused. Only for [`When::All`] and [`When::FromBodyBytes`].
+    ServerGone,
+    /// The whole server falls silent for good, also amid an answer. Connections stay open, and
+    /// later ones are accepted. Only for [`When::All`] and [`When::FromBodyBytes`].
+    ServerSilent,
 }
 
 impl Fault {
-    /// Indicates whether it hits connections rather than requests.
-    fn is_at_accept(&self) -> bool {
-        matches!(self, Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept)
+    fn scope(&self) -> Scope {
+        match self {
+            Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept => Scope::Connection,
+            Fault::ServerGone | Fault::ServerSilent => Scope::Server,
+            _ => Scope::Request,
+        }
     }
+}
+
+/// What a fault hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Request,
+    Connection,
+    Server,
+}
+
+impl Scope {
+    /// Indicates whether a fault of this scope can be asked for with `when`.
+    fn allows(self, when: &When) -> bool {
+        match self {
+            Scope::Request => true,
+            Scope::Connection => matches!(
+                when,
+                When::All | When::Connection(_) | When::FromConnection(_) | When::FromBodyBytes(_)
+            ),
+            Scope::Server => matches!(when, When::All | When::FromBodyBytes(_)),
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Scope::Server => "use When::All or When::FromBodyBytes",
+            Scope::Connection | Scope::Request => {
+                "use When::All, When::Connection, When::FromConnection or When::FromBodyBytes"
+            }
+        }
+    }
+}
+
+/// How a whole server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Outage {
+    Gone,
+    Silent,
 }
 
 /// What rules can ask about a request.
@@ -224,6 +278,8 @@ pub(in crate::server) struct Facts<'a> {
     pub(in crate::server) path: &'a str,
     pub(in crate::server) signature: Option<usize>,
     pub(in crate::server) range_start: Option<u64>,
+    /// Bytes of bodies that the server has sent so far.
+    pub(in crate::server) body_bytes: u64,
 }
 
 /// A fault that hits, and which rule of the script has it.
@@ -237,33 +293,55 @@ pub(in crate::server) struct Chosen {
 /// The rules and how often each may still apply.
 pub(in crate::server) struct Script {
     rules: Mutex<Vec<Rule>>,
+    outages: Vec<Due>,
+}
+
+/// An outage that begins once the server has sent `from_bytes` bytes of bodies.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    from_bytes: u64,
+    outage: Outage,
+    /// Index in the script.
+    rule: usize,
 }
 
 impl Script {
     /// Refuses rules that could never apply.
     pub(in crate::server) fn new(rules: Vec<Rule>) -> Result<Self> {
         for (at, rule) in rules.iter().enumerate() {
-            let is_for_connections =
-                matches!(rule.when, When::All | When::Connection(_) | When::FromConnection(_));
-            if rule.what.is_at_accept() && !is_for_connections {
+            let scope = rule.what.scope();
+            if !scope.allows(&rule.when) {
                 let context =
-                    format!("rule {at} of the server's script waits for a request at accept");
-                return Err(Error::new(ErrorKind::Usage, context)
-                    .advise("use When::All, When::Connection or When::FromConnection"));
+                    format!("rule {at} of the server's script waits for what it cannot hit");
+                return Err(Error::new(ErrorKind::Usage, context).advise(scope.advice()));
             }
         }
-        Ok(Self { rules: Mutex::new(rules) })
+        let outages = rules.iter().enumerate().filter_map(|(at, rule)| due(at, rule)).collect();
+        Ok(Self { rules: Mutex::new(rules), outages })
     }
 
-    /// The fault that hits a connection before its first byte.
-    pub(in crate::server) fn at_accept(&self, connection: u64) -> Option<Chosen> {
-        let facts = Facts { connection, request: 0, path: "", signature: None, range_start: None };
-        self.take(&facts, true).into_iter().next()
+    /// The fault that hits a connection before its first byte. `body_bytes` have been sent so far.
+    pub(in crate::server) fn at_accept(&self, connection: u64, body_bytes: u64) -> Option<Chosen> {
+        let facts = Facts {
+            connection,
+            request: 0,
+            path: "",
+            signature: None,
+            range_start: None,
+            body_bytes,
+        };
+        self.take(&facts, Scope::Connection).into_iter().next()
     }
 
     /// The faults that hit a request, in the order of the script.
     pub(in crate::server) fn for_request(&self, facts: &Facts<'_>) -> Vec<Chosen> {
-        self.take(facts, false)
+        self.take(facts, Scope::Request)
+    }
+
+    /// The outage that has begun when `body_bytes` have been sent, and which rule has it.
+    pub(in crate::server) fn outage(&self, body_bytes: u64) -> Option<(Outage, usize)> {
+        let begun = self.outages.iter().filter(|due| body_bytes >= due.from_bytes);
+        begun.min_by_key(|due| due.from_bytes).map(|due| (due.outage, due.rule))
     }
 
     /// Indicates whether any rule leads to signed URLs.
@@ -272,12 +350,11 @@ impl Script {
         lock(&self.rules).iter().any(is_signing)
     }
 
-    fn take(&self, facts: &Facts<'_>, is_at_accept: bool) -> Vec<Chosen> {
+    fn take(&self, facts: &Facts<'_>, scope: Scope) -> Vec<Chosen> {
         let mut taken = Vec::new();
         for (index, rule) in lock(&self.rules).iter_mut().enumerate() {
-            let applies = rule.what.is_at_accept() == is_at_accept
-                && rule.times != Some(0)
-                && rule.when.matches(facts);
+            let applies =
+                rule.what.scope() == scope && rule.times != Some(0) && rule.when.matches(facts);
             if applies {
                 rule.times = rule.times.map(|left| left - 1);
                 taken.push(Chosen { rule: index, fault: rule.what.clone() });
@@ -285,6 +362,16 @@ impl Script {
         }
         taken
     }
+}
+
+fn due(rule: usize, Rule { when, what, .. }: &Rule) -> Option<Due> {
+    let outage = match what {
+        Fault::ServerGone => Outage::Gone,
+        Fault::ServerSilent => Outage::Silent,
+        _ => return None,
+    };
+    let from_bytes = if let When::FromBodyBytes(bytes) = when { *bytes } else { 0 };
+    Some(Due { from_bytes, outage, rule })
 }
 
 impl When {
@@ -298,6 +385,7 @@ impl When {
             When::Signature(n) => facts.signature == Some(*n),
             When::PathPrefix(prefix) => facts.path.starts_with(prefix.as_str()),
             When::RangeStartFrom(offset) => facts.range_start.is_some_and(|s| s >= *offset),
+            When::FromBodyBytes(bytes) => facts.body_bytes >= *bytes,
         }
     }
 }
@@ -308,7 +396,9 @@ mod tests {
 
     fn hits(script: &Script, connection: u64, request: u64, path: &str, start: u64) -> usize {
         let signature = usize::try_from(request).ok();
-        let facts = Facts { connection, request, path, signature, range_start: Some(start) };
+        let body_bytes = 10 * request;
+        let range_start = Some(start);
+        let facts = Facts { connection, request, path, signature, range_start, body_bytes };
         script.for_request(&facts).len()
     }
 
@@ -323,6 +413,7 @@ mod tests {
             (When::PathPrefix("/a".into()), [1, 0, 1]),
             (When::Signature(2), [0, 1, 0]),
             (When::RangeStartFrom(100), [0, 1, 1]),
+            (When::FromBodyBytes(20), [0, 1, 1]),
         ] {
             let script = Script::new(vec![Rule::new(when.clone(), Fault::Chunked)]).unwrap();
             let met = [
@@ -343,13 +434,35 @@ mod tests {
         let script = Script::new(rules).unwrap();
         assert_eq!([1, 2, 3].map(|n| hits(&script, 1, n, "/", 0)), [1, 1, 0]);
         let closed = Chosen { rule: 1, fault: Fault::CloseOnAccept };
-        assert_eq!(script.at_accept(1), Some(closed));
-        assert_eq!(script.at_accept(2), None);
+        assert_eq!(script.at_accept(1, 0), Some(closed));
+        assert_eq!(script.at_accept(2, 0), None);
     }
 
     #[test]
     fn a_rule_that_cannot_apply_is_refused() {
-        let rules = vec![Rule::new(When::Request(1), Fault::ResetOnAccept)];
-        assert_eq!(Script::new(rules).err().unwrap().kind(), ErrorKind::Usage);
+        for (when, what) in [
+            (When::Request(1), Fault::ResetOnAccept),
+            (When::Connection(1), Fault::ServerGone),
+            (When::PathPrefix("/".into()), Fault::ServerSilent),
+        ] {
+            let error = Script::new(vec![Rule::new(when, what)]).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+        }
+    }
+
+    #[test]
+    fn the_outage_that_was_first_stays() {
+        let rules = vec![
+            Rule::new(When::All, Fault::Chunked),
+            Rule::new(When::FromBodyBytes(200), Fault::ServerGone),
+            Rule::new(When::FromBodyBytes(100), Fault::ServerSilent),
+        ];
+        let script = Script::new(rules).unwrap();
+        assert_eq!(hits(&script, 1, 100, "/", 0), 1, "outages hit no request");
+        assert_eq!(script.outage(99), None);
+        assert_eq!(script.outage(100), Some((Outage::Silent, 2)));
+        assert_eq!(script.outage(300), Some((Outage::Silent, 2)));
+        let script = Script::new(vec![Rule::new(When::All, Fault::ServerGone)]).unwrap();
+        assert_eq!(script.outage(0), Some((Outage::Gone, 0)));
     }
 }

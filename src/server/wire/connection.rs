@@ -7,11 +7,12 @@
 
 use super::deliver::{CLOSE, Next, deliver};
 use super::fired;
+use super::outage;
 use super::outlet::Outlet;
 use super::patience::Patience;
 use super::respond::{Answer, Body};
 use super::seats::Seat;
-use super::transport::Transport;
+use super::transport::{Transport, reset_when_closed};
 use crate::server::Shared;
 use crate::server::codec::range::RangeAsked;
 use crate::server::codec::request::{Parsed, Request};
@@ -36,15 +37,23 @@ pub(super) fn serve(
     number: u64,
 ) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    if let Some(chosen) = shared.script.at_accept(number) {
+    if let Some(chosen) = shared.script.at_accept(number, shared.book.body_bytes()) {
         seat.works()?;
-        shared.book.fired_at_accept(chosen.rule);
+        shared.book.fired_without_request(chosen.rule);
         let ending = match chosen.fault {
             Fault::ResetOnAccept => Ending::Reset,
             Fault::StallOnAccept => Ending::Stall,
             _ => Ending::Close { close_notify: false },
         };
         return Transport::new(socket, None, &shared.patience)?.end(ending);
+    }
+    outage::check_present(shared).or_else(|gone| {
+        reset_when_closed(&socket)?;
+        Err(gone)
+    })?;
+    if outage::is_silent(shared) {
+        seat.works()?;
+        return Transport::new(socket, None, &shared.patience)?.end(Ending::Stall);
     }
     let tls = shared.tls.as_ref().map(|tls| &tls.config);
     let transport = Transport::new(socket, tls, &shared.patience)?;
@@ -55,6 +64,9 @@ pub(super) fn serve(
         seat.waits(Instant::now());
         let received = inlet.next(&mut outlet, &shared.patience)?;
         seat.works()?;
+        if outage::is_silent(shared) {
+            return outlet.stall();
+        }
         if std::mem::take(&mut is_first) && outlet.is_resumed() {
             shared.book.resumed();
         }
@@ -167,6 +179,7 @@ fn answer(
         path: request.path(),
         signature: signing::signature(&request.target),
         range_start: range.and_then(RangeAsked::start),
+        body_bytes: shared.book.body_bytes(),
     };
     let chosen = shared.script.for_request(&facts);
     let mut effects = Effects::of(chosen.iter().map(|chosen| &chosen.fault));

@@ -38,10 +38,10 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         Fault::WrongRange { .. } | Fault::WrongTotal(_) => answer.status == 206,
         Fault::ShorterRange(bytes) => answer.status == 206 && answer.body.len() == (*bytes).max(1),
         // The body and its framing.
-        Fault::FlipByte(offset) => match &answer.body {
-            Body::Content { span, .. } => has_body && span.contains(*offset),
-            Body::Text(_) => false,
-        },
+        Fault::FlipByte(offset) => has_body && overlaps(&answer.body, *offset, *offset),
+        Fault::FlipBytes(part) => {
+            has_body && !part.is_empty() && overlaps(&answer.body, part.start, part.end - 1)
+        }
         Fault::Chunked | Fault::DripTrailer(_) => is_chunked,
         Fault::MangledChunk { after_bytes, .. } => {
             is_chunked && chunk_start_from(*after_bytes) < body_bytes
@@ -65,6 +65,16 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         | Fault::StallBeforeHead
         | Fault::CloseOnAccept
         | Fault::ResetOnAccept
-        | Fault::StallOnAccept => false,
+        | Fault::StallOnAccept
+        | Fault::ServerGone
+        | Fault::ServerSilent => false,
+    }
+}
+
+/// Indicates whether `body` has bytes of a file from offset `first` to `last`.
+fn overlaps(body: &Body, first: u64, last: u64) -> bool {
+    match body {
+        Body::Content { span, .. } => span.start() <= last && first < span.end(),
+        Body::Text(_) => false,
     }
 }

@@ -3,6 +3,7 @@
 //! Owns who is let in, and at whose cost. Must not know HTTP.
 
 use super::connection;
+use super::outage;
 use super::seats::Seat;
 use crate::server::Shared;
 use crate::server::stop::lock;
@@ -25,7 +26,7 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let accepted = listener.accept();
-        if shared.stop.is_stopped() {
+        if shared.stop.is_stopped() || outage::check_present(shared).is_err() {
             break;
         }
         match accepted {
@@ -41,7 +42,7 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
         }
         threads.retain(|thread| !thread.is_finished());
     }
-    // A socket admitted while the server was being stopped has been missed there.
+    // A socket admitted while the server was being stopped, or went, has been missed there.
     shared.registry.shut_all();
     for thread in threads {
         // A panic has been reported by its own thread; here it only must not stop the others.

@@ -6,6 +6,7 @@ mod connection;
 mod deliver;
 mod fired;
 pub(super) mod listen;
+pub(super) mod outage;
 mod outlet;
 pub(super) mod patience;
 mod respond;

@@ -3,6 +3,7 @@
 //!
 //! Must not know HTTP; body bytes are told apart only to be counted.
 
+use super::outage;
 use super::transport::Transport;
 use crate::base::limits::SERVER_PIECE_BYTES;
 use crate::server::Shared;
@@ -15,6 +16,7 @@ use crate::server::stop::lock;
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A reset throws away what the kernel has not delivered yet; a quick reader gets it in this time.
@@ -45,6 +47,8 @@ pub(super) struct Outlet<'a> {
     piece_bytes: usize,
     pacer: Pacer,
     body_bytes: u64,
+    /// Bytes of bodies that the server had sent when this connection sent the latest.
+    sent_in_all: u64,
     entry: Option<Entry>,
     /// When the next request was found to have arrived, while an answer was being sent.
     early_request_at: Option<Instant>,
@@ -66,6 +70,7 @@ impl<'a> Outlet<'a> {
             piece_bytes: SERVER_PIECE_BYTES,
             pacer: Pacer::new(None, Instant::now()),
             body_bytes: 0,
+            sent_in_all: 0,
             entry: None,
             early_request_at: None,
             held_by: HeldBy::Nothing,
@@ -142,7 +147,7 @@ impl<'a> Outlet<'a> {
         file: &FileBytes,
         mut offset: u64,
         mut bytes: u64,
-        flips: &[u64],
+        flips: &[Range<u64>],
     ) -> io::Result<()> {
         if let FileBytes::Stored(stored) = file
             && flips.is_empty()
@@ -156,12 +161,7 @@ impl<'a> Outlet<'a> {
             let now = usize::try_from(bytes).unwrap_or(room).min(room);
             let piece = &mut self.buffer[self.filled..self.filled + now];
             file.read(offset, piece)?;
-            for flip in flips {
-                let at = flip.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
-                if let Some(byte) = at.and_then(|at| piece.get_mut(at)) {
-                    *byte ^= 0xff;
-                }
-            }
+            flips.iter().for_each(|flip| flip_in(piece, offset, flip));
             self.filled += now;
             self.body_bytes += now as u64;
             offset = offset.wrapping_add(now as u64);
@@ -225,9 +225,14 @@ impl<'a> Outlet<'a> {
         if is_paced {
             self.keep_pace(&own, &total, now)?;
         }
+        outage::check_present(self.shared)?;
+        if outage::is_silent(self.shared) {
+            self.stall()?;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         // Before the write, so that a client that has the bytes finds them in the book.
         if let Some(entry) = self.entry.filter(|_| self.body_bytes > 0) {
-            self.shared.book.sent(entry, self.body_bytes);
+            self.sent_in_all = self.shared.book.sent(entry, self.body_bytes);
             self.body_bytes = 0;
         }
         // Before the write, as its last bytes let a client go on to its next request.
@@ -251,6 +256,7 @@ impl<'a> Outlet<'a> {
 
     /// Counts `bytes` that have been sent; an error if they were the connection's last.
     fn spend(&mut self, bytes: usize) -> io::Result<()> {
+        self.end_server_if_due()?;
         let Some(left) = &mut self.bytes_until_loss else { return Ok(()) };
         *left -= bytes as u64;
         if *left > 0 {
@@ -260,6 +266,22 @@ impl<'a> Outlet<'a> {
         self.shared.book.lost();
         self.transport.reset_when_closed()?;
         Err(io::ErrorKind::ConnectionReset.into())
+    }
+
+    /// The script may have the whole server end with the bytes that have been sent.
+    fn end_server_if_due(&self) -> io::Result<()> {
+        if self.shared.outage.get().is_none()
+            && self.shared.script.outage(self.sent_in_all).is_some()
+        {
+            self.pause(RESET_PAUSE)?;
+            outage::begin_if_due(self.shared, self.sent_in_all);
+        }
+        Ok(())
+    }
+
+    /// Silence until the client leaves or the server stops.
+    pub(super) fn stall(&self) -> io::Result<()> {
+        self.transport.stall()
     }
 
     /// Waits; an error as soon as the server stops.
@@ -292,6 +314,15 @@ impl<'a> Outlet<'a> {
     }
 }
 
+/// Inverts the bytes of `flip` in `piece`, which begins at `offset` of the file.
+fn flip_in(piece: &mut [u8], offset: u64, flip: &Range<u64>) {
+    let index = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let (start, end) = (index(flip.start), index(flip.end).min(piece.len()));
+    if let Some(part) = piece.get_mut(start..end) {
+        part.iter_mut().for_each(|byte| *byte ^= 0xff);
+    }
+}
+
 impl HeldBy {
     fn of(own: &Booking, total: &Booking, has_room: bool) -> Self {
         match own.wait.cmp(&total.wait) {
@@ -318,6 +349,23 @@ impl HeldBy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flip_hits_its_own_bytes_in_any_piece() {
+        for (flip, expected) in [
+            (8..10, [0, 0, 0, 0]),
+            (8..11, [255, 0, 0, 0]),
+            (11..13, [0, 255, 255, 0]),
+            (13..99, [0, 0, 0, 255]),
+            (0..u64::MAX, [255; 4]),
+            (14..15, [0; 4]),
+            (12..12, [0; 4]),
+        ] {
+            let mut piece = [0; 4];
+            flip_in(&mut piece, 10, &flip);
+            assert_eq!(piece, expected, "{flip:?}");
+        }
+    }
 
     #[test]
     fn only_what_this_machine_missed_is_counted() {

@@ -12,6 +12,7 @@ use crate::server::faults::signing;
 use crate::server::files::bytes::FileBytes;
 use crate::server::files::site::{File, Site};
 use std::io;
+use std::ops::Range;
 
 /// One answer, ready to be delivered.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub(super) struct Answer {
 /// Where the bytes of a body come from.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// A span of a file, wrong at the flipped offsets.
-    Content { bytes: FileBytes, span: Span, flips: Vec<u64> },
+    /// A span of a file, wrong where its offsets are flipped.
+    Content { bytes: FileBytes, span: Span, flips: Vec<Range<u64>> },
     /// These.
     Text(Vec<u8>),
 }

@@ -68,6 +68,11 @@ impl Registry {
         }
     }
 
+    /// Resets every connection, which also wakes every thread that reads or writes.
+    pub(in crate::server) fn reset_all(&self) {
+        lock(&self.seats).values().for_each(|seat| seat.reset());
+    }
+
     /// Wakes every thread that reads or writes; both fail from now on.
     pub(in crate::server) fn shut_all(&self) {
         lock(&self.seats).values().for_each(|seat| seat.shut());
@@ -106,6 +111,14 @@ impl Seat {
             self.shut();
         }
         is_waiting
+    }
+
+    fn reset(&self) {
+        let Some(socket) = self.socket.upgrade() else { return };
+        // To connect a socket to nothing has the kernel reset it at once (Linux, tcp_disconnect).
+        if rustix::net::connect_unspec(&*socket).is_err() {
+            self.shut();
+        }
     }
 
     fn shut(&self) {

@@ -142,8 +142,13 @@ impl Transport {
                 self.socket.shutdown(Shutdown::Write)?;
                 self.drain(Some(Instant::now() + SERVER_LINGER))
             }
-            Ending::Stall => self.drain(None),
+            Ending::Stall => self.stall(),
         }
+    }
+
+    /// Silence until the client leaves or the server stops.
+    pub(super) fn stall(&self) -> io::Result<()> {
+        self.drain(None)
     }
 
     /// The close that follows is a reset.
@@ -228,6 +233,6 @@ fn send_records(tls: &mut ServerConnection, socket: &mut Timed<'_>) -> io::Resul
 }
 
 /// With a linger time of zero the close that follows is a reset.
-fn reset_when_closed(socket: &TcpStream) -> io::Result<()> {
+pub(super) fn reset_when_closed(socket: &TcpStream) -> io::Result<()> {
     Ok(set_socket_linger(socket, Some(Duration::ZERO))?)
 }
