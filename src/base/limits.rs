@@ -351,6 +351,10 @@ pub const SERVER_FILES_MAX: u64 = 1_000_000_000_000;
 pub const SERVER_SUMS_BYTES_MAX: u64 = GIB;
 /// Files whose digests are computed late and remembered.
 pub const SERVER_DIGESTS_MAX: usize = 4096;
+/// Files whose descriptions' hashes are remembered: with the most pieces each has 12 MiB of them.
+pub const SERVER_DESCRIPTIONS_MAX: usize = 64;
+/// Pieces with hashes of their own: those of 128 GiB at 1 MiB, whose description has 10 MiB.
+pub const SERVER_PIECES_MAX: u64 = 128 * 1024;
 /// Most bytes that a connection sends before it is lost: the largest request chosen by itself.
 pub const SERVER_LOSS_BYTES_MAX: u64 = SPAN_BYTES_AUTO_MAX;
 // bench

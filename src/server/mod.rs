@@ -25,6 +25,7 @@ pub use faults::shape::{
 };
 pub use files::content;
 pub use files::digests::DigestField;
+pub use files::metalink::{LinksOn, Metalink, Mirror, PieceHash, Pieces};
 pub use files::numbered::Numbered;
 pub use files::site::{EntityTag, Paths, Route, Served};
 pub use stats::{RequestLog, Stats};
@@ -34,7 +35,7 @@ pub use wire::tls::{CertificateFiles, TlsConfig, TlsVersion};
 use crate::base::limits::{SERVER_BACKLOG, SERVER_CONNECTIONS_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use faults::{flow, script, signing};
-use files::{digests, folder, site};
+use files::{digests, folder, metalink, site};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -99,6 +100,9 @@ pub struct Config {
     /// file: when the server starts, or of a stored file and of one among many when it is first
     /// asked for.
     pub digests: Vec<DigestField>,
+    /// Has the server describe its files as one of several mirrors. Costs one reading of each file,
+    /// when and as [`Config::digests`] does.
+    pub metalink: Option<Metalink>,
     /// HTTPS instead of HTTP.
     pub tls: Option<TlsConfig>,
     /// Delay, rates and what they depend on.
@@ -126,6 +130,7 @@ impl Config {
             last_modified: None,
             routes: Vec::new(),
             digests: Vec::new(),
+            metalink: None,
             tls: None,
             shape: Shape::default(),
             script: Vec::new(),
@@ -139,6 +144,11 @@ impl Config {
         Self { tls: Some(TlsConfig::default()), ..Self::new(seed, size_bytes) }
     }
 
+    /// The root of the server's URLs where it listens at `address`: scheme and authority.
+    fn root(&self, address: SocketAddr) -> String {
+        root(self.tls.is_some(), address)
+    }
+
     /// Seed and size of the files whose digests are computed at the start.
     fn files(&self) -> Vec<(u64, u64)> {
         let routes = self.routes.iter().filter_map(|route| match route.what {
@@ -149,9 +159,13 @@ impl Config {
             Fault::Replaced { seed, size_bytes } => Some((seed, size_bytes)),
             _ => None,
         });
-        let is_one = self.folder.is_none() && self.paths == Paths::Alike;
-        let everywhere = is_one.then_some((self.seed, self.size_bytes));
+        let everywhere = self.is_one().then_some((self.seed, self.size_bytes));
         everywhere.into_iter().chain(routes).chain(replacements).collect()
+    }
+
+    /// Indicates whether there is one made-up file, at every path.
+    fn is_one(&self) -> bool {
+        self.folder.is_none() && self.paths == Paths::Alike
     }
 
     /// Adds a rule that applies every time.
@@ -203,11 +217,43 @@ impl Server {
         Self::start_shared(shared, bind(address)?)
     }
 
-    fn start_shared(shared: Shared, listener: TcpListener) -> Result<Self> {
-        let refused = |e| Error::new(ErrorKind::Usage, "the server cannot listen").caused_by(e);
+    /// Starts to serve on `listener`, whose address takes the place of [`Config::address`]: for
+    /// servers that know each other's URLs, as mirrors do, before any of them answers.
+    ///
+    /// # Errors
+    /// As of [`Server::start`].
+    pub fn start_on(listener: TcpListener, config: Config) -> Result<Self> {
+        Self::start_shared(Shared::new(config)?, listener)
+    }
+
+    /// Starts a server for each of `configs`. Those with a [`Config::metalink`] that names no
+    /// mirrors get all of these servers as mirrors, in their order, which is that of priority.
+    ///
+    /// # Errors
+    /// As of [`Server::start`].
+    pub fn start_mirrors(configs: Vec<Config>) -> Result<Vec<Self>> {
+        let bound = configs.into_iter().map(|config| Ok((bind(config.address)?, config)));
+        let mut bound = bound.collect::<Result<Vec<_>>>()?;
+        let mirrors = (1..).zip(&bound).map(|(priority, (listener, config))| {
+            let address = listener.local_addr().map_err(unknown_address)?;
+            Ok(Mirror { root: config.root(address), priority, location: None })
+        });
+        let mirrors = mirrors.collect::<Result<Vec<_>>>()?;
+        for (_, config) in &mut bound {
+            if let Some(metalink) = config.metalink.as_mut().filter(|m| m.mirrors.is_empty()) {
+                metalink.mirrors.clone_from(&mirrors);
+            }
+        }
+        bound.into_iter().map(|(listener, config)| Self::start_on(listener, config)).collect()
+    }
+
+    fn start_shared(mut shared: Shared, listener: TcpListener) -> Result<Self> {
         // Once more, because 128 clients at once, the library's choice, are not many.
-        rustix::net::listen(&listener, SERVER_BACKLOG).map_err(|e| refused(e.into()))?;
-        let address = listener.local_addr().map_err(refused)?;
+        rustix::net::listen(&listener, SERVER_BACKLOG).map_err(|e| unknown_address(e.into()))?;
+        let address = listener.local_addr().map_err(unknown_address)?;
+        if let Some(describer) = &mut shared.site.describer {
+            describer.is_at(root(shared.tls.is_some(), address));
+        }
         let (shared, listener) = (Arc::new(shared), Arc::new(listener));
         *stop::lock(&shared.listener) = Some(Arc::clone(&listener));
         let thread = {
@@ -230,15 +276,7 @@ impl Server {
 
     /// The URL of `path` (with its leading slash) on this server.
     pub fn url(&self, path: &str) -> String {
-        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address.ip() {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        format!("{scheme}://{address}{path}")
+        root(self.shared.tls.is_some(), self.address) + path
     }
 
     /// The authority behind the server's certificate, for a client's `--ca-cert`; `None` without
@@ -276,6 +314,23 @@ impl Server {
     }
 }
 
+fn unknown_address(e: std::io::Error) -> Error {
+    Error::new(ErrorKind::Usage, "the server cannot listen").caused_by(e)
+}
+
+/// The start of all URLs of a server that listens at `address`; one that does so at every address
+/// of the machine is reached at the machine's own.
+fn root(is_tls: bool, mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
 /// Listens at `address`, where port 0 lets the kernel choose.
 fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).map_err(|e| {
@@ -296,6 +351,10 @@ impl Shared {
         let script = script::Script::new(config.script.clone())?;
         let folder = config.folder.as_deref().map(folder::Folder::open).transpose()?;
         let digests = digests::Digests::new(config.digests.clone(), config.files());
+        let describer = config.metalink.clone().map(metalink::Describer::new);
+        if let Some(describer) = describer.as_ref().filter(|_| config.is_one()) {
+            describer.prepare(config.seed, config.size_bytes);
+        }
         Ok(Self {
             signer: signing::Signer::default(),
             tls: config.tls.as_ref().map(tls::ServerTls::new).transpose()?,
@@ -314,6 +373,7 @@ impl Shared {
                 routes: config.routes,
                 signs: script.signs(),
                 digests,
+                describer,
             },
             script,
             stop: stop::StopSignal::default(),

@@ -3,6 +3,7 @@
 mod digests;
 mod faults;
 mod many;
+mod mirrors;
 mod outages;
 mod patience;
 mod secure;

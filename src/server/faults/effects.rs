@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(in crate::server) struct Effects {
     /// Answered in place of the file.
     pub(in crate::server) instead: Option<Instead>,
+    /// Where all requests are redirected to.
+    pub(in crate::server) redirect_root: Option<String>,
     /// User and password the request must carry.
     pub(in crate::server) credentials: Option<(String, String)>,
     pub(in crate::server) ignores_ranges: bool,
@@ -55,11 +57,19 @@ pub(in crate::server) struct Effects {
 }
 
 /// A scripted answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::server) struct Instead {
     pub(in crate::server) status: u16,
     pub(in crate::server) headers: Vec<(String, String)>,
     pub(in crate::server) body: Vec<u8>,
+}
+
+impl Instead {
+    /// A redirect with this status.
+    pub(in crate::server) fn redirect(status: u16, location: String) -> Self {
+        let headers = vec![("Location".to_owned(), location)];
+        Self { status, headers, body: b"elsewhere\n".to_vec() }
+    }
 }
 
 /// What the script has a field say.
@@ -159,10 +169,9 @@ impl Effects {
                 self.instead = Some(Instead { status: code, headers, body });
             }
             Fault::Redirect { status, location } => {
-                let headers = vec![("Location".to_owned(), location)];
-                let body = b"elsewhere\n".to_vec();
-                self.instead = Some(Instead { status, headers, body });
+                self.instead = Some(Instead::redirect(status, location));
             }
+            Fault::RedirectToRoot(root) => self.redirect_root = Some(root),
             Fault::RequireBasicAuth { user, password } => {
                 self.credentials = Some((user, password));
             }

@@ -79,6 +79,8 @@ pub enum Fault {
         /// Absolute or relative.
         location: String,
     },
+    /// Answers 302 to the same path and query below this root, `http://127.0.0.1:8080` say.
+    RedirectToRoot(String),
     /// 401 with a challenge unless the request carries these credentials (RFC 7617).
     RequireBasicAuth {
         /// User name.

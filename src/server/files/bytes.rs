@@ -1,4 +1,5 @@
-//! Where the bytes of a file come from: made from a seed, stored in a folder, or a list of files.
+//! Where the bytes of a file come from: made from a seed, stored in a folder, a list of
+//! files, or the description of one.
 //!
 //! Must not know requests or how bytes travel.
 
@@ -21,6 +22,8 @@ pub(in crate::server) enum FileBytes {
     Stored(Arc<Stored>),
     /// The lines of this list.
     List(Arc<List>),
+    /// A description of another file.
+    Text(Arc<[u8]>),
 }
 
 impl FileBytes {
@@ -34,6 +37,12 @@ impl FileBytes {
             Self::Stored(stored) => stored.read(offset, out),
             Self::List(list) => {
                 list.read(offset, out);
+                Ok(())
+            }
+            Self::Text(text) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                let bytes = text.get(start..).and_then(|rest| rest.get(..out.len()));
+                out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
                 Ok(())
             }
         }

@@ -79,8 +79,12 @@ pub fn sha256(seed: u64, size_bytes: u64) -> [u8; 32] {
 ///
 /// The path begins with a slash and is taken as requests have it, without query.
 pub fn seed_at(seed: u64, path: &str) -> u64 {
-    let hash = |state: u64, byte: u8| (state ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
-    mix(path.bytes().fold(state_of(seed, 0), hash))
+    mix(fnv(state_of(seed, 0), path.as_bytes()))
+}
+
+/// Another number for each text, as good as random.
+pub(in crate::server) fn seed_of(text: &[u8]) -> u64 {
+    mix(fnv(state_of(0, 0), text))
 }
 
 /// The size of that file, where sizes differ: one of `sizes`.
@@ -106,6 +110,11 @@ pub(in crate::server) fn walk(seed: u64, span: Span, mut each: impl FnMut(&[u8])
 /// Word `index` of the file `seed`: as good as random.
 pub(in crate::server) fn word(seed: u64, index: u64) -> u64 {
     mix(state_of(seed, index))
+}
+
+/// Takes `bytes` into the hash `state`.
+fn fnv(state: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(state, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }
 
 /// The input of word `index`; neighbours are `GAMMA` apart.

@@ -3,19 +3,18 @@
 //!
 //! Owns a CRC-32C of its own, no kin of the client's. Digests of the one made-up file and those of
 //! routes are computed when the server starts, never for a request; those of stored files, and of
-//! made-up ones of which there are many, when one is first asked for. A list of files has none.
-//! Must not know requests or sockets.
+//! made-up ones of which there are many, when one is first asked for. Lists and descriptions of
+//! files have none. Must not know requests or sockets.
 
 use super::bytes::FileBytes;
 use super::folder::FileVersion;
+use super::memo::Memo;
 use crate::base::Span;
 use crate::base::limits::SERVER_DIGESTS_MAX;
 use crate::server::codec::base64::base64;
-use crate::server::stop::lock;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
 
 /// A header field with a digest, on every answer that has bytes of a file. It is that of the true
 /// bytes, also where a fault makes others of them.
@@ -41,15 +40,11 @@ struct Whole {
     crc32c: Option<u32>,
 }
 
-/// The digests of one file; whoever comes first computes them, and the others wait.
-type Slot = Arc<Mutex<Option<Whole>>>;
+/// Seed and size of a made-up file, and whether its CRC-32C is wanted.
+type Made = (u64, u64, bool);
 
-/// A file whose digests are computed when it is first asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Late {
-    Made { seed: u64, size_bytes: u64 },
-    Stored(FileVersion),
-}
+/// What all servers of this process know of made-up files, which never change.
+static MADE: Memo<Made, Whole> = Memo::new(SERVER_DIGESTS_MAX);
 
 /// The fields the server sends, and the digests of its files.
 #[derive(Debug)]
@@ -57,7 +52,7 @@ pub(in crate::server) struct Digests {
     fields: Vec<DigestField>,
     /// By seed and size.
     wholes: BTreeMap<(u64, u64), Whole>,
-    late: Mutex<BTreeMap<Late, Slot>>,
+    stored: Memo<FileVersion, Whole>,
 }
 
 impl Digests {
@@ -66,10 +61,11 @@ impl Digests {
         fields: Vec<DigestField>,
         files: impl IntoIterator<Item = (u64, u64)>,
     ) -> Self {
-        let mut digests = Self { fields, wholes: BTreeMap::new(), late: Mutex::default() };
+        let stored = Memo::new(SERVER_DIGESTS_MAX);
+        let mut digests = Self { fields, wholes: BTreeMap::new(), stored };
         if digests.need_wholes() {
             for (seed, size_bytes) in files {
-                let whole = digests.compute(&FileBytes::Made { seed }, size_bytes);
+                let whole = digests.of_made(seed, size_bytes);
                 let whole = whole.expect("nothing is read of a made-up file");
                 digests.wholes.insert((seed, size_bytes), whole);
             }
@@ -89,7 +85,7 @@ impl Digests {
         span: Span,
         is_wrong: bool,
     ) -> io::Result<Vec<(&'static str, String)>> {
-        if self.fields.is_empty() || matches!(bytes, FileBytes::List(_)) {
+        if self.fields.is_empty() || matches!(bytes, FileBytes::List(_) | FileBytes::Text(_)) {
             return Ok(Vec::new());
         }
         let whole = self.whole(bytes, size_bytes)?;
@@ -136,32 +132,30 @@ impl Digests {
         if !self.need_wholes() {
             return Ok(None);
         }
-        let file = match bytes {
+        let whole = match bytes {
             FileBytes::Made { seed } => match self.wholes.get(&(*seed, size_bytes)) {
-                Some(whole) => return Ok(Some(*whole)),
-                None => Late::Made { seed: *seed, size_bytes },
+                Some(whole) => *whole,
+                None => self.of_made(*seed, size_bytes)?,
             },
-            FileBytes::Stored(stored) => Late::Stored(stored.version),
-            FileBytes::List(_) => return Ok(None),
+            FileBytes::Stored(stored) => {
+                self.stored.get_or(stored.version, || self.compute(bytes, size_bytes))?
+            }
+            FileBytes::List(_) | FileBytes::Text(_) => return Ok(None),
         };
-        let slot = self.slot(file);
-        let mut slot = lock(&slot);
-        if slot.is_none() {
-            *slot = Some(self.compute(bytes, size_bytes)?);
-        }
-        Ok(*slot)
+        Ok(Some(whole))
     }
 
-    fn slot(&self, file: Late) -> Slot {
-        let mut late = lock(&self.late);
-        if late.len() >= SERVER_DIGESTS_MAX && !late.contains_key(&file) {
-            late.clear();
-        }
-        Arc::clone(late.entry(file).or_default())
+    fn of_made(&self, seed: u64, size_bytes: u64) -> io::Result<Whole> {
+        let key = (seed, size_bytes, self.wants_crc());
+        MADE.get_or(key, || self.compute(&FileBytes::Made { seed }, size_bytes))
+    }
+
+    fn wants_crc(&self) -> bool {
+        self.fields.contains(&DigestField::XGoogCrc32c)
     }
 
     fn compute(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Whole> {
-        let wants_crc = self.fields.contains(&DigestField::XGoogCrc32c);
+        let wants_crc = self.wants_crc();
         let (mut sha256, mut crc) = (Sha256::new(), !0);
         bytes.walk(Span::new(0, size_bytes), |piece| {
             sha256.update(piece);

@@ -7,5 +7,7 @@ pub(super) mod bytes;
 pub mod content;
 pub(super) mod digests;
 pub(super) mod folder;
+mod memo;
+pub(super) mod metalink;
 pub(super) mod numbered;
 pub(super) mod site;

@@ -4,7 +4,7 @@
 //! without the lines before it. Must not know requests or validators.
 
 use super::content;
-use std::fmt::Write;
+use crate::server::codec::hex::hex;
 use std::ops::RangeInclusive;
 
 /// Digits of a number at least: `0001`.
@@ -101,11 +101,7 @@ impl List {
                 let path = format!("/{name}");
                 let size_bytes = content::size_at(*seed, &path, sizes.clone());
                 let sum = content::sha256(content::seed_at(*seed, &path), size_bytes);
-                let mut line = String::new();
-                for byte in sum {
-                    write!(line, "{byte:02x}").expect("a string takes any text");
-                }
-                line + "  " + &name + "\n"
+                hex(&sum) + "  " + &name + "\n"
             }
         }
     }

@@ -6,8 +6,10 @@ use super::bytes::FileBytes;
 use super::content;
 use super::digests::Digests;
 use super::folder::Folder;
+use super::metalink::{self, Describer, Version};
 use super::numbered::{Lines, List, Numbered};
 use crate::base::limits::SERVER_SUMS_BYTES_MAX;
+use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -73,6 +75,17 @@ pub(in crate::server) struct File {
     pub(in crate::server) size_bytes: u64,
     pub(in crate::server) etag: Option<String>,
     pub(in crate::server) last_modified: Option<String>,
+    pub(in crate::server) media_type: &'static str,
+}
+
+/// Of everything but descriptions: what is in a file is not for the server to know.
+const ANY_BYTES: &str = "application/octet-stream";
+
+impl File {
+    /// Indicates whether it describes another file.
+    pub(in crate::server) fn is_description(&self) -> bool {
+        matches!(self.bytes, FileBytes::Text(_))
+    }
 }
 
 /// All files of a server.
@@ -92,15 +105,60 @@ pub(in crate::server) struct Site {
     /// Indicates whether `/signed/x` is another name of `/x`.
     pub(in crate::server) signs: bool,
     pub(in crate::server) digests: Digests,
+    /// Describes the files, if that is asked for.
+    pub(in crate::server) describer: Option<Describer>,
 }
 
 impl Site {
-    /// The file at `path`: its route's, else that of the folder, else a made-up one. `host` is the
-    /// name that the client has for the server.
+    /// The file at `path`: its route's, else that of the folder, else the description of another
+    /// one, else a made-up one. `host` is the name that the client has for the server.
     ///
     /// # Errors
     /// The status to answer with.
     pub(in crate::server) fn file(&self, path: &str, host: Option<&str>) -> Result<File, u16> {
+        match self.description_at(path) {
+            Some((describer, of, version)) => {
+                let file = self.file_itself(of, host)?;
+                self.description(describer, of, version, &file).map_err(|_| 500)
+            }
+            None => self.file_itself(path, host),
+        }
+    }
+
+    /// Indicates whether the description of another file is at `path`.
+    pub(in crate::server) fn describes_at(&self, path: &str) -> bool {
+        self.description_at(path).is_some()
+    }
+
+    /// What describes the file whose description is at `path`, the path of that file, and how it is
+    /// described.
+    fn description_at<'a>(&self, path: &'a str) -> Option<(&Describer, &'a str, Version)> {
+        let describer = self.describer.as_ref()?;
+        let (of, version) = metalink::described(path)?;
+        let is_file = self.routes.iter().any(|route| route.path == path)
+            || self.folder.as_ref().is_some_and(|folder| folder.file(path).is_ok());
+        (!is_file).then_some((describer, of, version))
+    }
+
+    fn description(
+        &self,
+        describer: &Describer,
+        of: &str,
+        version: Version,
+        file: &File,
+    ) -> io::Result<File> {
+        let text = describer.describe(of, version, &file.bytes, file.size_bytes)?;
+        let tag = content::seed_of(&text);
+        Ok(File {
+            size_bytes: text.len() as u64,
+            etag: self.etag(|| format!("\"{tag:x}\"")),
+            last_modified: file.last_modified.clone(),
+            media_type: version.media_type(),
+            bytes: FileBytes::Text(text),
+        })
+    }
+
+    fn file_itself(&self, path: &str, host: Option<&str>) -> Result<File, u16> {
         let route = self.routes.iter().find(|route| route.path == path);
         match (route.map(|route| route.what), &self.folder) {
             (Some(Served::Missing), _) => Err(404),
@@ -153,6 +211,7 @@ impl Site {
             // Nothing of it changes while the server runs.
             etag: self.etag(|| format!("\"{tag:x}-{size_bytes:x}\"")),
             last_modified: self.last_modified.clone(),
+            media_type: ANY_BYTES,
         })
     }
 
@@ -163,6 +222,7 @@ impl Site {
             size_bytes,
             etag: self.etag(|| format!("\"{seed:x}-{size_bytes:x}\"")),
             last_modified: self.last_modified.clone(),
+            media_type: ANY_BYTES,
         }
     }
 
@@ -174,6 +234,7 @@ impl Site {
             size_bytes: version.size_bytes,
             etag: self.etag(|| version.etag()),
             last_modified: self.last_modified.clone().or_else(|| Some(version.last_modified())),
+            media_type: ANY_BYTES,
         })
     }
 

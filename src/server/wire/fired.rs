@@ -19,6 +19,7 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         // In place of the file.
         Fault::Status { code, .. } => answer.status == *code,
         Fault::Redirect { status, .. } => answer.status == *status,
+        Fault::RedirectToRoot(_) => answer.status == 302,
         Fault::RequireBasicAuth { .. } => answer.status == 401,
         Fault::ExpiringRedirect { .. } => matches!(answer.status, 302 | 403),
         Fault::NoHead => answer.status == 405,
@@ -38,9 +39,9 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         Fault::WrongRange { .. } | Fault::WrongTotal(_) => answer.status == 206,
         Fault::ShorterRange(bytes) => answer.status == 206 && answer.body.len() == (*bytes).max(1),
         // The body and its framing.
-        Fault::FlipByte(offset) => has_body && overlaps(&answer.body, *offset, *offset),
+        Fault::FlipByte(offset) => has_body && has_bytes(answer, *offset, *offset),
         Fault::FlipBytes(part) => {
-            has_body && !part.is_empty() && overlaps(&answer.body, part.start, part.end - 1)
+            has_body && !part.is_empty() && has_bytes(answer, part.start, part.end - 1)
         }
         Fault::Chunked | Fault::DripTrailer(_) => is_chunked,
         Fault::MangledChunk { after_bytes, .. } => {
@@ -71,10 +72,12 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
     }
 }
 
-/// Indicates whether `body` has bytes of a file from offset `first` to `last`.
-fn overlaps(body: &Body, first: u64, last: u64) -> bool {
-    match body {
-        Body::Content { span, .. } => span.start() <= last && first < span.end(),
+/// Indicates whether `answer` has bytes of a file from offset `first` to `last`.
+fn has_bytes(answer: &Answer, first: u64, last: u64) -> bool {
+    match &answer.body {
+        Body::Content { span, .. } => {
+            answer.is_of_file && span.start() <= last && first < span.end()
+        }
         Body::Text(_) => false,
     }
 }

@@ -102,9 +102,8 @@ impl Answer {
             answer.add("WWW-Authenticate", "Basic realm=\"ringhaul\", charset=\"UTF-8\"");
             return answer;
         }
-        if let Some(Instead { status, headers, body }) = &effects.instead {
-            let mut answer = Self::new(*status, Body::Text(body.clone()));
-            answer.fields.clone_from(headers);
+        let path = if site.signs { signing::file_path(request.path()) } else { request.path() };
+        if let Some(answer) = Self::instead(request, path, site, effects) {
             return answer;
         }
         if !matches!(request.method.as_str(), "GET" | "HEAD") {
@@ -117,21 +116,48 @@ impl Answer {
             answer.add("Allow", "GET");
             return answer;
         }
-        let path = if site.signs { signing::file_path(request.path()) } else { request.path() };
         let mut file = match site.file(path, request.field("host")) {
             Ok(file) => file,
             Err(status) => return Self::short(status),
         };
-        if let Some((seed, size_bytes)) = effects.replacement {
-            file = site.file_of(seed, size_bytes);
+        if !file.is_description() {
+            if let Some((seed, size_bytes)) = effects.replacement {
+                file = site.file_of(seed, size_bytes);
+            }
+            let Effects { etag, last_modified, .. } = effects;
+            file.etag = Said::instead_of(etag.as_ref(), file.etag);
+            file.last_modified = Said::instead_of(last_modified.as_ref(), file.last_modified);
         }
-        file.etag = Said::instead_of(effects.etag.as_ref(), file.etag);
-        file.last_modified = Said::instead_of(effects.last_modified.as_ref(), file.last_modified);
         let mut answer = Self::of_file(&file, request, effects);
-        match answer.describe(file, site, effects) {
+        match answer.describe(file, path, site, effects) {
             Ok(()) => answer,
             Err(_) => Self::short(500),
         }
+    }
+
+    /// What the script has in place of the file at `path`. Descriptions are not redirected.
+    fn instead(request: &Request, path: &str, site: &Site, effects: &Effects) -> Option<Self> {
+        let target = request.target.as_str();
+        let target = if target.starts_with('/') { target } else { request.path() };
+        let to_root = |root: &String| Instead::redirect(302, format!("{root}{target}"));
+        let root = effects.redirect_root.as_ref();
+        let Instead { status, headers, body } =
+            effects.instead.clone().or_else(|| root.map(to_root))?;
+        let is_redirect = matches!(status, 301 | 302 | 303 | 307 | 308);
+        if is_redirect && site.describes_at(path) {
+            return None;
+        }
+        let mut answer = Self::new(status, Body::Text(body));
+        answer.fields = headers;
+        if is_redirect {
+            answer.add_links(path, site, true);
+        }
+        Some(answer)
+    }
+
+    fn add_links(&mut self, path: &str, site: &Site, is_redirect: bool) {
+        let links = site.describer.as_ref().map(|describer| describer.links(path, is_redirect));
+        links.into_iter().flatten().for_each(|link| self.add("Link", link));
     }
 
     fn of_file(file: &File, request: &Request, effects: &Effects) -> Self {
@@ -143,7 +169,7 @@ impl Answer {
             return Self::new(304, Body::Text(Vec::new()));
         }
         let whole = Span::new(0, file.size_bytes);
-        let flips = effects.flips.clone();
+        let flips = if file.is_description() { Vec::new() } else { effects.flips.clone() };
         let content = |span| Body::Content { bytes: file.bytes.clone(), span, flips };
         // RFC 9110 14.2: ranges are for GET, and only of the file If-Range names.
         let asked = request.field("range").and_then(RangeAsked::parse).filter(|_| {
@@ -174,16 +200,25 @@ impl Answer {
     }
 
     /// Adds what is said of the file. An error is one of reading it.
-    fn describe(&mut self, file: File, site: &Site, effects: &Effects) -> io::Result<()> {
+    fn describe(
+        &mut self,
+        file: File,
+        path: &str,
+        site: &Site,
+        effects: &Effects,
+    ) -> io::Result<()> {
         if let Body::Content { span, bytes, .. } = &self.body {
             let is_wrong = effects.has_wrong_digest;
             let digests = site.digests.of(bytes, file.size_bytes, *span, is_wrong)?;
-            self.add("Content-Type", "application/octet-stream");
+            self.add("Content-Type", file.media_type);
             self.could_have_digests = !digests.is_empty();
             let said = digests.into_iter().filter(|_| !effects.hides_digests);
             said.for_each(|(name, value)| self.add(name, value));
         }
-        self.is_of_file = true;
+        self.is_of_file = !file.is_description();
+        if matches!(self.status, 200 | 206) && !file.is_description() {
+            self.add_links(path, site, false);
+        }
         if !effects.hides_ranges {
             self.add("Accept-Ranges", "bytes");
         }
