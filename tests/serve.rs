@@ -2,6 +2,8 @@
 //! downloads by ringhaul itself and by curl, where that is installed.
 
 mod common;
+#[path = "serve/several.rs"]
+mod several;
 
 use common::scene::{stop, wrapped};
 use common::tools::shell;
@@ -22,32 +24,38 @@ const SIZE_BYTES: u64 = 3_000_001;
 struct Serving {
     child: Option<Child>,
     url: String,
+    /// Those of several servers, of which `url` is the first.
+    urls: Vec<String>,
 }
 
 impl Serving {
     fn start(scene: &Scene, arguments: &[&str]) -> Self {
+        Self::start_several(scene, 1, arguments)
+    }
+
+    /// With `count` servers.
+    fn start_several(scene: &Scene, count: usize, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen=127.0.0.1:0"], arguments].concat();
-        Self::of(scene.command(&arguments))
+        Self::of(scene.command(&arguments), count)
     }
 
     /// With `descriptors` file descriptors at most.
     fn start_with_descriptors(scene: &Scene, descriptors: u32, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen=127.0.0.1:0"], arguments].concat();
         let limited = shell(&format!("ulimit -n {descriptors}"));
-        Self::of(wrapped(limited, &scene.command(&arguments)))
+        Self::of(wrapped(limited, &scene.command(&arguments)), 1)
     }
 
-    fn of(mut command: Command) -> Self {
+    fn of(mut command: Command, count: usize) -> Self {
         let mut child = command.spawn().expect("the binary runs");
-        let mut url = String::new();
         let out = child.stdout.as_mut().expect("a pipe");
-        BufReader::new(out).read_line(&mut url).expect("the URL");
-        let url = url.trim_end().to_owned();
-        if !url.ends_with('/') {
+        let lines = BufReader::new(out).lines().take(count);
+        let urls: Vec<String> = lines.map(|line| line.expect("a URL")).collect();
+        if urls.len() < count || !urls.iter().all(|url| url.ends_with('/')) {
             let ended = Ended::of(child.wait_with_output().expect("it has ended"));
             panic!("no URL: {ended:?}");
         }
-        Self { child: Some(child), url }
+        Self { child: Some(child), url: urls[0].clone(), urls }
     }
 
     fn url(&self, name: &str) -> String {
@@ -55,8 +63,16 @@ impl Serving {
     }
 
     fn connect(&self) -> TcpStream {
-        let authority = self.url.split('/').nth(2).expect("host and port");
-        let socket = TcpStream::connect(authority).expect("a connection");
+        self.connect_to(1)
+    }
+
+    /// Host and port of server `number`, counted from 1.
+    fn authority(&self, number: usize) -> &str {
+        self.urls[number - 1].split('/').nth(2).expect("host and port")
+    }
+
+    fn connect_to(&self, number: usize) -> TcpStream {
+        let socket = TcpStream::connect(self.authority(number)).expect("a connection");
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
         socket
     }
@@ -112,7 +128,9 @@ fn curl(arguments: &[&str]) -> Option<Vec<u8>> {
 fn help_says_how_it_ends() {
     let ended = Scene::new().run(&["serve", "--help"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    for words in ["[DIR]", "--size", "[default: 127.0.0.1:8080]", "Shaping:", "exit code 0"] {
+    let themes = ["TLS:", "Several servers:", "Shaping:", "Faults:", "Metalink:"];
+    let details = ["[DIR]", "--size", "[default: 127.0.0.1:8080]", "exit code 0"];
+    for words in themes.iter().chain(&details) {
         assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
     }
 }
@@ -152,6 +170,25 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--cert=file", "--key=file"], "cannot read the certificate in 'file'"),
         (&["--cert=file", "--key=file", "--cert-out=x"], "--cert-out"),
         (&["--size=1", "--name=a b", "--tls"], "certificate"),
+        (&["--size=1", "--ports=0"], "1..=64"),
+        (&["--size=1", "--ports=2", "--listen=:65535"], "no 2 ports from 65535 on"),
+        (&["--size=1", "--ports=2", "--on=2:rate=0"], "'--on 2:…': --rate <RATE>: a rate cannot"),
+        (&["--size=1", "--ports=2", "--on=3:rate=1"], "the numbers 1 to 2"),
+        (&["--size=1", "--on=rate=1"], "write N:OPTION=VALUE, such as 2:rate=5M"),
+        (&["--size=1", "--on=1:listen=:1"], "unexpected argument '--listen'"),
+        (&["--ports=2", "--on=2:size=1", "."], "only where all have '--size'"),
+        (&["--fault=dead"], "write reset, silence, 400 to 599"),
+        (&["--fault=size@1M"], "need the one file of '--size'"),
+        (&["--size=1", "--by-path", "--fault=content"], "need the one file of '--size'"),
+        (&["--size=1", "--corrupt=0-2"], "more than the file's 1 bytes"),
+        (&["--size=1", "--corrupt=1"], "such as 100M-101M"),
+        (&["--size=1", "--etag="], "an ETag is visible letters"),
+        (&["--size=1", "--redirect=2"], "has the number 2"),
+        (&["--size=1", "--redirect=h:1"], "neither the number of a port nor a URL"),
+        (&["--size=1", "--geo=de"], "need '--metalink'"),
+        (&["--size=1", "--metalink", "--geo=deu"], "two letters, such as de"),
+        (&["--size=1", "--piece-length=1M"], "--metalink"),
+        (&["--size=1G", "--metalink", "--piece-length=1K"], "a longer '--piece-length'"),
     ] {
         let arguments = [&["serve"], arguments].concat();
         let ended = scene.run_with(&arguments, &[("RINGHAUL_SERVE_LISTEN", "127.0.0.1:0")]);
@@ -172,7 +209,7 @@ fn options_are_variables_too() {
         ("RINGHAUL_SERVE_SIZE", "5"),
         ("RINGHAUL_SERVE_FILES", "5"),
         ("RINGHAUL_SERVE_SIZE_MAX", "6"),
-        ("RINGHAUL_SERVE_LISTEN", "192.0.2.1:1"),
+        ("RINGHAUL_SERVE_LISTEN", "127.0.0.1:0"),
     ];
     let ended = scene.run_with(&["serve", "missing"], &made_up);
     assert!(ended.one_error_line(2).contains("'missing'"), "the folder wins: {ended:?}");

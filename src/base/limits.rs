@@ -346,6 +346,8 @@ pub const RETRY_WAIT_ASKED_MAX: Duration = Duration::from_secs(3600);
 pub const SERVER_BACKLOG: i32 = 1024;
 /// Numbered files: more than any list is tried with, and their sizes and lists can be added up.
 pub const SERVER_FILES_MAX: u64 = 1_000_000_000_000;
+/// Servers that one command starts: more sources than any file has that is tried.
+pub const SERVER_PORTS_MAX: i64 = 64;
 /// Bytes of numbered files that their checksum list is offered for: it is hashed for each request,
 /// a second or two of one core.
 pub const SERVER_SUMS_BYTES_MAX: u64 = GIB;

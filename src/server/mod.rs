@@ -145,7 +145,7 @@ impl Config {
     }
 
     /// The root of the server's URLs where it listens at `address`: scheme and authority.
-    fn root(&self, address: SocketAddr) -> String {
+    pub fn root(&self, address: SocketAddr) -> String {
         root(self.tls.is_some(), address)
     }
 
@@ -332,7 +332,7 @@ fn root(is_tls: bool, mut address: SocketAddr) -> String {
 }
 
 /// Listens at `address`, where port 0 lets the kernel choose.
-fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).map_err(|e| {
         Error::new(ErrorKind::Usage, format!("the server cannot listen on {address}"))
             .caused_by(e)

@@ -5,6 +5,9 @@
 mod batch;
 mod bench;
 mod download;
+pub(super) mod faults;
+pub(super) mod mirrors;
+pub(super) mod ports;
 mod serve;
 pub(super) mod shape;
 mod sources;
@@ -101,8 +104,7 @@ pub(super) fn parse(
     settle_digests(download, &matches)?;
     if let Some(Command::Serve(serve_args)) = &mut args.command {
         let matches = matches.subcommand_matches("serve").expect("it was asked for");
-        let is_on_line = |id: &str| source_of(matches, id) == ValueSource::CommandLine;
-        serve::settle(serve_args, is_on_line)
+        serve::settle(serve_args, |id| source_of(matches, id))
             .map_err(|text| command().error(ClapKind::ArgumentConflict, text))?;
     }
     Ok(args)

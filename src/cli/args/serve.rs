@@ -1,6 +1,9 @@
 //! The words of `ringhaul serve`: options, their types and bounds, and the server they describe.
 //! Owns that grammar; has no effects.
 
+use super::faults::{FaultArgs, FaultKind, Redirect};
+use super::mirrors::{MetalinkArgs, MirrorArgs};
+use super::ports::{self, PortArgs};
 use super::shape::{DELAY_MAX, ShapeArgs};
 use super::{UNITS, within};
 use crate::base::limits;
@@ -8,10 +11,14 @@ use crate::base::size::parse_bytes;
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::DigestField;
 use clap::builder::BoolishValueParser;
+use clap::parser::ValueSource;
 use clap::{ArgAction, ValueEnum};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The theme of options for more than one server.
+const SEVERAL: &str = "Several servers";
 
 /// The port where none is given.
 const PORT: u16 = 8080;
@@ -90,6 +97,17 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(requires = "cert")]
     pub(in crate::cli) key: Option<PathBuf>,
 
+    /// Run N servers at once, at the port of --listen and those behind it; without --listen at free
+    /// ports. All other options are for each of them. The URLs are printed, one a line.
+    #[arg(long, value_name = "N", env = "RINGHAUL_SERVE_PORTS", help_heading = SEVERAL)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=limits::SERVER_PORTS_MAX))]
+    pub(in crate::cli) ports: Option<u16>,
+
+    /// Tell the Nth of --ports something else, 2:rate=5M say; repeatable. OPTION is one of Shaping
+    /// and Faults, or seed, size, geo or priority.
+    #[arg(long, value_name = "N:OPTION=VALUE", env = "RINGHAUL_SERVE_ON", help_heading = SEVERAL)]
+    pub(in crate::cli) on: Vec<String>,
+
     /// End at the end of standard input, too: no longer than the program that started it.
     #[arg(long, hide = true)]
     pub(in crate::cli) until_eof: bool,
@@ -97,6 +115,22 @@ pub(in crate::cli) struct ServeArgs {
     /// The path that the server plays.
     #[command(flatten)]
     pub(in crate::cli) shape: ShapeArgs,
+
+    /// What is wrong with it.
+    #[command(flatten)]
+    pub(in crate::cli) faults: FaultArgs,
+
+    /// How files are described.
+    #[command(flatten)]
+    pub(in crate::cli) metalink: MetalinkArgs,
+
+    /// What the description says of it.
+    #[command(flatten)]
+    pub(in crate::cli) mirror: MirrorArgs,
+
+    /// What each of the servers is told.
+    #[arg(skip)]
+    pub(in crate::cli) each: Vec<PortArgs>,
 }
 
 /// A header field with a digest; `DigestField` of the server says what each is.
@@ -112,12 +146,30 @@ pub(in crate::cli) enum FieldName {
 const AFTER_HELP: &str = "\
 Every option is also a variable, here with SERVE in its name: --listen is RINGHAUL_SERVE_LISTEN.
 
-The URL goes to standard output, all else to standard error. The server runs until SIGINT (Ctrl-C),
+    ringhaul serve --size 1G --ports 4 --metalink --rate 20M --on 2:rate=5M \\
+        --on 3:fault=reset@100M --on 4:corrupt=100M-101M
+
+is four servers of one file: a slow one, one that dies, and one that lies about a part of it.
+
+URLs go to standard output, all else to standard error. The server runs until SIGINT (Ctrl-C),
 SIGTERM or SIGHUP; that is its normal end, with exit code 0.";
 
-/// DIR and made-up files exclude each other, unless the latter are only the environment's wish;
-/// what is said of many files needs them. An error is the text to show.
+/// Settles what options mean for each other. `source` tells where the value of one came from. An
+/// error is the text to show.
 pub(super) fn settle(
+    args: &mut ServeArgs,
+    source: impl Fn(&str) -> ValueSource,
+) -> std::result::Result<(), String> {
+    settle_files(args, |id| source(id) == ValueSource::CommandLine)?;
+    if args.ports.is_some() && source("listen") == ValueSource::DefaultValue {
+        args.listen.set_port(0);
+    }
+    settle_servers(args)
+}
+
+/// DIR and made-up files exclude each other, unless the latter are only the environment's wish;
+/// what is said of many files needs them.
+fn settle_files(
     args: &mut ServeArgs,
     is_on_line: impl Fn(&str) -> bool,
 ) -> std::result::Result<(), &'static str> {
@@ -137,6 +189,56 @@ pub(super) fn settle(
         (Some(min), Some(max)) if max < min => Err("'--size-max' is less than '--size'"),
         (_, _) => Ok(()),
     }
+}
+
+/// What each server is told, and whether all of that is possible.
+fn settle_servers(args: &mut ServeArgs) -> std::result::Result<(), String> {
+    let count = args.ports.unwrap_or(1);
+    let port = args.listen.port();
+    if port > 0 && port.checked_add(count - 1).is_none() {
+        return Err(format!("there are no {count} ports from {port} on"));
+    }
+    let all = PortArgs {
+        seed: args.seed,
+        size: args.size,
+        shape: args.shape.clone(),
+        faults: args.faults.clone(),
+        mirror: args.mirror.clone(),
+        own: Vec::new(),
+    };
+    args.each = ports::each(&all, &args.on, usize::from(count))?;
+    args.each.iter().try_for_each(|port| check(args, port))
+}
+
+fn check(args: &ServeArgs, port: &PortArgs) -> std::result::Result<(), String> {
+    let is_one = args.size.is_some() && args.files.is_none() && !args.by_path;
+    let has_no_metalink = !args.metalink.metalink;
+    let faults = &port.faults;
+    let other_file = |kind| matches!(kind, FaultKind::Size | FaultKind::Content);
+    if port.size.is_some() != args.size.is_some() {
+        return Err("a server has a 'size' of its own only where all have '--size'".into());
+    }
+    if !is_one && faults.fault.iter().any(|fault| other_file(fault.what)) {
+        return Err("the faults size and content need the one file of '--size'".into());
+    }
+    let end = port.size.filter(|_| is_one).unwrap_or(u64::MAX);
+    if let Some(part) = faults.corrupt.iter().find(|part| part.end > end) {
+        return Err(format!("'corrupt' up to {} is more than the file's {end} bytes", part.end));
+    }
+    if let Some(Redirect::Port(to)) = faults.redirect
+        && !(1..=args.each.len()).contains(&to)
+    {
+        return Err(format!("no server to redirect to has the number {to} (--ports)"));
+    }
+    if has_no_metalink && port.mirror != MirrorArgs::default() {
+        return Err("'geo' and 'priority' need '--metalink'".into());
+    }
+    let pieces = port.size.unwrap_or(0).checked_div(args.metalink.piece_length).unwrap_or(0);
+    if !has_no_metalink && pieces > limits::SERVER_PIECES_MAX {
+        let max = limits::SERVER_PIECES_MAX;
+        return Err(format!("more than {max} pieces; give a longer '--piece-length'"));
+    }
+    Ok(())
 }
 
 impl From<FieldName> for DigestField {
