@@ -177,7 +177,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--size=1", "--on=rate=1"], "write N:OPTION=VALUE, such as 2:rate=5M"),
         (&["--size=1", "--on=1:listen=:1"], "unexpected argument '--listen'"),
         (&["--ports=2", "--on=2:size=1", "."], "only where all have '--size'"),
-        (&["--fault=dead"], "write reset, silence, 400 to 599"),
+        (&["--fault=dead"], "write reset, silence, unreachable, a status"),
         (&["--fault=size@1M"], "need the one file of '--size'"),
         (&["--size=1", "--by-path", "--fault=content"], "need the one file of '--size'"),
         (&["--size=1", "--corrupt=0-2"], "more than the file's 1 bytes"),

@@ -201,8 +201,8 @@ struct Shared {
     listener: Mutex<Option<Arc<TcpListener>>>,
     /// The end of the whole server, if it has come.
     outage: OnceLock<script::Outage>,
-    /// Has the address of a server that is gone.
-    reserved: Mutex<Option<OwnedFd>>,
+    /// Have the address of a server that is gone or unreachable.
+    reserved: Mutex<Vec<OwnedFd>>,
 }
 
 impl Server {
@@ -305,7 +305,7 @@ impl Server {
     pub fn stop(&mut self) {
         self.shared.stop.raise();
         self.shared.close_listener();
-        stop::lock(&self.shared.reserved).take();
+        stop::lock(&self.shared.reserved).clear();
         self.shared.registry.shut_all();
         if let Some(thread) = self.thread.take() {
             // A panic has been reported by its own thread, and Drop must not add another.

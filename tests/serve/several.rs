@@ -135,8 +135,13 @@ fn they_die_one_by_one() {
 
 #[test]
 fn they_die_amid_an_answer() {
-    let own = ["--on=1:fault=reset@256K", "--on=2:fault=silence@256K", "--on=3:fault=reset"];
-    let serving = serving(3, &[&own[..], &["--rate=1M"]].concat());
+    let own = [
+        "--on=1:fault=reset@256K",
+        "--on=2:fault=silence@256K",
+        "--on=3:fault=reset",
+        "--on=4:fault=unreachable",
+    ];
+    let serving = serving(4, &[&own[..], &["--rate=1M"]].concat());
     for (number, kind) in [(1, ErrorKind::ConnectionReset), (2, ErrorKind::WouldBlock)] {
         let mut socket = serving.connect_to(number);
         socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a time limit");
@@ -149,6 +154,9 @@ fn they_die_amid_an_answer() {
         let refused = TcpStream::connect(serving.authority(number)).expect_err("it is gone");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
+    let address = serving.authority(4).parse().expect("an address");
+    let late = TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    assert_eq!(late.expect_err("nobody is there").kind(), ErrorKind::TimedOut);
 }
 
 #[test]

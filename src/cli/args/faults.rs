@@ -11,9 +11,9 @@ use std::ops::Range;
 #[command(next_help_heading = "Faults")]
 pub(in crate::cli) struct FaultArgs {
     /// What goes wrong, at once or after SIZE bytes of bodies: reset (connections are reset, new
-    /// ones refused), silence, a status of 400 to 599, etag (a new one), size (one byte more) or
-    /// content (another file of the same size). Answers under way go on, except with reset and
-    /// silence. Repeatable.
+    /// ones refused), silence, unreachable (silence, and nobody can connect), a status of 400 to
+    /// 599, etag (a new one), size (one byte more) or content (another file of the same size).
+    /// Answers under way go on, except with the first three. Repeatable.
     #[arg(long, value_name = "WHAT[@SIZE]", env = "RINGHAUL_SERVE_FAULT", value_parser = fault)]
     #[arg(action = ArgAction::Append, value_delimiter = ',')]
     pub(in crate::cli) fault: Vec<FaultWord>,
@@ -58,6 +58,7 @@ pub(in crate::cli) struct FaultWord {
 pub(in crate::cli) enum FaultKind {
     Reset,
     Silence,
+    Unreachable,
     Status(u16),
     Etag,
     Size,
@@ -86,15 +87,15 @@ fn fault(text: &str) -> Result<FaultWord> {
     let what = match word {
         "reset" => Some(FaultKind::Reset),
         "silence" => Some(FaultKind::Silence),
+        "unreachable" => Some(FaultKind::Unreachable),
         "etag" => Some(FaultKind::Etag),
         "size" => Some(FaultKind::Size),
         "content" => Some(FaultKind::Content),
         _ => status().map(FaultKind::Status),
     };
     let what = what.ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("'{word}' is no fault")).advise(
-            "write reset, silence, 400 to 599, etag, size or content, and @SIZE if it waits",
-        )
+        Error::new(ErrorKind::Usage, format!("'{word}' is no fault"))
+            .advise("write reset, silence, unreachable, a status, etag, size or content")
     })?;
     Ok(FaultWord { what, after_bytes })
 }
@@ -142,6 +143,7 @@ mod tests {
         for (text, what, after_bytes) in [
             ("reset", FaultKind::Reset, 0),
             ("silence@1M", FaultKind::Silence, 1 << 20),
+            ("unreachable", FaultKind::Unreachable, 0),
             ("404@5", FaultKind::Status(404), 5),
             ("etag@0", FaultKind::Etag, 0),
             ("size", FaultKind::Size, 0),

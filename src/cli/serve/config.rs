@@ -100,6 +100,7 @@ fn script(faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
         let what = match what {
             FaultKind::Reset => Fault::ServerGone,
             FaultKind::Silence => Fault::ServerSilent,
+            FaultKind::Unreachable => Fault::ServerUnreachable,
             FaultKind::Status(code) => {
                 let body = b"as --fault says\n".to_vec();
                 Fault::Status { code: *code, headers: Vec::new(), body }

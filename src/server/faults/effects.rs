@@ -225,11 +225,12 @@ impl Effects {
             Fault::Rate(rate) => self.bytes_per_second = Some(rate),
             Fault::CloseAfterReply { announce: true } => self.closing = Closing::Announced,
             Fault::CloseAfterReply { announce: false } => self.closing = Closing::Silent,
-            Fault::CloseOnAccept
-            | Fault::ResetOnAccept
-            | Fault::StallOnAccept
-            | Fault::ServerGone
-            | Fault::ServerSilent => unreachable!("no request is hit by these"),
+            Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept => {
+                unreachable!("the script gives these to connections only")
+            }
+            Fault::ServerGone | Fault::ServerSilent | Fault::ServerUnreachable => {
+                unreachable!("the script gives these to the server only")
+            }
         }
     }
 

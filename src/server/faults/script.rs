@@ -222,13 +222,17 @@ pub enum Fault {
     /// The whole server falls silent for good, also amid an answer. Connections stay open, and
     /// later ones are accepted. Only for [`When::All`] and [`When::FromBodyBytes`].
     ServerSilent,
+    /// The whole server is cut off for good, as a machine without power: silence also amid an
+    /// answer, and nobody can connect, until time is up. Only for [`When::All`] and
+    /// [`When::FromBodyBytes`].
+    ServerUnreachable,
 }
 
 impl Fault {
     fn scope(&self) -> Scope {
         match self {
             Fault::CloseOnAccept | Fault::ResetOnAccept | Fault::StallOnAccept => Scope::Connection,
-            Fault::ServerGone | Fault::ServerSilent => Scope::Server,
+            Fault::ServerGone | Fault::ServerSilent | Fault::ServerUnreachable => Scope::Server,
             _ => Scope::Request,
         }
     }
@@ -270,6 +274,7 @@ impl Scope {
 pub(in crate::server) enum Outage {
     Gone,
     Silent,
+    Unreachable,
 }
 
 /// What rules can ask about a request.
@@ -370,6 +375,7 @@ fn due(rule: usize, Rule { when, what, .. }: &Rule) -> Option<Due> {
     let outage = match what {
         Fault::ServerGone => Outage::Gone,
         Fault::ServerSilent => Outage::Silent,
+        Fault::ServerUnreachable => Outage::Unreachable,
         _ => return None,
     };
     let from_bytes = if let When::FromBodyBytes(bytes) = when { *bytes } else { 0 };

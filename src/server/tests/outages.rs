@@ -69,6 +69,24 @@ fn a_server_that_falls_silent_keeps_its_connections() {
 }
 
 #[test]
+fn a_server_that_is_unreachable_answers_no_connect() {
+    let mut server = dying(Fault::ServerUnreachable);
+    let [_idle, mut busy] = idle_and_busy(&server);
+    busy.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    assert_eq!(read_rest(&mut busy).1.unwrap_err().kind(), ErrorKind::WouldBlock);
+    let connect = |server: &Server| {
+        let end = TcpStream::connect_timeout(&server.address(), Duration::from_millis(300));
+        end.unwrap_err().kind()
+    };
+    assert_eq!([connect(&server), connect(&server)], [ErrorKind::TimedOut; 2]);
+    assert_eq!(server.counts().connections_live, 2);
+    server.stop();
+    assert_eq!(connect(&server), ErrorKind::ConnectionRefused);
+    let off = Config::new(SEED, SIZE).rule(When::All, Fault::ServerUnreachable);
+    assert_eq!(connect(&Server::start(off).unwrap()), ErrorKind::TimedOut);
+}
+
+#[test]
 fn a_server_can_be_dead_from_the_start() {
     let gone = server(Config::new(SEED, SIZE).rule(When::All, Fault::ServerGone));
     let refused = TcpStream::connect(gone.address()).unwrap_err();

@@ -68,7 +68,8 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         | Fault::ResetOnAccept
         | Fault::StallOnAccept
         | Fault::ServerGone
-        | Fault::ServerSilent => false,
+        | Fault::ServerSilent
+        | Fault::ServerUnreachable => false,
     }
 }
 

@@ -26,7 +26,7 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let accepted = listener.accept();
-        if shared.stop.is_stopped() || outage::check_present(shared).is_err() {
+        if shared.stop.is_stopped() || outage::is_closed(shared) {
             break;
         }
         match accepted {
@@ -42,8 +42,11 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
         }
         threads.retain(|thread| !thread.is_finished());
     }
-    // A socket admitted while the server was being stopped, or went, has been missed there.
-    shared.registry.shut_all();
+    // A socket admitted while the server was being stopped has been missed there. One that is
+    // unreachable keeps its connections.
+    if shared.stop.is_stopped() || outage::check_present(shared).is_err() {
+        shared.registry.shut_all();
+    }
     for thread in threads {
         // A panic has been reported by its own thread; here it only must not stop the others.
         let _ = thread.join();
