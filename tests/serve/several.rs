@@ -197,6 +197,19 @@ fn they_describe_their_file() {
 }
 
 #[test]
+fn servers_at_every_address_have_the_host_they_are_asked_for() {
+    let scene = Scene::new();
+    let arguments = ["serve", "--size=9", "--ports=2", "--listen=0.0.0.0:0", "--metalink"];
+    let serving = Serving::of(scene.command(&arguments), 2);
+    let answer = serving.ask("/x.meta4", "Host: localhost:99\r\n");
+    let [first, second] =
+        [1, 2].map(|number| serving.authority(number).replace("127.0.0.1", "localhost"));
+    assert!(answer.contains(&format!(">http://{first}/x</url>")), "{answer}");
+    let answer = serving.ask("/x", "Host: localhost:99\r\n");
+    assert!(answer.contains(&format!("Link: <http://{second}/x>; rel=duplicate")), "{answer}");
+}
+
+#[test]
 fn a_redirector_carries_the_links_of_the_mirrors() {
     let arguments =
         ["--metalink", "--links=redirects", "--on=1:redirect=2", "--digests=x-goog-hash"];

@@ -87,6 +87,7 @@ fn metalink(args: &ServeArgs, roots: &[String]) -> Metalink {
     Metalink {
         pieces: Some(pieces).filter(|pieces| pieces.bytes > 0),
         links: args.metalink.links.into(),
+        host_of_request: args.listen.ip().is_unspecified(),
         ..Metalink::new(mirrors.collect())
     }
 }

@@ -9,7 +9,6 @@ use super::folder::Folder;
 use super::metalink::{self, Describer, Version};
 use super::numbered::{Lines, List, Numbered};
 use crate::base::limits::SERVER_SUMS_BYTES_MAX;
-use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -119,7 +118,9 @@ impl Site {
         match self.description_at(path) {
             Some((describer, of, version)) => {
                 let file = self.file_itself(of, host)?;
-                self.description(describer, of, version, &file).map_err(|_| 500)
+                let text = describer.describe(of, version, host, &file.bytes, file.size_bytes);
+                let text = text.map_err(|_| 500_u16)?;
+                Ok(self.description(text, version, file.last_modified))
             }
             None => self.file_itself(path, host),
         }
@@ -142,20 +143,18 @@ impl Site {
 
     fn description(
         &self,
-        describer: &Describer,
-        of: &str,
+        text: Arc<[u8]>,
         version: Version,
-        file: &File,
-    ) -> io::Result<File> {
-        let text = describer.describe(of, version, &file.bytes, file.size_bytes)?;
+        last_modified: Option<String>,
+    ) -> File {
         let tag = content::seed_of(&text);
-        Ok(File {
+        File {
             size_bytes: text.len() as u64,
             etag: self.etag(|| format!("\"{tag:x}\"")),
-            last_modified: file.last_modified.clone(),
+            last_modified,
             media_type: version.media_type(),
             bytes: FileBytes::Text(text),
-        })
+        }
     }
 
     fn file_itself(&self, path: &str, host: Option<&str>) -> Result<File, u16> {

@@ -129,7 +129,7 @@ impl Answer {
             file.last_modified = Said::instead_of(last_modified.as_ref(), file.last_modified);
         }
         let mut answer = Self::of_file(&file, request, effects);
-        match answer.describe(file, path, site, effects) {
+        match answer.describe(file, request, path, site, effects) {
             Ok(()) => answer,
             Err(_) => Self::short(500),
         }
@@ -150,13 +150,15 @@ impl Answer {
         let mut answer = Self::new(status, Body::Text(body));
         answer.fields = headers;
         if is_redirect {
-            answer.add_links(path, site, true);
+            answer.add_links(request, path, site, true);
         }
         Some(answer)
     }
 
-    fn add_links(&mut self, path: &str, site: &Site, is_redirect: bool) {
-        let links = site.describer.as_ref().map(|describer| describer.links(path, is_redirect));
+    fn add_links(&mut self, request: &Request, path: &str, site: &Site, is_redirect: bool) {
+        let host = request.field("host");
+        let describer = site.describer.as_ref();
+        let links = describer.map(|describer| describer.links(path, host, is_redirect));
         links.into_iter().flatten().for_each(|link| self.add("Link", link));
     }
 
@@ -203,6 +205,7 @@ impl Answer {
     fn describe(
         &mut self,
         file: File,
+        request: &Request,
         path: &str,
         site: &Site,
         effects: &Effects,
@@ -217,7 +220,7 @@ impl Answer {
         }
         self.is_of_file = !file.is_description();
         if matches!(self.status, 200 | 206) && !file.is_description() {
-            self.add_links(path, site, false);
+            self.add_links(request, path, site, false);
         }
         if !effects.hides_ranges {
             self.add("Accept-Ranges", "bytes");

@@ -15,6 +15,7 @@ use crate::server::codec::hex::hex;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub struct Metalink {
     /// Which answers have `Link` fields: one `rel=duplicate` for each of the other mirrors and one
     /// `rel=describedby` for `/x.meta4`.
     pub links: LinksOn,
+    /// Indicates whether the mirrors' hosts are written as the request's `Host` has this server's:
+    /// for servers that listen at every address of their machine, and do not know by which of them
+    /// they are reached.
+    pub host_of_request: bool,
 }
 
 /// A server that has the same files at the same paths.
@@ -79,7 +84,7 @@ impl Metalink {
     pub fn new(mirrors: Vec<Mirror>) -> Self {
         let pieces = Pieces { bytes: 1 << 20, hash: PieceHash::Sha256 };
         let links = LinksOn { files: true, redirects: true };
-        Self { mirrors, pieces: Some(pieces), links }
+        Self { mirrors, pieces: Some(pieces), links, host_of_request: false }
     }
 }
 
@@ -149,7 +154,7 @@ impl Describer {
         hashes.expect("nothing is read of a made-up file");
     }
 
-    /// The description of the file at `path`.
+    /// The description of the file at `path`. `host` is what the request says.
     ///
     /// # Errors
     /// What reading a stored file gives.
@@ -157,12 +162,14 @@ impl Describer {
         &self,
         path: &str,
         version: Version,
+        host: Option<&str>,
         bytes: &FileBytes,
         size_bytes: u64,
     ) -> io::Result<Arc<[u8]>> {
         let hashes = self.hashes(bytes, size_bytes)?;
         let name = path.rsplit('/').next().unwrap_or_default();
-        let urls = self.metalink.mirrors.iter().map(|mirror| (mirror, url(&mirror.root, path)));
+        let mirrors = self.metalink.mirrors.iter();
+        let urls = mirrors.map(|mirror| (mirror, url(&self.root_of(mirror, host), path)));
         let description = xml::Description {
             name: percent_decode_str(name).decode_utf8_lossy().into_owned(),
             size_bytes,
@@ -178,7 +185,13 @@ impl Describer {
     }
 
     /// The `Link` fields of an answer about the file at `path`; none where there are to be none.
-    pub(in crate::server) fn links(&self, path: &str, is_redirect: bool) -> Vec<String> {
+    /// `host` is what the request says.
+    pub(in crate::server) fn links(
+        &self,
+        path: &str,
+        host: Option<&str>,
+        is_redirect: bool,
+    ) -> Vec<String> {
         let LinksOn { files, redirects } = self.metalink.links;
         if !(if is_redirect { redirects } else { files }) {
             return Vec::new();
@@ -186,12 +199,18 @@ impl Describer {
         let others = self.metalink.mirrors.iter().filter(|mirror| mirror.root != self.own_root);
         let duplicate = |mirror: &Mirror| {
             let place = mirror.location.as_ref().map(|place| format!("; geo={place}"));
-            let (url, priority) = (url(&mirror.root, path), mirror.priority);
+            let (url, priority) = (url(&self.root_of(mirror, host), path), mirror.priority);
             format!("<{url}>; rel=duplicate; pri={priority}{}", place.unwrap_or_default())
         };
         let (description, media_type) = (url("", path), Version::V4.media_type());
         let described = format!("<{description}.meta4>; rel=describedby; type=\"{media_type}\"");
         others.map(duplicate).chain([described]).collect()
+    }
+
+    fn root_of<'a>(&self, mirror: &'a Mirror, host: Option<&str>) -> Cow<'a, str> {
+        let host = host.filter(|_| self.metalink.host_of_request);
+        let root = host.and_then(|host| with_host(&mirror.root, host));
+        root.map_or(Cow::Borrowed(mirror.root.as_str()), Cow::Owned)
     }
 
     fn hashes(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Arc<Hashes>> {
@@ -236,6 +255,21 @@ fn hash_of<H: Digest>(bytes: &FileBytes, span: Span) -> io::Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
+/// The root with the host of `authority` in place of its own, and its own port. `None` if that is
+/// no host.
+fn with_host(root: &str, authority: &str) -> Option<String> {
+    let (scheme, own) = root.split_once("://")?;
+    let port = own.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let is_host = !host.is_empty() && host.bytes().all(is_plain);
+    is_host.then(|| format!("{scheme}://{host}{port}"))
+}
+
 /// What no URL has as it is (RFC 3986 2), but a request's target may have, as far as it is a line.
 const UNSAFE: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
@@ -278,11 +312,31 @@ mod tests {
             "<http://h3/a%3C%3Eb>; rel=duplicate; pri=3",
             "</a%3C%3Eb.meta4>; rel=describedby; type=\"application/metalink4+xml\"",
         ];
-        assert_eq!(both.links("/a<>b", false), expected);
-        assert_eq!(both.links("/a<>b", true), expected);
+        assert_eq!(both.links("/a<>b", Some("h"), false), expected);
+        assert_eq!(both.links("/a<>b", None, true), expected);
         let as_mirrorbits = describer(LinksOn { files: false, redirects: true });
-        let counts = [false, true].map(|is_redirect| as_mirrorbits.links("/a", is_redirect).len());
+        let counts =
+            [false, true].map(|is_redirect| as_mirrorbits.links("/a", None, is_redirect).len());
         assert_eq!(counts, [0, 3]);
+    }
+
+    #[test]
+    fn hosts_may_be_those_of_the_request() {
+        for (root, host, expected) in [
+            ("http://127.0.0.1:80", "me:9", Some("http://me:80")),
+            ("https://[::1]:80", "me", Some("https://me:80")),
+            ("http://127.0.0.1", "[fe80::1]:9", Some("http://[fe80::1]")),
+            ("http://[::1]", "[fe80::1]", Some("http://[fe80::1]")),
+            ("http://h:80", "", None),
+            ("http://h:80", ":9", None),
+            ("http://h:80", "a>b", None),
+        ] {
+            assert_eq!(with_host(root, host).as_deref(), expected, "{root} {host}");
+        }
+        let mut describer = describer(LinksOn { files: true, redirects: true });
+        describer.metalink.host_of_request = true;
+        assert!(describer.links("/a", Some("me"), false)[0].starts_with("<http://me/a>;"));
+        assert!(describer.links("/a", None, false)[0].starts_with("<http://h2/a>;"));
     }
 
     #[test]
