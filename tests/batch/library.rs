@@ -136,3 +136,20 @@ fn a_folder_that_is_missing_is_said() {
     assert_eq!(farm.requests(), 0);
     assert_eq!(run(options(&farm)).expect("it is there").done, 1);
 }
+
+#[test]
+fn an_iterator_that_panics_ends_the_batch_and_keeps_what_is_whole() {
+    let farm = Arc::new(Farm::new(many()));
+    let batch = Batch::new(options(&farm)).expect("usable options");
+    let (first, looked_at) = (Ok(Item::new(farm.url("/a"))), farm.clone());
+    let panics = move || -> Result<Item> {
+        eventually("the first is there", || looked_at.files() == ["a"]);
+        panic!("an iterator of the caller's");
+    };
+    let items = std::iter::once(first).chain(std::iter::once_with(panics));
+    let result = bounded("the batch", move || batch.run(items, &mut ()));
+    let error = result.expect_err("its items have not all come");
+    assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+    assert!(error.to_string().contains("the iterator of the items panicked"), "{error}");
+    farm.has(&["/a"]);
+}

@@ -209,8 +209,9 @@ impl Batch {
     ///
     /// # Errors
     /// What ends all of it: the folder is of no use, the disk is full, it was stopped
-    /// ([`ErrorKind::Interrupted`]), or with [`BatchOptions::fail_fast`] the first failure. That
-    /// files failed is no error: the summary says it.
+    /// ([`ErrorKind::Interrupted`]), the iterator panicked ([`ErrorKind::Internal`]), or with
+    /// [`BatchOptions::fail_fast`] the first failure. That files failed is no error: the summary
+    /// says it.
     pub fn run(
         self,
         items: impl IntoIterator<Item = Result<Item>, IntoIter: Send> + Send + 'static,
@@ -286,6 +287,7 @@ fn read_on(
 ) -> Result<()> {
     let reader = thread::Builder::new().name("ringhaul-list".to_owned());
     let read = move || {
+        let _guard = ReaderGuard { floor: floor.clone() };
         for item in items {
             let goes_on = match item.map(|item| (item.notes.clone(), preparer.prepare(item))) {
                 Ok((notes, prepared)) => {
@@ -307,6 +309,20 @@ fn read_on(
     started
         .map(drop)
         .map_err(|e| Error::new(ErrorKind::ResourceLimit, "cannot start a thread").caused_by(e))
+}
+
+/// Ends the batch if the reader of the list panics: nobody else would say that no more items come.
+struct ReaderGuard {
+    floor: Arc<Floor>,
+}
+
+impl Drop for ReaderGuard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let error = Error::new(ErrorKind::Internal, "the iterator of the items panicked");
+            self.floor.abort(error.advise("the message of the panic says where"));
+        }
+    }
 }
 
 impl Run<'_> {
