@@ -21,3 +21,5 @@ mod rerun;
 mod results;
 #[path = "batch/storm.rs"]
 mod storm;
+#[path = "batch/stuck.rs"]
+mod stuck;

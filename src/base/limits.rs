@@ -396,6 +396,16 @@ pub const LANE_ITEMS_MAX: u32 = 8;
 /// Most lanes of one origin unless a number of files is asked for; aria2 opens at most 16
 /// connections to one server, whatever is asked for.
 pub const LANES_AUTO_MAX: u32 = 16;
+/// Lanes for files of unknown size at an origin where the last of them was large: each probe of a
+/// large file costs its connection, and with a single lane one slow answer would hold back all that
+/// follow.
+pub const PROBE_LANES: u32 = 2;
+/// Time without a byte after which the files asked for behind an answer are given to other lanes: a
+/// lost segment is sent again within 200 to 600 ms, and a page that a program makes takes less.
+/// Also a multiple of the longest silence that the lane's latest answers had.
+pub const LANE_SILENCE: Duration = Duration::from_secs(1);
+/// That multiple. Where every answer takes its time they are not repeated elsewhere.
+pub const LANE_SILENCE_FACTOR: u32 = 4;
 /// Small files after which a lane makes way for an origin that has none. To open a connection takes
 /// two to four round trips, a few per cent of what these files take.
 pub const LANE_TURN_ITEMS: u32 = 64;

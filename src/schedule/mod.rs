@@ -24,7 +24,8 @@
 //! [`LaneNext::Take`], and after each of its items has ended. It calls [`Scheduler::close_lane`]
 //! when the connection is closed, on [`LaneNext::Close`] or because it was lost; what the lane
 //! still held waits again. A caller that loses connections without end reports the items as failed
-//! instead.
+//! instead. Where the first item of a lane makes no progress, [`Scheduler::stuck`] lets those
+//! behind it wait again, for other lanes.
 //!
 //! *Large* files are started by [`Order::StartLarge`] with a grant of connections, 1 or more, which
 //! [`Order::Regrant`] changes. A larger grant is valid at once; a smaller one is a wish, and counts

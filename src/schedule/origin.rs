@@ -21,6 +21,8 @@ pub(super) struct Origin {
     pub(super) lanes: u32,
     /// Those of them that take nothing more and close.
     pub(super) lanes_draining: u32,
+    /// Lanes whose one item makes no progress; never among those that are draining.
+    pub(super) lanes_stuck: u32,
     /// Lanes that it could use at the last decision.
     pub(super) lanes_claimed: u32,
     /// Lanes that the last decision gave it.
@@ -80,6 +82,7 @@ impl Origin {
             large: VecDeque::new(),
             lanes: 0,
             lanes_draining: 0,
+            lanes_stuck: 0,
             lanes_claimed: 0,
             lanes_share: 0,
             held: 0,
@@ -108,13 +111,24 @@ impl Origin {
         in_flight == 0 && self.small.is_empty() && self.large.is_empty()
     }
 
-    /// Lanes that its small files could use.
+    /// Lanes that its small files could use: those that are stuck, and as many that work as if
+    /// there were no others.
     pub(super) fn lanes_wanted(&self) -> u32 {
         // Where files of unknown size are large, each probe costs a connection.
         let is_probe = self.small.front().is_some_and(|item| item.size_hint.is_none());
         let probes_only = is_probe && self.last_unknown == LastUnknown::Large;
-        let most = if probes_only { 1 } else { self.lane_count.wanted() };
-        most.min(count(self.small.len()) + self.held)
+        let most = if probes_only { limits::PROBE_LANES } else { self.lane_count.wanted() };
+        most.min(self.items_at_work()) + self.lanes_stuck
+    }
+
+    /// Lanes that take items and bring them.
+    pub(super) fn lanes_at_work(&self) -> u32 {
+        self.lanes - self.lanes_draining - self.lanes_stuck
+    }
+
+    /// Small files that wait, and those that lanes hold which are not stuck.
+    fn items_at_work(&self) -> u32 {
+        count(self.small.len()) + self.held - self.lanes_stuck
     }
 
     /// Indicates whether it could use another number of lanes than at the last decision.
@@ -130,8 +144,7 @@ impl Origin {
             // A large file costs the connection, with all that was asked for behind it.
             return 1;
         }
-        let lanes = (self.lanes - self.lanes_draining).max(1);
-        let even = (count(self.small.len()) + self.held).div_ceil(lanes);
+        let even = self.items_at_work().div_ceil(self.lanes_at_work().max(1));
         settings.lane_items_max.min(even)
     }
 

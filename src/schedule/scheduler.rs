@@ -51,6 +51,8 @@ struct Lane {
     items: VecDeque<Item>,
     /// It takes nothing more.
     is_draining: bool,
+    /// It holds one item, which makes no progress, and takes nothing more until that has ended.
+    is_stuck: bool,
 }
 
 /// A large file that runs.
@@ -143,6 +145,9 @@ impl Scheduler {
     /// What the open lane `lane` does next.
     pub fn next_for_lane(&mut self, lane_id: LaneId, now: Duration) -> LaneNext {
         let lane = self.lanes.get_mut(&lane_id).expect("the lane is open");
+        if lane.is_stuck {
+            return LaneNext::Wait;
+        }
         let origin = self.origins.get_mut(&lane.origin).expect("a lane's origin is known");
         let taking = origin.lanes - origin.lanes_draining;
         if lane.is_draining && taking < origin.lanes_share {
@@ -174,6 +179,7 @@ impl Scheduler {
         let origin = self.origins.get_mut(&lane.origin).expect("a lane's origin is known");
         origin.lanes -= 1;
         origin.lanes_draining -= u32::from(lane.is_draining);
+        origin.lanes_stuck -= u32::from(lane.is_stuck);
         for item in lane.items.into_iter().rev() {
             self.in_lane.remove(&item.id);
             origin.held -= 1;
@@ -219,7 +225,7 @@ impl Scheduler {
             origin.small_turn.items += 1;
             self.is_changed |= self.somebody_waits && origin.small_turn.is_over(now);
             let bytes = if let Outcome::Done { bytes } = outcome { bytes } else { 0 };
-            origin.lane_count.on_file(now, bytes, origin.lanes - origin.lanes_draining);
+            origin.lane_count.on_file(now, bytes, origin.lanes_at_work());
         }
         if let Outcome::Done { bytes } = outcome
             && was_small
@@ -238,6 +244,32 @@ impl Scheduler {
     pub fn put_back(&mut self, id: ItemId) {
         let item = self.take_out(id);
         self.enqueue(item, true);
+    }
+
+    /// The first item that the lane holds makes no progress. Those behind it wait again, before all
+    /// others and in their order, and are returned; until the first one has ended the lane takes
+    /// nothing more, and another one may be opened in its place. Where there can be no other lane
+    /// nothing changes.
+    pub fn stuck(&mut self, lane_id: LaneId) -> Vec<ItemId> {
+        let bound = self.settings.origin_max().min(self.settings.files_max());
+        let lane = self.lanes.get_mut(&lane_id).expect("the lane is open");
+        let origin = self.origins.get_mut(&lane.origin).expect("a lane's origin is known");
+        let most = origin.push_back.cap(bound);
+        if lane.is_stuck || lane.items.is_empty() || origin.lanes_stuck + 1 >= most {
+            return Vec::new();
+        }
+        lane.is_stuck = true;
+        origin.lanes_stuck += 1;
+        origin.lanes_draining -= u32::from(std::mem::take(&mut lane.is_draining));
+        let behind = lane.items.split_off(1);
+        for item in behind.iter().rev() {
+            self.in_lane.remove(&item.id);
+            origin.held -= 1;
+            origin.wait(*item, true);
+            self.waiting += 1;
+        }
+        self.is_changed = true;
+        behind.into_iter().map(|item| item.id).collect()
     }
 
     /// Forgets an item that waits; returns `false` if it does not, and where it is kept for the
@@ -332,6 +364,7 @@ impl Scheduler {
         let item = lane.items.remove(index.expect("the lane holds the item"));
         let origin = self.origins.get_mut(&lane.origin).expect("a lane's origin is known");
         origin.held -= 1;
+        origin.lanes_stuck -= u32::from(std::mem::take(&mut lane.is_stuck));
         self.is_changed |= origin.wants_other_lanes();
         item.expect("the lane holds the item")
     }

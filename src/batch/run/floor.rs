@@ -600,6 +600,18 @@ impl Desk for Floor {
         }
     }
 
+    fn stuck(&self, lane: u64) -> usize {
+        let mut inner = self.lock();
+        let behind = inner.scheduler.stuck(LaneId(lane)).len();
+        inner.held -= behind;
+        if let Some(state) = inner.lanes.get_mut(&lane) {
+            state.held -= behind;
+        }
+        drop(inner);
+        self.ring();
+        behind
+    }
+
     fn closed(&self, lane: u64, failure: Option<Error>) {
         let now = self.now();
         let mut inner = self.lock();

@@ -2,10 +2,12 @@
 //! A file costs its request, its answer and its system calls, and nothing of the machinery of a
 //! transfer. What does not fit (a large file, a server that takes no ranges) is handed back.
 //!
-//! `work` is the loop of one connection, `answer` receives one answer. Which file is next, and what
+//! `work` is the loop of one connection, `answer` receives one answer, `silence` says when one has
+//! brought nothing for too long. Which file is next, and what
 //! becomes of what went wrong, is the [`Desk`]'s to say. Must not know lists or names.
 
 mod answer;
+mod silence;
 mod work;
 
 use super::client::Client;
@@ -120,6 +122,10 @@ pub trait Desk: Send + Sync + 'static {
 
     /// A file of the lane has ended.
     fn ended(&self, lane: u64, id: u64, end: End);
+
+    /// The answer that the lane waits for brings nothing. Takes back the files that it holds behind
+    /// that one, all of them or none; their number.
+    fn stuck(&self, lane: u64) -> usize;
 
     /// The lane's connection is closed, for this reason if it is a failure; nothing of what it
     /// still held has come.

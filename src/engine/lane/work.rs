@@ -3,20 +3,24 @@
 //!
 //! States: connecting -> serving (holds files) <-> waiting (holds none) -> closed. A connection
 //! that ends is replaced, and what it still owed is asked for again; a file at which two
-//! connections in a row have ended has failed.
+//! connections in a row have ended has failed. Where an answer brings nothing for a while the files
+//! behind it go back to the desk, and its connection ends with it.
 
 use super::answer::{After, Arrived, Receiver, asked};
+use super::silence::Silence;
 use super::{Common, End, Step, Wanted};
 use crate::base::limits::IDLE_CONNECTION_MAX;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::client::shard::Allowance;
 use crate::engine::local::Local;
-use crate::engine::race::race;
+use crate::engine::race::{First, race};
 use crate::engine::source::connection::Connection;
 use crate::engine::source::endpoint::{Endpoint, RequestHeaders};
 use crate::engine::source::follow::describe_connection;
 use crate::http::Request;
+use crate::io::socket::SocketHandle;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +43,15 @@ pub(super) struct Lane {
     asked: usize,
     /// Connections in a row that ended at the first of them.
     lost: u32,
+    silence: Silence,
+    /// The answer to the first of them brings nothing: none is taken behind it.
+    is_stuck: bool,
 }
 
 /// An open connection and what has arrived on it.
 struct Serving {
     connection: Connection,
+    socket: SocketHandle,
     arrived: Arrived,
     /// Indicates whether it has brought an answer.
     has_answered: bool,
@@ -63,7 +71,18 @@ enum Work {
 impl Lane {
     pub(super) fn new(id: u64, local: Local, common: Arc<Common>, to: Url) -> Self {
         let allowance = local.shard.allow(1, false);
-        Self { id, local, common, to, allowance, held: VecDeque::new(), asked: 0, lost: 0 }
+        Self {
+            id,
+            local,
+            common,
+            to,
+            allowance,
+            held: VecDeque::new(),
+            asked: 0,
+            lost: 0,
+            silence: Silence::new(),
+            is_stuck: false,
+        }
     }
 
     /// Works until the desk has nothing more for it, or its origin cannot be reached.
@@ -120,14 +139,15 @@ impl Lane {
                 connection
             }
         };
-        Ok(Serving { connection, arrived: Arrived::default(), has_answered: false })
+        let socket = connection.wire.handle();
+        Ok(Serving { connection, socket, arrived: Arrived::default(), has_answered: false })
     }
 
     /// Takes files as long as there are any and the server bears requests ahead.
     fn take_more(&mut self, endpoint: &Endpoint) -> Work {
         let takes_ahead = self.local.context.options.request_ahead
             && self.local.context.client.learned.takes_ahead(endpoint.origin());
-        let most = if takes_ahead { self.common.items_max } else { 1 };
+        let most = if takes_ahead && !self.is_stuck { self.common.items_max } else { 1 };
         // Several at once, so that their requests go out together.
         while self.held.len() < most && (self.held.is_empty() || self.held.len() <= most / 2) {
             let before = self.held.len();
@@ -148,6 +168,24 @@ impl Lane {
 
     /// Sends what is not asked for yet, and receives one answer.
     async fn exchange(&mut self, endpoint: &Endpoint, serving: &mut Serving) -> Result<After> {
+        self.send(endpoint, serving).await?;
+        let Some(wanted) = self.held.pop_front() else { return Ok(After::GoesOn) };
+        let (end, after) = match self.receive(serving, &wanted).await {
+            Ok(received) => received,
+            Err(error) => {
+                self.held.push_front(wanted);
+                return Err(error);
+            }
+        };
+        serving.has_answered = true;
+        (self.asked, self.lost) = (self.asked - 1, 0);
+        self.common.desk.ended(self.id, wanted.id, end);
+        let is_surplus = self.asked == 0 && !serving.arrived.is_empty();
+        Ok(if is_surplus { After::Ended } else { after })
+    }
+
+    /// Sends the requests of all files that are held.
+    async fn send(&mut self, endpoint: &Endpoint, serving: &mut Serving) -> Result<()> {
         let wire = &mut serving.connection.wire;
         let mut requests = Vec::new();
         while self.asked < self.held.len() {
@@ -167,20 +205,40 @@ impl Lane {
             wire.expect_head();
             wire.send(requests).await?;
         }
-        let Some(wanted) = self.held.front() else { return Ok(After::GoesOn) };
+        Ok(())
+    }
+
+    /// Receives the answer to the request for `wanted`. Where it brings nothing for too long the
+    /// files behind it are given back.
+    async fn receive(&mut self, serving: &mut Serving, wanted: &Wanted) -> Result<(End, After)> {
+        let Serving { connection, socket, arrived, .. } = serving;
         let receiver = Receiver {
             lane: self.id,
             context: &self.local.context,
             common: &self.common,
             allowance: &self.allowance,
         };
-        let (end, after) = receiver.receive(wire, &mut serving.arrived, wanted).await?;
-        serving.has_answered = true;
-        let wanted = self.held.pop_front().expect("it was received");
-        (self.asked, self.lost) = (self.asked - 1, 0);
-        self.common.desk.ended(self.id, wanted.id, end);
-        let is_surplus = self.asked == 0 && !serving.arrived.is_empty();
-        Ok(if is_surplus { After::Ended } else { after })
+        self.silence.begin();
+        let mut owes_answers = false;
+        let mut answer = pin!(receiver.receive(&mut connection.wire, arrived, wanted));
+        let (end, after) = loop {
+            match race(answer.as_mut(), self.silence.due()).await {
+                First::Left(received) => break received?,
+                First::Right(()) => {}
+            }
+            if self.silence.look(socket) {
+                let back = self.common.desk.stuck(self.id);
+                self.is_stuck = true;
+                if back > 0 {
+                    assert_eq!(back, self.held.len(), "all that is behind it");
+                    self.held.clear();
+                    (self.asked, owes_answers) = (1, true);
+                }
+            }
+        };
+        self.silence.end();
+        self.is_stuck = false;
+        Ok((end, if owes_answers { After::Ended } else { after }))
     }
 
     /// The connection has broken with `error`.
@@ -196,7 +254,7 @@ impl Lane {
         }
         self.lost += 1;
         if self.lost >= LOST_AT_ONE_MAX {
-            self.lost = 0;
+            (self.lost, self.is_stuck) = (0, false);
             let id = wanted.id;
             let error = error.within(&wanted.url);
             self.held.pop_front();

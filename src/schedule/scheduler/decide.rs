@@ -85,7 +85,12 @@ impl Scheduler {
                 self.lanes_opened += 1;
                 let lane = LaneId(self.lanes_opened);
                 self.budget.take(id, 1);
-                let empty = Lane { origin: id, items: VecDeque::new(), is_draining: false };
+                let empty = Lane {
+                    origin: id,
+                    items: VecDeque::new(),
+                    is_draining: false,
+                    is_stuck: false,
+                };
                 self.lanes.insert(lane, empty);
                 self.count_lane(id, now);
                 orders.push(Order::OpenLane { lane, origin: id });

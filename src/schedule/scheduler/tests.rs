@@ -243,7 +243,7 @@ fn an_origin_that_pushed_back_is_left_alone_and_then_asked_by_half() {
 }
 
 #[test]
-fn files_of_unknown_size_are_probed_one_at_a_time_once_they_were_large() {
+fn files_of_unknown_size_are_probed_by_few_lanes_once_they_were_large() {
     let unknown = |id| Item { id: ItemId(id), origin: ONE, size_hint: None };
     let items: Vec<Item> = (0..10).map(unknown).collect();
     let mut scheduler = with(bounds(16, 16), &items);
@@ -257,13 +257,50 @@ fn files_of_unknown_size_are_probed_one_at_a_time_once_they_were_large() {
     scheduler.close_lane(open[0]);
     assert_eq!(scheduler.next_for_lane(open[1], NOW), LaneNext::Close);
     scheduler.close_lane(open[1]);
-    assert_eq!(scheduler.next_for_lane(open[2], NOW), LaneNext::Close);
-    scheduler.close_lane(open[2]);
-    assert_eq!(scheduler.next_for_lane(open[3], NOW), LaneNext::Take(ItemId(1)));
+    for (lane, id) in [(2, 1), (3, 2)] {
+        let next = scheduler.next_for_lane(open[lane], NOW);
+        assert_eq!(next, LaneNext::Take(ItemId(id)), "one may be slow");
+    }
     scheduler.finished(ItemId(1), NOW, Outcome::Done { bytes: MIB });
     let next = scheduler.next_for_lane(open[3], NOW);
-    assert_eq!(next, LaneNext::Take(ItemId(2)));
-    assert_eq!(scheduler.next_for_lane(open[3], NOW), LaneNext::Take(ItemId(3)), "small: ahead");
+    assert_eq!(next, LaneNext::Take(ItemId(3)));
+    assert_eq!(scheduler.next_for_lane(open[3], NOW), LaneNext::Take(ItemId(4)), "small: ahead");
+}
+
+#[test]
+fn what_is_behind_a_stuck_item_goes_to_another_lane() {
+    let items: Vec<Item> = (0..5).map(|id| item(id, ONE, KIB)).collect();
+    let mut scheduler = with(bounds(2, 2), &items);
+    let open = lanes(&scheduler.decide(NOW));
+    let take = |it: &mut Scheduler, lane: usize, id| {
+        assert_eq!(it.next_for_lane(open[lane], NOW), LaneNext::Take(ItemId(id)));
+    };
+    (0..3).for_each(|id| take(&mut scheduler, 0, id));
+    take(&mut scheduler, 1, 3);
+    assert_eq!(scheduler.stuck(open[0]), [ItemId(1), ItemId(2)]);
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Wait, "one more would be stuck");
+    assert!(scheduler.stuck(open[0]).is_empty() && scheduler.stuck(open[1]).is_empty());
+    assert!(scheduler.decide(NOW).is_empty(), "the bound holds");
+    scheduler.finished(ItemId(3), NOW, Outcome::Done { bytes: KIB });
+    (1..3).for_each(|id| take(&mut scheduler, 1, id));
+    scheduler.finished(ItemId(0), NOW, Outcome::Done { bytes: KIB });
+    take(&mut scheduler, 0, 4);
+    scheduler.close_lane(open[0]);
+    assert_eq!(scheduler.origins[&ONE].lanes_stuck, 0);
+}
+
+#[test]
+fn a_lane_is_opened_in_place_of_one_that_is_stuck() {
+    let items: Vec<Item> = (0..100).map(|id| item(id, ONE, KIB)).collect();
+    let mut scheduler = with(bounds(16, 16), &items);
+    let open = lanes(&scheduler.decide(NOW));
+    for lane in &open {
+        assert!(matches!(scheduler.next_for_lane(*lane, NOW), LaneNext::Take(_)));
+        scheduler.stuck(*lane);
+    }
+    assert_eq!((open.len(), lanes(&scheduler.decide(NOW)).len()), (4, 4));
+    scheduler.close_lane(open[0]);
+    assert!(lanes(&scheduler.decide(NOW)).is_empty(), "it was not one of those that work");
 }
 
 #[test]

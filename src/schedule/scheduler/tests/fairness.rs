@@ -45,6 +45,38 @@ fn a_small_file_waits_little_longer_beside_large_ones() {
     }
 }
 
+/// The time at which all of 1,000 files have ended but those that are silent for a minute.
+fn ended_beside_silent(settings: Settings, silent: &'static [u64], hint: bool) -> Duration {
+    let list = (0..1000).map(move |id| {
+        let mut file = small(id, 0);
+        file.hint = file.hint.filter(|_| hint);
+        if silent.contains(&id) {
+            file.silence = Duration::from_secs(60);
+        }
+        file
+    });
+    let mut world = World::new(settings, list, 3);
+    world.run();
+    let others = world.fates.iter().filter(|(id, _)| !silent.contains(&id.0));
+    others.map(|(_, fate)| fate.ended.unwrap()).max().unwrap()
+}
+
+#[test]
+fn files_that_are_silent_do_not_hold_back_others() {
+    for hint in [true, false] {
+        for connections in [2, 4, 64] {
+            let settings = bounds(connections, connections);
+            let alone = ended_beside_silent(settings, &[], hint);
+            let beside = ended_beside_silent(settings, &[500], hint);
+            println!("{connections} connections: {alone:?}, {beside:?} beside a silent one");
+            let most = alone * connections / (connections - 1) + Duration::from_millis(1500);
+            assert!(beside < most, "{beside:?} instead of {alone:?}");
+        }
+        let many = ended_beside_silent(bounds(64, 64), &[0, 1, 2, 3, 4, 5, 300, 301, 302], hint);
+        assert!(many < Duration::from_secs(8), "more than there are lanes at first: {many:?}");
+    }
+}
+
 #[test]
 fn at_one_connection_the_classes_take_turns() {
     let large = (0..5).map(|id| File::new(id, 0, 20 * MIB));

@@ -87,6 +87,9 @@ fn file(rng: &mut Rng, id: u64, origins: u64, trouble: f64) -> File {
     file.failures = u32::from(chance(trouble)) + u32::from(chance(trouble));
     file.refusals = u32::from(chance(trouble / 4.0));
     file.losses = u32::from(chance(trouble / 2.0));
+    if chance(trouble / 8.0) {
+        file.silence = Duration::from_secs(1 + id % 30);
+    }
     file
 }
 
@@ -116,7 +119,7 @@ fn time_max(files: &[File]) -> Duration {
         let tries = 2 + troubles + u32::from(file.redirect.is_some());
         let refusals = Duration::from_millis(REFUSAL_MS_MAX) * file.refusals * 3;
         let bytes = Duration::from_secs_f64(file.bytes as f64 / 10e6);
-        bytes + 5 * ROUND_TRIP * tries + refusals
+        bytes + 5 * ROUND_TRIP * tries + refusals + file.silence
     };
     files.iter().map(time).sum::<Duration>() + Duration::from_secs(1)
 }

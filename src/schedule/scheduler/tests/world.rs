@@ -2,7 +2,7 @@
 //! carries out the orders. Counts open connections and files itself, and checks every bound after
 //! every event. Must not look into the scheduler.
 
-use crate::base::limits::SMALL_FILE_BYTES_MAX;
+use crate::base::limits::{LANE_SILENCE, SMALL_FILE_BYTES_MAX};
 use crate::base::rng::Rng;
 use crate::schedule::{
     Item, ItemId, LaneId, LaneNext, Moved, Order, OriginId, Outcome, Parallel, Scheduler, Settings,
@@ -37,6 +37,8 @@ pub(super) struct File {
     pub(super) refusals: u32,
     /// Times that its connection is lost.
     pub(super) losses: u32,
+    /// Time that its first answer in a lane takes more than others.
+    pub(super) silence: Duration,
 }
 
 impl File {
@@ -52,6 +54,7 @@ impl File {
             failures: 0,
             refusals: 0,
             losses: 0,
+            silence: Duration::ZERO,
         }
     }
 }
@@ -87,6 +90,8 @@ enum Event {
     LaneOpen(LaneId),
     /// The head of the lane is answered, or whole.
     Head(LaneId),
+    /// The head of the lane, this item, has not been answered for `LANE_SILENCE`.
+    Silent(LaneId, ItemId),
     /// The large file is whole, unless its grant has changed since.
     Whole(ItemId, u64),
     /// The large file has its first answer.
@@ -267,6 +272,7 @@ impl World {
         match event {
             Event::LaneOpen(lane) => self.ask(lane),
             Event::Head(lane) => self.head(lane),
+            Event::Silent(lane, id) => self.silent(lane, id),
             Event::Answer(id, version) => {
                 if self.large.get(&id).is_some_and(|large| large.version == version) {
                     self.answer(id);
@@ -322,18 +328,38 @@ impl World {
     /// The answer to the head of a lane comes, and its bytes if it has some.
     fn schedule_head(&mut self, id: LaneId) {
         let Some(&(item, first_byte)) = self.lanes[&id].items.front() else { return };
+        let silence = self.files[&item].silence;
+        if silence > LANE_SILENCE {
+            self.at(self.now + LANE_SILENCE, Event::Silent(id, item));
+        }
         let file = &self.files[&item];
         let is_short = file.bytes > SMALL_FILE_BYTES_MAX
             || file.redirect.is_some()
             || file.failures + file.refusals + file.losses > 0;
         let seconds = if is_short { 0.0 } else { file.bytes as f64 / RATE };
-        self.at(self.now.max(first_byte) + Duration::from_secs_f64(seconds), Event::Head(id));
+        let bytes = Duration::from_secs_f64(seconds);
+        self.at(self.now.max(first_byte) + silence + bytes, Event::Head(id));
+    }
+
+    /// Gives back what the lane holds behind its head, if that is still silent.
+    fn silent(&mut self, lane_id: LaneId, id: ItemId) {
+        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        if lane.items.front().is_none_or(|(head, _)| *head != id) {
+            return;
+        }
+        let back = self.scheduler.stuck(lane_id);
+        let behind: Vec<ItemId> = lane.items.iter().skip(1).map(|(item, _)| *item).collect();
+        assert!(back.is_empty() || back == behind, "all that is behind, in its order");
+        lane.items.truncate(if back.is_empty() { usize::MAX } else { 1 });
+        back.into_iter().for_each(|item| self.set(item, State::Waits));
+        self.at(self.now + LANE_SILENCE, Event::Silent(lane_id, id));
     }
 
     fn head(&mut self, lane_id: LaneId) {
         let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
         let Some(&(id, _)) = lane.items.front() else { return };
         let file = self.files.get_mut(&id).unwrap();
+        file.silence = Duration::ZERO;
         if file.losses > 0 {
             file.losses -= 1;
             return self.close(lane_id);
