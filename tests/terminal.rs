@@ -10,21 +10,25 @@ use ringhaul::Level;
 use ringhaul::internal::batch::progress::{Active, Progress};
 use ringhaul::internal::batch::result::Summary;
 use ringhaul::internal::ui::{Answer, BatchUi, Failure, Verbosity, ask};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::cell::Cell;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 const DRAWS: &str = "a_batch_is_drawn_in_place_and_as_wide_as_the_terminal_is_now";
 const ASKS: &str = "failures_are_shown_and_retried_as_typed";
+const EARLY: &str = "what_was_typed_before_the_question_is_no_answer";
 const STOPS: &str = "a_signal_ends_the_question";
+/// The end of the question.
+const QUESTION: &str = "[l]eave (Enter)? ";
 
 #[test]
 fn a_batch_is_drawn_in_place_and_as_wide_as_the_terminal_is_now() {
     if child_of(DRAWS).is_some() {
         return draw();
     }
-    let Some(seen) = on_terminal(DRAWS, b"") else { return };
+    let Some(seen) = on_terminal(DRAWS, &[]) else { return };
     let total = |start: &str| {
         let drawn = seen.split(['\r', '\n']).map(plain);
         let mut found = drawn.filter(|line| line.starts_with(start));
@@ -73,9 +77,24 @@ fn failures_are_shown_and_retried_as_typed() {
         assert_eq!(answers, [Answer::Retry, Answer::Leave]);
         return tell(CHILD_DONE);
     }
-    let Some(seen) = on_terminal(ASKS, b"s\nr\n\n") else { return };
+    let Some(seen) = on_terminal(ASKS, &[(QUESTION, "s\n"), (QUESTION, "r\n"), (QUESTION, "\n")])
+    else {
+        return;
+    };
     assert_eq!(seen.matches("1 file failed: [r]etry, ").count(), 3, "{seen}");
     assert_eq!(seen.matches("  a.bin: refused").count(), 1, "{seen}");
+}
+
+#[test]
+fn what_was_typed_before_the_question_is_no_answer() {
+    if child_of(EARLY).is_some() {
+        let keyboard = std::io::stdin();
+        let mut typed = [PollFd::new(&keyboard, PollFlags::IN)];
+        poll(&mut typed, None).expect("it is typed");
+        assert_eq!(ask(1, &[], &|| false), Answer::Retry);
+        return tell(CHILD_DONE);
+    }
+    on_terminal(EARLY, &[("", "\n"), (QUESTION, "r\n")]);
 }
 
 #[test]
@@ -86,12 +105,13 @@ fn a_signal_ends_the_question() {
         assert_eq!(ask(1, &[], &is_stopped), Answer::Leave);
         return tell(CHILD_DONE);
     }
-    on_terminal(STOPS, b"");
+    on_terminal(STOPS, &[]);
 }
 
-/// Runs the child for `test` on a terminal of 40 columns where `typed` is typed; all that the
-/// terminal got to show. `None`, said loudly, where there is no `script`.
-fn on_terminal(test: &str, typed: &[u8]) -> Option<String> {
+/// Runs the child for `test` on a terminal of 40 columns; all that the terminal got to show. Each
+/// text of `typed` is typed when the terminal has shown what stands with it, after the one before.
+/// `None`, said loudly, where there is no `script`.
+fn on_terminal(test: &str, typed: &'static [(&str, &str)]) -> Option<String> {
     let program = tools::find_or_skip("script", false, "nothing is drawn on a terminal")?;
     let child = limited(test, "stty cols 40 rows 12 -echo");
     let words = child.get_args().map(|word| word.to_string_lossy().replace('\'', r"'\''"));
@@ -101,15 +121,34 @@ fn on_terminal(test: &str, typed: &[u8]) -> Option<String> {
     script.env("TERM", "xterm").env_remove("NO_COLOR").env(CHILD_VARIABLE, format!("{test}:"));
     script.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut running = script.spawn().expect("script can be started");
-    let mut keyboard = running.stdin.take().expect("it is a pipe");
-    keyboard.write_all(typed).expect("script reads");
-    let output = bounded("the terminal", move || running.wait_with_output());
-    // Only now: its end would be typed, too.
-    drop(keyboard);
-    let output = output.expect("script ends");
-    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && seen.contains(CHILD_DONE), "{}: {seen}", output.status);
+    let keyboard = running.stdin.take().expect("it is a pipe");
+    let screen = running.stdout.take().expect("it is a pipe");
+    let (seen, status) = bounded("the terminal", move || {
+        let seen = watch(screen, &keyboard, typed);
+        // Only then is the keyboard dropped: its end would be typed, too.
+        let status = running.wait().expect("script ends");
+        drop(keyboard);
+        (seen, status)
+    });
+    assert!(status.success() && seen.contains(CHILD_DONE), "{status}: {seen}");
     Some(seen)
+}
+
+/// Reads what is shown to its end, and types.
+fn watch(mut screen: ChildStdout, mut keyboard: &ChildStdin, typed: &[(&str, &str)]) -> String {
+    let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+    let (mut ahead, mut looked_at) = (typed.iter().peekable(), 0);
+    loop {
+        let shown = String::from_utf8_lossy(&seen[looked_at..]).into_owned();
+        if let Some((_, text)) = ahead.next_if(|(mark, _)| shown.contains(mark)) {
+            looked_at = seen.len();
+            keyboard.write_all(text.as_bytes()).expect("script reads");
+        }
+        match screen.read(&mut piece).expect("script writes") {
+            0 => return String::from_utf8_lossy(&seen).into_owned(),
+            read => seen.extend_from_slice(&piece[..read]),
+        }
+    }
 }
 
 /// Without the sequences of colours and erasing.

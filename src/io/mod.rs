@@ -26,6 +26,7 @@ pub mod probe;
 pub mod receive;
 pub mod socket;
 pub mod stream;
+pub mod terminal;
 pub mod unwinding;
 pub mod uring;
 pub mod whole;

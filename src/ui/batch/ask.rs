@@ -4,6 +4,7 @@
 
 use crate::base::limits::{ANSWER_BYTES_MAX, ANSWERS_MAX, FAILURES_SHOWN_MAX};
 use crate::base::text::printable;
+use crate::io::terminal::discard_typed;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -33,12 +34,14 @@ pub fn can_ask() -> bool {
 }
 
 /// Asks what to do about `failed` files, of which `failures` are the first
-/// [`FAILURES_SHOWN_MAX`]. Nobody there, the end of the input and a signal, which `is_stopped`
-/// tells of, mean to leave. Nothing may be drawn on the terminal meanwhile.
+/// [`FAILURES_SHOWN_MAX`]. What was typed before the question is no answer to it. Nobody there,
+/// the end of the input and a signal, which `is_stopped` tells of, mean to leave. Nothing may be
+/// drawn on the terminal meanwhile.
 pub fn ask(failed: u64, failures: &[Failure], is_stopped: &dyn Fn() -> bool) -> Answer {
     if !can_ask() || is_stopped() {
         return Answer::Leave;
     }
+    discard_typed();
     let mut keyboard = Keyboard { is_stopped, line: Vec::new(), taken: 0 };
     let answer = converse(&mut keyboard, &mut io::stderr(), failed, failures);
     // Where the terminal is gone nobody is there.
