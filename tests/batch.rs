@@ -15,6 +15,8 @@ mod faults;
 mod library;
 #[path = "batch/lists.rs"]
 mod lists;
+#[path = "batch/mirrors.rs"]
+mod mirrors;
 #[path = "batch/rerun.rs"]
 mod rerun;
 #[path = "batch/results.rs"]

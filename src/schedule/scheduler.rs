@@ -246,6 +246,31 @@ impl Scheduler {
         self.enqueue(item, true);
     }
 
+    /// The same, from now on as `item`, which has its number and another origin: that of a mirror,
+    /// where it begins again if it fails.
+    pub fn put_back_as(&mut self, item: Item) {
+        self.take_out(item.id);
+        self.moved_from.remove(&item.id);
+        self.enqueue(item, true);
+    }
+
+    /// Takes out all items that wait for the origin, in their order: the caller decides anew where
+    /// they go, and hands each of them to [`Scheduler::wait_again`].
+    pub fn take_waiting(&mut self, id: OriginId) -> Vec<Item> {
+        let Some(origin) = self.origins.get_mut(&id) else { return Vec::new() };
+        let small = std::mem::take(&mut origin.small).into_iter();
+        let items: Vec<Item> = small.chain(std::mem::take(&mut origin.large)).collect();
+        self.waiting -= items.len();
+        self.is_changed = true;
+        items
+    }
+
+    /// The item, which was taken out, waits again: here or at another origin, behind all others
+    /// there.
+    pub fn wait_again(&mut self, item: Item) {
+        self.enqueue(item, false);
+    }
+
     /// The first item that the lane holds makes no progress. Those behind it wait again, before all
     /// others and in their order, and are returned; until the first one has ended the lane takes
     /// nothing more, and another one may be opened in its place. Where there can be no other lane
@@ -326,6 +351,11 @@ impl Scheduler {
         let granted = self.budget.granted(origin_id);
         self.origin(origin_id).push_back.refused(now, until, granted);
         self.is_changed = true;
+    }
+
+    /// Indicates whether the origin has refused, and is left alone for now.
+    pub fn is_blocked(&self, origin: OriginId, now: Duration) -> bool {
+        self.origins.get(&origin).is_some_and(|origin| origin.push_back.is_blocked(now))
     }
 
     /// Connections for one more large file of the origin; 0 if it has to wait.

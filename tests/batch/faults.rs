@@ -267,7 +267,7 @@ fn few_descriptors_are_enough() {
 }
 
 #[test]
-fn mirrors_take_over_in_the_last_round() {
+fn mirrors_take_over() {
     let mut bad = sized(many(), &[("/bad-large", 3 * MIB)]);
     let cut = Fault::CloseAfter { bytes: 100, close_notify: true };
     bad.script = vec![at("/gone", status(404, "no"), None), at("/bad", cut, None)];

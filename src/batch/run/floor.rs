@@ -11,6 +11,7 @@ use crate::base::limits::{BARRIER_FILES_MAX, WAITING_ITEMS_MAX};
 use crate::base::{Error, ErrorKind, Side, Url};
 use crate::batch::failure::{Permanence, permanence};
 use crate::batch::result::{Outcome, Status};
+use crate::batch::state::Source;
 use crate::batch::validator::{Form, Validator};
 use crate::engine::landing::{Landed, Landing, Ready};
 use crate::engine::lane::{Bell, Desk, End, Fetched, Step};
@@ -54,10 +55,8 @@ pub(super) struct Ended {
     pub(super) outcome: Box<Outcome>,
     /// The file under its name, where one has got there.
     pub(super) meta: Option<Metadata>,
-    /// Its path below the batch's folder, if it has got that far.
-    pub(super) target: Option<PathBuf>,
-    /// Where it came from.
-    pub(super) url: Option<Url>,
+    /// Its path below the batch's folder and where it comes from, if it has got that far.
+    pub(super) file: Option<(PathBuf, Source)>,
 }
 
 /// What the batch's thread is told.
@@ -177,7 +176,7 @@ impl Floor {
     // The reader of the list.
 
     /// One more item; waits while enough of them wait. `false` if no more are wanted.
-    pub(super) fn offer(&self, flying: Flying) -> bool {
+    pub(super) fn offer(&self, mut flying: Flying) -> bool {
         let mut inner = self.lock();
         while !inner.scheduler.wants_more() && inner.fatal.is_none() {
             inner = self.room.wait(inner).unwrap_or_else(PoisonError::into_inner);
@@ -190,11 +189,11 @@ impl Floor {
             Some(bytes) => inner.known.expected_bytes += bytes,
             None => inner.known.unsized_files += 1,
         }
-        let (id, origin) = (inner.next_id, inner.origins.number(&flying.at));
+        let (id, now) = (inner.next_id, self.now());
         inner.next_id += 1;
-        // What may be unchanged is asked about in a lane first.
-        let size_hint = flying.asked.size.filter(|_| flying.validator.is_none());
-        inner.scheduler.offer(schedule::Item { id: ItemId(id), origin, size_hint });
+        inner.avoid_unwell(&mut flying, now);
+        let item = inner.origins.item(ItemId(id), &flying);
+        inner.scheduler.offer(item);
         inner.items.insert(id, flying);
         // Who is at work looks by itself.
         let is_first = inner.scheduler.waiting() == 1;
@@ -211,7 +210,7 @@ impl Floor {
         let mut inner = self.lock();
         inner.known.read += 1;
         self.note_failure(&mut inner, &outcome);
-        inner.ended.push(Ended { outcome, meta: None, target: None, url: None });
+        inner.ended.push(Ended { outcome, meta: None, file: None });
         // A list of which everything is there must not outrun whoever writes the results.
         while inner.ended.len() > BEHIND_MAX && inner.fatal.is_none() {
             self.wake.notify_all();
@@ -320,6 +319,8 @@ impl Floor {
         let mut inner = self.lock();
         let Some(mut flying) = inner.items.remove(&id.0) else { return };
         inner.scheduler.finished(id, now, schedule::Outcome::Done { bytes });
+        let origin = inner.origins.number(flying.url());
+        inner.origins.answered(origin);
         let LargeDone { retries, digest, validator, meta } = done;
         flying.bytes = bytes;
         flying.retries += retries;
@@ -332,6 +333,12 @@ impl Floor {
     /// A large file has failed.
     pub(super) fn large_failed(&self, id: ItemId, error: Error) {
         let mut inner = self.lock();
+        let url = inner.items.get(&id.0).map(|flying| flying.url().clone());
+        if let Some(url) = url.filter(|_| is_unreachable(error.kind())) {
+            let origin = inner.origins.number(&url);
+            inner.origins.suspect(origin);
+            self.leave(&mut inner, origin, &error);
+        }
         self.fail(&mut inner, id.0, error, true);
         drop(inner);
         self.ring();
@@ -396,10 +403,10 @@ impl Floor {
             inner.known.unsized_files -= 1;
             inner.known.expected_bytes += flying.bytes;
         }
-        let (target, url) = (Some(flying.target.clone()), Some(flying.url().clone()));
+        let file = Some((flying.target.clone(), flying.source));
         let outcome = Box::new(flying.outcome(&self.root, status));
         self.note_failure(inner, &outcome);
-        inner.ended.push(Ended { outcome, meta, target, url });
+        inner.ended.push(Ended { outcome, meta, file });
     }
 
     fn note_failure(&self, inner: &mut Inner, outcome: &Outcome) {
@@ -417,30 +424,72 @@ impl Floor {
         }
     }
 
-    /// The item, in flight, has failed. Kept for the last round if that may help.
+    /// The item, in flight, has failed at one of its URLs. It is asked for at the next one, and
+    /// after the last one kept for the last round if that may help.
     fn fail(&self, inner: &mut Inner, id: u64, error: Error, may_be_kept: bool) {
-        let Some(mut flying) = inner.items.remove(&id) else { return };
         self.note_fatal(inner, &error);
-        let may_pass = permanence(error.kind()) == Permanence::MayPass;
-        let is_theirs = matches!(error.side(), Side::Network | Side::Server);
-        let may_help = may_pass || (is_theirs && flying.has_mirrors());
-        let is_kept = may_be_kept && may_help && inner.fatal.is_none() && flying.error.is_none();
-        let kept_before = inner.scheduler.failed_kept();
-        if is_kept {
-            let next = inner.origins.number(flying.next_url());
-            inner.scheduler.failed_here(ItemId(id), self.now(), next);
-        } else {
-            inner.scheduler.finished(ItemId(id), self.now(), schedule::Outcome::Dropped);
-        }
-        if inner.scheduler.failed_kept() > kept_before {
-            flying.error = Some(error.clone());
-            flying.retries += 1;
-            inner.told.push(retry(&flying, &self.root, Duration::ZERO, error));
-            flying.begin_again();
-            inner.items.insert(id, flying);
+        if self.ask_mirror(inner, id, &error) {
             return;
         }
-        self.end(inner, flying, Status::Failed(error), None);
+        let Some(mut flying) = inner.items.remove(&id) else { return };
+        let error = flying.failure(error);
+        let may_pass = permanence(error.kind()) == Permanence::MayPass;
+        let is_kept = may_be_kept && may_pass && inner.fatal.is_none() && flying.error.is_none();
+        if !is_kept {
+            inner.scheduler.finished(ItemId(id), self.now(), schedule::Outcome::Dropped);
+            return self.end(inner, flying, Status::Failed(error), None);
+        }
+        let next = inner.origins.number(flying.next_url());
+        let kept_before = inner.scheduler.failed_kept();
+        inner.scheduler.failed_here(ItemId(id), self.now(), next);
+        if inner.scheduler.failed_kept() == kept_before {
+            // There is no room for it.
+            return self.end(inner, flying, Status::Failed(error), None);
+        }
+        flying.retries += 1;
+        inner.told.push(retry(&flying, &self.root, Duration::ZERO, error.clone()));
+        flying.error = Some(error);
+        flying.begin_pass();
+        inner.items.insert(id, flying);
+    }
+
+    /// Asks for an item, in flight, at the next of its URLs; `false` if `error` is not the server's
+    /// or the path's, or no URL is left in this pass. Every mirror is asked before any of them is
+    /// waited for.
+    fn ask_mirror(&self, inner: &mut Inner, id: u64, error: &Error) -> bool {
+        if inner.fatal.is_some() || !is_theirs(error) {
+            return false;
+        }
+        let Some(item) = self.go_on(inner, id, error) else { return false };
+        inner.scheduler.put_back_as(item);
+        true
+    }
+
+    /// An origin cannot be reached, or has refused: what waits for it and can be had elsewhere is
+    /// asked for there.
+    fn leave(&self, inner: &mut Inner, origin: OriginId, error: &Error) {
+        if !is_theirs(error) {
+            return;
+        }
+        for item in inner.scheduler.take_waiting(origin) {
+            let there = self.go_on(inner, item.id.0, error);
+            inner.scheduler.wait_again(there.unwrap_or(item));
+        }
+    }
+
+    /// The item goes on to its next URL after this failure; `None` if there is none left.
+    fn go_on(&self, inner: &mut Inner, id: u64, error: &Error) -> Option<schedule::Item> {
+        let mut flying = inner.items.remove(&id)?;
+        let has_unasked = flying.unasked() > 0;
+        if has_unasked {
+            flying.retries += 1;
+            inner.told.push(retry(&flying, &self.root, Duration::ZERO, error.clone()));
+            flying.go_on(error);
+            inner.avoid_unwell(&mut flying, self.now());
+        }
+        let item = inner.origins.item(ItemId(id), &flying);
+        inner.items.insert(id, flying);
+        has_unasked.then_some(item)
     }
 
     fn on_fetched(&self, inner: &mut Inner, id: u64, fetched: Fetched) {
@@ -479,25 +528,35 @@ impl Floor {
         error: Error,
         retry_after: Option<Duration>,
     ) {
-        let now = self.now();
-        let Some(flying) = inner.items.get_mut(&id) else { return };
         let is_refusal = matches!(error.kind(), ErrorKind::Status(429 | 503));
+        let mut wait = Duration::ZERO;
+        if let Some(origin) = origin.filter(|_| is_refusal) {
+            let now = self.now();
+            wait = retry_after.unwrap_or(REFUSAL_WAIT).min(REFUSAL_WAIT_MAX);
+            let is_news = !inner.scheduler.is_blocked(origin, now);
+            inner.scheduler.push_back(origin, now, now + wait);
+            if is_news {
+                self.leave(inner, origin, &error);
+            }
+        }
+        if self.ask_mirror(inner, id, &error) {
+            return;
+        }
+        let Some(mut flying) = inner.items.remove(&id) else { return };
+        let error = flying.failure(error);
         let may_pass = permanence(error.kind()) == Permanence::MayPass;
+        let is_refusal = matches!(error.kind(), ErrorKind::Status(429 | 503));
         let most = if is_refusal { REFUSALS_MAX } else { RETRIES_AT_ONCE };
-        if !may_pass || flying.retries >= most || inner.fatal.is_some() {
+        if !may_pass || flying.passes >= most || inner.fatal.is_some() {
+            inner.items.insert(id, flying);
             return self.fail(inner, id, error, true);
         }
         flying.retries += 1;
-        let mut wait = Duration::ZERO;
-        if is_refusal {
-            wait = retry_after.unwrap_or(REFUSAL_WAIT).min(REFUSAL_WAIT_MAX);
-        }
-        let told = retry(flying, &self.root, wait, error);
-        inner.told.push(told);
-        if let Some(origin) = origin.filter(|_| is_refusal) {
-            inner.scheduler.push_back(origin, now, now + wait);
-        }
-        inner.scheduler.put_back(ItemId(id));
+        inner.told.push(retry(&flying, &self.root, wait, error));
+        flying.begin_pass();
+        inner.avoid_unwell(&mut flying, self.now());
+        inner.scheduler.put_back_as(inner.origins.item(ItemId(id), &flying));
+        inner.items.insert(id, flying);
     }
 
     /// Tells of an item that is asked for, unless it was before.
@@ -620,9 +679,11 @@ impl Desk for Floor {
         inner.held -= state.as_ref().map_or(0, |state| state.held);
         if let (Some(LaneState { origin, .. }), Some(error)) = (state, failure)
             && inner.fatal.is_none()
-            && let Some(wait) = inner.origins.failed(origin, error)
         {
-            inner.scheduler.push_back(origin, now, now + wait);
+            self.leave(&mut inner, origin, &error);
+            if let Some(wait) = inner.origins.failed(origin, error) {
+                inner.scheduler.push_back(origin, now, now + wait);
+            }
         }
         drop(inner);
         self.ring();
@@ -631,6 +692,29 @@ impl Desk for Floor {
     fn bell(&self) -> &Bell {
         &self.bell
     }
+}
+
+impl Inner {
+    /// Lets the item ask URLs last whose origins bring nothing for now.
+    fn avoid_unwell(&mut self, flying: &mut Flying, now: Duration) {
+        for _ in 0..flying.unasked() {
+            let origin = self.origins.number(&flying.at);
+            if !self.origins.is_failing(origin) && !self.scheduler.is_blocked(origin, now) {
+                return;
+            }
+            flying.postpone();
+        }
+    }
+}
+
+/// Whether another server may do better.
+fn is_theirs(error: &Error) -> bool {
+    matches!(error.side(), Side::Network | Side::Server)
+}
+
+/// Whether nobody was there to be asked.
+fn is_unreachable(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Certificate)
 }
 
 fn retry(flying: &Flying, root: &std::path::Path, wait: Duration, cause: Error) -> Told {

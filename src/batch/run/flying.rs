@@ -2,8 +2,10 @@
 
 use crate::base::limits::REDIRECTS_MAX;
 use crate::base::{Error, ErrorKind, Url};
+use crate::batch::failure::{Permanence, permanence};
 use crate::batch::item::Item;
 use crate::batch::result::{Asked, Outcome, Status};
+use crate::batch::state::Source;
 use crate::batch::validator::Validator;
 use crate::engine::lane::Wanted;
 use crate::engine::options::Checksum;
@@ -16,8 +18,16 @@ pub(super) struct Flying {
     pub(super) asked: Asked,
     /// Its path below the batch's folder.
     pub(super) target: PathBuf,
+    /// What the journal says it comes from: its first URL, also if a mirror has it.
+    pub(super) source: Source,
     /// Where it can be had; the one in use first.
     urls: Vec<Url>,
+    /// How many of them, those behind the one in use, this pass has not asked.
+    unasked: usize,
+    /// Passes that have ended without the file: all URLs were asked.
+    pub(super) passes: u32,
+    /// The first failure of this pass that may pass.
+    hope: Option<Error>,
     /// Where redirects have led.
     pub(super) at: Url,
     redirects: u32,
@@ -46,7 +56,11 @@ impl Flying {
         Self {
             asked: item.asked,
             target,
+            source: Source::of(&at),
+            unasked: urls.len() - 1,
             urls,
+            passes: 0,
+            hope: None,
             at,
             redirects: 0,
             is_elsewhere: false,
@@ -61,19 +75,51 @@ impl Flying {
         }
     }
 
+    /// Its size, if the list says it; what may be unchanged is asked about in a lane first.
+    pub(super) fn size_hint(&self) -> Option<u64> {
+        self.asked.size.filter(|_| self.validator.is_none())
+    }
+
     /// The URL in use, before redirects.
     pub(super) fn url(&self) -> &Url {
         &self.urls[0]
     }
 
-    /// Indicates whether it can be had elsewhere too.
-    pub(super) fn has_mirrors(&self) -> bool {
-        self.urls.len() > 1
+    /// URLs that are still to be asked in this pass, besides the one in use.
+    pub(super) fn unasked(&self) -> usize {
+        self.unasked
     }
 
-    /// The URL that [`begin_again`](Self::begin_again) begins with.
+    /// The URL that follows the one in use.
     pub(super) fn next_url(&self) -> &Url {
         &self.urls[1 % self.urls.len()]
+    }
+
+    /// Goes on to the next URL, which was not asked in this pass, after this failure at the one in
+    /// use.
+    pub(super) fn go_on(&mut self, error: &Error) {
+        self.unasked -= 1;
+        self.hope = self.hope_after(error);
+        self.urls.rotate_left(1);
+        self.begin();
+    }
+
+    /// Asks the URL in use after all others of this pass.
+    pub(super) fn postpone(&mut self) {
+        self.urls[..=self.unasked].rotate_left(1);
+        self.begin();
+    }
+
+    /// Why it has failed: after all URLs have, with `error` as the last one, what may pass counts.
+    pub(super) fn failure(&mut self, error: Error) -> Error {
+        let hope = self.hope_after(&error);
+        self.hope = None;
+        hope.unwrap_or(error)
+    }
+
+    fn hope_after(&mut self, error: &Error) -> Option<Error> {
+        let may_pass = permanence(error.kind()) == Permanence::MayPass;
+        self.hope.take().or_else(|| may_pass.then(|| error.clone()))
     }
 
     /// What a lane needs to know of it.
@@ -105,9 +151,16 @@ impl Flying {
         Ok(())
     }
 
-    /// Begins again at the item's own URL, after a failure at the next of its mirrors.
-    pub(super) fn begin_again(&mut self) {
+    /// Begins another pass over all URLs: with the one after that which was asked last.
+    pub(super) fn begin_pass(&mut self) {
+        self.passes += 1;
+        (self.unasked, self.hope) = (self.urls.len() - 1, None);
         self.urls.rotate_left(1);
+        self.begin();
+    }
+
+    /// Begins at the first URL.
+    fn begin(&mut self) {
         (self.at, self.redirects, self.is_elsewhere) = (self.urls[0].clone(), 0, false);
     }
 

@@ -15,7 +15,7 @@ use super::item::Item;
 use super::naming::Taken;
 use super::progress::Progress;
 use super::result::{Happening, LogLine, Outcome, Status, Summary};
-use super::state::{Done, Failed, FileTime, IfExists, Key, Record, Source, State};
+use super::state::{Done, Failed, FileTime, IfExists, Key, Record, State};
 use crate::base::limits::{BATCH_FLUSH_RECORDS, BATCH_FLUSH_TIME, LANE_ITEMS_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Client;
@@ -443,11 +443,10 @@ impl Run<'_> {
 
     /// A file has ended: the journal and the caller hear of it.
     fn record(&mut self, ended: Ended) {
-        let Ended { outcome, meta, target, url } = ended;
+        let Ended { outcome, meta, file } = ended;
         self.summary.add(&outcome);
-        if let (Some(target), Some(url)) = (&target, &url) {
-            let key = Key::of(target);
-            let source = Source::of(url);
+        if let Some((target, source)) = file {
+            let key = Key::of(&target);
             match (&outcome.status, meta) {
                 (Status::Done, Some(meta)) => {
                     let done = Done {

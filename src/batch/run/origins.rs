@@ -1,8 +1,9 @@
 //! The origins of a batch by number, and which of them cannot be reached.
 
+use super::flying::Flying;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Url};
-use crate::schedule::OriginId;
+use crate::schedule::{Item, ItemId, OriginId};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -39,9 +40,25 @@ impl Origins {
         number
     }
 
+    /// The item as the scheduler sees it, at the URL in use.
+    pub(super) fn item(&mut self, id: ItemId, flying: &Flying) -> Item {
+        Item { id, origin: self.number(&flying.at), size_hint: flying.size_hint() }
+    }
+
     /// What is known of the origin.
     pub(super) fn get(&self, origin: OriginId) -> &Known {
         &self.all[origin.0 as usize]
+    }
+
+    /// A download could not reach it; lanes may.
+    pub(super) fn suspect(&mut self, origin: OriginId) {
+        let known = &mut self.all[origin.0 as usize];
+        known.failures = known.failures.max(1);
+    }
+
+    /// Whether it could not be reached lately.
+    pub(super) fn is_failing(&self, origin: OriginId) -> bool {
+        self.get(origin).failures > 0
     }
 
     /// A last round begins: each origin that was out of reach is tried once more.

@@ -6,9 +6,7 @@ use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::item::Item;
 use crate::batch::naming::{Taken, target};
 use crate::batch::result::{Asked, Outcome, Status};
-use crate::batch::state::{
-    Comparison, Decision, IfExists, Key, LocalFile, Source, State, Wanted, decide,
-};
+use crate::batch::state::{Comparison, Decision, IfExists, Key, LocalFile, State, Wanted, decide};
 use crate::engine::lane::has_digest;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +60,7 @@ impl Preparer {
         let local = self.look(&flying.target)?;
         flying.replace = local.is_some();
         let wanted = Wanted {
-            source: Source::of(flying.url()),
+            source: flying.source,
             size: flying.asked.size,
             digest: flying.asked.checksum.clone(),
         };

@@ -290,6 +290,25 @@ fn what_is_behind_a_stuck_item_goes_to_another_lane() {
 }
 
 #[test]
+fn items_go_to_their_mirrors_from_flight_and_while_they_wait() {
+    let items = [item(1, ONE, KIB), item(2, ONE, KIB), item(3, ONE, GIB), item(4, OTHER, KIB)];
+    let mut scheduler = reading(bounds(1, 1), &items[..2]);
+    let open = lanes(&scheduler.decide(NOW));
+    items[2..].iter().for_each(|item| scheduler.offer(*item));
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Take(ItemId(1)));
+    assert_eq!(scheduler.take_waiting(ONE), items[1..3]);
+    assert_eq!(scheduler.waiting(), 1);
+    scheduler.wait_again(Item { origin: OTHER, ..items[1] });
+    scheduler.wait_again(items[2]);
+    scheduler.put_back_as(Item { origin: OTHER, size_hint: None, ..items[0] });
+    assert_eq!((scheduler.waiting(), scheduler.in_flight()), (4, 0));
+    let ids = |queue: &VecDeque<Item>| queue.iter().map(|item| item.id.0).collect::<Vec<_>>();
+    assert_eq!(ids(&scheduler.origins[&OTHER].small), [1, 4, 2], "what was in flight is first");
+    assert_eq!(ids(&scheduler.origins[&ONE].large), [3]);
+    assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Close);
+}
+
+#[test]
 fn a_lane_is_opened_in_place_of_one_that_is_stuck() {
     let items: Vec<Item> = (0..100).map(|id| item(id, ONE, KIB)).collect();
     let mut scheduler = with(bounds(16, 16), &items);
