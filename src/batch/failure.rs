@@ -70,7 +70,7 @@ pub enum CodePermanence {
 /// [`permanence`], and statuses are those of failures (RFC 9110 15.5 and 15.6).
 pub fn permanence_of_code(exit_code: u8) -> Option<CodePermanence> {
     let statuses = (400..600).map(ErrorKind::Status);
-    let kinds = KINDS.into_iter().chain(statuses).filter(|kind| kind.exit_code() == exit_code);
+    let kinds = KINDS.iter().copied().chain(statuses).filter(|kind| kind.exit_code() == exit_code);
     let mut found = None;
     for permanence in kinds.map(permanence) {
         match *found.get_or_insert(CodePermanence::Of(permanence)) {
@@ -81,35 +81,48 @@ pub fn permanence_of_code(exit_code: u8) -> Option<CodePermanence> {
     found
 }
 
-/// The name of a kind, as it stands in files: `timed_out`. Names do not change from version to
-/// version. That of a status is without its number.
-pub fn name(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Usage => "usage",
-        ErrorKind::TargetExists => "target_exists",
-        ErrorKind::TargetUnusable => "target_unusable",
-        ErrorKind::DiskFull => "disk_full",
-        ErrorKind::DiskIo => "disk_io",
-        ErrorKind::EngineUnavailable => "engine_unavailable",
-        ErrorKind::ResourceLimit => "resource_limit",
-        ErrorKind::Resolve => "resolve",
-        ErrorKind::Connect => "connect",
-        ErrorKind::ConnectionLost => "connection_lost",
-        ErrorKind::TimedOut => "timed_out",
-        ErrorKind::Tls => "tls",
-        ErrorKind::Certificate => "certificate",
-        ErrorKind::Status(_) => "status",
-        ErrorKind::Protocol => "protocol",
-        ErrorKind::RangeMismatch => "range_mismatch",
-        ErrorKind::RangesIgnored => "ranges_ignored",
-        ErrorKind::Changed => "changed",
-        ErrorKind::Truncated => "truncated",
-        ErrorKind::ContentEncoding => "content_encoding",
-        ErrorKind::Redirect => "redirect",
-        ErrorKind::ChecksumMismatch => "checksum_mismatch",
-        ErrorKind::Interrupted => "interrupted",
-        ErrorKind::Internal => "internal",
-    }
+/// The names of the kinds, and from them the list of all kinds: one that is missing does not
+/// compile.
+macro_rules! names {
+    ($($kind:ident => $name:literal,)+) => {
+        /// Every kind but that of a status, which has a number.
+        pub const KINDS: &[ErrorKind] = &[$(ErrorKind::$kind),+];
+
+        /// The name of a kind, as it stands in files: `timed_out`. Names do not change from version
+        /// to version. That of a status is without its number.
+        pub fn name(kind: ErrorKind) -> &'static str {
+            match kind {
+                $(ErrorKind::$kind => $name,)+
+                ErrorKind::Status(_) => "status",
+            }
+        }
+    };
+}
+
+names! {
+    Usage => "usage",
+    TargetExists => "target_exists",
+    TargetUnusable => "target_unusable",
+    DiskFull => "disk_full",
+    DiskIo => "disk_io",
+    EngineUnavailable => "engine_unavailable",
+    ResourceLimit => "resource_limit",
+    Resolve => "resolve",
+    Connect => "connect",
+    ConnectionLost => "connection_lost",
+    TimedOut => "timed_out",
+    Tls => "tls",
+    Certificate => "certificate",
+    Protocol => "protocol",
+    RangeMismatch => "range_mismatch",
+    RangesIgnored => "ranges_ignored",
+    Changed => "changed",
+    Truncated => "truncated",
+    ContentEncoding => "content_encoding",
+    Redirect => "redirect",
+    ChecksumMismatch => "checksum_mismatch",
+    Interrupted => "interrupted",
+    Internal => "internal",
 }
 
 /// The status of a kind that has one.
@@ -119,39 +132,12 @@ pub fn status(kind: ErrorKind) -> Option<u16> {
 
 /// The kind that [`name`] and [`status`] say; `None` if they are those of no kind.
 pub fn kind(named: &str, code: Option<u16>) -> Option<ErrorKind> {
-    let of_name = || KINDS.into_iter().find(|kind| name(*kind) == named);
+    let of_name = || KINDS.iter().copied().find(|kind| name(*kind) == named);
     match code {
         Some(code) => (named == "status").then_some(ErrorKind::Status(code)),
         None => of_name(),
     }
 }
-
-/// Every kind but that of a status, which has a number.
-const KINDS: [ErrorKind; 23] = [
-    ErrorKind::Usage,
-    ErrorKind::TargetExists,
-    ErrorKind::TargetUnusable,
-    ErrorKind::DiskFull,
-    ErrorKind::DiskIo,
-    ErrorKind::EngineUnavailable,
-    ErrorKind::ResourceLimit,
-    ErrorKind::Resolve,
-    ErrorKind::Connect,
-    ErrorKind::ConnectionLost,
-    ErrorKind::TimedOut,
-    ErrorKind::Tls,
-    ErrorKind::Certificate,
-    ErrorKind::Protocol,
-    ErrorKind::RangeMismatch,
-    ErrorKind::RangesIgnored,
-    ErrorKind::Changed,
-    ErrorKind::Truncated,
-    ErrorKind::ContentEncoding,
-    ErrorKind::Redirect,
-    ErrorKind::ChecksumMismatch,
-    ErrorKind::Interrupted,
-    ErrorKind::Internal,
-];
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -161,7 +147,7 @@ pub(super) mod tests {
     /// All kinds, statuses of each class among them.
     pub(in crate::batch) fn all() -> impl Iterator<Item = ErrorKind> {
         let codes = [0, 200, 400, 401, 403, 404, 408, 410, 416, 425, 429, 500, 501, 503, 505, 599];
-        KINDS.into_iter().chain(codes.map(ErrorKind::Status))
+        KINDS.iter().copied().chain(codes.map(ErrorKind::Status))
     }
 
     #[test]
