@@ -131,6 +131,9 @@ pub struct Options {
     pub mirrors: Vec<Url>,
     /// Which of the sources are used.
     pub mirror_policy: MirrorPolicy,
+    /// Use the mirrors that the server names (`Link` fields with `rel=duplicate`, RFC 6249) as well,
+    /// if the file has at least 8 MiB.
+    pub links: bool,
     /// Size that the file must have, in bytes: a source with another one is left out.
     pub expected_bytes: Option<u64>,
     /// Where that digest was found, for messages; `None` if the caller named it itself.
@@ -242,6 +245,7 @@ impl Default for Options {
             checksum: None,
             mirrors: Vec::new(),
             mirror_policy: MirrorPolicy::All,
+            links: true,
             expected_bytes: None,
             checksum_source: None,
             verify: true,

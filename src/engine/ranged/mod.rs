@@ -64,6 +64,9 @@ pub(in crate::engine) struct File {
     pub(in crate::engine) total_bytes: u64,
     /// Its digest, if that is known; it is compared at the end.
     pub(in crate::engine) expected: Option<Checksum>,
+    /// Sources that the caller has named, the first ones; a server has named the others, and they
+    /// have no say where they contradict one of these.
+    pub(in crate::engine) named: u32,
     /// What is fetched can be read back, and so be compared.
     pub(in crate::engine) is_readable: bool,
 }

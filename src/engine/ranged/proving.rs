@@ -163,7 +163,8 @@ impl Ranged {
         let Open { endpoint, versions } = open;
         let twin = Twin { local, url, endpoint, versions, output };
         let testing = twin.test_once(spans, SAMPLES, seed);
-        let late = || Error::new(ErrorKind::TimedOut, "it takes too long over a few samples").into();
+        let late =
+            || Error::new(ErrorKind::TimedOut, "it takes too long over a few samples").into();
         let tested = tokio::time::timeout(WITNESS_PATIENCE, testing).await;
         match tested.unwrap_or_else(|_| Err(late())) {
             Ok(()) => Some(Ok(())),
@@ -192,13 +193,22 @@ impl Ranged {
                 None => {}
             }
         }
-        Err(self.undecided(id, witness, &error))
+        match (self.is_named(id), self.is_named(witness)) {
+            (true, false) => Err(self.accuse(witness, &error)),
+            (false, true) => Err(self.accuse(id, &error)),
+            _ => Err(self.undecided(id, witness, &error)),
+        }
+    }
+
+    /// Whether the caller has named the source, and not a server.
+    fn is_named(&self, id: SourceId) -> bool {
+        id.0 < self.file.named
     }
 
     /// A source that was looked at does not agree with those that are used.
     fn contradicted(&self, id: SourceId, error: Error) {
         let mut jury = self.jury();
-        if jury.is_settled() {
+        if jury.is_settled() || !self.is_named(id) {
             drop(jury);
             return self.leave_out(id, &error);
         }
@@ -212,7 +222,7 @@ impl Ranged {
             // It will say who is right.
         } else if disputed > 1 {
             self.context.fail(self.accuse(first, &error));
-        } else if self.sources.len() == 2 {
+        } else if self.file.named == 2 {
             self.context.fail(self.undecided(first, id, &error));
         }
     }

@@ -3,12 +3,12 @@
 use super::connection::Connection;
 use super::endpoint::{Endpoint, RequestHeaders};
 use super::exchange::{Opening, ask};
-use crate::base::limits::REDIRECTS_MAX;
+use crate::base::limits::{LINKS_MAX, REDIRECTS_MAX};
 use crate::base::{Error, ErrorKind, Result, Span, Url};
 use crate::engine::context::Context;
 use crate::engine::local::Local;
 use crate::engine::progress::Level;
-use crate::http::{Offered, Request, Rules, Validator, follow, whole_file_digests};
+use crate::http::{Head, Offered, Request, Rules, Validator, follow, links, whole_file_digests};
 use std::time::Duration;
 
 /// An answer that is no redirect, and where it came from.
@@ -18,6 +18,8 @@ pub(in crate::engine) struct Located {
     pub(in crate::engine) times: FirstTimes,
     /// Digests of the whole file that redirects offered on the way.
     pub(in crate::engine) offers: Vec<Offered>,
+    /// Other servers of the file that redirects and the answer name, best first.
+    pub(in crate::engine) mirrors: Vec<Url>,
 }
 
 /// When the first answer's connection stood and its request went out, since the start.
@@ -38,15 +40,18 @@ pub(in crate::engine) async fn locate(
 ) -> Result<Located> {
     let context = &local.context;
     let rules = Rules { allow_downgrade: context.options.allow_downgrade };
-    let mut offers = Vec::new();
+    let (mut offers, mut mirrors) = (Vec::new(), Vec::new());
     let mut headers = RequestHeaders::new(url, context);
     let mut url = url.clone();
     for redirects in 0..=REDIRECTS_MAX {
         let mut endpoint = Endpoint::open(url.clone(), headers, context).await?;
         endpoint.is_redirected = redirects > 0;
         let (opening, times) = first_answer(local, &endpoint, range, if_range).await?;
+        if context.options.links {
+            add_mirrors(&mut mirrors, context, &url, opening.head(), &rules);
+        }
         let Some(next) = follow(&url, opening.head(), &rules)? else {
-            return Ok(Located { endpoint, opening, times, offers });
+            return Ok(Located { endpoint, opening, times, offers, mirrors });
         };
         context.tell(Level::Detail, Some(0), format!("redirected to {}", next.url));
         offers.extend(whole_file_digests(opening.head()).digests);
@@ -59,6 +64,22 @@ pub(in crate::engine) async fn locate(
     }
     let error = Error::new(ErrorKind::Redirect, format!("more than {REDIRECTS_MAX} redirects"));
     Err(error.within(url))
+}
+
+/// Adds the mirrors that an answer of `url` names (RFC 6249 section 3).
+fn add_mirrors(mirrors: &mut Vec<Url>, context: &Context, url: &Url, head: &Head, rules: &Rules) {
+    let links = links(head);
+    for link in &links.duplicates {
+        match link.resolve(url, rules) {
+            Ok(mirror) if mirror != *url && !mirrors.contains(&mirror) => {
+                if mirrors.len() < LINKS_MAX {
+                    mirrors.push(mirror);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => context.tell(Level::Detail, Some(0), error.to_string()),
+        }
+    }
 }
 
 /// Asks for the range, on that condition, or for everything.

@@ -93,20 +93,25 @@ impl Transfer {
         context.set_resumed(on_disk.bytes());
         let mut is_ranged = true;
         let mut attempts = 0;
-        let mut urls = self.urls.clone();
+        let (mut urls, mut banned, mut is_alone) = (self.urls.clone(), Vec::new(), false);
         loop {
             context.set_here(on_disk.bytes());
             attempts += 1;
-            let attempt = Attempt::new(self, urls.clone(), is_ranged, on_disk);
-            let Ended { error, is_corrupt, liar, left } = match attempt.run().await {
+            let banned_now = (!is_alone).then_some(&banned[..]);
+            let attempt = Attempt::new(self, &urls, banned_now, is_ranged, on_disk);
+            let Ended { error, is_corrupt, liar, is_plural, left } = match attempt.run().await {
                 Ok(report) => return Ok(report),
                 Err(ended) => ended,
             };
             on_disk = left;
-            if let Some(liar) = liar.filter(|_| urls.len() > 1 && context.check_stop().is_ok()) {
+            let is_left = |banned: &[Url]| urls.iter().any(|url| !banned.contains(url));
+            if let Some(liar) = liar.filter(|_| context.check_stop().is_ok()) {
+                banned.push(liar);
+                if !is_left(&banned) {
+                    return Err(self.explain(error));
+                }
                 // Each of these attempts has one source fewer.
                 attempts -= 1;
-                urls.retain(|url| *url != liar);
                 self.note(&error, "it is left out, and what it brought is fetched again");
                 context.rearm();
                 continue;
@@ -131,8 +136,10 @@ impl Transfer {
                     self.note(&error, "starting over, as an earlier run may have left wrong bytes");
                     on_disk = self.start_over()?;
                 }
-                ErrorKind::ChecksumMismatch if urls.len() > 1 => {
+                ErrorKind::ChecksumMismatch if is_plural => {
+                    urls.retain(|url| !banned.contains(url));
                     urls.truncate(1);
+                    is_alone = true;
                     self.note(&error, &format!("starting over with {} alone", urls[0]));
                     on_disk = self.start_over()?;
                 }

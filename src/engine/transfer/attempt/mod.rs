@@ -40,11 +40,19 @@ use finish::Ending;
 use std::sync::Arc;
 use std::thread;
 
+/// Mirrors that a server names are used for files of at least this size: smaller ones are here
+/// before a mirror has proved that it has the same file.
+const LINKED_BYTES_MIN: u64 = 8 << 20;
+
 /// One attempt.
 pub(super) struct Attempt<'a> {
     transfer: &'a Transfer,
     /// Where the file can be had, best first.
     urls: Vec<Url>,
+    /// The caller has named as many of them, the first ones.
+    named: u32,
+    /// Where another file was had; `None`: no source beside `urls` is wanted.
+    banned: Option<&'a [Url]>,
     /// Ask for ranges, not for everything at once.
     is_ranged: bool,
     /// What is here already.
@@ -60,6 +68,8 @@ pub(super) struct Ended {
     pub(super) is_corrupt: bool,
     /// A source that serves another file; what it brought is not counted among what is left.
     pub(super) liar: Option<Url>,
+    /// There was more than one source.
+    pub(super) is_plural: bool,
     pub(super) left: OnDisk,
 }
 
@@ -80,11 +90,15 @@ impl<'a> Attempt<'a> {
     /// With what is `on_disk` already.
     pub(super) fn new(
         transfer: &'a Transfer,
-        urls: Vec<Url>,
+        urls: &[Url],
+        banned: Option<&'a [Url]>,
         is_ranged: bool,
         on_disk: OnDisk,
     ) -> Self {
-        Self { transfer, urls, is_ranged, on_disk, records: None }
+        let is_banned = |url: &&Url| banned.is_some_and(|banned| banned.contains(url));
+        let urls: Vec<Url> = urls.iter().filter(|url| !is_banned(url)).cloned().collect();
+        let named = u32::try_from(urls.len()).expect("sources are numbered");
+        Self { transfer, urls, named, banned, is_ranged, on_disk, records: None }
     }
 
     /// Runs it to the end.
@@ -101,6 +115,7 @@ impl<'a> Attempt<'a> {
         let error = context.take_failure().unwrap_or(error);
         let (corrupt, liar) = (context.take_corrupt(), context.take_liar());
         let is_corrupt = !corrupt.is_empty() && liar.is_none();
+        let is_plural = self.urls.len() > 1;
         let left = match self.records {
             Some(records) => {
                 corrupt.iter().for_each(|span| records.forget(span));
@@ -109,18 +124,21 @@ impl<'a> Attempt<'a> {
             None if !corrupt.is_empty() => self.on_disk.without(&corrupt),
             None => self.on_disk,
         };
-        Ended { error, is_corrupt, liar, left }
+        Ended { error, is_corrupt, liar, is_plural, left }
     }
 
     async fn fetch_file(&mut self) -> Result<Report> {
         let context = self.context();
         context.set_unchecked(self.on_disk.unchecked_bytes());
         let (source, discovered, contest) = context.guard(self.discover()).await?;
-        let Discovered { endpoint, found, facts, offers } = discovered;
+        let Discovered { endpoint, found, facts, offers, mirrors } = discovered;
         let wanted = Wanted::choose(context, &offers)?;
         context.set_phase(Phase::Downloading);
         match found {
             Found::Ranged { known, opening, span, times } => {
+                if known.total >= LINKED_BYTES_MIN {
+                    self.add_mirrors(mirrors);
+                }
                 let ranges =
                     Ranges { source, contest, endpoint, facts, known, opening, span, times };
                 self.by_ranges(ranges, &wanted).await
@@ -154,6 +172,18 @@ impl<'a> Attempt<'a> {
         let mut contest = Contest::start(local, self.urls.clone(), range, at_once);
         let (winner, discovered) = contest.winner().await?;
         Ok((winner, discovered, Some(contest)))
+    }
+
+    /// Takes up the mirrors that a server has named.
+    fn add_mirrors(&mut self, mirrors: Vec<Url>) {
+        let Some(banned) = self.banned else { return };
+        for mirror in mirrors {
+            if !self.urls.contains(&mirror) && !banned.contains(&mirror) {
+                let text = format!("the server names a mirror: {mirror}");
+                self.context().tell(Level::Detail, None, text);
+                self.urls.push(mirror);
+            }
+        }
     }
 
     /// What to ask first; `None` for everything.
@@ -229,7 +259,8 @@ impl<'a> Attempt<'a> {
         let sources: Vec<Arc<Source>> =
             self.urls.iter().map(|url| Arc::new(Source::closed(url.clone()))).collect();
         sources[source.0 as usize].open_at(endpoint, known);
-        let file = File { total_bytes, expected, is_readable: to.output.is_readable() };
+        let (named, is_readable) = (self.named, to.output.is_readable());
+        let file = File { total_bytes, expected, named, is_readable };
         let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
         let first = First { fetch, opening, requested: times.requested };
         let worked = supervisor::work(&ranged, local, *lead, shards_max, first, contest).await;
