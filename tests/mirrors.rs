@@ -9,7 +9,9 @@ use ringhaul::{ErrorKind, Level, MirrorPolicy, Report, Url};
 use std::net::TcpListener;
 use std::time::Duration;
 
-const SIZE: u64 = 24 * MIB + 5;
+const SIZE: u64 = 10 * MIB + 5;
+/// Bytes that a source has sent when it fails, in the middle of its share.
+const AMID: u64 = MIB + 512 * KIB;
 /// Of one server, bytes per second.
 const RATE: u64 = 16 * MIB;
 
@@ -82,7 +84,8 @@ fn shares(report: &Report) -> Vec<u64> {
 
 #[test]
 fn equal_sources_bring_equal_shares() {
-    let mirrors = Mirrors::equal(3);
+    let slow = slowed(good(), 3 * MIB);
+    let mirrors = Mirrors::start(slow.clone(), vec![slow; 2]);
     let report = mirrors.succeeds();
     assert!(shares(&report).iter().all(|share| (20..=50).contains(share)), "{report:#?}");
     assert!(report.is_compared && report.retries == 0, "{report:#?}");
@@ -94,11 +97,11 @@ fn equal_sources_bring_equal_shares() {
 
 #[test]
 fn a_slow_source_is_used_for_what_it_brings_and_holds_nobody_up() {
-    let slow = slowed(Config::new(SEED, SIZE), RATE / 8);
-    let mirrors = Mirrors::start(good(), vec![good(), slow]);
+    let at = |rate| slowed(good(), rate);
+    let mirrors = Mirrors::start(at(4 * MIB), vec![at(4 * MIB), at(MIB / 2)]);
     let report = mirrors.succeeds();
-    let ideal = SIZE as f64 / (2.125 * RATE as f64);
-    assert!(report.elapsed.as_secs_f64() < 2.0 * ideal, "{ideal} s: {report:#?}");
+    let ideal = SIZE as f64 / (8.5 * MIB as f64);
+    assert!(report.elapsed.as_secs_f64() < ideal + 2.0, "{ideal} s: {report:#?}");
     assert!((1..20).contains(&shares(&report)[2]), "{report:#?}");
 }
 
@@ -120,20 +123,20 @@ fn failover_asks_the_next_one_only_once_the_first_has_failed() {
     site.run().expect("the first one is enough");
     assert_eq!(mirrors.others[0].stats().requests, 0);
 
-    let gone = Rule::new(When::FromBodyBytes(8 * MIB), Fault::ServerGone);
+    let gone = Rule::new(When::FromBodyBytes(AMID), Fault::ServerGone);
     let mut mirrors = Mirrors::start(with(vec![gone]), vec![good()]);
     mirrors.site = mirrors.site.with(policy).with(|options| options.retries = 3);
     let report = mirrors.succeeds();
-    assert!(shares(&report).iter().all(|share| *share > 10), "{report:#?}");
+    assert!(shares(&report).iter().all(|share| *share > 0), "{report:#?}");
 }
 
 #[test]
 fn the_best_one_is_kept_after_a_trial() {
-    let slow = slowed(Config::new(SEED, SIZE), RATE / 16);
-    let mut mirrors = Mirrors::start(slow.clone(), vec![slowed(good(), RATE / 2), slow]);
+    let slow = slowed(good(), MIB / 2);
+    let mut mirrors = Mirrors::start(slow.clone(), vec![slowed(good(), 3 * MIB), slow]);
     mirrors.site = mirrors.site.with(|options| options.mirror_policy = MirrorPolicy::Best);
     let report = mirrors.succeeds();
-    assert!(shares(&report)[1] > 80, "{report:#?}");
+    assert!(shares(&report)[1] > 60, "{report:#?}");
 }
 
 // --- failing over ---
@@ -141,7 +144,7 @@ fn the_best_one_is_kept_after_a_trial() {
 /// The source fails so after a part of its share; the others bring the rest.
 #[track_caller]
 fn outlives(fault: Fault) -> Report {
-    let rule = Rule::new(When::FromBodyBytes(5 * MIB), fault);
+    let rule = Rule::new(When::FromBodyBytes(AMID), fault);
     let mirrors = Mirrors::start(good(), vec![with(vec![rule]), good()]);
     let report = mirrors.succeeds();
     let failed = &report.sources[1];
@@ -149,7 +152,7 @@ fn outlives(fault: Fault) -> Report {
     let again: u64 = mirrors.others.iter().map(|server| server.stats().body_bytes).sum();
     let sent = again + mirrors.site.stats().body_bytes;
     // What was on its way when it failed, the first answers and the samples.
-    assert!(sent <= SIZE + 10 * MIB, "{sent} bytes for {SIZE}: {report:#?}");
+    assert!(sent <= SIZE + 8 * MIB, "{sent} bytes for {SIZE}: {report:#?}");
     report
 }
 
@@ -190,7 +193,7 @@ fn a_source_that_stops_to_serve_ranges() {
 
 #[test]
 fn a_source_that_falls_silent() {
-    let rule = Rule::new(When::FromBodyBytes(5 * MIB), Fault::ServerSilent);
+    let rule = Rule::new(When::FromBodyBytes(AMID), Fault::ServerSilent);
     let mirrors = Mirrors::start(good(), vec![with(vec![rule]), good()]);
     let report = mirrors.succeeds();
     assert!(report.elapsed < Duration::from_secs(12), "{report:#?}");
@@ -198,7 +201,7 @@ fn a_source_that_falls_silent() {
 
 #[test]
 fn the_first_source_may_fail_like_any_other() {
-    let gone = Rule::new(When::FromBodyBytes(5 * MIB), Fault::ServerGone);
+    let gone = Rule::new(When::FromBodyBytes(AMID), Fault::ServerGone);
     Mirrors::start(with(vec![gone]), vec![good(), good()]).succeeds();
 }
 
@@ -224,13 +227,12 @@ fn sources_that_are_dead_from_the_start_cost_nothing() {
 
 #[test]
 fn a_source_that_failed_is_used_again_once_it_is_back() {
-    // It answers 503 to a few requests in the middle of the transfer.
-    let refused = (4..10).map(|n| Rule::new(When::Request(n), status(503, "later")));
-    let slow = |config: Config| slowed(config, 4 * MIB);
+    // It answers 503 to two requests in the middle of the transfer.
+    let refused = (4..6).map(|n| Rule::new(When::Request(n), status(503, "later")));
+    let slow = |config: Config| slowed(config, MIB);
     let mirrors = Mirrors::start(slow(with(refused.collect())), vec![slow(good())]);
     let report = mirrors.succeeds();
-    let requests = mirrors.site.stats().requests;
-    assert!(requests > 10, "{requests} requests: {report:#?}");
+    mirrors.site.assert_fired();
     assert!(shares(&report)[0] > 20, "{report:#?}");
 }
 
@@ -244,7 +246,7 @@ fn once_all_are_gone_the_error_names_each_cause() {
 
     // In the middle.
     let gone = |bytes| vec![Rule::new(When::FromBodyBytes(bytes), Fault::ServerGone)];
-    let mirrors = Mirrors::start(with(gone(4 * MIB)), vec![with(gone(5 * MIB))]);
+    let mirrors = Mirrors::start(with(gone(AMID)), vec![with(gone(AMID))]);
     let error = mirrors.site.run().expect_err("nobody is left");
     let line = error.to_string();
     let ports = [&mirrors.site.server, &mirrors.others[0]].map(|s| s.address().port().to_string());
@@ -300,8 +302,9 @@ fn a_source_of_another_size_is_left_out() {
     let shorter = slowed(Config::new(SEED, SIZE - 1), RATE);
     let mirrors = Mirrors::start(good(), vec![shorter, good()]);
     let (report, told) = mirrors.succeeds_aloud();
-    assert!(told.contains(&format!("has {} bytes", SIZE - 1)), "{told}");
-    assert_eq!(report.sources[1].bytes, 0);
+    let port = mirrors.others[0].address().port().to_string();
+    assert!(told.lines().any(|line| line.contains(&port) && line.contains("left out")), "{told}");
+    assert!(report.sources.iter().all(|s| s.bytes == 0 || !s.url.to_string().contains(&port)));
 }
 
 #[test]
@@ -312,7 +315,7 @@ fn a_file_that_differs_further_on_is_found_by_samples() {
     let (report, told) = mirrors.succeeds_aloud();
     let port = mirrors.others[0].address().port().to_string();
     assert!(told.contains(&port) && told.contains("serves another file"), "{told}");
-    assert!(report.is_compared, "{report:#?}");
+    assert!(report.sources.iter().all(|source| !source.url.to_string().contains(&port)));
 }
 
 #[test]
@@ -330,14 +333,14 @@ fn a_part_of_one_source_is_gone_on_with_from_another() {
     let mirrors = Mirrors::equal(1);
     let mut site = mirrors.site;
     site.server.stop();
-    let gone = Rule::new(When::FromBodyBytes(12 * MIB), Fault::ServerGone);
+    let gone = Rule::new(When::FromBodyBytes(5 * MIB), Fault::ServerGone);
     site.replace_server(with(vec![gone]));
     site.run().expect_err("the only source is gone");
     let other = serve(good());
     site.options.mirrors = vec![url(&other, "/file.bin")];
     let report = site.run().expect("the mirror has the rest");
     site.assert_whole(SEED, SIZE);
-    assert!(report.resumed_bytes > 4 * MIB, "{report:#?}");
+    assert!(report.resumed_bytes > 2 * MIB, "{report:#?}");
 }
 
 // --- mirrors that a server names ---

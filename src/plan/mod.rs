@@ -138,6 +138,9 @@ pub enum Unopened {
     Failed(ErrorKind),
     /// It serves another file, or no ranges: it is never asked again.
     Useless,
+    /// It contradicts the others, and it is not clear yet who is right: nothing is asked of it
+    /// until that is.
+    Disputed,
 }
 
 /// How much one request asks for.

@@ -24,6 +24,11 @@ const REST_REFUSED_MIN: Duration = Duration::from_secs(10);
 const REST_MAX: Duration = Duration::from_secs(300);
 /// Connections of a source that end in a row without a byte until it rests.
 const FAILURES_MAX: u32 = 2;
+/// Sources are waited for this long after the first one has been opened, before that one gets all
+/// the connections it wants.
+const OPENING_TIME: Duration = Duration::from_secs(1);
+/// Connections of each open source until then.
+const START_EACH: u32 = 2;
 /// Time constant of a source's goodput.
 const MEMORY: Duration = Duration::from_secs(2);
 /// A source is known after it has been at work for this time, which slow start is over in.
@@ -39,6 +44,8 @@ pub(super) struct Sources {
     /// Where each connection is, or goes.
     of: BTreeMap<ConnectionId, SourceId>,
     policy: MirrorPolicy,
+    /// When the first source was opened.
+    opened_at: Duration,
     /// Most sources that are worth opening, as there are no more connections.
     open_max: u32,
 }
@@ -56,6 +63,8 @@ pub(super) struct Source {
     measured_since: Option<Duration>,
     /// Failures in a row with no byte in between.
     failures: u32,
+    /// It was the last one that was open when it failed, and nothing has come from it since.
+    is_ailing: bool,
     /// How often it has rested.
     rests: u32,
     /// It is not tried again before this time.
@@ -100,6 +109,7 @@ impl Sources {
             goodput: None,
             measured_since: None,
             failures: 0,
+            is_ailing: false,
             rests: 0,
             resting_until: Duration::ZERO,
             is_ahead_on,
@@ -110,7 +120,8 @@ impl Sources {
             MirrorPolicy::Failover => 1,
             MirrorPolicy::All | MirrorPolicy::Best => OPEN_MAX.min(connections_max),
         };
-        Self { sources: (0..sources).map(source).collect(), of: BTreeMap::new(), policy, open_max }
+        let sources = (0..sources).map(source).collect();
+        Self { sources, of: BTreeMap::new(), policy, opened_at: Duration::MAX, open_max }
     }
 
     /// Whether there is only one, which then is always asked.
@@ -202,14 +213,37 @@ impl Sources {
         self.policy != MirrorPolicy::All || self.is_single() || self.at(connection).connections != 1
     }
 
-    /// Connections that the sources should have at least.
-    pub(super) fn connections_min(&self) -> u32 {
-        if self.policy == MirrorPolicy::All && !self.is_single() { self.open_count() } else { 1 }
+    /// Connections that the sources should have at least: one each; where one has none as the
+    /// others have many, it gets one beside them.
+    pub(super) fn connections_min(&self, now: Duration) -> u32 {
+        if self.policy == MirrorPolicy::Failover || self.is_single() {
+            return 1;
+        }
+        let is_lonely = |id: &SourceId| self.takes(now, *id) && self.get(*id).connections == 0;
+        match u32::try_from(self.ids().filter(is_lonely).count()).expect("sources are numbered") {
+            0 => self.open_count(),
+            lonely => lonely + self.sources.iter().map(|source| source.connections).sum::<u32>(),
+        }
+    }
+
+    /// Most connections while other sources are about to be opened for the first time: what those
+    /// that are open now are given is not left for them.
+    pub(super) fn connections_max(&self, now: Duration) -> u32 {
+        let is_new = |source: &&Source| source.state == State::Opening && source.rests == 0;
+        let is_early = now < self.opened_at.saturating_add(OPENING_TIME);
+        if self.policy == MirrorPolicy::Failover
+            || !is_early
+            || !self.sources.iter().any(|it| is_new(&it))
+        {
+            return u32::MAX;
+        }
+        START_EACH * self.open_count()
     }
 
     /// Sources that the engine is to open now; they count as being opened from here on.
     pub(super) fn to_open(&mut self, now: Duration) -> Vec<SourceId> {
-        let open = self.open_count() + self.count(State::Opening);
+        let is_well = |source: &&Source| source.state == State::Open && !source.is_ailing;
+        let open = count(self.sources.iter().filter(is_well)) + self.count(State::Opening);
         let mut waiting: Vec<SourceId> = self
             .ids()
             .filter(|id| {
@@ -227,10 +261,11 @@ impl Sources {
     }
 
     /// The source serves this file, at `addresses` addresses of which nothing is known.
-    pub(super) fn opened(&mut self, id: SourceId, addresses: u32) {
+    pub(super) fn opened(&mut self, now: Duration, id: SourceId, addresses: u32) {
+        self.opened_at = self.opened_at.min(now);
         let source = self.get_mut(id);
         source.addresses = Addresses::new(addresses);
-        (source.state, source.failures) = (State::Open, 0);
+        (source.state, source.failures, source.is_ailing) = (State::Open, 0, false);
         (source.goodput, source.measured_since) = (None, None);
     }
 
@@ -254,9 +289,19 @@ impl Sources {
         self.open().any(|other| other != id)
     }
 
+    /// Whether another source than this one is being opened: it may serve the file in a moment.
+    pub(super) fn is_opening_other(&self, id: SourceId) -> bool {
+        self.ids().any(|other| other != id && self.get(other).state == State::Opening)
+    }
+
     /// Whether another source than this one may be of use some time.
     pub(super) fn has_hope(&self, id: SourceId) -> bool {
         self.ids().any(|other| other != id && self.get(other).state != State::Dropped)
+    }
+
+    /// The last source that was open has failed: it is still asked, and others are opened.
+    pub(super) fn on_last_failed(&mut self, id: SourceId) {
+        self.get_mut(id).is_ailing = !self.is_single();
     }
 
     /// A connection of the source failed, with another source open. The time until the source is
@@ -291,7 +336,7 @@ impl Sources {
     /// Bytes have come on the connection: whatever failed there before is over.
     pub(super) fn on_delivered(&mut self, connection: ConnectionId) {
         let source = self.at_mut(connection);
-        source.failures = 0;
+        (source.failures, source.is_ailing) = (0, false);
         source.addresses.on_delivered(connection);
     }
 
@@ -371,8 +416,7 @@ impl Sources {
     }
 
     fn count(&self, state: State) -> u32 {
-        let count = self.sources.iter().filter(|source| source.state == state).count();
-        u32::try_from(count).expect("sources are numbered")
+        count(self.sources.iter().filter(|source| source.state == state))
     }
 
     /// Whether the source takes one more connection.
@@ -394,8 +438,12 @@ impl Sources {
         let load = |id: &SourceId| {
             let source = self.get(*id);
             let share = source.goodput.unwrap_or(best) / best;
-            // A source without a connection brings nothing: it comes first.
-            if source.connections == 0 { 0.0 } else { f64::from(source.connections + 1) / share }
+            match source.connections {
+                _ if source.is_ailing => f64::INFINITY,
+                // A source without a connection brings nothing: it comes first.
+                0 => 0.0,
+                connections => f64::from(connections + 1) / share,
+            }
         };
         let takes = self.ids().filter(|id| self.takes(now, *id));
         takes.min_by(|a, b| load(a).total_cmp(&load(b)))
@@ -413,6 +461,10 @@ impl Sources {
         let goodput = |id: &SourceId| self.get(*id).goodput.unwrap_or_default();
         self.open().max_by(|a, b| goodput(a).total_cmp(&goodput(b)))
     }
+}
+
+fn count<'a>(sources: impl Iterator<Item = &'a Source>) -> u32 {
+    u32::try_from(sources.count()).expect("sources are numbered")
 }
 
 impl Source {

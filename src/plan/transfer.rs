@@ -130,7 +130,7 @@ impl Transfer {
         if self.sources.are_braked(self.now) {
             return self.workers.running().min(self.count.target());
         }
-        let target = self.count.target();
+        let target = self.count.target().min(self.sources.connections_max(self.now));
         let mut pieces = self.ledger.pieces(self.sizing.piece_bytes(), self.assignable_to());
         if pieces < u64::from(target) {
             let block_bytes = self.settings.block_bytes;
@@ -214,7 +214,7 @@ impl Transfer {
     /// The source serves this file, at `addresses` addresses, at least 1, numbered from 0.
     pub fn on_source_opened(&mut self, now: Duration, source: SourceId, addresses: u32) {
         self.advance(now);
-        self.sources.opened(source, addresses);
+        self.sources.opened(self.now, source, addresses);
         self.log.note(self.now, Choice::Source, format!("{source} serves the same file"));
     }
 
@@ -225,6 +225,10 @@ impl Transfer {
             Unopened::Useless => {
                 self.sources.dropped(source);
                 format!("{source} is left out: it does not serve this file in ranges")
+            }
+            Unopened::Disputed => {
+                self.sources.dropped(source);
+                format!("{source} waits: it contradicts the others")
             }
             Unopened::Failed(kind) => {
                 let rest = self.sources.not_opened(self.now, source, retry::class(kind));
@@ -490,7 +494,7 @@ fn sources_of(settings: &Settings) -> Sources {
         settings.mirror_policy,
         connections_max,
     );
-    sources.opened(settings.first_source, settings.addresses);
+    sources.opened(Duration::ZERO, settings.first_source, settings.addresses);
     sources
 }
 

@@ -215,8 +215,9 @@ impl Ranged {
         jury.disputed.push((id, error.clone()));
         let (first, disputed) = (jury.first, jury.disputed.len());
         drop(jury);
-        let text =
-            format!("{} and {} serve two files", self.source(first).url(), self.source(id).url());
+        self.plan().on_source_unopened(self.context.now(), id, Unopened::Disputed);
+        let (one, other) = (self.source(first).url(), self.source(id).url());
+        let text = format!("{one} and {other} serve two files");
         self.context.tell(Level::Detail, None, text);
         if self.file.has_digest() {
             // It will say who is right.

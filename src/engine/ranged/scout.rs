@@ -25,9 +25,9 @@ use std::time::Duration;
 const COMPARE_TICK: Duration = Duration::from_millis(10);
 /// Samples of what is here that a source has to agree with, beside its first answer.
 const SAMPLES: u64 = 4;
-/// Of what was sent at first no more than this is compared, so that it stays a small part of what
-/// the source may bring.
-const COMPARED_BYTES_MAX: u64 = 1 << 20;
+/// Of what was sent at first no more than this is compared: a source that is slow to bring its part
+/// of it would hold up all others.
+const COMPARED_BYTES_MAX: u64 = TWIN_SAMPLE_BYTES;
 
 /// Why a source is not used.
 pub(super) enum Refused {
@@ -90,7 +90,7 @@ impl Scout<'_> {
         let (theirs, ours) = (known.total, self.ranged.file.total_bytes);
         if theirs != ours {
             let what = format!("its file has {theirs} bytes, not {ours}");
-            return Err(Refused::Useless(Error::new(ErrorKind::Changed, what)));
+            return Err(Refused::Contradicts(Error::new(ErrorKind::Changed, what)));
         }
         self.ranged.check_offers(&offers).map_err(Refused::Useless)?;
         let versions = Versions::new(known.clone());

@@ -8,7 +8,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// The first of `count` sources is open.
 fn first_open(count: u32, policy: MirrorPolicy, connections_max: u32) -> Sources {
     let mut sources = Sources::new(count, true, policy, connections_max);
-    sources.opened(SourceId(0), 1);
+    sources.opened(NOW, SourceId(0), 1);
     sources
 }
 
@@ -16,7 +16,7 @@ fn first_open(count: u32, policy: MirrorPolicy, connections_max: u32) -> Sources
 fn open(count: u32, policy: MirrorPolicy) -> Sources {
     let mut sources = first_open(count, policy, 64);
     for id in sources.to_open(NOW) {
-        sources.opened(id, 1);
+        sources.opened(NOW, id, 1);
     }
     sources
 }
@@ -29,7 +29,7 @@ fn route(sources: &mut Sources, ids: std::ops::Range<u32>) -> Vec<u32> {
 fn every_source_gets_a_connection_before_any_gets_two() {
     let mut sources = open(3, MirrorPolicy::All);
     assert_eq!(route(&mut sources, 0..6), [0, 1, 2, 0, 1, 2]);
-    assert_eq!(sources.connections_min(), 3);
+    assert_eq!(sources.connections_min(NOW), 3);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_source_that_failed_rests_longer_each_time() {
         now += rest;
         assert_eq!(sources.to_open(now), [SourceId(0)]);
         assert_eq!(sources.to_open(now), [], "it is being opened");
-        sources.opened(SourceId(0), 1);
+        sources.opened(NOW, SourceId(0), 1);
         rests.push(rest.as_secs());
     }
     assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
@@ -87,9 +87,12 @@ fn a_reserve_steps_in_for_a_source_that_fails() {
     let mut sources = open(3, MirrorPolicy::Failover);
     assert_eq!(route(&mut sources, 0..3), [0, 0, 0]);
     assert!(!sources.has_other(SourceId(0)) && sources.has_hope(SourceId(0)));
-    // The last open one is never closed by the plan; as if it were, the next one is opened.
-    sources.not_opened(NOW, SourceId(0), Class::Later);
+    assert_eq!(sources.to_open(NOW), []);
+    sources.on_last_failed(SourceId(0));
     assert_eq!(sources.to_open(NOW), [SourceId(1)]);
+    assert_eq!(sources.route(NOW, ConnectionId(0)), Some(SourceId(0)), "nobody else is there");
+    sources.opened(NOW, SourceId(1), 1);
+    assert_eq!(sources.route(NOW, ConnectionId(0)), Some(SourceId(1)));
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn a_source_without_connections_gets_one_that_can_be_spared() {
     let mut sources = first_open(2, MirrorPolicy::All, 2);
     assert_eq!(route(&mut sources, 0..2), [0, 0]);
     for id in sources.to_open(NOW) {
-        sources.opened(id, 1);
+        sources.opened(NOW, id, 1);
     }
     let (a, b) = (ConnectionId(0), ConnectionId(1));
     assert!(sources.stays(NOW, a, false), "another connection may still be made");
@@ -136,4 +139,27 @@ fn a_source_that_is_of_no_use_is_never_asked_again() {
     assert_eq!(sources.to_open(later), []);
     assert_eq!(route(&mut sources, 0..3), [0, 0, 0]);
     assert!(!sources.has_hope(SourceId(0)));
+}
+
+#[test]
+fn those_that_are_about_to_be_opened_are_left_something() {
+    let mut sources = first_open(3, MirrorPolicy::All, 64);
+    assert_eq!(sources.connections_max(NOW), u32::MAX, "nobody looks at the others");
+    sources.to_open(NOW);
+    assert_eq!(sources.connections_max(NOW), START_EACH);
+    sources.opened(NOW, SourceId(1), 1);
+    assert_eq!(sources.connections_max(NOW), 2 * START_EACH);
+    assert_eq!(sources.connections_max(NOW + OPENING_TIME), u32::MAX);
+}
+
+#[test]
+fn a_source_that_opens_late_gets_a_connection_beside_those_there_are() {
+    let mut sources = first_open(2, MirrorPolicy::All, 64);
+    route(&mut sources, 0..8);
+    assert_eq!(sources.connections_min(NOW), 1);
+    sources.to_open(NOW);
+    sources.opened(NOW, SourceId(1), 1);
+    assert_eq!(sources.connections_min(NOW), 9);
+    assert_eq!(route(&mut sources, 8..9), [1]);
+    assert_eq!(sources.connections_min(NOW), 2);
 }

@@ -38,6 +38,9 @@ impl Transfer {
         if self.sources.has_other(source) && retry::is_of_source(kind) {
             return self.fail_over(connection, kind, retry_after, while_connecting);
         }
+        if retry::is_of_source(kind) {
+            self.sources.on_last_failed(source);
+        }
         let class = self.class(connection, kind, while_connecting);
         // Refused only because of the others: that ends when they do, and so needs no budget.
         let is_crowded = class != retry::class(kind);
@@ -55,8 +58,11 @@ impl Transfer {
         let worker = self.workers.entry(connection);
         let was_replaced = worker.take_replaced(self.now);
         let is_blameless = was_pushed || was_replaced;
-        let is_forgiven =
-            is_crowded || (is_blameless && worker.forgive(delivered_bytes, self.settings.retries));
+        // A source that is being opened may have these bytes in a moment.
+        let is_awaited = retry::is_of_source(kind) && self.sources.is_opening_other(source);
+        let is_forgiven = is_crowded
+            || is_awaited
+            || (is_blameless && worker.forgive(delivered_bytes, self.settings.retries));
         worker.on_gone();
         if !had_delivered && !was_replaced {
             worker.set_back(self.now, class, terms, asked);
@@ -68,7 +74,9 @@ impl Transfer {
         }
         // What the server refuses because it serves the others is no failure of these bytes.
         let failures = if is_forgiven { earlier } else { earlier.saturating_add(1) };
-        let wait = if is_forgiven {
+        let wait = if is_awaited {
+            retry::wait_after(Class::Later, failures.max(1), terms)
+        } else if is_forgiven {
             Some(Duration::ZERO)
         } else if failures > self.settings.retries {
             None

@@ -84,7 +84,7 @@ impl Transfer {
         }
         let (bytes, bytes_most) = self.measure(elapsed, pressure);
         self.sources.on_tick(self.now);
-        self.count.set_min(self.sources.connections_min());
+        self.count.set_min(self.sources.connections_min(self.now));
         self.measurements.ticks_of_waits += u32::from(self.only_waits());
         let change = self.count.on_tick(&Sample {
             now: self.now,
