@@ -330,6 +330,10 @@ pub const PIECES_MAX: usize = 1_000_000;
 pub const PIECE_BYTES_MIN: u64 = KIB;
 /// Longest piece: that of a file which is one piece.
 pub const PIECE_BYTES_MAX: u64 = CHUNK_BYTES_MAX;
+/// Pieces that are hashed in part at the same time: each connection is within one of them, and few
+/// spans that were given up leave another one behind. A hasher has up to 2 KiB (BLAKE3). The bytes
+/// of further ones are read back.
+pub const PIECES_UNDER_WAY_MAX: usize = 4 * CONNECTIONS_MAX as usize;
 
 // cli: bounds of what may be asked for.
 /// Shortest time between two barriers: below it a disk does little but sync.

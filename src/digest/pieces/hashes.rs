@@ -1,0 +1,114 @@
+//! What the digests of all pieces of a file should be, and where the pieces lie.
+
+use crate::base::limits::{PIECE_BYTES_MAX, PIECE_BYTES_MIN, PIECES_MAX};
+use crate::base::{Error, ErrorKind, Result, Span};
+use crate::digest::{Algorithm, Digest};
+use std::fmt;
+
+/// The digests of all pieces of a file. All pieces have the same length, but for the last one,
+/// which may be shorter.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PieceHashes {
+    algorithm: Algorithm,
+    length_bytes: u64,
+    total_bytes: u64,
+    /// The digests one behind the other.
+    digests: Vec<u8>,
+}
+
+impl PieceHashes {
+    /// The digests of the pieces, in their order, of a file of `total_bytes`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the length of a piece is out of bounds, if the pieces do not make a
+    /// file of this size, or if one of them has not as many bytes as the algorithm makes.
+    pub fn new(
+        algorithm: Algorithm,
+        length_bytes: u64,
+        total_bytes: u64,
+        hashes: &[Vec<u8>],
+    ) -> Result<Self> {
+        if !(PIECE_BYTES_MIN..=PIECE_BYTES_MAX).contains(&length_bytes) {
+            return Err(unusable(format!(
+                "pieces of {length_bytes} bytes, not within {PIECE_BYTES_MIN} and {PIECE_BYTES_MAX}"
+            )));
+        }
+        let (count, wanted) = (hashes.len(), total_bytes.div_ceil(length_bytes));
+        if count > PIECES_MAX {
+            return Err(unusable(format!("{count} piece hashes, more than {PIECES_MAX}")));
+        }
+        if count as u64 != wanted {
+            return Err(unusable(format!(
+                "{count} piece hashes for the {wanted} pieces of {length_bytes} bytes of a file of \
+                 {total_bytes}"
+            )));
+        }
+        let digest_bytes = algorithm.digest_bytes();
+        let odd = (1..).zip(hashes).find(|(_, hash)| hash.len() != digest_bytes);
+        if let Some((number, hash)) = odd {
+            let bytes = hash.len();
+            return Err(unusable(format!(
+                "the {algorithm} of piece {number} has {bytes} bytes instead of {digest_bytes}"
+            )));
+        }
+        Ok(Self { algorithm, length_bytes, total_bytes, digests: hashes.concat() })
+    }
+
+    /// How pieces are hashed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Bytes of each piece but the last one.
+    pub fn length_bytes(&self) -> u64 {
+        self.length_bytes
+    }
+
+    /// Bytes of the file.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
+    /// Number of pieces.
+    pub fn count(&self) -> u64 {
+        self.total_bytes.div_ceil(self.length_bytes)
+    }
+
+    /// Where the piece lies in the file; its number, from 0, is below the count.
+    pub fn span(&self, piece: u64) -> Span {
+        assert!(piece < self.count(), "the file has this piece");
+        let start = piece * self.length_bytes;
+        Span::new(start, self.total_bytes.min(start.saturating_add(self.length_bytes)))
+    }
+
+    /// The numbers of the pieces that have bytes of `span`, which may go beyond the file.
+    pub fn touched(&self, span: Span) -> std::ops::Range<u64> {
+        let within = Span::new(0, self.total_bytes).intersect(span);
+        if within.is_empty() {
+            return 0..0;
+        }
+        within.start() / self.length_bytes..within.end().div_ceil(self.length_bytes)
+    }
+
+    /// Indicates whether the digest of a piece is the expected one.
+    pub(super) fn is_good(&self, piece: u64, digest: &Digest) -> bool {
+        assert_eq!(digest.algorithm, self.algorithm, "hashed as the pieces ask");
+        let bytes = self.algorithm.digest_bytes();
+        let start = usize::try_from(piece).expect("the digests are in memory") * bytes;
+        self.digests[start..start + bytes] == digest.bytes
+    }
+}
+
+impl fmt::Debug for PieceHashes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PieceHashes")
+            .field("algorithm", &self.algorithm)
+            .field("length_bytes", &self.length_bytes)
+            .field("total_bytes", &self.total_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unusable(what: String) -> Error {
+    Error::new(ErrorKind::Usage, what).advise("give the piece hashes of this very file, or none")
+}
