@@ -231,6 +231,24 @@ impl Server {
     ///
     /// # Errors
     /// As of [`Server::start`].
+    ///
+    /// # Example
+    ///
+    /// Two mirrors of one file, of which the second dies when it has sent 1 MiB:
+    ///
+    /// ```
+    /// use ringhaul::server::{Config, Fault, Metalink, Server, When};
+    ///
+    /// # fn main() -> ringhaul::Result<()> {
+    /// let metalink = Some(Metalink::new(Vec::new()));
+    /// let mirror = Config { metalink, ..Config::new(1, 4 << 20) };
+    /// let dying = mirror.clone().rule(When::FromBodyBytes(1 << 20), Fault::ServerGone);
+    /// let servers = Server::start_mirrors(vec![mirror, dying])?;
+    /// let description = servers[0].url("/file.meta4");
+    /// # assert!(description.ends_with("/file.meta4"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start_mirrors(configs: Vec<Config>) -> Result<Vec<Self>> {
         let bound = configs.into_iter().map(|config| Ok((bind(config.address)?, config)));
         let mut bound = bound.collect::<Result<Vec<_>>>()?;

@@ -11,8 +11,8 @@ use clap::builder::BoolishValueParser;
 #[command(next_help_heading = "Metalink")]
 pub(in crate::cli) struct MetalinkArgs {
     /// Serve at /X.meta4 (RFC 5854) and /X.metalink (version 3) the description of /X: size,
-    /// digest, hashes of pieces, and its URL at each of --ports; send Link fields (RFC 6249), and,
-    /// unless --digests says which, Repr-Digest and Digest.
+    /// digest, hashes of pieces, and its URL at each of --ports, of --files at /list.meta4 that of
+    /// all; send Link fields (RFC 6249), and, unless --digests says which, Repr-Digest and Digest.
     #[arg(long, env = "RINGHAUL_SERVE_METALINK", value_parser = BoolishValueParser::new())]
     pub(in crate::cli) metalink: bool,
 

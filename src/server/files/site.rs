@@ -12,6 +12,8 @@ use crate::base::limits::SERVER_SUMS_BYTES_MAX;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+/// Path of the description of all numbered files, without its suffix.
+const LIST: &str = "/list";
 /// Path of the list of all numbered files' URLs.
 const URLS_PATH: &str = "/list.txt";
 /// Path of the list of their checksums.
@@ -116,6 +118,11 @@ impl Site {
     /// The status to answer with.
     pub(in crate::server) fn file(&self, path: &str, host: Option<&str>) -> Result<File, u16> {
         match self.description_at(path) {
+            Some((describer, LIST, version)) if self.is_numbered() => {
+                let files = self.all_described().ok_or(404_u16)?;
+                let text = describer.describe_all(version, host, files).map_err(|_| 500_u16)?;
+                Ok(self.description(text, version, self.last_modified.clone()))
+            }
             Some((describer, of, version)) => {
                 let file = self.file_itself(of, host)?;
                 let text = describer.describe(of, version, host, &file.bytes, file.size_bytes);
@@ -139,6 +146,27 @@ impl Site {
         let is_file = self.routes.iter().any(|route| route.path == path)
             || self.folder.as_ref().is_some_and(|folder| folder.file(path).is_ok());
         (!is_file).then_some((describer, of, version))
+    }
+
+    fn is_numbered(&self) -> bool {
+        self.folder.is_none() && matches!(self.paths, Paths::Numbered(_))
+    }
+
+    /// Path, bytes and size of all numbered files; `None` where they are none or too many.
+    fn all_described(&self) -> Option<impl Iterator<Item = (String, FileBytes, u64)>> {
+        let Paths::Numbered(count) = self.paths else { return None };
+        let names = self.summed(Numbered::new(count))?;
+        Some(names.names().map(|name| {
+            let path = format!("/{name}");
+            let file = self.file_at(&path);
+            (path, file.bytes, file.size_bytes)
+        }))
+    }
+
+    /// These names, if their files together are not too many bytes to hash for one request.
+    fn summed(&self, names: Numbered) -> Option<Numbered> {
+        let bytes_max = names.count().checked_mul(*self.sizes.end());
+        bytes_max.is_some_and(|bytes| bytes <= SERVER_SUMS_BYTES_MAX).then_some(names)
     }
 
     fn description(
@@ -191,8 +219,7 @@ impl Site {
                 Lines::Urls { root: format!("{}://{host}/", self.scheme) }
             }
             SUMS_PATH => {
-                let bytes_max = names.count().checked_mul(*self.sizes.end());
-                bytes_max.filter(|bytes| *bytes <= SERVER_SUMS_BYTES_MAX).ok_or(404u16)?;
+                self.summed(names).ok_or(404u16)?;
                 Lines::Sums { seed: self.seed, sizes: self.sizes.clone() }
             }
             _ => return Err(404),

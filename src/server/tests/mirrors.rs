@@ -152,6 +152,13 @@ fn files_of_all_kinds_are_described() {
     let sum = hex(&content::sha256(content::seed_at(SEED, "/0002.bin"), SIZE));
     assert!(text(body(&numbered, "/0002.bin.meta4")).contains(&sum));
     assert_eq!(body(&numbered, "/0003.bin.meta4").status, 404);
+    let all = text(body(&numbered, "/list.meta4"));
+    let files: Vec<&str> = all.split("  <file name=\"").skip(1).collect();
+    assert!(files.len() == 2 && files[0].starts_with("0001.bin\">"), "{all}");
+    assert!(files[1].starts_with("0002.bin\">") && files[1].contains(&sum), "{all}");
+    assert_eq!(text(body(&numbered, "/list.metalink")).matches("</file>").count(), 2);
+    let many = server(Config { paths: Paths::Numbered(100_000), ..described() });
+    assert_eq!(body(&many, "/list.meta4").status, 404);
     let what = Served::File { seed: 9, size_bytes: 3 };
     let routes = vec![Route { path: "/r".into(), what }];
     let routed = server(Config { routes, ..described() });

@@ -22,9 +22,10 @@ use std::sync::Arc;
 /// Has a server describe its files as one of several mirrors.
 ///
 /// `/x.meta4` is then the description of `/x` (Metalink 4, RFC 5854), and `/x.metalink` the same in
-/// version 3; where a folder or a route has a file of that name, this is served instead. Faults
-/// that change a file leave its description alone, which tells the truth about what the server has
-/// without them.
+/// version 3; where a folder or a route has a file of that name, this is served instead. Of
+/// [`Paths::Numbered`](crate::server::Paths::Numbered) `/list.meta4` describes all, if they have no
+/// more than 1 GiB together. Faults that change a file leave its description alone, which tells the
+/// truth about what the server has without them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metalink {
     /// The servers of the files, this one among them.
@@ -92,7 +93,7 @@ impl Metalink {
 const SUFFIXES: [(&str, Version); 2] = [(".meta4", Version::V4), (".metalink", Version::V3)];
 
 /// The versions of Metalink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::server) enum Version {
     V3,
     V4,
@@ -135,12 +136,15 @@ pub(in crate::server) struct Describer {
     /// This server among the mirrors.
     own_root: String,
     stored: Memo<FileVersion, Arc<Hashes>>,
+    /// Descriptions of all files, by version and by the host that is written.
+    all: Memo<(Version, Option<String>), Arc<[u8]>>,
 }
 
 impl Describer {
     pub(in crate::server) fn new(metalink: Metalink) -> Self {
         let stored = Memo::new(SERVER_DESCRIPTIONS_MAX);
-        Self { metalink, own_root: String::new(), stored }
+        let all = Memo::new(SERVER_DESCRIPTIONS_MAX);
+        Self { metalink, own_root: String::new(), stored, all }
     }
 
     /// The server is the mirror with this root.
@@ -166,22 +170,44 @@ impl Describer {
         bytes: &FileBytes,
         size_bytes: u64,
     ) -> io::Result<Arc<[u8]>> {
-        let hashes = self.hashes(bytes, size_bytes)?;
+        Ok(written(version, &[self.file(path, host, bytes, size_bytes)?]))
+    }
+
+    /// The description of all these files, each with its path and size, which never change.
+    ///
+    /// # Errors
+    /// What reading a stored file gives.
+    pub(in crate::server) fn describe_all(
+        &self,
+        version: Version,
+        host: Option<&str>,
+        files: impl Iterator<Item = (String, FileBytes, u64)>,
+    ) -> io::Result<Arc<[u8]>> {
+        let host_written = host.filter(|_| self.metalink.host_of_request).map(str::to_owned);
+        self.all.get_or((version, host_written), || {
+            let described =
+                files.map(|(path, bytes, size_bytes)| self.file(&path, host, &bytes, size_bytes));
+            Ok(written(version, &described.collect::<io::Result<Vec<_>>>()?))
+        })
+    }
+
+    fn file(
+        &self,
+        path: &str,
+        host: Option<&str>,
+        bytes: &FileBytes,
+        size_bytes: u64,
+    ) -> io::Result<xml::Description<'_>> {
         let name = path.rsplit('/').next().unwrap_or_default();
         let mirrors = self.metalink.mirrors.iter();
         let urls = mirrors.map(|mirror| (mirror, url(&self.root_of(mirror, host), path)));
-        let description = xml::Description {
+        Ok(xml::Description {
             name: percent_decode_str(name).decode_utf8_lossy().into_owned(),
             size_bytes,
-            hashes: &hashes,
+            hashes: self.hashes(bytes, size_bytes)?,
             pieces: self.metalink.pieces,
             urls: urls.collect(),
-        };
-        let text = match version {
-            Version::V3 => xml::version_3(&description),
-            Version::V4 => xml::version_4(&description),
-        };
-        Ok(text.into_bytes().into())
+        })
     }
 
     /// The `Link` fields of an answer about the file at `path`; none where there are to be none.
@@ -253,6 +279,14 @@ fn hash_of<H: Digest>(bytes: &FileBytes, span: Span) -> io::Result<String> {
     let mut hash = H::new();
     bytes.walk(span, |piece| hash.update(piece))?;
     Ok(hex(&hash.finalize()))
+}
+
+fn written(version: Version, files: &[xml::Description<'_>]) -> Arc<[u8]> {
+    let text = match version {
+        Version::V3 => xml::version_3(files),
+        Version::V4 => xml::version_4(files),
+    };
+    text.into_bytes().into()
 }
 
 /// The root with the host of `authority` in place of its own, and its own port. `None` if that is

@@ -5,12 +5,13 @@
 
 use super::{Hashes, Mirror, PieceHash, Pieces};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// What is written of one file.
 pub(super) struct Description<'a> {
     pub(super) name: String,
     pub(super) size_bytes: u64,
-    pub(super) hashes: &'a Hashes,
+    pub(super) hashes: Arc<Hashes>,
     pub(super) pieces: Option<Pieces>,
     /// The mirrors, and the URL of the file on each.
     pub(super) urls: Vec<(&'a Mirror, String)>,
@@ -19,12 +20,19 @@ pub(super) struct Description<'a> {
 const GENERATOR: &str = concat!("ringhaul/", env!("CARGO_PKG_VERSION"));
 
 /// Metalink 4.
-pub(super) fn version_4(file: &Description<'_>) -> String {
-    let mut text = format!(
+pub(super) fn version_4(files: &[Description<'_>]) -> String {
+    let head = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <metalink xmlns=\"urn:ietf:params:xml:ns:metalink\">\n  \
-         <generator>{GENERATOR}</generator>\n  \
-         <file name=\"{}\">\n    \
+         <generator>{GENERATOR}</generator>\n"
+    );
+    let files: String = files.iter().map(file_of_version_4).collect();
+    head + &files + "</metalink>\n"
+}
+
+fn file_of_version_4(file: &Description<'_>) -> String {
+    let mut text = format!(
+        "  <file name=\"{}\">\n    \
          <size>{}</size>\n    \
          <hash type=\"sha-256\">{}</hash>\n",
         escaped(&file.name),
@@ -49,18 +57,25 @@ pub(super) fn version_4(file: &Description<'_>) -> String {
         let url = escaped(url);
         push(&mut text, format_args!("    <url{place} priority=\"{priority}\">{url}</url>\n"));
     }
-    text + "  </file>\n</metalink>\n"
+    text + "  </file>\n"
 }
 
 /// Metalink 3.
-pub(super) fn version_3(file: &Description<'_>) -> String {
-    let mut text = format!(
+pub(super) fn version_3(files: &[Description<'_>]) -> String {
+    let head = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
          <metalink version=\"3.0\" xmlns=\"http://www.metalinker.org/\" type=\"dynamic\" \
          pubdate=\"Thu, 01 Jan 1970 00:00:00 GMT\" generator=\"{GENERATOR}\" \
          xmlns:mm0=\"http://fedorahosted.org/mirrormanager\">\n \
-         <files>\n  \
-         <file name=\"{}\">\n   \
+         <files>\n"
+    );
+    let files: String = files.iter().map(file_of_version_3).collect();
+    head + &files + " </files>\n</metalink>\n"
+}
+
+fn file_of_version_3(file: &Description<'_>) -> String {
+    let mut text = format!(
+        "  <file name=\"{}\">\n   \
          <mm0:timestamp>0</mm0:timestamp>\n   \
          <size>{}</size>\n   \
          <verification>\n    \
@@ -90,7 +105,7 @@ pub(super) fn version_3(file: &Description<'_>) -> String {
         let url = escaped(url);
         push(&mut text, format_args!("    <url {about} preference=\"{preference}\">{url}</url>\n"));
     }
-    text + "   </resources>\n  </file>\n </files>\n</metalink>\n"
+    text + "   </resources>\n  </file>\n"
 }
 
 impl Description<'_> {
@@ -131,7 +146,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn with_two_mirrors(write: fn(&Description<'_>) -> String, pieces: Option<Pieces>) -> String {
+    fn with_two_mirrors(write: fn(&[Description<'_>]) -> String, pieces: Option<Pieces>) -> String {
         let mirror = |priority, location: Option<&str>| Mirror {
             root: String::new(),
             priority,
@@ -140,13 +155,13 @@ mod tests {
         let (near, far) = (mirror(1, Some("de")), mirror(200, None));
         let pieces_hashed = pieces.map(|_| vec!["0a".to_owned(), "0b".to_owned()]);
         let hashes = Hashes { whole: "ff".into(), pieces: pieces_hashed.unwrap_or_default() };
-        write(&Description {
+        write(&[Description {
             name: "<a> & \"b\"\u{1}".into(),
             size_bytes: 31,
-            hashes: &hashes,
+            hashes: Arc::new(hashes),
             pieces,
             urls: vec![(&near, "https://h1/x?a&b".into()), (&far, "http://h2/x".into())],
-        })
+        }])
     }
 
     #[test]
