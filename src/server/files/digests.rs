@@ -138,7 +138,8 @@ impl Digests {
                 None => self.of_made(*seed, size_bytes)?,
             },
             FileBytes::Stored(stored) => {
-                self.stored.get_or(stored.version, || self.compute(bytes, size_bytes))?
+                let compute = || compute(bytes, size_bytes, self.wants_crc());
+                self.stored.get_or(stored.version, compute)?
             }
             FileBytes::List(_) | FileBytes::Text(_) => return Ok(None),
         };
@@ -146,25 +147,36 @@ impl Digests {
     }
 
     fn of_made(&self, seed: u64, size_bytes: u64) -> io::Result<Whole> {
-        let key = (seed, size_bytes, self.wants_crc());
-        MADE.get_or(key, || self.compute(&FileBytes::Made { seed }, size_bytes))
+        of_made((seed, size_bytes, self.wants_crc()))
     }
 
     fn wants_crc(&self) -> bool {
         self.fields.contains(&DigestField::XGoogCrc32c)
     }
+}
 
-    fn compute(&self, bytes: &FileBytes, size_bytes: u64) -> io::Result<Whole> {
-        let wants_crc = self.wants_crc();
-        let (mut sha256, mut crc) = (Sha256::new(), !0);
-        bytes.walk(Span::new(0, size_bytes), |piece| {
-            sha256.update(piece);
-            if wants_crc {
-                crc = crc32c_more(crc, piece);
-            }
-        })?;
-        Ok(Whole { sha256: sha256.finalize().into(), crc32c: wants_crc.then_some(!crc) })
-    }
+/// The SHA-256 of a made-up file.
+///
+/// # Errors
+/// None; nothing is read of it.
+pub(super) fn sha256_of_made(seed: u64, size_bytes: u64) -> io::Result<[u8; 32]> {
+    of_made((seed, size_bytes, false)).map(|whole| whole.sha256)
+}
+
+fn of_made(file: Made) -> io::Result<Whole> {
+    let (seed, size_bytes, wants_crc) = file;
+    MADE.get_or(file, || compute(&FileBytes::Made { seed }, size_bytes, wants_crc))
+}
+
+fn compute(bytes: &FileBytes, size_bytes: u64, wants_crc: bool) -> io::Result<Whole> {
+    let (mut sha256, mut crc) = (Sha256::new(), !0);
+    bytes.walk(Span::new(0, size_bytes), |piece| {
+        sha256.update(piece);
+        if wants_crc {
+            crc = crc32c_more(crc, piece);
+        }
+    })?;
+    Ok(Whole { sha256: sha256.finalize().into(), crc32c: wants_crc.then_some(!crc) })
 }
 
 fn sha256(bytes: &FileBytes, span: Span) -> io::Result<[u8; 32]> {

@@ -7,6 +7,7 @@
 mod xml;
 
 use super::bytes::FileBytes;
+use super::digests;
 use super::folder::FileVersion;
 use super::memo::Memo;
 use crate::base::Span;
@@ -255,7 +256,10 @@ impl Describer {
 
 impl Hashes {
     fn of(bytes: &FileBytes, size_bytes: u64, pieces: Option<Pieces>) -> io::Result<Self> {
-        let whole = Span::new(0, size_bytes);
+        let whole = match bytes {
+            FileBytes::Made { seed } => hex(&digests::sha256_of_made(*seed, size_bytes)?),
+            _ => hash_of::<Sha256>(bytes, Span::new(0, size_bytes))?,
+        };
         let pieces = match pieces {
             None => Vec::new(),
             Some(Pieces { bytes: piece_bytes, hash }) => {
@@ -271,7 +275,7 @@ impl Hashes {
                 (0..count).map(piece).collect::<io::Result<_>>()?
             }
         };
-        Ok(Self { whole: hash_of::<Sha256>(bytes, whole)?, pieces })
+        Ok(Self { whole, pieces })
     }
 }
 
