@@ -30,11 +30,7 @@ fn usage_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
     let message = joined(paragraphs.next().unwrap_or_default());
-    let message = match second_url(error) {
-        Some(url) => format!("unexpected argument '{url}'; there is a URL already"),
-        None => message.trim_start_matches("error: ").to_owned(),
-    };
-    let message = without_secrets(error, &message);
+    let message = without_secrets(error, message.trim_start_matches("error: "));
     let tips = paragraphs.filter_map(|p| p.trim_start().strip_prefix("tip: ")).map(joined);
     let mut advice = tips.collect::<Vec<_>>().join("; ");
     if advice.is_empty() {
@@ -42,12 +38,6 @@ fn usage_line(error: &clap::Error) -> String {
     }
     let own = Error::new(ErrorKind::Usage, format!("{origin}{message}")).advise(advice);
     format!("ringhaul: error: {own}")
-}
-
-/// Clap takes what follows a URL for a subcommand, whatever it is.
-fn second_url(error: &clap::Error) -> Option<String> {
-    let name = text_of(error, ContextKind::InvalidSubcommand)?;
-    args::command().find_subcommand(&name).is_none().then_some(name)
 }
 
 /// The variable a bad value came from, so that nobody searches the command line for it.
