@@ -76,6 +76,26 @@ fn an_observer_hears_of_every_file() {
 }
 
 #[test]
+fn connections_are_counted_though_a_batch_is_over_in_no_time() {
+    for (path, size) in [("/small", SIZE), ("/large", 3 * MIB)] {
+        let paths: Vec<String> = (0..12).map(|number| format!("{path}-{number}")).collect();
+        let sizes: Vec<(&str, u64)> = paths.iter().map(|path| (path.as_str(), size)).collect();
+        let farm = Farm::new(sized(many(), &sizes));
+        let item = |path: &String| {
+            let mut item = Item::new(farm.url(path));
+            item.asked.size = Some(size);
+            Ok(item)
+        };
+        let items: Vec<Result<Item>> = paths.iter().map(item).collect();
+        let batch = Batch::new(options(&farm)).expect("usable options");
+        let summary = bounded("the batch", move || batch.run(items, &mut ())).expect("it is done");
+        let peak = farm.stats().connections_peak;
+        assert!(summary.connections >= 2, "{size}: {summary}");
+        assert!(summary.connections as usize <= peak, "{summary}, {peak} at the server");
+    }
+}
+
+#[test]
 fn items_may_come_late() {
     let farm = Arc::new(Farm::new(many()));
     let batch = Batch::new(options(&farm)).expect("usable options");

@@ -20,10 +20,13 @@ pub(super) struct Large {
     landing: Arc<Landing>,
     floor: Arc<Floor>,
     running: BTreeMap<u64, One>,
-    /// Those that have ended since.
-    ended: Arc<Mutex<Vec<u64>>>,
+    /// Those that have ended since, and the most connections that each had open at once, if that is
+    /// known.
+    ended: Arc<Mutex<Vec<(u64, u32)>>>,
     /// Bytes of those that have ended.
     bytes: u64,
+    /// Most connections that one of those that have ended had open at once.
+    connections_max: u32,
 }
 
 struct One {
@@ -50,6 +53,7 @@ impl Large {
             running: BTreeMap::new(),
             ended: Arc::default(),
             bytes: 0,
+            connections_max: 0,
         }
     }
 
@@ -79,7 +83,7 @@ impl Large {
         options.force |= replace;
         let (floor, ended, at) = (self.floor.clone(), self.ended.clone(), path.clone());
         let done = move |result: Result<Report>| {
-            lock(&ended).push(id.0);
+            lock(&ended).push((id.0, result.as_ref().map_or(0, |report| report.connections)));
             match result {
                 Ok(report) => {
                     let meta = std::fs::metadata(&at).ok();
@@ -104,7 +108,8 @@ impl Large {
 
     /// Looks after them: forgets those that have ended, and reports those that have shrunk.
     pub(super) fn tend(&mut self) {
-        for id in std::mem::take(&mut *lock(&self.ended)) {
+        for (id, connections) in std::mem::take(&mut *lock(&self.ended)) {
+            self.connections_max = self.connections_max.max(connections);
             if let Some(one) = self.running.remove(&id) {
                 self.bytes += one.running.progress().bytes_done;
             }
@@ -120,6 +125,11 @@ impl Large {
     /// Stops all of them.
     pub(super) fn stop(&self) {
         self.running.values().for_each(|one| one.running.stop_handle().stop());
+    }
+
+    /// Most connections that one of those that have ended had open at once.
+    pub(super) fn connections_max(&self) -> u32 {
+        self.connections_max
     }
 
     /// Whether none runs.

@@ -342,7 +342,7 @@ impl Run<'_> {
     fn rounds(&mut self) -> Result<()> {
         self.until_done()?;
         if self.floor.start_last_round() > 0 {
-            self.pause(LAST_ROUND_WAIT)?;
+            self.pause(LAST_ROUND_WAIT);
             self.until_done()?;
         }
         Ok(())
@@ -387,13 +387,12 @@ impl Run<'_> {
         }
     }
 
-    fn pause(&mut self, time: Duration) -> Result<()> {
+    fn pause(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until && !self.stop.is_stopped() {
             self.floor.wait(LOOK);
             self.report_progress(false);
         }
-        Ok(())
     }
 
     /// Ends what still runs; what has come whole is kept.
@@ -499,10 +498,12 @@ impl Run<'_> {
     }
 
     fn sum_up(&mut self) {
-        let LaneCounts { cpu, established, .. } = self.lanes.counts();
+        let LaneCounts { cpu, open_max, .. } = self.lanes.counts();
+        // Lanes and downloads count for themselves; their sum is seen when progress is reported.
+        let most = open_max.max(self.large.connections_max());
         self.summary.elapsed = self.began.elapsed();
         self.summary.cpu = cpu.saturating_sub(self.cpu_before);
-        self.summary.connections = self.summary.connections.max(established.min(1));
+        self.summary.connections = self.summary.connections.max(most);
     }
 
     fn report_progress(&mut self, is_end: bool) {

@@ -174,8 +174,8 @@ pub fn has_digest(path: &Path, expected: &Checksum) -> Result<bool> {
 pub struct LaneCounts {
     /// Connections open now.
     pub open: u32,
-    /// Connections established so far.
-    pub established: u32,
+    /// Most connections that were open at once so far.
+    pub open_max: u32,
     /// Body bytes that have arrived.
     pub bytes: u64,
     /// Processor time of this process so far.
@@ -216,8 +216,8 @@ impl Lanes {
     pub fn counts(&self) -> LaneCounts {
         let counts = &self.context.counts;
         let bytes = self.context.new_bytes();
-        let (open, established) = (counts.open(), counts.established());
-        LaneCounts { open, established, bytes, cpu: process_cpu_time() }
+        let (open, open_max) = (counts.open(), counts.open_max());
+        LaneCounts { open, open_max, bytes, cpu: process_cpu_time() }
     }
 }
 
