@@ -23,6 +23,8 @@ pub struct Item {
     pub asked: Asked,
     /// Notes on it for the user, such as a key that is not known.
     pub notes: Vec<String>,
+    /// What may be wrong with it, for the user: it is fetched all the same.
+    pub warnings: Vec<String>,
 }
 
 impl Item {
@@ -61,7 +63,7 @@ impl Item {
             user_agent: item.user_agent,
             other,
         };
-        Ok(Self { line: item.line, asked, notes })
+        Ok(Self { line: item.line, asked, notes, warnings: Vec::new() })
     }
 }
 

@@ -25,6 +25,8 @@ struct List {
     /// As messages call it.
     name: String,
     source: Box<dyn Read + Send>,
+    /// Whoever writes it may break off: it is no file.
+    is_stream: bool,
     reader: ListReader,
     /// Indicates whether the source has ended.
     is_read: bool,
@@ -71,21 +73,31 @@ impl List {
                 .advise("check the name behind -i")
         };
         let is_input = path == Path::new(STANDARD_INPUT);
-        let source: Box<dyn Read + Send> = if is_input {
-            Box::new(io::stdin())
+        let (source, is_stream): (Box<dyn Read + Send>, _) = if is_input {
+            // It may be a file, too; where nobody knows, it is none.
+            let is_file = std::fs::metadata("/dev/stdin").is_ok_and(|meta| meta.is_file());
+            (Box::new(io::stdin()), !is_file)
         } else {
             let file = File::open(path).map_err(failed)?;
-            if file.metadata().map_err(failed)?.is_dir() {
+            let meta = file.metadata().map_err(failed)?;
+            if meta.is_dir() {
                 let what = format!("the list {} is a folder", path.display());
                 return Err(Error::new(ErrorKind::Usage, what).advise("name a file behind -i"));
             }
-            Box::new(file)
+            (Box::new(file), !meta.is_file())
         };
         let name = if is_input { "standard input".into() } else { path.display().to_string() };
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let options = ListOptions { base_url: base_url.map(str::to_owned), name: file_name };
         let reader = ListReader::new(options)?;
-        Ok(Self { name, source, reader, is_read: false, has_ended: false })
+        Ok(Self { name, source, is_stream, reader, is_read: false, has_ended: false })
+    }
+
+    /// What is to be said of an item that was just read, if it is the last one of a stream that
+    /// ended within a line. What is left of a URL is a URL, so that nothing else tells.
+    fn cut(&self) -> Option<String> {
+        let line = self.reader.open_line().filter(|_| self.is_stream)?;
+        Some(format!("{} ended within line {line}: is it whole?", self.name))
     }
 
     fn next(&mut self) -> Option<Result<Item>> {
@@ -93,12 +105,19 @@ impl List {
             match self.reader.next() {
                 Some(Ok(item)) => {
                     let line = item.line;
-                    let item = Item::of_list(item);
+                    let item = Item::of_list(item).map(|mut item| {
+                        item.warnings.extend(self.cut());
+                        item
+                    });
                     return Some(item.map_err(|e| e.within(format!("{}:{line}", self.name))));
                 }
                 Some(Err(bad)) => {
                     self.has_ended |= bad.is_last;
-                    return Some(Err(bad.error.within(format!("{}:{}", self.name, bad.line))));
+                    let error = match self.cut() {
+                        Some(cut) => bad.error.advise(cut),
+                        None => bad.error,
+                    };
+                    return Some(Err(error.within(format!("{}:{}", self.name, bad.line))));
                 }
                 None if self.has_ended => return None,
                 None if self.is_read => {

@@ -36,6 +36,25 @@ fn standard_input_is_a_list() {
 }
 
 #[test]
+fn a_piped_list_that_ended_within_a_line_is_told() {
+    let words = "warning: standard input ended within line 2: is it whole?";
+    let farm = Farm::new(many());
+    let list = farm.lines(&["/a", "/b-and-more"]);
+    let cut = list.trim_end().strip_suffix("-and-more").expect("it ends so");
+    let ended = farm.fetch_piped(cut, &[]);
+    assert!(ended.success().stderr.contains(words), "{ended:?}");
+    farm.has(&["/a", "/b"]);
+    for whole in [list.as_str(), &farm.lines(&["/a"])] {
+        let ended = farm.fetch_piped(whole, &[]);
+        assert!(!ended.success().stderr.contains("whole?"), "{ended:?}");
+    }
+    let ended = farm.fetch(cut, &[]);
+    assert!(!ended.success().stderr.contains("whole?"), "editors write files so: {ended:?}");
+    let ended = farm.fetch_piped(&(farm.lines(&["/a"]) + "htt"), &[]);
+    assert_ended(&ended, SOME_FAILED, &["standard input:2: ", "ended within line 2: is it whole?"]);
+}
+
+#[test]
 fn several_lists_and_urls_are_one_batch() {
     let farm = Farm::new(many());
     farm.write("more", farm.lines(&["/c", "/d"]));

@@ -15,6 +15,7 @@ use crate::batch::state::Source;
 use crate::batch::validator::{Form, Validator};
 use crate::engine::landing::{Landed, Landing, Ready};
 use crate::engine::lane::{Bell, Desk, End, Fetched, Step};
+use crate::engine::progress::Level;
 use crate::schedule::{self, ItemId, LaneId, LaneNext, Moved, Order, OriginId, Scheduler};
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -65,8 +66,8 @@ pub(super) enum Told {
     Retry { path: PathBuf, url: String, number: u32, wait: Duration, cause: Error },
     /// The first request for an item goes out.
     Start { path: PathBuf, url: String },
-    /// A note for the user.
-    Note(String),
+    /// A note or a warning for the user.
+    Note(Level, String),
 }
 
 struct Inner {
@@ -219,9 +220,9 @@ impl Floor {
         inner.fatal.is_none()
     }
 
-    /// A note for the user.
-    pub(super) fn note(&self, text: String) {
-        self.lock().told.push(Told::Note(text));
+    /// A note or a warning for the user.
+    pub(super) fn note(&self, level: Level, text: String) {
+        self.lock().told.push(Told::Note(level, text));
     }
 
     /// The list has ended.

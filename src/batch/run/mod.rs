@@ -289,10 +289,13 @@ fn read_on(
     let read = move || {
         let _guard = ReaderGuard { floor: floor.clone() };
         for item in items {
-            let goes_on = match item.map(|item| (item.notes.clone(), preparer.prepare(item))) {
-                Ok((notes, prepared)) => {
-                    notes.into_iter().for_each(|note| floor.note(note));
-                    match prepared {
+            let goes_on = match item {
+                Ok(mut item) => {
+                    let (warnings, notes) =
+                        (std::mem::take(&mut item.warnings), std::mem::take(&mut item.notes));
+                    warnings.into_iter().for_each(|text| floor.note(Level::Warning, text));
+                    notes.into_iter().for_each(|text| floor.note(Level::Note, text));
+                    match preparer.prepare(item) {
                         Prepared::Fetch(flying) => floor.offer(*flying),
                         Prepared::Ended(outcome) => floor.ended_unasked(outcome),
                     }
@@ -428,8 +431,8 @@ impl Run<'_> {
                     let (at, happening) = (SystemTime::now(), Happening::Start);
                     self.observer.on_log(&LogLine { at, path: &path, url: &url, happening });
                 }
-                Told::Note(text) => {
-                    self.observer.on_event(&Event { level: Level::Note, connection: None, text });
+                Told::Note(level, text) => {
+                    self.observer.on_event(&Event { level, connection: None, text });
                 }
                 Told::Retry { path, url, number, wait, cause } => {
                     let happening = Happening::Retry { number, wait, bytes: 0, cause: &cause };

@@ -56,9 +56,9 @@ impl Lines {
         self.is_finished = true;
     }
 
-    /// Whether the last line that was handed out had no end.
-    pub(super) fn is_last_open(&self) -> bool {
-        self.is_last_open
+    /// The number of the line that was handed out last, if it had no end.
+    pub(super) fn open_line(&self) -> Option<u64> {
+        self.is_last_open.then_some(self.count)
     }
 
     /// Whether all lines were handed out and no more can come.

@@ -97,10 +97,10 @@ impl ListReader {
         self.parser.entries == 0
     }
 
-    /// Indicates whether the list, which has ended and of which all items were taken, ended within
-    /// a line: where it came through a pipe, the last item may have been cut.
-    pub fn ends_within_a_line(&self) -> bool {
-        self.lines.is_last_open()
+    /// The number of the last line, once that was read and if it has no end: where the list came
+    /// through a pipe, the last item may have been cut.
+    pub fn open_line(&self) -> Option<u64> {
+        self.lines.open_line()
     }
 }
 

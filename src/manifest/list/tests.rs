@@ -65,12 +65,13 @@ fn urls_stand_on_lines_among_comments_and_blank_ones() {
 
 #[test]
 fn a_list_that_may_have_been_cut_says_so() {
-    for (list, is_cut) in [("http://h/a\n", false), ("http://h/a\nhttp:/", true), ("", false)] {
+    let cut = "http://h/a\nhttp:/";
+    for (list, open_line) in [("http://h/a\n", None), (cut, Some(2)), ("", None)] {
         let mut reader = reader(None);
         reader.push(list.as_bytes());
         reader.finish();
         assert_eq!(reader.by_ref().count() == 0, reader.is_empty());
-        assert_eq!(reader.ends_within_a_line(), is_cut, "{list}");
+        assert_eq!(reader.open_line(), open_line, "{list}");
     }
 }
 
