@@ -208,6 +208,7 @@ fn lists_of_files_are_fetched_by_tools_too() {
     assert!(axel.iter().any(|note| ended.stdout.contains(note) || ended.stderr.contains(note)));
     let folder = results(&scene);
     let csv = read(&folder, "raw.csv");
+    assert_eq!(runs_of(&csv, "ringhaul", "failure"), ["", ""], "{csv}");
     for tool in ["curl", "curl-null", "aria2c", "wget2", "rclone"] {
         if find_program(tool.trim_end_matches("-null")).is_none() {
             continue;
