@@ -1,7 +1,7 @@
 //! The large files of a batch: each is a download of its own on the batch's client. Must not know
 //! which of them is next, nor how many connections it may have.
 
-use super::floor::{Floor, LargeDone, Start};
+use super::dispatcher::{Dispatcher, LargeDone, Start};
 use crate::base::Result;
 use crate::batch::progress::Active;
 use crate::batch::validator::{Form, Validator};
@@ -18,7 +18,7 @@ pub(super) struct Large {
     client: Client,
     options: Options,
     landing: Arc<Landing>,
-    floor: Arc<Floor>,
+    dispatcher: Arc<Dispatcher>,
     running: BTreeMap<u64, One>,
     /// Those that have ended since, and the most connections that each had open at once, if that is
     /// known.
@@ -43,13 +43,13 @@ impl Large {
         client: &Client,
         options: Options,
         landing: Arc<Landing>,
-        floor: Arc<Floor>,
+        dispatcher: Arc<Dispatcher>,
     ) -> Self {
         Self {
             client: client.clone(),
             options,
             landing,
-            floor,
+            dispatcher,
             running: BTreeMap::new(),
             ended: Arc::default(),
             bytes: 0,
@@ -59,14 +59,14 @@ impl Large {
 
     /// Starts the item with at most this number of connections.
     pub(super) fn start(&mut self, id: ItemId, connections: u32) {
-        let start = self.floor.start_large(id);
+        let start = self.dispatcher.start_large(id);
         let name = start.target.display().to_string();
         match self.try_start(id, start, connections) {
             Ok(running) => {
                 let one = One { running, name, connections, is_shrinking: false };
                 self.running.insert(id.0, one);
             }
-            Err(error) => self.floor.large_failed(id, error),
+            Err(error) => self.dispatcher.large_failed(id, error),
         }
     }
 
@@ -81,15 +81,15 @@ impl Large {
         options.headers.extend(headers);
         options.checksum = checksum.or(options.checksum);
         options.force |= replace;
-        let (floor, ended, at) = (self.floor.clone(), self.ended.clone(), path.clone());
+        let (dispatcher, ended, at) = (self.dispatcher.clone(), self.ended.clone(), path.clone());
         let done = move |result: Result<Report>| {
             lock(&ended).push((id.0, result.as_ref().map_or(0, |report| report.connections)));
             match result {
                 Ok(report) => {
                     let meta = std::fs::metadata(&at).ok();
-                    floor.large_done(id, report.bytes, done_of(&report, meta));
+                    dispatcher.large_done(id, report.bytes, done_of(&report, meta));
                 }
-                Err(error) => floor.large_failed(id, error),
+                Err(error) => dispatcher.large_failed(id, error),
             }
         };
         let download = Download::of(url);
@@ -117,7 +117,7 @@ impl Large {
         for (id, one) in &mut self.running {
             if one.is_shrinking && one.running.progress().connections <= one.connections {
                 one.is_shrinking = false;
-                self.floor.released(ItemId(*id), one.connections);
+                self.dispatcher.released(ItemId(*id), one.connections);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! A batch on its way: items in, results out.
 //!
-//! Three threads meet on the `floor`: the reader takes items from the list and prepares them
+//! Three threads meet at the `dispatcher`: the reader takes items from the list and prepares them
 //! (`prepare`), lanes and downloads fetch them, and the batch's own thread, here, carries out what
-//! the scheduler orders, records what has ended and tells the caller. An item on its way is
-//! `flying`; `large` looks after downloads, `origins` knows whom lanes lead to.
+//! the scheduler orders, records what has ended and tells the caller. An item on its way is a
+//! `job`; `large` looks after downloads, `origins` knows whom lanes lead to.
 
-mod floor;
-mod flying;
+mod dispatcher;
+mod job;
 mod large;
 mod origins;
 mod prepare;
@@ -25,7 +25,7 @@ use crate::engine::options::{ClientOptions, Options, SyncMode};
 use crate::engine::progress::{Event, Level};
 use crate::engine::stop::StopHandle;
 use crate::schedule::{self, Order, Parallel};
-use floor::{Ended, Floor, Told};
+use dispatcher::{Dispatcher, Ended, Told};
 use large::Large;
 use prepare::{Prepared, Preparer};
 use std::cmp::Reverse;
@@ -157,7 +157,7 @@ pub struct Batch {
 /// A batch that runs.
 struct Run<'a> {
     options: &'a BatchOptions,
-    floor: Arc<Floor>,
+    dispatcher: Arc<Dispatcher>,
     lanes: Lanes,
     large: Large,
     landing: Arc<Landing>,
@@ -224,20 +224,20 @@ impl Batch {
             connections_per_origin_max: options.max_connections_per_host,
             ..schedule::Settings::default()
         };
-        let floor =
-            Floor::new(settings, options.dir.clone(), options.fail_fast, observer.hears_log());
-        let listener = floor.clone();
+        let dispatcher =
+            Dispatcher::new(settings, options.dir.clone(), options.fail_fast, observer.hears_log());
+        let listener = dispatcher.clone();
         let listener = Box::new(move |landed| listener.on_landed(landed));
         let landing = Landing::new(&options.dir, options.sync, options.create_dirs, listener)?;
         let landing = Arc::new(landing);
-        floor.set_landing(landing.clone());
+        dispatcher.set_landing(landing.clone());
         let remote_time = options.remote_time;
         let lanes = Lanes::new(
             &client,
             Options { checksum: None, trace: None, remote_time, ..options.options.clone() },
             stop.clone(),
             None,
-            floor.clone(),
+            dispatcher.clone(),
             landing.clone(),
             LANE_ITEMS_MAX as usize,
         );
@@ -246,7 +246,7 @@ impl Batch {
             Durability::File | Durability::Batch => SyncMode::File,
         };
         let large_options = Options { trace: None, sync, remote_time, ..options.options.clone() };
-        let large = Large::new(&client, large_options, landing.clone(), floor.clone());
+        let large = Large::new(&client, large_options, landing.clone(), dispatcher.clone());
         let taken = Arc::new(Mutex::new(Taken::new()));
         let preparer = Preparer {
             root: options.dir.clone(),
@@ -254,11 +254,11 @@ impl Batch {
             state: state.clone(),
             taken: taken.clone(),
         };
-        read_on(items, preparer, floor.clone())?;
+        read_on(items, preparer, dispatcher.clone())?;
         let cpu_before = lanes.counts().cpu;
         let run = Run {
             options: &options,
-            floor,
+            dispatcher,
             lanes,
             large,
             landing,
@@ -283,30 +283,30 @@ impl Batch {
 fn read_on(
     items: impl IntoIterator<Item = Result<Item>, IntoIter: Send> + Send + 'static,
     preparer: Preparer,
-    floor: Arc<Floor>,
+    dispatcher: Arc<Dispatcher>,
 ) -> Result<()> {
     let reader = thread::Builder::new().name("ringhaul-list".to_owned());
     let read = move || {
-        let _guard = ReaderGuard { floor: floor.clone() };
+        let _guard = ReaderGuard { dispatcher: dispatcher.clone() };
         for item in items {
             let goes_on = match item {
                 Ok(mut item) => {
                     let (warnings, notes) =
                         (std::mem::take(&mut item.warnings), std::mem::take(&mut item.notes));
-                    warnings.into_iter().for_each(|text| floor.note(Level::Warning, text));
-                    notes.into_iter().for_each(|text| floor.note(Level::Note, text));
+                    warnings.into_iter().for_each(|text| dispatcher.note(Level::Warning, text));
+                    notes.into_iter().for_each(|text| dispatcher.note(Level::Note, text));
                     match preparer.prepare(item) {
-                        Prepared::Fetch(flying) => floor.offer(*flying),
-                        Prepared::Ended(outcome) => floor.ended_unasked(outcome),
+                        Prepared::Fetch(job) => dispatcher.offer(*job),
+                        Prepared::Ended(outcome) => dispatcher.ended_unasked(outcome),
                     }
                 }
-                Err(error) => floor.ended_unasked(Box::new(Outcome::of_bad_item(error))),
+                Err(error) => dispatcher.ended_unasked(Box::new(Outcome::of_bad_item(error))),
             };
             if !goes_on {
                 return;
             }
         }
-        floor.end_of_list();
+        dispatcher.end_of_list();
     };
     let started = reader.spawn(read);
     started
@@ -316,14 +316,14 @@ fn read_on(
 
 /// Ends the batch if the reader of the list panics: nobody else would say that no more items come.
 struct ReaderGuard {
-    floor: Arc<Floor>,
+    dispatcher: Arc<Dispatcher>,
 }
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {
         if thread::panicking() {
             let error = Error::new(ErrorKind::Internal, "the iterator of the items panicked");
-            self.floor.abort(error.advise("the message of the panic says where"));
+            self.dispatcher.abort(error.advise("the message of the panic says where"));
         }
     }
 }
@@ -344,7 +344,7 @@ impl Run<'_> {
     /// Until everything has ended, and what failed has been tried once more.
     fn rounds(&mut self) -> Result<()> {
         self.until_done()?;
-        if self.floor.start_last_round() > 0 {
+        if self.dispatcher.start_last_round() > 0 {
             self.pause(LAST_ROUND_WAIT);
             self.until_done()?;
         }
@@ -357,10 +357,10 @@ impl Run<'_> {
                 let what = "the batch was stopped before its end";
                 let error = Error::new(ErrorKind::Interrupted, what);
                 let error = error.advise("run the same command again: it goes on from here");
-                self.floor.abort(error);
+                self.dispatcher.abort(error);
             }
             self.large.tend();
-            let snapshot = self.floor.snapshot();
+            let snapshot = self.dispatcher.snapshot();
             self.tell(snapshot.told);
             for ended in snapshot.ended {
                 self.record(ended);
@@ -374,14 +374,14 @@ impl Run<'_> {
             snapshot.orders.into_iter().for_each(|order| self.carry_out(order));
             self.flush(false)?;
             self.report_progress(false);
-            self.floor.wait(LOOK);
+            self.dispatcher.wait(LOOK);
         }
     }
 
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::OpenLane { lane, origin } => {
-                if let Some(url) = self.floor.lane_url(lane, origin) {
+                if let Some(url) = self.dispatcher.lane_url(lane, origin) {
                     self.lanes.open(lane.0, &url);
                 }
             }
@@ -393,7 +393,7 @@ impl Run<'_> {
     fn pause(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until && !self.stop.is_stopped() {
-            self.floor.wait(LOOK);
+            self.dispatcher.wait(LOOK);
             self.report_progress(false);
         }
     }
@@ -401,24 +401,27 @@ impl Run<'_> {
     /// Ends what still runs; what has come whole is kept.
     fn close(&mut self) {
         let why = Error::new(ErrorKind::Interrupted, "stopped before the end");
-        self.floor.abort(why);
+        self.dispatcher.abort(why);
         self.stop.stop();
         self.large.stop();
         let until = Instant::now() + STOP_TIME;
         while Instant::now() < until {
             self.large.tend();
-            let snapshot = self.floor.snapshot();
+            let snapshot = self.dispatcher.snapshot();
             snapshot.ended.into_iter().for_each(|ended| self.record(ended));
-            if self.large.is_empty() && self.landing.behind() == 0 && self.floor.lanes_open() == 0 {
+            if self.large.is_empty()
+                && self.landing.behind() == 0
+                && self.dispatcher.lanes_open() == 0
+            {
                 break;
             }
-            self.floor.wait(LOOK);
+            self.dispatcher.wait(LOOK);
         }
         self.landing.finish();
-        let snapshot = self.floor.snapshot();
+        let snapshot = self.dispatcher.snapshot();
         snapshot.ended.into_iter().for_each(|ended| self.record(ended));
-        self.floor.give_up_failed();
-        let snapshot = self.floor.snapshot();
+        self.dispatcher.give_up_failed();
+        let snapshot = self.dispatcher.snapshot();
         snapshot.ended.into_iter().for_each(|ended| self.record(ended));
         // Best effort: there is nothing more to do for a journal that cannot be written.
         let _ = self.flush(true);
@@ -524,7 +527,7 @@ impl Run<'_> {
         let bytes_done = counts.bytes + large_bytes;
         let ended = self.summary.files();
         let (rate, files) = self.rate.of(bytes_done, ended);
-        let known = self.floor.known();
+        let known = self.dispatcher.known();
         let progress = Progress {
             files_done: self.summary.done,
             files_unchanged: self.summary.unchanged,

@@ -1,6 +1,6 @@
 //! The origins of a batch by number, and which of them cannot be reached.
 
-use super::flying::Flying;
+use super::job::Job;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Url};
 use crate::schedule::{Item, ItemId, OriginId};
@@ -41,8 +41,8 @@ impl Origins {
     }
 
     /// The item as the scheduler sees it, at the URL in use.
-    pub(super) fn item(&mut self, id: ItemId, flying: &Flying) -> Item {
-        Item { id, origin: self.number(&flying.at), size_hint: flying.size_hint() }
+    pub(super) fn item(&mut self, id: ItemId, job: &Job) -> Item {
+        Item { id, origin: self.number(&job.at), size_hint: job.size_hint() }
     }
 
     /// What is known of the origin.

@@ -1,7 +1,7 @@
 //! From an item of the list to what is done about it: its URLs, its target, and whether what is
 //! there already is enough. Reads the disk, asks no server.
 
-use super::flying::Flying;
+use super::job::Job;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::item::Item;
 use crate::batch::naming::{Taken, target};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What is done about an item.
 pub(super) enum Prepared {
     /// It is fetched.
-    Fetch(Box<Flying>),
+    Fetch(Box<Job>),
     /// It has ended already.
     Ended(Box<Outcome>),
 }
@@ -55,37 +55,34 @@ impl Preparer {
         let target = target(item.asked.out.as_deref(), item.asked.dir.as_deref(), &urls[0])?;
         let headers = item.asked.header_fields()?;
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take(&target)?;
-        let mut flying = Flying::new(item, target, urls);
-        flying.headers = headers;
-        let local = self.look(&flying.target)?;
-        flying.replace = local.is_some();
-        let wanted = Wanted {
-            source: flying.source,
-            size: flying.asked.size,
-            digest: flying.asked.checksum.clone(),
-        };
+        let mut job = Job::new(item, target, urls);
+        job.headers = headers;
+        let local = self.look(&job.target)?;
+        job.replace = local.is_some();
+        let wanted =
+            Wanted { source: job.source, size: job.asked.size, digest: job.asked.checksum.clone() };
         let recorded = self.state.as_ref().and_then(|state| {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.done(&Key::of(&flying.target))
+            state.done(&Key::of(&job.target))
         });
         let is_there = match decide(self.if_exists, local, &wanted, recorded.as_ref()) {
             Decision::Fetch => false,
             Decision::Skip => true,
-            Decision::Refuse => return Err(self.exists(&flying.target)),
+            Decision::Refuse => return Err(self.exists(&job.target)),
             Decision::Compare(Comparison::Digest(checksum)) => {
-                has_digest(&self.root.join(&flying.target), &checksum)?
+                has_digest(&self.root.join(&job.target), &checksum)?
             }
             Decision::Compare(Comparison::Validator(validator)) => {
-                flying.validator = Some(validator);
+                job.validator = Some(validator);
                 false
             }
         };
         if is_there {
-            flying.bytes = local.map_or(0, |local| local.size);
-            let outcome = flying.outcome(&self.root, Status::Unchanged);
+            job.bytes = local.map_or(0, |local| local.size);
+            let outcome = job.outcome(&self.root, Status::Unchanged);
             return Ok(Prepared::Ended(Box::new(outcome)));
         }
-        Ok(Prepared::Fetch(Box::new(flying)))
+        Ok(Prepared::Fetch(Box::new(job)))
     }
 
     /// What has the target's name.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// An item between the list and its result.
 #[derive(Debug)]
-pub(super) struct Flying {
+pub(super) struct Job {
     pub(super) asked: Asked,
     /// Its path below the batch's folder.
     pub(super) target: PathBuf,
@@ -49,7 +49,7 @@ pub(super) struct Flying {
     pub(super) digest: Option<Checksum>,
 }
 
-impl Flying {
+impl Job {
     /// `urls` has one at least.
     pub(super) fn new(item: Item, target: PathBuf, urls: Vec<Url>) -> Self {
         let (at, checksum) = (urls[0].clone(), item.asked.checksum.clone());

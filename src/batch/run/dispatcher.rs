@@ -5,7 +5,7 @@
 //! again.
 //! Must not know where results go.
 
-use super::flying::Flying;
+use super::job::Job;
 use super::origins::Origins;
 use crate::base::limits::{BARRIER_FILES_MAX, WAITING_ITEMS_MAX};
 use crate::base::{Error, ErrorKind, Side, Url};
@@ -35,7 +35,7 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 const REFUSAL_WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// The shared state of a batch.
-pub(super) struct Floor {
+pub(super) struct Dispatcher {
     inner: Mutex<Inner>,
     /// Rings for lanes.
     bell: Bell,
@@ -73,9 +73,9 @@ pub(super) enum Told {
 struct Inner {
     scheduler: Scheduler,
     origins: Origins,
-    items: HashMap<u64, Flying>,
+    items: HashMap<u64, Job>,
     /// Items whose bytes have come and that have not landed.
-    landing: HashMap<u64, Flying>,
+    landing: HashMap<u64, Job>,
     next_id: u64,
     ended: Vec<Ended>,
     told: Vec<Told>,
@@ -127,7 +127,7 @@ pub(super) struct Start {
     pub(super) replace: bool,
 }
 
-impl Floor {
+impl Dispatcher {
     pub(super) fn new(
         settings: schedule::Settings,
         root: PathBuf,
@@ -177,7 +177,7 @@ impl Floor {
     // The reader of the list.
 
     /// One more item; waits while enough of them wait. `false` if no more are wanted.
-    pub(super) fn offer(&self, mut flying: Flying) -> bool {
+    pub(super) fn offer(&self, mut job: Job) -> bool {
         let mut inner = self.lock();
         while !inner.scheduler.wants_more() && inner.fatal.is_none() {
             inner = self.room.wait(inner).unwrap_or_else(PoisonError::into_inner);
@@ -186,16 +186,16 @@ impl Floor {
             return false;
         }
         inner.known.read += 1;
-        match flying.asked.size {
+        match job.asked.size {
             Some(bytes) => inner.known.expected_bytes += bytes,
             None => inner.known.unsized_files += 1,
         }
         let (id, now) = (inner.next_id, self.now());
         inner.next_id += 1;
-        inner.avoid_unwell(&mut flying, now);
-        let item = inner.origins.item(ItemId(id), &flying);
+        inner.avoid_unwell(&mut job, now);
+        let item = inner.origins.item(ItemId(id), &job);
         inner.scheduler.offer(item);
-        inner.items.insert(id, flying);
+        inner.items.insert(id, job);
         // Who is at work looks by itself.
         let is_first = inner.scheduler.waiting() == 1;
         let is_awaited = std::mem::take(&mut inner.is_awaited) || is_first;
@@ -303,14 +303,14 @@ impl Floor {
     pub(super) fn start_large(&self, id: ItemId) -> Start {
         let mut inner = self.lock();
         self.tell_start(&mut inner, id.0);
-        let flying = inner.items.get_mut(&id.0).expect("what is started is there");
-        flying.began.get_or_insert_with(Instant::now);
+        let job = inner.items.get_mut(&id.0).expect("what is started is there");
+        job.began.get_or_insert_with(Instant::now);
         Start {
-            url: flying.url().clone(),
-            target: flying.target.clone(),
-            headers: flying.headers.clone(),
-            checksum: flying.asked.checksum.clone(),
-            replace: flying.replace,
+            url: job.url().clone(),
+            target: job.target.clone(),
+            headers: job.headers.clone(),
+            checksum: job.asked.checksum.clone(),
+            replace: job.replace,
         }
     }
 
@@ -318,15 +318,15 @@ impl Floor {
     pub(super) fn large_done(&self, id: ItemId, bytes: u64, done: LargeDone) {
         let now = self.now();
         let mut inner = self.lock();
-        let Some(mut flying) = inner.items.remove(&id.0) else { return };
+        let Some(mut job) = inner.items.remove(&id.0) else { return };
         inner.scheduler.finished(id, now, schedule::Outcome::Done { bytes });
-        let origin = inner.origins.number(flying.url());
+        let origin = inner.origins.number(job.url());
         inner.origins.answered(origin);
         let LargeDone { retries, digest, validator, meta } = done;
-        flying.bytes = bytes;
-        flying.retries += retries;
-        (flying.digest, flying.validator) = (digest.or(flying.digest), validator);
-        self.end(&mut inner, flying, Status::Done, meta);
+        job.bytes = bytes;
+        job.retries += retries;
+        (job.digest, job.validator) = (digest.or(job.digest), validator);
+        self.end(&mut inner, job, Status::Done, meta);
         drop(inner);
         self.ring();
     }
@@ -334,7 +334,7 @@ impl Floor {
     /// A large file has failed.
     pub(super) fn large_failed(&self, id: ItemId, error: Error) {
         let mut inner = self.lock();
-        let url = inner.items.get(&id.0).map(|flying| flying.url().clone());
+        let url = inner.items.get(&id.0).map(|job| job.url().clone());
         if let Some(url) = url.filter(|_| is_unreachable(error.kind())) {
             let origin = inner.origins.number(&url);
             inner.origins.suspect(origin);
@@ -366,11 +366,11 @@ impl Floor {
         let mut inner = self.lock();
         let ids: Vec<u64> = inner.items.keys().copied().collect();
         for id in ids {
-            let flying = inner.items.remove(&id).expect("it was there");
-            let error = flying.error.clone().unwrap_or_else(|| {
+            let job = inner.items.remove(&id).expect("it was there");
+            let error = job.error.clone().unwrap_or_else(|| {
                 Error::new(ErrorKind::Interrupted, "stopped before it was begun")
             });
-            self.end(&mut inner, flying, Status::Failed(error), None);
+            self.end(&mut inner, job, Status::Failed(error), None);
         }
     }
 
@@ -386,12 +386,12 @@ impl Floor {
     pub(super) fn on_landed(&self, landed: Vec<Landed>) {
         let mut inner = self.lock();
         for Landed { id, result } in landed {
-            let Some(flying) = inner.landing.remove(&id) else { continue };
+            let Some(job) = inner.landing.remove(&id) else { continue };
             match result {
-                Ok(meta) => self.end(&mut inner, flying, Status::Done, Some(meta)),
+                Ok(meta) => self.end(&mut inner, job, Status::Done, Some(meta)),
                 Err(error) => {
                     self.note_fatal(&mut inner, &error);
-                    self.end(&mut inner, flying, Status::Failed(error), None);
+                    self.end(&mut inner, job, Status::Failed(error), None);
                 }
             }
         }
@@ -399,13 +399,13 @@ impl Floor {
         self.ring();
     }
 
-    fn end(&self, inner: &mut Inner, flying: Flying, status: Status, meta: Option<Metadata>) {
-        if flying.asked.size.is_none() {
+    fn end(&self, inner: &mut Inner, job: Job, status: Status, meta: Option<Metadata>) {
+        if job.asked.size.is_none() {
             inner.known.unsized_files -= 1;
-            inner.known.expected_bytes += flying.bytes;
+            inner.known.expected_bytes += job.bytes;
         }
-        let file = Some((flying.target.clone(), flying.source));
-        let outcome = Box::new(flying.outcome(&self.root, status));
+        let file = Some((job.target.clone(), job.source));
+        let outcome = Box::new(job.outcome(&self.root, status));
         self.note_failure(inner, &outcome);
         inner.ended.push(Ended { outcome, meta, file });
     }
@@ -432,26 +432,26 @@ impl Floor {
         if self.ask_mirror(inner, id, &error) {
             return;
         }
-        let Some(mut flying) = inner.items.remove(&id) else { return };
-        let error = flying.failure(error);
+        let Some(mut job) = inner.items.remove(&id) else { return };
+        let error = job.failure(error);
         let may_pass = permanence(error.kind()) == Permanence::MayPass;
-        let is_kept = may_be_kept && may_pass && inner.fatal.is_none() && flying.error.is_none();
+        let is_kept = may_be_kept && may_pass && inner.fatal.is_none() && job.error.is_none();
         if !is_kept {
             inner.scheduler.finished(ItemId(id), self.now(), schedule::Outcome::Dropped);
-            return self.end(inner, flying, Status::Failed(error), None);
+            return self.end(inner, job, Status::Failed(error), None);
         }
-        let next = inner.origins.number(flying.next_url());
+        let next = inner.origins.number(job.next_url());
         let kept_before = inner.scheduler.failed_kept();
         inner.scheduler.failed_here(ItemId(id), self.now(), next);
         if inner.scheduler.failed_kept() == kept_before {
             // There is no room for it.
-            return self.end(inner, flying, Status::Failed(error), None);
+            return self.end(inner, job, Status::Failed(error), None);
         }
-        flying.retries += 1;
-        inner.told.push(retry(&flying, &self.root, Duration::ZERO, error.clone()));
-        flying.error = Some(error);
-        flying.begin_pass();
-        inner.items.insert(id, flying);
+        job.retries += 1;
+        inner.told.push(retry(&job, &self.root, Duration::ZERO, error.clone()));
+        job.error = Some(error);
+        job.begin_pass();
+        inner.items.insert(id, job);
     }
 
     /// Asks for an item, in flight, at the next of its URLs; `false` if `error` is not the server's
@@ -480,37 +480,37 @@ impl Floor {
 
     /// The item goes on to its next URL after this failure; `None` if there is none left.
     fn go_on(&self, inner: &mut Inner, id: u64, error: &Error) -> Option<schedule::Item> {
-        let mut flying = inner.items.remove(&id)?;
-        let has_unasked = flying.unasked() > 0;
+        let mut job = inner.items.remove(&id)?;
+        let has_unasked = job.unasked() > 0;
         if has_unasked {
-            flying.retries += 1;
-            inner.told.push(retry(&flying, &self.root, Duration::ZERO, error.clone()));
-            flying.go_on(error);
-            inner.avoid_unwell(&mut flying, self.now());
+            job.retries += 1;
+            inner.told.push(retry(&job, &self.root, Duration::ZERO, error.clone()));
+            job.go_on(error);
+            inner.avoid_unwell(&mut job, self.now());
         }
-        let item = inner.origins.item(ItemId(id), &flying);
-        inner.items.insert(id, flying);
+        let item = inner.origins.item(ItemId(id), &job);
+        inner.items.insert(id, job);
         has_unasked.then_some(item)
     }
 
     fn on_fetched(&self, inner: &mut Inner, id: u64, fetched: Fetched) {
-        let Some(mut flying) = inner.items.remove(&id) else { return };
+        let Some(mut job) = inner.items.remove(&id) else { return };
         let Fetched { staged, bytes, etag, last_modified, digest } = fetched;
         inner.scheduler.finished(ItemId(id), self.now(), schedule::Outcome::Done { bytes });
         let by_date = || Validator::new(Form::LastModified, last_modified.as_deref()?);
-        flying.validator = etag.and_then(|etag| Validator::new(Form::Etag, &etag)).or_else(by_date);
-        flying.bytes = bytes;
-        flying.digest = digest.or(flying.digest);
-        let (target, replace) = (flying.target.clone(), flying.replace);
-        inner.landing.insert(id, flying);
+        job.validator = etag.and_then(|etag| Validator::new(Form::Etag, &etag)).or_else(by_date);
+        job.bytes = bytes;
+        job.digest = digest.or(job.digest);
+        let (target, replace) = (job.target.clone(), job.replace);
+        inner.landing.insert(id, job);
         self.landing().land(Ready { id, staged, target, replace });
     }
 
     fn on_moved(&self, inner: &mut Inner, id: u64, url: Url, is_same_origin: bool) {
         let now = self.now();
         let origin = inner.origins.number(&url);
-        let Some(flying) = inner.items.get_mut(&id) else { return };
-        match flying.follow(url, is_same_origin) {
+        let Some(job) = inner.items.get_mut(&id) else { return };
+        match job.follow(url, is_same_origin) {
             Err(error) => self.fail(inner, id, error, false),
             Ok(()) if is_same_origin => inner.scheduler.put_back(ItemId(id)),
             Ok(()) => match inner.scheduler.moved(ItemId(id), origin, now) {
@@ -543,31 +543,31 @@ impl Floor {
         if self.ask_mirror(inner, id, &error) {
             return;
         }
-        let Some(mut flying) = inner.items.remove(&id) else { return };
-        let error = flying.failure(error);
+        let Some(mut job) = inner.items.remove(&id) else { return };
+        let error = job.failure(error);
         let may_pass = permanence(error.kind()) == Permanence::MayPass;
         let is_refusal = matches!(error.kind(), ErrorKind::Status(429 | 503));
         let most = if is_refusal { REFUSALS_MAX } else { RETRIES_AT_ONCE };
-        if !may_pass || flying.passes >= most || inner.fatal.is_some() {
-            inner.items.insert(id, flying);
+        if !may_pass || job.passes >= most || inner.fatal.is_some() {
+            inner.items.insert(id, job);
             return self.fail(inner, id, error, true);
         }
-        flying.retries += 1;
-        inner.told.push(retry(&flying, &self.root, wait, error));
-        flying.begin_pass();
-        inner.avoid_unwell(&mut flying, self.now());
-        inner.scheduler.put_back_as(inner.origins.item(ItemId(id), &flying));
-        inner.items.insert(id, flying);
+        job.retries += 1;
+        inner.told.push(retry(&job, &self.root, wait, error));
+        job.begin_pass();
+        inner.avoid_unwell(&mut job, self.now());
+        inner.scheduler.put_back_as(inner.origins.item(ItemId(id), &job));
+        inner.items.insert(id, job);
     }
 
     /// Tells of an item that is asked for, unless it was before.
     fn tell_start(&self, inner: &mut Inner, id: u64) {
-        let Some(flying) = inner.items.get(&id).filter(|flying| flying.began.is_none()) else {
+        let Some(job) = inner.items.get(&id).filter(|job| job.began.is_none()) else {
             return;
         };
         if self.tells_starts {
-            let path = self.root.join(&flying.target);
-            let url = flying.asked.url().to_owned();
+            let path = self.root.join(&job.target);
+            let url = job.asked.url().to_owned();
             inner.told.push(Told::Start { path, url });
         }
     }
@@ -591,7 +591,7 @@ pub(super) struct LargeDone {
     pub(super) meta: Option<Metadata>,
 }
 
-impl Desk for Floor {
+impl Desk for Dispatcher {
     fn next(&self, lane: u64) -> Step {
         let now = self.now();
         let mut inner = self.lock();
@@ -611,8 +611,8 @@ impl Desk for Floor {
                     state.held += 1;
                 }
                 self.tell_start(&mut inner, id.0);
-                let flying = inner.items.get_mut(&id.0).expect("what waits is there");
-                Step::Take(Box::new(flying.wanted(id.0)))
+                let job = inner.items.get_mut(&id.0).expect("what waits is there");
+                Step::Take(Box::new(job.wanted(id.0)))
             }
             LaneNext::Wait => {
                 inner.is_awaited |= inner.lanes.get(&lane).is_some_and(|state| state.held == 0);
@@ -637,9 +637,9 @@ impl Desk for Floor {
             End::Fetched(fetched) => self.on_fetched(&mut inner, id, fetched),
             End::Unchanged => {
                 let now = self.now();
-                let Some(flying) = inner.items.remove(&id) else { return };
+                let Some(job) = inner.items.remove(&id) else { return };
                 inner.scheduler.finished(ItemId(id), now, schedule::Outcome::Done { bytes: 0 });
-                self.end(&mut inner, flying, Status::Unchanged, None);
+                self.end(&mut inner, job, Status::Unchanged, None);
             }
             End::Large(bytes) => {
                 let bytes = bytes.unwrap_or(u64::MAX);
@@ -697,13 +697,13 @@ impl Desk for Floor {
 
 impl Inner {
     /// Lets the item ask URLs last whose origins bring nothing for now.
-    fn avoid_unwell(&mut self, flying: &mut Flying, now: Duration) {
-        for _ in 0..flying.unasked() {
-            let origin = self.origins.number(&flying.at);
+    fn avoid_unwell(&mut self, job: &mut Job, now: Duration) {
+        for _ in 0..job.unasked() {
+            let origin = self.origins.number(&job.at);
             if !self.origins.is_failing(origin) && !self.scheduler.is_blocked(origin, now) {
                 return;
             }
-            flying.postpone();
+            job.postpone();
         }
     }
 }
@@ -718,11 +718,11 @@ fn is_unreachable(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Certificate)
 }
 
-fn retry(flying: &Flying, root: &std::path::Path, wait: Duration, cause: Error) -> Told {
+fn retry(job: &Job, root: &std::path::Path, wait: Duration, cause: Error) -> Told {
     Told::Retry {
-        path: root.join(&flying.target),
-        url: flying.asked.url().to_owned(),
-        number: flying.retries,
+        path: root.join(&job.target),
+        url: job.asked.url().to_owned(),
+        number: job.retries,
         wait,
         cause,
     }
