@@ -25,7 +25,7 @@ use crate::engine::options::{ClientOptions, Options, SyncMode};
 use crate::engine::progress::{Event, Level};
 use crate::engine::stop::StopHandle;
 use crate::schedule::{self, Order, Parallel};
-use dispatcher::{Dispatcher, Ended, Told};
+use dispatcher::{Dispatcher, Ended, Terms, Told};
 use large::Large;
 use prepare::{Prepared, Preparer};
 use std::cmp::Reverse;
@@ -224,8 +224,12 @@ impl Batch {
             connections_per_origin_max: options.max_connections_per_host,
             ..schedule::Settings::default()
         };
-        let dispatcher =
-            Dispatcher::new(settings, options.dir.clone(), options.fail_fast, observer.hears_log());
+        let terms = Terms {
+            root: options.dir.clone(),
+            fail_fast: options.fail_fast,
+            tells_starts: observer.hears_log(),
+        };
+        let dispatcher = Dispatcher::new(settings, terms);
         let listener = dispatcher.clone();
         let listener = Box::new(move |landed| listener.on_landed(landed));
         let landing = Landing::new(&options.dir, options.sync, options.create_dirs, listener)?;
