@@ -158,6 +158,11 @@ impl Url {
         })
     }
 
+    /// All of it, with what `Display` keeps to itself: for those who ask, never for those who look.
+    pub fn exposed(&self) -> String {
+        self.inner.as_str().to_owned()
+    }
+
     /// The last segment of the path, percent-decoded; empty for a path that ends in a slash.
     pub fn last_segment(&self) -> String {
         let last = self.inner.path().rsplit('/').next().unwrap_or_default();

@@ -1,10 +1,11 @@
 //! Rank 5: what lies around one transfer when files are many or have no name yet. Knows no sockets,
 //! no disk and no terminal.
 //!
-//! `item` is what is asked, `lists` reads items from lists, `run` fetches many of them, `naming`
+//! `item` is what is asked, `description` makes items of a Metalink, `lists` reads items from lists, `run` fetches many of them, `naming`
 //! says where they go, `state` is the journal, `result` and `progress` are what is told.
 
 pub mod checksum_lookup;
+pub mod description;
 pub mod failure;
 pub mod item;
 pub mod lists;

@@ -1,11 +1,13 @@
 //! `ringhaul URL URL…` and `ringhaul -i LIST`: many files, with their results and their log.
 
-use super::args::{Ask, DownloadArgs, IfThere, Sync};
+use super::args::{Ask, DownloadArgs, IfThere, MetalinkWish, Sync};
 use super::signals::Watch;
-use super::{Failure, exit_codes, resolve};
+use super::{Failure, exit_codes, metalink, resolve};
 use crate::base::limits::{FAILED_ITEMS_MAX, FAILURES_SHOWN_MAX};
 use crate::base::{Error, ErrorKind, Result, Url};
+use crate::batch::description::Description;
 use crate::batch::lists::{Lists, STANDARD_INPUT};
+use crate::batch::naming;
 use crate::batch::progress::Progress;
 use crate::batch::result::{Conclusion, LogLine, Outcome, Status, Summary};
 use crate::batch::state::IfExists;
@@ -50,10 +52,18 @@ struct Sink {
     to: Box<dyn Write>,
 }
 
-pub(super) fn run(args: &DownloadArgs) -> Result<(), Failure> {
+/// Fetches the files of the URLs and lists, or those of a Metalink.
+pub(super) fn run(args: &DownloadArgs, metalink: Option<metalink::Read>) -> Result<(), Failure> {
     let watch = Watch::start()?;
-    let (mut options, items) = prepare(args)?;
+    let (described, notes) = metalink.map_or_else(Default::default, |read| {
+        let metalink::Read { described, .. } = read;
+        (Some(described.files), described.notes)
+    });
+    let (mut options, items) = prepare(args, described)?;
     let mut audience = Audience::new(args)?;
+    for text in notes {
+        audience.ui.on_event(&Event { level: Level::Detail, connection: None, text });
+    }
     if args.insecure {
         audience.ui.on_event(&super::download::insecure_warning());
     }
@@ -94,20 +104,35 @@ fn conclude(summary: &Summary) -> Result<(), Failure> {
     Err(Failure { line, exit_code })
 }
 
-fn prepare(args: &DownloadArgs) -> Result<(BatchOptions, Items)> {
+/// With the files that a Metalink has `described`, in the place of those of URLs and lists.
+fn prepare(
+    args: &DownloadArgs,
+    described: Option<Vec<Result<Description>>>,
+) -> Result<(BatchOptions, Items)> {
     let batch = &args.batch;
-    let lists = Lists::open(&args.urls, &batch.input_file, batch.base_url.as_deref())?;
-    let is_one = args.urls.len() == 1 && batch.input_file.is_empty();
+    let is_described = described.is_some();
+    let urls = if is_described { &[] } else { &args.urls[..] };
+    let lists = Lists::open(urls, &batch.input_file, batch.base_url.as_deref())?;
+    let is_one = urls.len() == 1 && batch.input_file.is_empty();
+    if urls.is_empty() && batch.input_file.is_empty() && !is_described {
+        return Err(Error::new(ErrorKind::Usage, "no URL, no list and no Metalink is named"));
+    }
+    let is_beside = matches!(args.sources.metalink, MetalinkWish::From(_)) && !args.urls.is_empty();
+    if is_described && (is_beside || !batch.input_file.is_empty()) {
+        let what = "the Metalink describes several files, and other files are named beside it";
+        return Err(Error::new(ErrorKind::Usage, what).advise("fetch them one after the other"));
+    }
     if args.output.is_some() && !is_one {
         return Err(Error::new(ErrorKind::Usage, "-o names one file, and there are several")
             .advise("choose their folder with -d, or their names in a list (out=)"));
     }
     refuse_what_is_for_one(args, is_one)?;
     let mut dir = args.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-    let mut items = Items { one: None, lists };
+    let described = described.unwrap_or_default().into_iter();
+    let mut items = Items { one: None, described, lists };
     if is_one {
         let url = Url::parse(&args.urls[0])?;
-        let target = resolve::target(args, &url)?;
+        let target = resolve::target(args, &naming::file_name(&url))?;
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
         dir = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
         let mut item = Item::new(args.urls[0].clone());
@@ -194,9 +219,10 @@ fn state(args: &DownloadArgs, dir: &Path) -> Option<PathBuf> {
     is_many.then(|| dir.join(STATE_NAME))
 }
 
-/// The items: one that the command line describes, or those of the lists.
+/// The items: one that the command line describes, those of a Metalink, or those of the lists.
 struct Items {
     one: Option<Item>,
+    described: std::vec::IntoIter<Result<Description>>,
     lists: Lists,
 }
 
@@ -209,7 +235,8 @@ impl Iterator for Items {
             let _ = self.lists.next();
             return Some(Ok(one));
         }
-        self.lists.next()
+        let described = self.described.next().map(|file| file.map(Description::item));
+        described.or_else(|| self.lists.next())
     }
 }
 

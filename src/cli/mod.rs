@@ -4,12 +4,13 @@
 mod args;
 mod batch;
 mod bench;
+mod brought;
 mod checksum_file;
 mod complaint;
 mod doctor;
 mod download;
 mod exit_codes;
-
+mod metalink;
 mod print;
 mod profile;
 mod resolve;
@@ -45,7 +46,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
         Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
-        None if args.download.is_batch() => batch::run(&args.download),
-        None => download::run(&args.download),
+        None => fetch(&args.download),
     }
+}
+
+/// One file or many, named by URLs, lists or a Metalink.
+fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
+    match metalink::look(args)? {
+        Some(read) => fetch_described(args, read),
+        None if args.is_batch() => batch::run(args, None),
+        None => match download::run(args, None)? {
+            Some(read) => fetch_described(args, read),
+            None => Ok(()),
+        },
+    }
+}
+
+fn fetch_described(args: &args::DownloadArgs, read: metalink::Read) -> Result<(), Failure> {
+    if read.only().is_some() && !args.is_batch_asked() {
+        return download::run(args, Some(read)).map(drop);
+    }
+    batch::run(args, Some(read))
 }

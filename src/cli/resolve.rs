@@ -3,7 +3,6 @@
 
 use super::args::{Change, Direct, DownloadArgs, Policy};
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::batch::naming;
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
 use std::path::{Path, PathBuf};
@@ -84,24 +83,24 @@ pub(super) fn verbosity(args: &DownloadArgs) -> Verbosity {
 /// The file whose name means that the bytes are not kept.
 pub(super) const NOWHERE: &str = "/dev/null";
 
-/// The file to write: `--output` seen from `--dir`, or the name in the URL. The folder must exist.
-pub(super) fn target(args: &DownloadArgs, url: &Url) -> Result<PathBuf> {
+/// The file to write: `--output` seen from `--dir`, or `name`. The folder must exist.
+pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
     if let Some(dir) = &args.dir {
         must_be_folder(dir)?;
     }
     let dir = args.dir.as_deref().unwrap_or(Path::new(""));
     let Some(output) = &args.output else {
-        return Ok(dir.join(naming::file_name(url)));
+        return Ok(dir.join(name));
     };
     match output.as_os_str().as_encoded_bytes() {
         b"-" => Err(Error::new(ErrorKind::Usage, "'-o -' is not supported yet")
             .advise("streaming output comes in a later version; name a file with -o")),
-        name => {
+        output_name => {
             let path = dir.join(output);
             // As with cp and mv: a folder means "into it", and a slash at the end asks for one.
-            if name.ends_with(b"/") || path.is_dir() {
+            if output_name.ends_with(b"/") || path.is_dir() {
                 must_be_folder(&path)?;
-                return Ok(path.join(naming::file_name(url)));
+                return Ok(path.join(name));
             }
             if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
                 must_be_folder(parent)?;

@@ -162,6 +162,8 @@ pub struct Report {
     pub validator: Option<FileValidator>,
     /// `Last-Modified`, as the server sent it.
     pub last_modified: Option<String>,
+    /// `Content-Type`, as the server sent it.
+    pub content_type: Option<String>,
     /// Its size.
     pub bytes: u64,
     /// Those of its bytes that an earlier run had left.

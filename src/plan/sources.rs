@@ -407,7 +407,8 @@ impl Sources {
         (0..u32::try_from(self.sources.len()).expect("sources are numbered")).map(SourceId)
     }
 
-    fn open(&self) -> impl Iterator<Item = SourceId> {
+    /// Those that connections may go to.
+    pub(super) fn open(&self) -> impl Iterator<Item = SourceId> {
         self.ids().filter(|id| self.get(*id).state == State::Open)
     }
 

@@ -213,6 +213,7 @@ mod tests {
             url: Url::parse("https://example.org/x.iso").expect("a URL"),
             validator: None,
             last_modified: None,
+            content_type: None,
             bytes: 2 * GIB,
             resumed_bytes: 0,
             elapsed: Duration::from_secs(2),

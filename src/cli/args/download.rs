@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DownloadArgs {
     /// What to download: http:// or https://; several are fetched together.
-    #[arg(value_name = "URL", required_unless_present = "input_file")]
+    #[arg(value_name = "URL", required_unless_present_any = ["input_file", "metalink"])]
     pub(in crate::cli) urls: Vec<String>,
 
     /// Save as FILE, relative to --dir, or into the folder FILE; default: the name in the URL.
@@ -220,7 +220,12 @@ pub(in crate::cli) struct DownloadArgs {
 impl DownloadArgs {
     /// Whether there are many files, or what is asked for is only told of many.
     pub(in crate::cli) fn is_batch(&self) -> bool {
-        self.urls.len() != 1 || self.batch.is_asked_for()
+        self.urls.len() != 1 || self.is_batch_asked()
+    }
+
+    /// Whether what is asked for is only told of many files.
+    pub(in crate::cli) fn is_batch_asked(&self) -> bool {
+        self.batch.is_asked_for()
     }
 }
 

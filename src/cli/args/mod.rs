@@ -22,7 +22,7 @@ pub(super) use batch::{Ask, IfThere, Sync};
 pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use download::{DownloadArgs, Given};
 pub(super) use serve::ServeArgs;
-pub(super) use sources::Policy;
+pub(super) use sources::{MetalinkWish, Policy};
 pub(super) use values::{Change, Direct, Driver, within};
 
 use super::exit_codes;

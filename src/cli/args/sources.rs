@@ -1,6 +1,8 @@
 //! Where else the file can be had, and which of these places are used.
 
+use crate::base::{Error, ErrorKind, Result};
 use clap::{ArgAction, ValueEnum};
+use std::path::PathBuf;
 
 /// What several sources of one file need.
 #[derive(Debug, Default, clap::Args)]
@@ -11,11 +13,39 @@ pub(in crate::cli) struct SourceArgs {
     #[arg(action = ArgAction::Append)]
     pub(in crate::cli) mirror: Vec<String>,
 
+    /// Take the files and their sources from this Metalink (.meta4, .metalink), beside URL if there
+    /// is one; auto: where URL ends so, or the server says that it is one, and use the mirrors that
+    /// a server names; off: never.
+    #[arg(long, value_name = "auto|off|FILE|URL", env = "RINGHAUL_METALINK")]
+    #[arg(value_parser = metalink, default_value = "auto", help_heading = "Sources")]
+    pub(in crate::cli) metalink: MetalinkWish,
+
     /// Which sources are used: all at once; the best after a trial of all; or one at a time, the
     /// next one if it fails.
     #[arg(long, value_name = "POLICY", env = "RINGHAUL_MIRROR_POLICY", help_heading = "Sources")]
     #[arg(value_enum, default_value_t = Policy::All)]
     pub(in crate::cli) mirror_policy: Policy,
+}
+
+/// When descriptions of files are acted on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::cli) enum MetalinkWish {
+    /// Where name or content type say that there is one.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// This one is.
+    From(PathBuf),
+}
+
+fn metalink(text: &str) -> Result<MetalinkWish> {
+    match text {
+        "" => Err(Error::new(ErrorKind::Usage, "neither 'auto' nor 'off' nor a file")),
+        "auto" => Ok(MetalinkWish::Auto),
+        "off" => Ok(MetalinkWish::Off),
+        place => Ok(MetalinkWish::From(place.into())),
+    }
 }
 
 /// Which sources are used; `MirrorPolicy` of the engine says what each means.

@@ -3,6 +3,7 @@
 use super::super::args;
 use super::*;
 use crate::base::size::MIB;
+use crate::batch::naming;
 use crate::engine::options::Engine;
 
 fn parsed(arguments: &[&str]) -> DownloadArgs {
@@ -17,7 +18,7 @@ fn options_of(arguments: &[&str]) -> Options {
 fn target_of(arguments: &[&str]) -> Result<PathBuf> {
     let args = parsed(arguments);
     let url = Url::parse(&args.urls[0]).expect("a good URL");
-    target(&args, &url)
+    target(&args, &naming::file_name(&url))
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::time::Duration;
 const SAMPLES: u64 = 6;
 
 /// A source that takes longer than this to give these samples is no witness.
-const WITNESS_PATIENCE: Duration = Duration::from_secs(5);
+const WITNESS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which sources agree with each other.
 #[derive(Debug)]

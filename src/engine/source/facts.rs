@@ -16,6 +16,8 @@ pub(in crate::engine) struct Facts {
     pub(in crate::engine) validator: Option<FileValidator>,
     /// `Last-Modified` as sent.
     pub(in crate::engine) last_modified: Option<String>,
+    /// `Content-Type` as sent.
+    pub(in crate::engine) content_type: Option<String>,
 }
 
 impl Facts {
@@ -29,7 +31,8 @@ impl Facts {
                 last_modified.clone().map(FileValidator::LastModified)
             }
         };
-        Self { url: endpoint.url().clone(), validator, last_modified }
+        let content_type = head.single("Content-Type").ok().flatten().map(str::to_owned);
+        Self { url: endpoint.url().clone(), validator, last_modified, content_type }
     }
 
     /// When the file was last changed.

@@ -9,7 +9,8 @@ use crate::plan::ledger::Assignment;
 use crate::plan::limiter::{self, Evidence, Limiter, Totals};
 use crate::plan::rate::smoothed;
 use crate::plan::workers::Worker;
-use crate::plan::{Action, ConnectionId, Pressure};
+use crate::plan::{Action, ConnectionId, Pressure, SourceId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The disk is the bound if bytes waited for it in at least this share of the recent ticks.
@@ -182,6 +183,13 @@ impl Transfer {
         }
     }
 
+    /// Whether nothing is being fetched from some open source, which may do better than the others.
+    fn has_source_without_work(&self) -> bool {
+        let at_work = self.ledger.assignments().map(|(id, _)| self.sources.of(id));
+        let at_work: BTreeSet<SourceId> = at_work.collect();
+        !self.sources.is_single() && self.sources.open().any(|source| !at_work.contains(&source))
+    }
+
     /// What a connection is compared with, bytes per second: the others, or those of its source
     /// where there are several, as a slow source makes slow connections.
     fn median_for(&self, id: ConnectionId) -> f64 {
@@ -233,7 +241,8 @@ impl Transfer {
         // Who has done all of its work shows that the path is not to blame either.
         let is_free = |worker: &Worker| worker.is_idle && worker.is_running && worker.is_connected;
         let is_lone = !self.ledger.assignments().any(|(id, _)| moves(id))
-            && !self.workers.iter().any(|(_, worker)| is_free(worker));
+            && !self.workers.iter().any(|(_, worker)| is_free(worker))
+            && !self.has_source_without_work();
         if since < REPLACE_INTERVAL || is_lone {
             return;
         }

@@ -178,13 +178,14 @@ impl Attempt<'_> {
     ) -> Report {
         let (context, Verdict { verified, digests }) = (self.context(), verdict);
         let digests = digests.iter().map(|digest| format!("{}:{digest}", digest.algorithm));
-        let Facts { url, validator, last_modified } = ending.received.facts.clone();
+        let Facts { url, validator, last_modified, content_type } = ending.received.facts.clone();
         let url = ending.ranges.as_ref().map_or(url, |ranged| ranged.url());
         Report {
             path,
             url,
             validator,
             last_modified,
+            content_type,
             bytes: ending.received.bytes,
             resumed_bytes: context.resumed_bytes(),
             elapsed: context.now(),

@@ -1,0 +1,98 @@
+//! Metalinks on the command line: which argument is one, and what is to be fetched in its place.
+//!
+//! A Metalink is acted on where `--metalink` names it, where its name ends as one does, and where
+//! the server says that it is one; `--metalink off` has it downloaded like any other file.
+
+use super::args::{DownloadArgs, MetalinkWish};
+use super::brought::{Brought, Wanted, is_url};
+use super::resolve;
+use crate::base::limits::METALINK_BYTES_MAX;
+use crate::base::{Result, Url};
+use crate::batch::description::{
+    Described, Description, described, is_metalink_name, is_metalink_type,
+};
+use crate::engine::stop::StopHandle;
+use std::path::{Path, PathBuf};
+
+/// A Metalink that was read.
+pub(super) struct Read {
+    /// Its own name.
+    pub(super) name: String,
+    pub(super) described: Described,
+}
+
+/// Reads the Metalink that the arguments ask for, if they do.
+pub(super) fn look(args: &DownloadArgs) -> Result<Option<Read>> {
+    let Some(place) = place(args) else { return Ok(None) };
+    let options = resolve::options(args)?;
+    let wanted = Wanted {
+        place: &place,
+        what: "the Metalink",
+        option: "--metalink",
+        bytes_max: METALINK_BYTES_MAX,
+    };
+    // Nothing is to be kept of it: a signal may end the program.
+    let Brought { text, shown, name } = wanted.bring(None, &options, &StopHandle::new())?;
+    let described = described(&text).map_err(|error| error.within(shown))?;
+    Ok(Some(Read { name, described }))
+}
+
+/// Reads the file at `path`, which was downloaded and is of `content_type`, if it is a Metalink and
+/// is to be acted on.
+pub(super) fn look_at(
+    args: &DownloadArgs,
+    path: &Path,
+    content_type: Option<&str>,
+) -> Result<Option<Read>> {
+    let is_one = content_type.is_some_and(is_metalink_type);
+    if !is_one || args.sources.metalink != MetalinkWish::Auto || names_metalink(args) {
+        return Ok(None);
+    }
+    let wanted = Wanted {
+        place: path,
+        what: "the Metalink",
+        option: "--metalink",
+        bytes_max: METALINK_BYTES_MAX,
+    };
+    let Brought { text, shown, name } =
+        wanted.bring(None, &resolve::options(args)?, &StopHandle::new())?;
+    let described = described(&text).map_err(|error| error.within(shown))?;
+    Ok(Some(Read { name, described }))
+}
+
+impl Read {
+    /// The only file it describes, to be fetched by one download; `None` if there are several, or
+    /// it goes into a folder of its own.
+    pub(super) fn only(&self) -> Option<&Description> {
+        match &self.described.files[..] {
+            [Ok(one)] if !one.name.contains('/') => Some(one),
+            _ => None,
+        }
+    }
+}
+
+fn place(args: &DownloadArgs) -> Option<PathBuf> {
+    match &args.sources.metalink {
+        MetalinkWish::Off => None,
+        MetalinkWish::From(place) => Some(place.clone()),
+        MetalinkWish::Auto => {
+            let [one] = &args.urls[..] else { return None };
+            let is_asked = is_metalink_place(one) && !names_metalink(args);
+            (is_asked && args.batch.input_file.is_empty()).then(|| PathBuf::from(one))
+        }
+    }
+}
+
+/// Whether the output is named like a Metalink: then the Metalink itself is wanted.
+fn names_metalink(args: &DownloadArgs) -> bool {
+    let output = args.output.as_deref().and_then(Path::file_name);
+    output.is_some_and(|name| is_metalink_name(&name.to_string_lossy()))
+}
+
+/// Whether a path or URL ends like the name of a Metalink.
+fn is_metalink_place(place: &str) -> bool {
+    if is_url(place) {
+        return Url::parse(place).is_ok_and(|url| is_metalink_name(&url.last_segment()));
+    }
+    is_metalink_name(place) && Path::new(place).is_file()
+}
