@@ -76,8 +76,11 @@ fn ports_in_a_row_or_free_ones() {
     assert!(ended.stderr.contains("serving 9 B of seed 1 at every path, at 3 ports;"), "{ended:?}");
     assert!(ended.stderr.contains(&format!("\n:{} served 0 requests", first + 2)), "{ended:?}");
 
-    let serving = Serving::of(scene.command(&["serve", "--size=9", "--ports=2"]), 2);
-    assert!(serving.urls[0] != serving.urls[1] && !serving.url.contains(":8080"));
+    let arguments = ["serve", "--size=9", "--ports=2", "--on=2:listen=127.0.0.2:0"];
+    let serving = Serving::of(scene.command(&arguments), 2);
+    assert!(serving.url.starts_with("http://127.0.0.1:") && !serving.url.contains(":8080"));
+    assert!(serving.urls[1].starts_with("http://127.0.0.2:"), "{}", serving.urls[1]);
+    assert_eq!(ask(&serving, 2, "/").body.len(), 9);
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn they_die_one_by_one() {
         "--on=2:fault=etag@500K",
         "--on=3:fault=size@500K",
         "--on=4:fault=content@500K",
-        "--on=5:fault=503",
+        "--on=5:fault=503x1",
     ];
     let serving = serving(5, &own);
     for number in 1..=4 {
@@ -131,6 +134,7 @@ fn they_die_one_by_one() {
     assert_eq!(content::verify(DEFAULT_SEED, 0, &after[3].body), Err(0));
     assert_ne!(after[3].field("ETag"), Some("\"1-100000\""));
     assert!(after[4].head.starts_with("HTTP/1.1 503 "));
+    assert!(ask(&serving, 5, "/").is_file(DEFAULT_SEED), "it has come back");
 }
 
 #[test]

@@ -13,8 +13,9 @@ pub(in crate::cli) struct FaultArgs {
     /// What goes wrong, at once or after SIZE bytes of bodies: reset (connections are reset, new
     /// ones refused), silence, unreachable (silence, and nobody can connect), a status of 400 to
     /// 599, etag (a new one), size (one byte more) or content (another file of the same size).
-    /// Answers under way go on, except with the first three. Repeatable.
-    #[arg(long, value_name = "WHAT[@SIZE]", env = "RINGHAUL_SERVE_FAULT", value_parser = fault)]
+    /// Answers under way go on, except with the first three; xN ends the others after N requests.
+    /// Repeatable.
+    #[arg(long, value_name = "WHAT[@SIZE][xN]", env = "RINGHAUL_SERVE_FAULT", value_parser = fault)]
     #[arg(action = ArgAction::Append, value_delimiter = ',')]
     pub(in crate::cli) fault: Vec<FaultWord>,
 
@@ -51,6 +52,8 @@ pub(in crate::cli) struct FaultWord {
     pub(in crate::cli) what: FaultKind,
     /// Bytes of bodies that are sent before it begins.
     pub(in crate::cli) after_bytes: u64,
+    /// How many requests it hits at most; `None` is all.
+    pub(in crate::cli) times: Option<u32>,
 }
 
 /// What goes wrong.
@@ -79,9 +82,13 @@ pub(in crate::cli) enum Redirect {
 }
 
 fn fault(text: &str) -> Result<FaultWord> {
-    let (word, after_bytes) = match text.split_once('@') {
+    let (rest, times) = match text.split_once('x') {
+        Some((rest, times)) => (rest, Some(count(times)?)),
+        None => (text, None),
+    };
+    let (word, after_bytes) = match rest.split_once('@') {
         Some((word, size)) => (word, parse_bytes(size)?),
-        None => (text, 0),
+        None => (rest, 0),
     };
     let status = || word.parse().ok().filter(|status| (400..600).contains(status));
     let what = match word {
@@ -97,7 +104,20 @@ fn fault(text: &str) -> Result<FaultWord> {
         Error::new(ErrorKind::Usage, format!("'{word}' is no fault"))
             .advise("write reset, silence, unreachable, a status, etag, size or content")
     })?;
-    Ok(FaultWord { what, after_bytes })
+    let is_for_good =
+        matches!(what, FaultKind::Reset | FaultKind::Silence | FaultKind::Unreachable);
+    if is_for_good && times.is_some() {
+        let context = format!("'{word}' is for good; the end is known only of a request's faults");
+        return Err(Error::new(ErrorKind::Usage, context).advise("leave out xN"));
+    }
+    Ok(FaultWord { what, after_bytes, times })
+}
+
+fn count(text: &str) -> Result<u32> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
+        let context = format!("'{text}' is no number of requests");
+        Error::new(ErrorKind::Usage, context).advise("write WHATxN, such as 503x3")
+    })
 }
 
 fn part(text: &str) -> Result<Range<u64>> {
@@ -149,7 +169,14 @@ mod tests {
             ("size", FaultKind::Size, 0),
             ("content@2K", FaultKind::Content, 2048),
         ] {
-            assert_eq!(fault(text).unwrap(), FaultWord { what, after_bytes }, "{text}");
+            let expected = FaultWord { what, after_bytes, times: None };
+            assert_eq!(fault(text).unwrap(), expected, "{text}");
+        }
+        let what = FaultKind::Status(503);
+        let expected = FaultWord { what, after_bytes: 1024, times: Some(3) };
+        assert_eq!(fault("503@1Kx3").unwrap(), expected);
+        for text in ["503x", "503x0", "503x3@1K", "resetx3", "unreachable@1Mx1"] {
+            assert!(fault(text).is_err(), "{text}");
         }
         for text in ["", "dead", "200", "399", "600", "reset@", "reset@soon", "@1M", "RESET"] {
             assert!(fault(text).is_err(), "{text}");
@@ -174,7 +201,7 @@ mod tests {
 
     #[test]
     fn own_words_count_before_those_of_all() {
-        let word = |what| vec![FaultWord { what, after_bytes: 0 }];
+        let word = |what| vec![FaultWord { what, after_bytes: 0, times: None }];
         let all = FaultArgs {
             fault: word(FaultKind::Reset),
             etag: Some(Etag(EntityTag::Absent)),

@@ -4,6 +4,7 @@
 use super::faults::FaultArgs;
 use super::mirrors::MirrorArgs;
 use super::shape::ShapeArgs;
+use super::values::address;
 use crate::base::size::parse_bytes;
 use crate::base::{Error, ErrorKind};
 use clap::builder::Resettable;
@@ -11,10 +12,13 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 /// What one server is told.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli) struct PortArgs {
+    /// Where it listens, if not at the port that follows from its number.
+    pub(in crate::cli) listen: Option<SocketAddr>,
     pub(in crate::cli) seed: u64,
     pub(in crate::cli) size: Option<u64>,
     pub(in crate::cli) shape: ShapeArgs,
@@ -28,6 +32,8 @@ pub(in crate::cli) struct PortArgs {
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct OwnArgs {
+    #[arg(long, value_parser = address)]
+    listen: Option<SocketAddr>,
     #[arg(long)]
     seed: Option<u64>,
     #[arg(long, value_parser = parse_bytes)]
@@ -73,6 +79,7 @@ fn told(all: &PortArgs, port: &PortArgs) -> Result<PortArgs, String> {
     let own_words = port.own.iter().map(|word| OsString::from(format!("--{word}")));
     let own = parse(inherited.chain(own_words))?;
     Ok(PortArgs {
+        listen: own.listen,
         seed: own.seed.unwrap_or(all.seed),
         size: own.size.or(all.size),
         shape: own.shape,
@@ -148,7 +155,8 @@ mod tests {
             ("4:rate=1M", "numbers 1 to 3"),
             ("2:rate=0", "'--on 2:…': --rate <RATE>: a rate cannot be zero"),
             ("2:speed=1", "'--on 2:…': unexpected argument '--speed' found"),
-            ("2:listen=:1", "unexpected argument '--listen'"),
+            ("2:listen=here", "'here' is no address to listen at"),
+            ("2:files=9", "unexpected argument '--files'"),
             ("2:slow-every=2", "--slow-rate <RATE>"),
             ("2:fault=dead", "'dead' is no fault; write reset, silence"),
         ] {

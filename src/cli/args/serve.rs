@@ -5,23 +5,21 @@ use super::faults::{FaultArgs, FaultKind, Redirect};
 use super::mirrors::{MetalinkArgs, MirrorArgs};
 use super::ports::{self, PortArgs};
 use super::shape::{DELAY_MAX, ShapeArgs};
+use super::values::address;
 use super::{UNITS, within};
+use crate::base::Result;
 use crate::base::limits;
 use crate::base::size::parse_bytes;
-use crate::base::{Error, ErrorKind, Result};
 use crate::server::DigestField;
 use clap::builder::BoolishValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ValueEnum};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The theme of options for more than one server.
 const SEVERAL: &str = "Several servers";
-
-/// The port where none is given.
-const PORT: u16 = 8080;
 
 /// `ringhaul serve [OPTIONS] [DIR]`.
 #[derive(Debug, clap::Args)]
@@ -104,7 +102,7 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) ports: Option<u16>,
 
     /// Tell the Nth of --ports something else, 2:rate=5M say; repeatable. OPTION is one of Shaping
-    /// and Faults, or seed, size, geo or priority.
+    /// and Faults, or listen, seed, size, geo or priority.
     #[arg(long, value_name = "N:OPTION=VALUE", env = "RINGHAUL_SERVE_ON", help_heading = SEVERAL)]
     pub(in crate::cli) on: Vec<String>,
 
@@ -204,7 +202,7 @@ fn settle_servers(args: &mut ServeArgs) -> std::result::Result<(), String> {
         shape: args.shape.clone(),
         faults: args.faults.clone(),
         mirror: args.mirror.clone(),
-        own: Vec::new(),
+        ..PortArgs::default()
     };
     args.each = ports::each(&all, &args.on, usize::from(count))?;
     args.each.iter().try_for_each(|port| check(args, port))
@@ -253,45 +251,6 @@ impl From<FieldName> for DigestField {
     }
 }
 
-/// `ADDR:PORT`, or one of them with the default for the other.
-fn address(text: &str) -> Result<SocketAddr> {
-    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let port = text.strip_prefix(':').unwrap_or(text).parse().ok();
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let whole = text.parse().ok();
-    whole
-        .or_else(|| port.map(|port| SocketAddr::new(local, port)))
-        .or_else(|| bare.parse().ok().map(|address| SocketAddr::new(address, PORT)))
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("'{text}' is no address to listen at"))
-                .advise("write ADDR:PORT, such as 0.0.0.0:8080 or [::1]:0")
-        })
-}
-
 fn interval(text: &str) -> Result<Duration> {
     within(text, Duration::from_secs(1), DELAY_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_whole_and_in_part() {
-        for (text, expected) in [
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("0.0.0.0:80", "0.0.0.0:80"),
-            ("[::1]:90", "[::1]:90"),
-            ("9000", "127.0.0.1:9000"),
-            (":0", "127.0.0.1:0"),
-            ("0.0.0.0", "0.0.0.0:8080"),
-            ("::", "[::]:8080"),
-            ("[::1]", "[::1]:8080"),
-        ] {
-            assert_eq!(address(text).unwrap(), expected.parse().unwrap(), "{text}");
-        }
-        for text in ["", "localhost:80", "1.2.3:4", "127.0.0.1:65536", "65536", "-1"] {
-            assert!(address(text).is_err(), "{text}");
-        }
-    }
 }

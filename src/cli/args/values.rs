@@ -5,7 +5,11 @@ use crate::base::size::{format_bytes, parse_bytes, parse_duration, parse_rate};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::options::Engine;
 use clap::ValueEnum;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+/// The port that is listened at where none is given.
+const PORT: u16 = 8080;
 
 /// A number the user fixes, or leaves to measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,4 +127,43 @@ pub(super) fn timeout(text: &str) -> Result<Duration> {
         return Err(Error::new(ErrorKind::Usage, "a time limit cannot be zero"));
     }
     Ok(time)
+}
+
+/// `ADDR:PORT`, or one of them with the default for the other.
+pub(super) fn address(text: &str) -> Result<SocketAddr> {
+    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let port = text.strip_prefix(':').unwrap_or(text).parse().ok();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let whole = text.parse().ok();
+    whole
+        .or_else(|| port.map(|port| SocketAddr::new(local, port)))
+        .or_else(|| bare.parse().ok().map(|address| SocketAddr::new(address, PORT)))
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("'{text}' is no address to listen at"))
+                .advise("write ADDR:PORT, such as 0.0.0.0:8080 or [::1]:0")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_whole_and_in_part() {
+        for (text, expected) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:90", "[::1]:90"),
+            ("9000", "127.0.0.1:9000"),
+            (":0", "127.0.0.1:0"),
+            ("0.0.0.0", "0.0.0.0:8080"),
+            ("::", "[::]:8080"),
+            ("[::1]", "[::1]:8080"),
+        ] {
+            assert_eq!(address(text).unwrap(), expected.parse().unwrap(), "{text}");
+        }
+        for text in ["", "localhost:80", "1.2.3:4", "127.0.0.1:65536", "65536", "-1"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 }

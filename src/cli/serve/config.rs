@@ -10,6 +10,7 @@ use crate::server::{
     Rule, Server, TlsConfig, When,
 };
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 /// The servers that the options describe, in the order of their numbers.
@@ -45,6 +46,7 @@ fn config(args: &ServeArgs, index: u16, port: &PortArgs) -> Config {
     if address.port() > 0 {
         address.set_port(address.port() + index);
     }
+    let address = port.listen.unwrap_or(address);
     let folder = match args.size {
         Some(_) => None,
         None => Some(args.dir.clone().unwrap_or_else(|| ".".into())),
@@ -60,7 +62,7 @@ fn config(args: &ServeArgs, index: u16, port: &PortArgs) -> Config {
         },
         size_bytes_max: args.size_max,
         digests: digests(args),
-        tls: tls(args),
+        tls: tls(args, address),
         shape: port.shape.shape(port.seed),
         script: script(&port.faults, port.seed, size_bytes),
         etag: port.faults.etag.as_ref().map_or(EntityTag::FromContent, |tag| tag.0.clone()),
@@ -93,7 +95,7 @@ fn metalink(args: &ServeArgs, roots: &[String]) -> Metalink {
 }
 
 fn script(faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
-    let fault = |FaultWord { what, after_bytes }: &FaultWord| {
+    let fault = |FaultWord { what, after_bytes, times }: &FaultWord| {
         let when = match after_bytes {
             0 => When::All,
             bytes => When::FromBodyBytes(*bytes),
@@ -110,19 +112,19 @@ fn script(faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
             FaultKind::Size => Fault::Replaced { seed, size_bytes: size_bytes.saturating_add(1) },
             FaultKind::Content => Fault::Replaced { seed: !seed, size_bytes },
         };
-        Rule::new(when, what)
+        Rule { when, what, times: *times }
     };
     let corrupt = |part: &Range<u64>| Rule::new(When::All, Fault::FlipBytes(part.clone()));
     faults.fault.iter().map(fault).chain(faults.corrupt.iter().map(corrupt)).collect()
 }
 
-fn tls(args: &ServeArgs) -> Option<TlsConfig> {
+fn tls(args: &ServeArgs, address: SocketAddr) -> Option<TlsConfig> {
     let files = args.cert.clone().zip(args.key.clone());
     let files = files.map(|(certificate, key)| CertificateFiles { certificate, key });
     let is_made = args.tls || args.cert_out.is_some() || !args.name.is_empty();
     let mut tls = (is_made || files.is_some()).then(TlsConfig::default)?;
-    if !args.listen.ip().is_unspecified() {
-        tls.names.push(args.listen.ip().to_string());
+    if !address.ip().is_unspecified() {
+        tls.names.push(address.ip().to_string());
     }
     tls.names.extend(args.name.iter().cloned());
     Some(TlsConfig { files, ..tls })
