@@ -221,7 +221,10 @@ fn a_redirector_carries_the_links_of_the_mirrors() {
     let url = &serving.urls[1];
     assert_eq!(answer.field("Location"), Some(&*format!("{url}x?y")));
     assert_eq!(answer.field("Link"), Some(&*format!("<{url}x>; rel=duplicate; pri=2")));
-    assert!(ask(&serving, 1, "/x.meta4").head.starts_with("HTTP/1.1 200 "));
+    let description = ask(&serving, 1, "/x.meta4");
+    assert!(description.head.starts_with("HTTP/1.1 200 "), "{}", description.head);
+    let text = String::from_utf8(description.body).expect("text");
+    assert!(text.contains(url) && !text.contains(&serving.urls[0]), "{text}");
     let file = ask(&serving, 2, "/x");
     assert_eq!((file.field("Link"), file.field("Repr-Digest")), (None, None));
     assert!(file.field("x-goog-hash").is_some());

@@ -28,7 +28,8 @@ pub(in crate::cli) struct FaultArgs {
     #[arg(long, value_name = "TAG", env = "RINGHAUL_SERVE_ETAG", value_parser = etag)]
     pub(in crate::cli) etag: Option<Etag>,
 
-    /// Redirect (302) to the same path at URL, or at the Nth of --ports.
+    /// Redirect (302) to the same path at URL, or at the Nth of --ports. With --metalink such a
+    /// server is a mirror only if it has a --priority.
     #[arg(long, value_name = "N|URL", env = "RINGHAUL_SERVE_REDIRECT", value_parser = redirect)]
     pub(in crate::cli) redirect: Option<Redirect>,
 }

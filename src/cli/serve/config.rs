@@ -79,7 +79,13 @@ fn digests(args: &ServeArgs) -> Vec<DigestField> {
 }
 
 fn metalink(args: &ServeArgs, roots: &[String]) -> Metalink {
-    let mirrors = (1..).zip(roots.iter().zip(&args.each)).map(|(number, (root, port))| Mirror {
+    let is_mirror = |port: &PortArgs| {
+        // One that leads to the mirrors, as mirrorbits does, is none itself.
+        port.faults.redirect.is_none() || port.mirror.priority.is_some()
+    };
+    let servers = (1..).zip(roots.iter().zip(&args.each));
+    let mirrors = servers.filter(|(_, (_, port))| is_mirror(port));
+    let mirrors = mirrors.map(|(number, (root, port))| Mirror {
         root: root.clone(),
         priority: port.mirror.priority.unwrap_or(number),
         location: port.mirror.geo.clone(),
