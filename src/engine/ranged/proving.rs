@@ -8,7 +8,6 @@
 use super::Ranged;
 use super::scout::Refused;
 use crate::base::{Error, ErrorKind, Result, SpanSet};
-use crate::digest::{Algorithm, Checksum};
 use crate::engine::context::jitter_seed;
 use crate::engine::local::Local;
 use crate::engine::progress::Level;
@@ -16,7 +15,7 @@ use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::Opening;
 use crate::engine::source::twin::Twin;
 use crate::engine::source::{Open, Source};
-use crate::http::{Known, Offered};
+use crate::http::Known;
 use crate::plan::{SourceId, Unopened};
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
@@ -89,25 +88,6 @@ impl Ranged {
             }
             Refused::Useless(error) => self.leave_out(id, &error),
             Refused::Contradicts(error) => self.contradicted(id, error),
-        }
-    }
-
-    /// Whether a digest that a source offers is not that of the file.
-    pub(super) fn check_offers(&self, offers: &[Offered]) -> Result<()> {
-        let Some(expected) = &self.file.expected else { return Ok(()) };
-        let known = offers.iter().filter_map(|offered| {
-            let algorithm: Algorithm = offered.algorithm.parse().ok()?;
-            Checksum::new(algorithm, offered.value.clone()).ok()
-        });
-        let contradicts = |offered: &Checksum| {
-            offered.algorithm == expected.algorithm && offered.expected != expected.expected
-        };
-        match known.into_iter().find(contradicts) {
-            None => Ok(()),
-            Some(offered) => {
-                let what = format!("it offers {offered}, not the file's digest");
-                Err(Error::new(ErrorKind::Changed, what))
-            }
         }
     }
 

@@ -82,7 +82,9 @@ impl Scout<'_> {
             Some(answer) => answer?,
             None => self.ask().await?,
         };
-        let Discovered { endpoint, found, offers, .. } = discovered;
+        let checked = discovered.check_offers(self.ranged.file.expected.as_ref());
+        checked.map_err(Refused::Useless)?;
+        let Discovered { endpoint, found, .. } = discovered;
         let Found::Ranged { known, mut opening, span, .. } = found else {
             let error = Error::new(ErrorKind::RangesIgnored, "it does not serve ranges");
             return Err(Refused::Useless(error));
@@ -90,9 +92,14 @@ impl Scout<'_> {
         let (theirs, ours) = (known.total, self.ranged.file.total_bytes);
         if theirs != ours {
             let what = format!("its file has {theirs} bytes, not {ours}");
-            return Err(Refused::Contradicts(Error::new(ErrorKind::Changed, what)));
+            let error = Error::new(ErrorKind::Changed, what);
+            let is_known = self.ranged.context.options.expected_bytes.is_some();
+            return Err(if is_known {
+                Refused::Useless(error)
+            } else {
+                Refused::Contradicts(error)
+            });
         }
-        self.ranged.check_offers(&offers).map_err(Refused::Useless)?;
         let versions = Versions::new(known.clone());
         self.compare_first(&mut opening, span, &versions).await?;
         if !is_first && self.ranged.file.is_readable {

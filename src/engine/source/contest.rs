@@ -110,7 +110,11 @@ impl Contest {
                 continue;
             }
             let wait = if spare.is_some() { RANGES_WAIT } else { PATIENCE };
-            match race(self.next(), tokio::time::sleep(wait)).await {
+            let answered = async {
+                let (id, answer) = self.next().await;
+                (id, answer.and_then(|found| self.check(found)))
+            };
+            match race(answered, tokio::time::sleep(wait)).await {
                 First::Left((id, Ok(found))) if matches!(found.found, Found::Ranged { .. }) => {
                     return Ok((id, found));
                 }
@@ -130,6 +134,14 @@ impl Contest {
                 },
             }
         }
+    }
+
+    /// An error unless the answer may be that of the file which is wanted.
+    fn check(&self, found: Discovered) -> Result<Discovered, Failure> {
+        let options = &self.local.context.options;
+        found.check_size(options.expected_bytes)?;
+        found.check_offers(options.checksum.as_ref())?;
+        Ok(found)
     }
 
     /// The cause that says whether trying again makes sense: one that may pass, if there is one.

@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::follow::{FirstTimes, Located, locate};
 use super::retry::retrying;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
+use crate::digest::{Algorithm, Checksum};
 use crate::engine::context::Context;
 use crate::engine::failure::Failure;
 use crate::engine::local::Local;
@@ -25,6 +26,45 @@ pub(in crate::engine) struct Discovered {
     pub(in crate::engine) offers: Vec<Offered>,
     /// Other servers of the file that the answer and redirects to it name, best first.
     pub(in crate::engine) mirrors: Vec<Url>,
+}
+
+impl Discovered {
+    /// An error if the file has another size than the one that is expected.
+    pub(in crate::engine) fn check_size(&self, expected: Option<u64>) -> Result<()> {
+        let total = match &self.found {
+            Found::Ranged { known, .. } => Some(known.total),
+            Found::Whole { total, .. } => *total,
+            Found::Empty => Some(0),
+        };
+        match (total, expected) {
+            (Some(total), Some(expected)) if total != expected => {
+                let what = format!("the file has {total} bytes, and should have {expected}");
+                let error = Error::new(ErrorKind::Changed, what).within(self.endpoint.url());
+                Err(error
+                    .advise("check the size with its source; the server may have another file"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error if a digest that is offered is not the one that is expected.
+    pub(in crate::engine) fn check_offers(&self, expected: Option<&Checksum>) -> Result<()> {
+        let Some(expected) = expected else { return Ok(()) };
+        let known = self.offers.iter().filter_map(|offered| {
+            let algorithm: Algorithm = offered.algorithm.parse().ok()?;
+            Checksum::new(algorithm, offered.value.clone()).ok()
+        });
+        let contradicts = |offered: &Checksum| {
+            offered.algorithm == expected.algorithm && offered.expected != expected.expected
+        };
+        match known.into_iter().find(contradicts) {
+            None => Ok(()),
+            Some(offered) => {
+                let what = format!("it offers {offered}, not the file's digest");
+                Err(Error::new(ErrorKind::Changed, what))
+            }
+        }
+    }
 }
 
 /// How the file can be had.

@@ -161,6 +161,7 @@ impl<'a> Attempt<'a> {
         let (local, range) = (&self.transfer.local, self.first_range());
         if let [url] = &self.urls[..] {
             let discovered = discover::find(local, url, range).await?;
+            discovered.check_size(local.context.options.expected_bytes)?;
             return Ok((SourceId(0), discovered, None));
         }
         let options = &local.context.options;

@@ -1,0 +1,143 @@
+//! Metalinks on the command line: what they describe is fetched, from all that they name.
+
+mod common;
+
+use common::{SEED, Scene, assert_content, names, sha256_digits, slowed};
+use ringhaul::internal::base::size::MIB;
+use ringhaul::server::{Config, Fault, Metalink, Rule, Server, When};
+use std::fs;
+
+const SIZE: u64 = 4 * MIB + 3;
+
+/// `count` servers of one file, each of which describes it.
+fn mirrors(count: usize) -> Vec<Server> {
+    let config = Config {
+        metalink: Some(Metalink::new(Vec::new())),
+        ..slowed(Config::new(SEED, SIZE), 8 * MIB)
+    };
+    Server::start_mirrors(vec![config; count]).expect("the servers start")
+}
+
+/// A Metalink of one file, with what is given inside of it.
+fn describing(name: &str, inside: &str) -> String {
+    let namespace = "urn:ietf:params:xml:ns:metalink";
+    format!("<metalink xmlns=\"{namespace}\"><file name=\"{name}\">{inside}</file></metalink>")
+}
+
+fn url(server: &Server, path: &str) -> String {
+    format!("<url>{}</url>", server.url(path))
+}
+
+#[test]
+fn a_url_that_ends_like_a_metalink_is_acted_on() {
+    let (scene, servers) = (Scene::new(), mirrors(2));
+    for version in ["meta4", "metalink"] {
+        let described = servers[0].url(&format!("/model.bin.{version}"));
+        let ended = scene.run(&[&described, "-o", version]);
+        ended.success();
+        assert!(ended.stderr.contains("of 2 sources"), "{}", ended.stderr);
+        let digits = sha256_digits(SEED, SIZE);
+        assert!(ended.stderr.contains(&format!("verified sha256:{digits}")), "{}", ended.stderr);
+        assert_content(&scene.path().join(version), SEED, SIZE);
+    }
+}
+
+#[test]
+fn who_wants_the_metalink_itself_can_have_it() {
+    let (scene, servers) = (Scene::new(), mirrors(1));
+    let described = servers[0].url("/model.bin.meta4");
+    scene.run(&[&described, "--metalink", "off"]).success();
+    scene.run(&[&described, "-o", "mine.meta4"]).success();
+    for name in ["model.bin.meta4", "mine.meta4"] {
+        let text = fs::read_to_string(scene.path().join(name)).expect("the Metalink");
+        assert!(text.contains("<metalink") && text.contains("<pieces"), "{text}");
+    }
+    assert_eq!(names(scene.path()), ["mine.meta4", "model.bin.meta4"]);
+}
+
+#[test]
+fn a_file_that_turns_out_to_be_a_metalink_is_acted_on() {
+    let (scene, server) = (Scene::new(), Server::start(Config::new(SEED, SIZE)).expect("starts"));
+    let text = describing("a.bin", &url(&server, "/a.bin"));
+    let answer = |content_type: &str| {
+        let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
+        let answer = Fault::Status { code: 200, headers, body: text.clone().into() };
+        Config { script: vec![Rule::new(When::All, answer)], ..Config::new(SEED, SIZE) }
+    };
+    let typed = Server::start(answer("application/metalink4+xml")).expect("starts");
+    scene.run(&[&typed.url("/latest")]).success();
+    assert_content(&scene.path().join("a.bin"), SEED, SIZE);
+    assert_eq!(names(scene.path()), ["a.bin", "latest"], "the Metalink stays, too");
+
+    let plain = Server::start(answer("text/plain")).expect("starts");
+    scene.run(&[&plain.url("/plain")]).success();
+    assert_eq!(names(scene.path()), ["a.bin", "latest", "plain"]);
+}
+
+#[test]
+fn a_local_metalink_is_one_too_be_it_beside_a_url() {
+    let (scene, servers) = (Scene::new(), mirrors(2));
+    fs::write(scene.path().join("d.meta4"), describing("x.bin", &url(&servers[0], "/x"))).unwrap();
+    scene.run(&["d.meta4"]).success();
+    let beside = servers[1].url("/x");
+    let ended = scene.run(&["--metalink", "d.meta4", &beside, "-o", "y.bin"]);
+    assert!(ended.success().stderr.contains("2 sources"), "{}", ended.stderr);
+    for name in ["x.bin", "y.bin"] {
+        assert_content(&scene.path().join(name), SEED, SIZE);
+    }
+}
+
+#[test]
+fn several_files_are_a_batch() {
+    let (scene, servers) = (Scene::new(), mirrors(2));
+    let file = |name: &str| {
+        let urls = servers.iter().map(|server| url(server, &format!("/{name}")));
+        format!("<file name=\"{name}\"><size>{SIZE}</size>{}</file>", urls.collect::<String>())
+    };
+    let bad = "<file name=\"torrent\"><metaurl mediatype=\"torrent\">http://h/t</metaurl></file>";
+    let files = format!("{}{}{bad}", file("a/one"), file("two"));
+    let text = format!("<metalink xmlns=\"urn:ietf:params:xml:ns:metalink\">{files}</metalink>");
+    fs::write(scene.path().join("set.meta4"), text).unwrap();
+    let ended = scene.run(&["set.meta4"]);
+    assert_eq!(ended.code, Some(20), "{}", ended.stderr);
+    assert!(ended.stderr.contains("torrent"), "{}", ended.stderr);
+    for name in ["a/one", "two"] {
+        assert_content(&scene.path().join(name), SEED, SIZE);
+    }
+}
+
+#[test]
+fn a_server_that_contradicts_the_metalink_is_left_out_or_named() {
+    let (scene, servers) = (Scene::new(), mirrors(1));
+    let wrong = Server::start(Config::new(SEED, SIZE + 1)).expect("starts");
+    let size = format!("<size>{SIZE}</size>");
+    let both = format!("{size}{}{}", url(&wrong, "/x"), url(&servers[0], "/x"));
+    fs::write(scene.path().join("both.meta4"), describing("x.bin", &both)).unwrap();
+    scene.run(&["both.meta4"]).success();
+    assert_content(&scene.path().join("x.bin"), SEED, SIZE);
+
+    let alone = format!("{size}{}", url(&wrong, "/x"));
+    fs::write(scene.path().join("alone.meta4"), describing("y.bin", &alone)).unwrap();
+    let line = scene.run(&["alone.meta4"]).one_error_line(10).to_owned();
+    assert!(line.contains(&format!("{}", SIZE + 1)) && line.contains("should have"), "{line}");
+}
+
+#[test]
+fn what_is_no_use_is_said() {
+    let scene = Scene::new();
+    for (text, words) in [
+        (describing("x", "<url>ftp://h/x</url>"), "ftp"),
+        (describing("x", ""), "no URL"),
+        (describing("../x", "<url>http://h/x</url>"), "../x"),
+        ("<metalink/>".to_owned(), "no file"),
+        ("nothing".to_owned(), "Metalink"),
+    ] {
+        fs::write(scene.path().join("bad.meta4"), &text).unwrap();
+        let ended = scene.run(&["bad.meta4"]);
+        let line = ended.error_line(2);
+        assert!(line.contains(words), "{text}: {line}");
+    }
+    assert!(scene.run(&["--metalink", "off"]).error_line(2).contains("no URL"));
+    assert!(scene.run(&["--metalink", "none.meta4"]).error_line(2).contains("none.meta4"));
+    assert_eq!(names(scene.path()), ["bad.meta4"]);
+}
