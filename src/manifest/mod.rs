@@ -6,6 +6,7 @@ mod checksums;
 mod line;
 mod list;
 mod metalink;
+mod piece_list;
 mod pieces;
 
 pub use checksums::{Checksums, Entry, parse};
@@ -14,4 +15,5 @@ pub use metalink::{
     BadFile, METALINK_PRIORITY_LAST, Metalink, MetalinkFile, MetalinkVersion, MirrorUrl,
     has_metalink_suffix, is_metalink_type, looks_like_metalink,
 };
+pub use piece_list::piece_hashes;
 pub use pieces::Pieces;

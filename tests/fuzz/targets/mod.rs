@@ -17,6 +17,7 @@ mod journal;
 mod links;
 mod lists;
 mod metalinks;
+mod piece_lists;
 mod request;
 mod sizes;
 mod state;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     checksums::TARGET,
     lists::TARGET,
     metalinks::TARGET,
+    piece_lists::TARGET,
     journal::TARGET,
     tls_garbage::TARGET,
     tls_wire::TARGET,
