@@ -118,7 +118,7 @@ fn a_server_that_contradicts_the_metalink_is_left_out_or_named() {
 
     let alone = format!("{size}{}", url(&wrong, "/x"));
     fs::write(scene.path().join("alone.meta4"), describing("y.bin", &alone)).unwrap();
-    let line = scene.run(&["alone.meta4"]).one_error_line(10).to_owned();
+    let line = scene.run(&["alone.meta4"]).one_error_line(13).to_owned();
     assert!(line.contains(&format!("{}", SIZE + 1)) && line.contains("should have"), "{line}");
 }
 

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// for no longer than this.
 const RANGES_WAIT: Duration = Duration::from_secs(1);
 
+/// Bytes that all but the first source are asked for.
+const OTHERS_BYTES_MAX: u64 = 256 << 10;
 /// Most sources whose causes an error names.
 const CAUSES_MAX: usize = 10;
 
@@ -156,13 +158,21 @@ impl Contest {
         {
             self.running.insert(id);
             let (local, url) = (self.local.clone(), self.urls[id.0 as usize].clone());
-            let (range, sender) = (self.range, self.sender.clone());
+            let (range, sender) = (self.range_for(id), self.sender.clone());
             self.tasks.spawn_local(async move {
                 let answer = discover::ask_once(&local, &url, range).await;
                 // Nobody listens any more once the transfer has ended.
                 _ = sender.send((id, answer));
             });
         }
+    }
+
+    /// The first one is the most likely to win, and the answers of the others are compared and
+    /// thrown away: these are asked for less.
+    fn range_for(&self, id: SourceId) -> Option<Span> {
+        let range = self.range?;
+        let end = range.start().saturating_add(OTHERS_BYTES_MAX);
+        Some(if id == SourceId(0) { range } else { range.split_at(end).0 })
     }
 
     fn all_failed(&self) -> Error {

@@ -39,7 +39,8 @@ impl Discovered {
         match (total, expected) {
             (Some(total), Some(expected)) if total != expected => {
                 let what = format!("the file has {total} bytes, and should have {expected}");
-                let error = Error::new(ErrorKind::Changed, what).within(self.endpoint.url());
+                let error = Error::new(ErrorKind::ChecksumMismatch, what);
+                let error = error.within(self.endpoint.url());
                 Err(error
                     .advise("check the size with its source; the server may have another file"))
             }
