@@ -1,0 +1,98 @@
+//! The settings of a batch, and what they mean for those who do the work. Must not know that work.
+
+use crate::base::Result;
+use crate::batch::state::IfExists;
+use crate::engine::landing::Durability;
+use crate::engine::options::{ClientOptions, Options, SyncMode};
+use crate::schedule::{Parallel, Settings};
+use std::path::PathBuf;
+
+/// Settings of a batch; `BatchOptions::default()` is a good start.
+#[derive(Debug, Clone)]
+pub struct BatchOptions {
+    /// The folder that all files go to; it must exist.
+    pub dir: PathBuf,
+    /// Files at once; `None` for as many as pay.
+    pub parallel: Option<u32>,
+    /// Most connections of all files at once, at least 1.
+    pub max_connections: u32,
+    /// Most connections to one origin at once, at least 1.
+    pub max_connections_per_host: u32,
+    /// What is done about targets that are there.
+    pub if_exists: IfExists,
+    /// Folders below [`dir`](Self::dir) that items name are made.
+    pub create_dirs: bool,
+    /// When files are durable.
+    pub sync: Durability,
+    /// Files have the time at which the server says that they were changed.
+    pub remote_time: bool,
+    /// The journal of the batch: what it has done a later run does not do again.
+    pub state: Option<PathBuf>,
+    /// The first failure ends the batch.
+    pub fail_fast: bool,
+    /// Settings of each file. Its checksum, output and trace are not used.
+    pub options: Options,
+    /// Settings of the client that fetches them all.
+    pub client: ClientOptions,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        let options = Options::default();
+        Self {
+            dir: PathBuf::from("."),
+            parallel: None,
+            max_connections: options.max_connections,
+            max_connections_per_host: options.max_connections,
+            if_exists: IfExists::default(),
+            create_dirs: true,
+            sync: Durability::default(),
+            remote_time: false,
+            state: None,
+            fail_fast: false,
+            options,
+            client: ClientOptions::default(),
+        }
+    }
+}
+
+impl BatchOptions {
+    /// An error if a setting is wrong.
+    pub(super) fn validate(&self) -> Result<()> {
+        self.options.validate()
+    }
+
+    /// Of the client that fetches all files.
+    pub(super) fn client_options(&self) -> ClientOptions {
+        ClientOptions {
+            max_connections: Some(self.max_connections),
+            max_connections_per_host: Some(self.max_connections_per_host),
+            ..self.client.clone()
+        }
+    }
+
+    /// Of the scheduler.
+    pub(super) fn schedule_settings(&self) -> Settings {
+        Settings {
+            parallel: self.parallel.map_or(Parallel::Auto, Parallel::Fixed),
+            connections_total_max: self.max_connections,
+            connections_per_origin_max: self.max_connections_per_host,
+            ..Settings::default()
+        }
+    }
+
+    /// Of lanes, whose files are made durable where they land.
+    pub(super) fn lane_options(&self) -> Options {
+        let remote_time = self.remote_time;
+        Options { checksum: None, trace: None, remote_time, ..self.options.clone() }
+    }
+
+    /// Of each download of a large file.
+    pub(super) fn large_options(&self) -> Options {
+        let sync = match self.sync {
+            Durability::None => SyncMode::None,
+            Durability::File | Durability::Batch => SyncMode::File,
+        };
+        Options { trace: None, sync, remote_time: self.remote_time, ..self.options.clone() }
+    }
+}
