@@ -2,7 +2,7 @@
 //! lists and those of the engine meet.
 
 use super::result::Asked;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::Checksum;
 use crate::manifest::{ListItem, OtherKey};
 
@@ -25,6 +25,8 @@ pub struct Item {
     pub notes: Vec<String>,
     /// What may be wrong with it, for the user: it is fetched all the same.
     pub warnings: Vec<String>,
+    /// URLs that were parsed already, with their texts.
+    parsed: Vec<(String, Url)>,
 }
 
 impl Item {
@@ -53,6 +55,7 @@ impl Item {
         let left_out = item.left_out.iter().map(|why| format!("line {}: {why}", item.line));
         let notes = left_out.chain(item.other.iter().map(unknown)).collect();
         let other = item.other.into_iter().map(|other| (other.key, other.value)).collect();
+        let parsed = item.uris.iter().cloned().zip(item.urls).collect();
         let asked = Asked {
             urls: item.uris,
             out: item.out,
@@ -63,11 +66,43 @@ impl Item {
             user_agent: item.user_agent,
             other,
         };
-        Ok(Self { line: item.line, asked, notes, warnings: Vec::new() })
+        Ok(Self { line: item.line, asked, notes, warnings: Vec::new(), parsed })
+    }
+
+    /// Those of its URLs that can be used, in their order.
+    ///
+    /// # Errors
+    /// Of the first one, if there is none.
+    pub(super) fn usable_urls(&mut self) -> Result<Vec<Url>> {
+        // The caller may have changed the texts since.
+        let parsed = std::mem::take(&mut self.parsed);
+        if parsed.iter().map(|(text, _)| text).eq(&self.asked.urls) && !parsed.is_empty() {
+            return Ok(parsed.into_iter().map(|(_, url)| url).collect());
+        }
+        self.asked.parse_urls()
     }
 }
 
 impl Asked {
+    /// Those of its URLs that can be used, in their order.
+    ///
+    /// # Errors
+    /// Of the first one, if there is none.
+    pub(super) fn parse_urls(&self) -> Result<Vec<Url>> {
+        let mut first_error = None;
+        let mut urls = Vec::new();
+        for text in &self.urls {
+            match Url::parse(text) {
+                Ok(url) => urls.push(url),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        let none = || Error::new(ErrorKind::Usage, "an item without a URL");
+        if urls.is_empty() { Err(first_error.unwrap_or_else(none)) } else { Ok(urls) }
+    }
+
     /// The header fields of its own, name and value apart.
     ///
     /// # Errors
@@ -87,5 +122,33 @@ impl Asked {
             fields.push(("User-Agent".to_owned(), name.clone()));
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{ListOptions, ListReader};
+
+    /// The one item of this list.
+    fn item() -> Item {
+        let mut reader = ListReader::new(ListOptions::default()).unwrap();
+        reader.push(b"http://h/a\tftp://h/b\thttps://h/c\n");
+        reader.finish();
+        Item::of_list(reader.next().unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn urls_are_those_of_the_texts_also_if_these_were_changed() {
+        let texts = |item: &mut Item| -> Vec<String> {
+            item.usable_urls().unwrap().iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(texts(&mut item()), ["http://h/a", "https://h/c"]);
+        let mut changed = item();
+        changed.asked.urls[1] = "http://h/d".into();
+        assert_eq!(texts(&mut changed), ["http://h/a", "http://h/d"]);
+        assert_eq!(texts(&mut Item::new("http://h/e")), ["http://h/e"]);
+        assert!(Item::new("nonsense").usable_urls().is_err());
+        assert!(Item::default().usable_urls().is_err());
     }
 }

@@ -3,7 +3,6 @@
 use crate::base::limits::REDIRECTS_MAX;
 use crate::base::{Error, ErrorKind, Url};
 use crate::batch::failure::{Permanence, permanence};
-use crate::batch::item::Item;
 use crate::batch::result::{Asked, Outcome, Status};
 use crate::batch::state::Source;
 use crate::batch::validator::Validator;
@@ -18,8 +17,9 @@ pub(super) struct Job {
     pub(super) asked: Asked,
     /// Its path below the batch's folder.
     pub(super) target: PathBuf,
-    /// What the journal says it comes from: its first URL, also if a mirror has it.
-    pub(super) source: Source,
+    /// What the journal, if there is one, says it comes from: its first URL, also if a mirror has
+    /// it.
+    pub(super) source: Option<Source>,
     /// Where it can be had; the one in use first.
     urls: Vec<Url>,
     /// How many of them, those behind the one in use, this pass has not asked.
@@ -51,12 +51,12 @@ pub(super) struct Job {
 
 impl Job {
     /// `urls` has one at least.
-    pub(super) fn new(item: Item, target: PathBuf, urls: Vec<Url>) -> Self {
-        let (at, checksum) = (urls[0].clone(), item.asked.checksum.clone());
+    pub(super) fn new(asked: Asked, target: PathBuf, urls: Vec<Url>) -> Self {
+        let (at, checksum) = (urls[0].clone(), asked.checksum.clone());
         Self {
-            asked: item.asked,
+            asked,
             target,
-            source: Source::of(&at),
+            source: None,
             unasked: urls.len() - 1,
             urls,
             passes: 0,

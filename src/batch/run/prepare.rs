@@ -6,7 +6,10 @@ use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::item::Item;
 use crate::batch::naming::{Taken, target};
 use crate::batch::result::{Asked, Outcome, Status};
-use crate::batch::state::{Comparison, Decision, IfExists, Key, LocalFile, State, Wanted, decide};
+use crate::batch::state::{
+    Comparison, Decision, IfExists, Key, LocalFile, Source, State, Wanted, decide,
+};
+use crate::batch::validator::Validator;
 use crate::engine::lane::has_digest;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +22,19 @@ pub(super) enum Prepared {
     Ended(Box<Outcome>),
 }
 
+/// What has the target's name.
+enum Found {
+    /// Another file, or none.
+    Other,
+    /// What is asked for, if this is still its validator.
+    MaybeSame(Validator),
+    /// What is asked for.
+    Same {
+        /// Its size.
+        bytes: u64,
+    },
+}
+
 /// Prepares the items of a batch, one after the other.
 pub(super) struct Preparer {
     pub(super) root: PathBuf,
@@ -28,12 +44,13 @@ pub(super) struct Preparer {
 }
 
 impl Preparer {
-    pub(super) fn prepare(&self, item: Item) -> Prepared {
-        let (line, asked) = (item.line, item.asked.clone());
-        match self.try_prepare(item) {
+    pub(super) fn prepare(&self, mut item: Item) -> Prepared {
+        let line = item.line;
+        match self.try_prepare(&mut item) {
             Ok(prepared) => prepared,
             Err(error) => {
                 let error = if line > 0 { error.within(format!("line {line}")) } else { error };
+                let asked = item.asked;
                 let path = named(&asked).map(|target| self.root.join(target)).unwrap_or_default();
                 let outcome = Outcome {
                     path,
@@ -50,39 +67,54 @@ impl Preparer {
         }
     }
 
-    fn try_prepare(&self, item: Item) -> Result<Prepared> {
-        let urls: Vec<Url> = usable(&item.asked.urls)?;
+    /// What is asked is taken out of the item, unless there is an error.
+    fn try_prepare(&self, item: &mut Item) -> Result<Prepared> {
+        let urls = item.usable_urls()?;
         let target = target(item.asked.out.as_deref(), item.asked.dir.as_deref(), &urls[0])?;
         let headers = item.asked.header_fields()?;
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take(&target)?;
-        let mut job = Job::new(item, target, urls);
-        job.headers = headers;
-        let local = self.look(&job.target)?;
-        job.replace = local.is_some();
-        let wanted =
-            Wanted { source: job.source, size: job.asked.size, digest: job.asked.checksum.clone() };
-        let recorded = self.state.as_ref().and_then(|state| {
-            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.done(&Key::of(&job.target))
-        });
-        let is_there = match decide(self.if_exists, local, &wanted, recorded.as_ref()) {
-            Decision::Fetch => false,
-            Decision::Skip => true,
-            Decision::Refuse => return Err(self.exists(&job.target)),
-            Decision::Compare(Comparison::Digest(checksum)) => {
-                has_digest(&self.root.join(&job.target), &checksum)?
-            }
-            Decision::Compare(Comparison::Validator(validator)) => {
-                job.validator = Some(validator);
-                false
-            }
+        let local = self.look(&target)?;
+        let found = match local {
+            Some(local) => self.compare(item, &urls[0], &target, local)?,
+            None => Found::Other,
         };
-        if is_there {
-            job.bytes = local.map_or(0, |local| local.size);
-            let outcome = job.outcome(&self.root, Status::Unchanged);
-            return Ok(Prepared::Ended(Box::new(outcome)));
+        let mut job = Job::new(std::mem::take(&mut item.asked), target, urls);
+        job.headers = headers;
+        job.replace = local.is_some();
+        job.source = self.state.as_ref().map(|_| Source::of(job.url()));
+        match found {
+            Found::Other => {}
+            Found::MaybeSame(validator) => job.validator = Some(validator),
+            Found::Same { bytes } => {
+                job.bytes = bytes;
+                let outcome = job.outcome(&self.root, Status::Unchanged);
+                return Ok(Prepared::Ended(Box::new(outcome)));
+            }
         }
         Ok(Prepared::Fetch(Box::new(job)))
+    }
+
+    /// Compares what has the target's name with what the item asks for.
+    fn compare(&self, item: &Item, url: &Url, target: &Path, local: LocalFile) -> Result<Found> {
+        let wanted = Wanted {
+            source: Source::of(url),
+            size: item.asked.size,
+            digest: item.asked.checksum.clone(),
+        };
+        let recorded = self.state.as_ref().and_then(|state| {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.done(&Key::of(target))
+        });
+        let same = Found::Same { bytes: local.size };
+        Ok(match decide(self.if_exists, Some(local), &wanted, recorded.as_ref()) {
+            Decision::Fetch => Found::Other,
+            Decision::Skip => same,
+            Decision::Refuse => return Err(self.exists(target)),
+            Decision::Compare(Comparison::Digest(checksum)) => {
+                if has_digest(&self.root.join(target), &checksum)? { same } else { Found::Other }
+            }
+            Decision::Compare(Comparison::Validator(validator)) => Found::MaybeSame(validator),
+        })
     }
 
     /// What has the target's name.
@@ -111,22 +143,6 @@ impl Preparer {
 
 /// The target of an item, if it can have one.
 fn named(asked: &Asked) -> Option<PathBuf> {
-    let url = usable(&asked.urls).ok()?.into_iter().next()?;
+    let url = asked.parse_urls().ok()?.into_iter().next()?;
     target(asked.out.as_deref(), asked.dir.as_deref(), &url).ok()
-}
-
-/// The URLs that can be used; an error if there is none.
-fn usable(texts: &[String]) -> Result<Vec<Url>> {
-    let mut first_error = None;
-    let mut urls = Vec::new();
-    for text in texts {
-        match Url::parse(text) {
-            Ok(url) => urls.push(url),
-            Err(error) => {
-                first_error.get_or_insert(error);
-            }
-        }
-    }
-    let none = || Error::new(ErrorKind::Usage, "an item without a URL");
-    if urls.is_empty() { Err(first_error.unwrap_or_else(none)) } else { Ok(urls) }
 }

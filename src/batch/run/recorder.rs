@@ -28,7 +28,12 @@ impl Recorder {
     /// Records how a job has ended, if it had got as far as a name.
     pub(super) fn record(&mut self, ended: &Ended) {
         let Some((target, source)) = &ended.file else { return };
-        let (outcome, source) = (&ended.outcome, *source);
+        let outcome = &ended.outcome;
+        if matches!(outcome.status, Status::Failed(_)) {
+            // Nobody has the name: another item of the list may.
+            lock(&self.taken).release(target);
+        }
+        let Some(source) = *source else { return };
         match (&outcome.status, &ended.meta) {
             (Status::Done, Some(meta)) => {
                 let done = Done {
@@ -45,8 +50,6 @@ impl Recorder {
                 let name = target.display().to_string();
                 let failed = Failed { source, kind, target: name, text };
                 self.append(&Key::of(target), &Record::Failed(failed));
-                // Nobody has the name: another item of the list may.
-                lock(&self.taken).release(target);
             }
             (Status::Done | Status::Unchanged, _) => {}
         }

@@ -17,6 +17,8 @@ pub struct ListItem {
     pub line: u64,
     /// URLs of the file as written, one at least; each is http or https.
     pub uris: Vec<String>,
+    /// The same, parsed.
+    pub urls: Vec<Url>,
     /// Why further URLs of the item cannot be used.
     pub left_out: Vec<String>,
     /// Where it goes, below the folder of the batch; may have folders.
@@ -93,7 +95,10 @@ impl ListItem {
                 return Err(bad(format!("more than {LIST_URIS_MAX} URLs of one file")));
             }
             match Url::parse(uri) {
-                Ok(_) => self.uris.push(uri.to_owned()),
+                Ok(url) => {
+                    self.uris.push(uri.to_owned());
+                    self.urls.push(url);
+                }
                 Err(error) => {
                     let bytes = uri.len();
                     let is_short = bytes <= URI_SHOWN_BYTES_MAX;

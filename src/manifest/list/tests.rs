@@ -1,6 +1,7 @@
 //! Lists of every format, hostile ones, and the promise that pieces do not matter.
 
 use super::*;
+use crate::base::Url;
 use crate::base::limits::LIST_URIS_MAX;
 use crate::base::rng::Rng;
 use crate::manifest::Entry;
@@ -91,6 +92,7 @@ fn mirrors_and_options_belong_to_one_item() {
     let expected = ListItem {
         line: 1,
         uris: vec!["http://a/f".into(), "https://b/f".into()],
+        urls: ["http://a/f", "https://b/f"].map(|text| Url::parse(text).unwrap()).to_vec(),
         left_out: first.left_out.clone(),
         out: Some("x/y.bin".into()),
         dir: Some("sub".into()),
@@ -101,7 +103,9 @@ fn mirrors_and_options_belong_to_one_item() {
         other: vec![other("max-tries", "3", 11), other("no-such", "", 12)],
     };
     assert_eq!(first, expected);
-    let second = ListItem { line: 13, uris: vec!["http://a/g".into()], ..ListItem::default() };
+    let (uri, line) = ("http://a/g".to_owned(), 13);
+    let urls = vec![Url::parse(&uri).unwrap()];
+    let second = ListItem { line, uris: vec![uri], urls, ..ListItem::default() };
     assert_eq!(entries[1].as_ref().unwrap(), &second);
     assert_eq!(entries.len(), 2);
 }
@@ -144,6 +148,7 @@ fn json_lines_say_the_same() {
     let expected = ListItem {
         line: 1,
         uris: vec!["http://h/a".into(), "http://b/a".into()],
+        urls: ["http://h/a", "http://b/a"].map(|text| Url::parse(text).unwrap()).to_vec(),
         left_out: found.left_out.clone(),
         out: Some("x/y".into()),
         dir: Some("d".into()),

@@ -53,8 +53,9 @@ pub(in crate::batch::run) struct Ended {
     pub(in crate::batch::run) outcome: Box<Outcome>,
     /// The file under its name, where one has got there.
     pub(in crate::batch::run) meta: Option<Metadata>,
-    /// Its path below the batch's folder and where it comes from, if it has got that far.
-    pub(in crate::batch::run) file: Option<(PathBuf, Source)>,
+    /// Its path below the batch's folder and where it comes from, if it has got that far; the
+    /// latter only for a journal.
+    pub(in crate::batch::run) file: Option<(PathBuf, Option<Source>)>,
 }
 
 /// What the batch's thread is told.
