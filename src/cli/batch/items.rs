@@ -1,0 +1,119 @@
+//! What a batch fetches: the URLs of the command line and the items of lists, the files of a
+//! Metalink, or one file that the command line describes. Must not know how it is fetched.
+
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::batch::Item;
+use crate::batch::description::Description;
+use crate::batch::lists::Lists;
+use crate::batch::naming;
+use crate::cli::args::{DownloadArgs, MetalinkWish};
+use crate::cli::resolve;
+use std::path::{Path, PathBuf};
+
+/// All items, one after another.
+pub(super) struct Items {
+    /// The one file that the command line describes, whose URL stands in the lists as well.
+    one: Option<Item>,
+    /// The files of a Metalink.
+    described: std::vec::IntoIter<Result<Description>>,
+    lists: Lists,
+    folder: PathBuf,
+    is_one: bool,
+}
+
+impl Items {
+    /// Opens the lists; or the files that a Metalink has `described` in their place.
+    pub(super) fn new(
+        args: &DownloadArgs,
+        described: Option<Vec<Result<Description>>>,
+    ) -> Result<Self> {
+        let batch = &args.batch;
+        check_places(args, described.is_some())?;
+        let urls = if described.is_some() { &[] } else { &args.urls[..] };
+        let lists = Lists::open(urls, &batch.input_file, batch.base_url.as_deref())?;
+        let is_one = urls.len() == 1 && batch.input_file.is_empty();
+        refuse_what_is_for_one(args, is_one)?;
+        let (one, folder) = match is_one {
+            true => {
+                let (item, folder) = one(args)?;
+                (Some(item), folder)
+            }
+            false => (None, args.dir.clone().unwrap_or_else(|| PathBuf::from("."))),
+        };
+        resolve::must_be_folder(&folder)?;
+        let described = described.unwrap_or_default().into_iter();
+        Ok(Self { one, described, lists, folder, is_one })
+    }
+
+    /// Indicates whether it is the one file that the command line describes.
+    pub(super) fn is_one(&self) -> bool {
+        self.is_one
+    }
+
+    /// The folder that all of them go to.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Iterator for Items {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(one) = self.one.take() {
+            let _ = self.lists.next();
+            return Some(Ok(one));
+        }
+        let described = self.described.next().map(|file| file.map(Description::item));
+        described.or_else(|| self.lists.next())
+    }
+}
+
+/// What is fetched is named in one way: by URLs and lists, or by a Metalink.
+fn check_places(args: &DownloadArgs, is_described: bool) -> Result<()> {
+    let has_lists = !args.batch.input_file.is_empty();
+    if !is_described && args.urls.is_empty() && !has_lists {
+        return Err(Error::new(ErrorKind::Usage, "no URL, no list and no Metalink is named"));
+    }
+    let has_url = matches!(args.sources.metalink, MetalinkWish::From(_)) && !args.urls.is_empty();
+    if is_described && (has_url || has_lists) {
+        let what = "the Metalink describes several files, and other files are named beside it";
+        return Err(Error::new(ErrorKind::Usage, what).advise("fetch them one after the other"));
+    }
+    Ok(())
+}
+
+/// The file that the command line describes, and its folder.
+fn one(args: &DownloadArgs) -> Result<(Item, PathBuf)> {
+    let target = resolve::target(args, &naming::file_name(&Url::parse(&args.urls[0])?))?;
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let mut item = Item::new(args.urls[0].clone());
+    item.asked.out = target.file_name().map(|name| name.to_string_lossy().into_owned());
+    item.asked.checksum.clone_from(&args.checksum);
+    item.asked.urls.extend_from_slice(&args.sources.mirror);
+    Ok((item, folder))
+}
+
+/// Options that speak of one file.
+fn refuse_what_is_for_one(args: &DownloadArgs, is_one: bool) -> Result<()> {
+    if args.output.is_some() && !is_one {
+        return Err(Error::new(ErrorKind::Usage, "-o names one file, and there are several")
+            .advise("choose their folder with -d, or their names in a list (out=)"));
+    }
+    let given = [
+        ("--checksum", args.checksum.is_some() && !is_one),
+        ("--checksum-file", args.checksum_file.is_some()),
+        ("--mirror", !args.sources.mirror.is_empty() && !is_one),
+        ("--print-digest", !args.print_digest.is_empty()),
+        ("--trace", args.trace.is_some()),
+        ("--profile", args.profile.is_some()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((name, _)) => {
+            Err(Error::new(ErrorKind::Usage, format!("{name} is for one file, not for a list"))
+                .advise("leave it out; a list can name the digest of each file"))
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `ringhaul URL URL…` and `ringhaul -i LIST`: many files, with their results and their log.
+//!
+//! `items` is what is fetched, `settings` how, `journal` where that is remembered, `audience` who
+//! hears of it, and `sink` a file that some of it is written to.
+
+mod audience;
+mod items;
+mod journal;
+mod settings;
+mod sink;
+
+use super::args::DownloadArgs;
+use super::signals::Watch;
+use super::{Failure, download, exit_codes, metalink};
+use crate::base::Result;
+use crate::batch::result::{Conclusion, Summary};
+use crate::batch::state::IfExists;
+use crate::batch::{Batch, BatchOptions, Item, Observer};
+use crate::engine::progress::{Event, Level};
+use audience::Audience;
+use items::Items;
+
+/// Fetches the files of the URLs and lists, or those of a Metalink.
+pub(super) fn run(args: &DownloadArgs, metalink: Option<metalink::Read>) -> Result<(), Failure> {
+    let watch = Watch::start()?;
+    let (described, notes) = metalink.map_or_else(Default::default, |read| {
+        let metalink::Read { described, .. } = read;
+        (Some(described.files), described.notes)
+    });
+    let items = Items::new(args, described)?;
+    let mut options = settings::options(args, &items)?;
+    let mut audience = Audience::new(args)?;
+    for text in notes {
+        audience.on_event(&Event { level: Level::Detail, connection: None, text });
+    }
+    if args.insecure {
+        audience.on_event(&download::insecure_warning());
+    }
+    let mut summary = fetch(&options, items, &mut audience, &watch)?;
+    while summary.failed > 0 && audience.wants_retry(&summary, &watch) {
+        let again = audience.take_failed().into_iter().map(|asked| Ok(Item::of(asked)));
+        let again: Vec<Result<Item>> = again.collect();
+        options.if_exists = IfExists::Check;
+        summary.retried(fetch(&options, again, &mut audience, &watch)?);
+    }
+    audience.finish(&summary)?;
+    conclude(&summary)
+}
+
+fn fetch(
+    options: &BatchOptions,
+    items: impl IntoIterator<Item = Result<Item>, IntoIter: Send> + Send + 'static,
+    audience: &mut Audience,
+    watch: &Watch,
+) -> Result<Summary, Failure> {
+    let batch = Batch::new(options.clone())?;
+    watch.guard(batch.stop_handle());
+    let summary = batch.run(items, audience);
+    audience.clear();
+    summary.map_err(|error| download::failure(error, watch))
+}
+
+/// The exit code, and the line that goes with it.
+fn conclude(summary: &Summary) -> Result<(), Failure> {
+    let (failed, files) = (summary.failed, summary.files());
+    let exit_code = match summary.conclusion() {
+        Conclusion::Complete => return Ok(()),
+        Conclusion::AllFailedAlike(kind) => kind.exit_code(),
+        Conclusion::SomeFailed => exit_codes::SOME_FAILED,
+    };
+    let line = format!("ringhaul: error: {failed} of {files} files failed");
+    Err(Failure { line, exit_code })
+}
