@@ -47,8 +47,9 @@ impl Mirrors {
     #[track_caller]
     fn succeeds_aloud(&self) -> (Report, String) {
         let (result, told) = self.site.run_aloud(Level::Note);
+        let report = result.expect("the sources have the file between them");
         self.site.assert_whole(SEED, SIZE);
-        (result.expect("the sources have the file between them"), told)
+        (report, told)
     }
 }
 
@@ -409,4 +410,17 @@ fn small_files_have_mirrors_too() {
     let config = Config { paths: Paths::Alike, ..Config::new(SEED, size) };
     let mirrors = Mirrors::start(config.clone(), vec![config]);
     mirrors.site.succeeds(size);
+}
+
+#[test]
+fn a_large_file_of_a_list_is_fetched_from_all_its_sources() {
+    let scene = common::Scene::new();
+    let size = 40 * MIB;
+    let servers = [SEED, SEED].map(|seed| serve(slowed(Config::new(seed, size), 16 * MIB)));
+    let line = servers.each_ref().map(|server| server.url("/big.bin")).join("\t");
+    std::fs::write(scene.path().join("list"), line).expect("a list");
+    scene.run(&["-i", "list"]).success();
+    common::assert_content(&scene.path().join("big.bin"), SEED, size);
+    let sent = servers.each_ref().map(|server| server.stats().body_bytes);
+    assert!(sent.iter().all(|sent| *sent > size / 5), "{sent:?}");
 }

@@ -85,6 +85,12 @@ impl Job {
         &self.urls[0]
     }
 
+    /// One download asks all of its URLs: the one in use, and its mirrors.
+    pub(super) fn ask_all(&mut self) -> (Url, Vec<Url>) {
+        self.unasked = 0;
+        (self.urls[0].clone(), self.urls[1..].to_vec())
+    }
+
     /// URLs that are still to be asked in this pass, besides the one in use.
     pub(super) fn unasked(&self) -> usize {
         self.unasked

@@ -7,18 +7,21 @@
 
 use super::Ranged;
 use super::scout::Refused;
-use crate::base::{Error, ErrorKind, Result, SpanSet};
+use crate::base::limits::SPAN_ALIGN_BYTES;
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::engine::context::jitter_seed;
 use crate::engine::local::Local;
 use crate::engine::progress::Level;
+use crate::engine::source::discover::{Discovered, Found, ask_once};
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::Opening;
 use crate::engine::source::twin::Twin;
+use crate::engine::source::versions::Versions;
 use crate::engine::source::{Open, Source};
 use crate::http::Known;
 use crate::plan::{SourceId, Unopened};
 use std::collections::BTreeSet;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Samples of each source's bytes that another one has to agree with in the end.
@@ -173,11 +176,33 @@ impl Ranged {
                 None => {}
             }
         }
+        for stranger in self.sources.iter().filter(|source| source.opened().is_none()) {
+            let Some(open) = self.reach(local, stranger, &spans).await else { continue };
+            match self.agrees(local, stranger, &open, &spans, seed).await {
+                Some(Ok(())) => return Err(self.accuse(witness, &error)),
+                // It may have a third file, and says nothing of these two then.
+                Some(Err(_)) | None => {}
+            }
+        }
         match (self.is_named(id), self.is_named(witness)) {
             (true, false) => Err(self.accuse(witness, &error)),
             (false, true) => Err(self.accuse(id, &error)),
             _ => Err(self.undecided(id, witness, &error)),
         }
+    }
+
+    /// How to ask a source that nobody has used so far; `None` if that is not to be found out soon.
+    async fn reach(&self, local: &Local, source: &Source, spans: &SpanSet) -> Option<Open> {
+        let start = spans.first().map_or(0, Span::start);
+        let sample = Span::with_len(start, SPAN_ALIGN_BYTES.min(self.file.total_bytes - start));
+        let asking = ask_once(local, source.url(), Some(sample));
+        let found = tokio::time::timeout(WITNESS_PATIENCE, asking).await.ok()?.ok()?;
+        let Discovered { endpoint, found: Found::Ranged { known, .. }, .. } = found else {
+            return None;
+        };
+        let is_of_size = known.total == self.file.total_bytes;
+        let (endpoint, versions) = (Arc::new(endpoint), Arc::new(Versions::new(known)));
+        is_of_size.then_some(Open { endpoint, versions })
     }
 
     /// Whether the caller has named the source, and not a server.

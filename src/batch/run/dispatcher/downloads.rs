@@ -13,6 +13,8 @@ use std::time::Instant;
 /// A large file to start.
 pub(in crate::batch::run) struct Start {
     pub(in crate::batch::run) url: Url,
+    /// Where else it can be had.
+    pub(in crate::batch::run) mirrors: Vec<Url>,
     /// Its path below the batch's folder.
     pub(in crate::batch::run) target: PathBuf,
     /// Header fields of its own.
@@ -39,8 +41,10 @@ impl Dispatcher {
         state.tell_start(id);
         let job = state.jobs.get_mut(&id.0).expect("what is started is there");
         job.began.get_or_insert_with(Instant::now);
+        let (url, mirrors) = job.ask_all();
         Start {
-            url: job.url().clone(),
+            url,
+            mirrors,
             target: job.target.clone(),
             headers: job.headers.clone(),
             checksum: job.asked.checksum.clone(),
