@@ -27,8 +27,10 @@ use std::time::Duration;
 /// Samples of each source's bytes that another one has to agree with in the end.
 const SAMPLES: u64 = 6;
 
-/// A source that takes longer than this to give these samples is no witness.
+/// A source that takes longer than this to give these samples is no witness;
 const WITNESS_PATIENCE: Duration = Duration::from_secs(2);
+/// and than this where it has to say which of two is wrong.
+const JUDGE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which sources agree with each other.
 #[derive(Debug)]
@@ -123,7 +125,8 @@ impl Ranged {
         let spans = source.tally.spans();
         let seed = jitter_seed();
         for (witness, other, open) in self.witnesses(&[id]) {
-            match self.agrees(local, other, &open, &spans, seed).await {
+            let agreed = self.agrees(local, other, &open, &spans, seed);
+            match within(WITNESS_PATIENCE, agreed).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(error)) => return self.judge(local, id, witness, error, seed).await,
                 // It cannot be asked any more; another one can.
@@ -145,11 +148,7 @@ impl Ranged {
         let (url, output) = (other.url(), &*self.to.output);
         let Open { endpoint, versions } = open;
         let twin = Twin { local, url, endpoint, versions, output };
-        let testing = twin.test_once(spans, SAMPLES, seed);
-        let late =
-            || Error::new(ErrorKind::TimedOut, "it takes too long over a few samples").into();
-        let tested = tokio::time::timeout(WITNESS_PATIENCE, testing).await;
-        match tested.unwrap_or_else(|_| Err(late())) {
+        match twin.test_once(spans, SAMPLES, seed).await {
             Ok(()) => Some(Ok(())),
             Err(failure) if failure.error.kind() == ErrorKind::Changed => Some(Err(failure.error)),
             Err(failure) => {
@@ -170,15 +169,19 @@ impl Ranged {
     ) -> Result<()> {
         let spans = self.source(id).tally.spans();
         for (_, other, open) in self.witnesses(&[id, witness]) {
-            match self.agrees(local, other, &open, &spans, seed).await {
+            let agreed = self.agrees(local, other, &open, &spans, seed);
+            match within(JUDGE_PATIENCE, agreed).await {
                 Some(Ok(())) => return Err(self.accuse(witness, &error)),
                 Some(Err(_)) => return Err(self.accuse(id, &error)),
                 None => {}
             }
         }
         for stranger in self.sources.iter().filter(|source| source.opened().is_none()) {
-            let Some(open) = self.reach(local, stranger, &spans).await else { continue };
-            match self.agrees(local, stranger, &open, &spans, seed).await {
+            let agreed = async {
+                let open = self.reach(local, stranger, &spans).await?;
+                self.agrees(local, stranger, &open, &spans, seed).await
+            };
+            match within(JUDGE_PATIENCE, agreed).await {
                 Some(Ok(())) => return Err(self.accuse(witness, &error)),
                 // It may have a third file, and says nothing of these two then.
                 Some(Err(_)) | None => {}
@@ -196,8 +199,8 @@ impl Ranged {
         let start = spans.first().map_or(0, Span::start);
         let sample = Span::with_len(start, SPAN_ALIGN_BYTES.min(self.file.total_bytes - start));
         let asking = ask_once(local, source.url(), Some(sample));
-        let found = tokio::time::timeout(WITNESS_PATIENCE, asking).await.ok()?.ok()?;
-        let Discovered { endpoint, found: Found::Ranged { known, .. }, .. } = found else {
+        let Discovered { endpoint, found: Found::Ranged { known, .. }, .. } = asking.await.ok()?
+        else {
             return None;
         };
         let is_of_size = known.total == self.file.total_bytes;
@@ -290,4 +293,9 @@ impl Ranged {
     fn jury(&self) -> MutexGuard<'_, Jury> {
         self.jury.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The outcome, unless it takes longer than this.
+async fn within<T>(patience: Duration, outcome: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::time::timeout(patience, outcome).await.ok().flatten()
 }
