@@ -1,8 +1,9 @@
 //! Rank 5: what lies around one transfer when files are many or have no name yet. Knows no sockets,
 //! no disk and no terminal.
 //!
-//! `item` is what is asked, `description` makes items of a Metalink, `lists` reads items from lists, `run` fetches many of them, `naming`
-//! says where they go, `state` is the journal, `result` and `progress` are what is told.
+//! `item` is what is asked, `lists` reads items from lists, `description` makes them of a Metalink,
+//! `run` fetches many of them, `naming` says where they go, `state` is the journal, `result` and
+//! `progress` are what is told.
 
 pub mod checksum_lookup;
 pub mod description;

@@ -131,8 +131,8 @@ pub struct Options {
     pub mirrors: Vec<Url>,
     /// Which of the sources are used.
     pub mirror_policy: MirrorPolicy,
-    /// Use the mirrors that the server names (`Link` fields with `rel=duplicate`, RFC 6249) as well,
-    /// if the file has at least 8 MiB.
+    /// Use the mirrors as well that the server names (`Link` with `rel=duplicate`, RFC 6249), if the
+    /// file has at least 8 MiB.
     pub links: bool,
     /// Size that the file must have, in bytes: a source with another one is left out.
     pub expected_bytes: Option<u64>,

@@ -85,10 +85,10 @@ impl Job {
         &self.urls[0]
     }
 
-    /// One download asks all of its URLs: the one in use, and its mirrors.
+    /// One download asks the URL in use and all that this pass has not asked.
     pub(super) fn ask_all(&mut self) -> (Url, Vec<Url>) {
-        self.unasked = 0;
-        (self.urls[0].clone(), self.urls[1..].to_vec())
+        let unasked = std::mem::take(&mut self.unasked);
+        (self.urls[0].clone(), self.urls[1..=unasked].to_vec())
     }
 
     /// URLs that are still to be asked in this pass, besides the one in use.

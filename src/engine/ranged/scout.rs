@@ -19,10 +19,12 @@ use crate::engine::source::versions::Versions;
 use crate::http::{Exchange, Known, Part};
 use crate::plan::SourceId;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between two looks whether the bytes to compare with are here.
 const COMPARE_TICK: Duration = Duration::from_millis(10);
+/// The bytes to compare with are waited for no longer than this.
+const COMPARE_PATIENCE: Duration = Duration::from_secs(1);
 /// Samples of what is here that a source has to agree with, beside its first answer.
 const SAMPLES: u64 = 4;
 /// Of what was sent at first no more than this is compared: a source that is slow to bring its part
@@ -101,8 +103,8 @@ impl Scout<'_> {
             });
         }
         let versions = Versions::new(known.clone());
-        self.compare_first(&mut opening, span, &versions).await?;
-        if !is_first && self.ranged.file.is_readable {
+        let is_compared = self.compare_first(&mut opening, span, &versions).await?;
+        if self.ranged.file.is_readable && !(is_first && is_compared) {
             self.compare_samples(&endpoint, &versions).await?;
         }
         Ok((endpoint, known, opening))
@@ -117,13 +119,14 @@ impl Scout<'_> {
         ask_once(&self.local.beside_connection(), url, Some(sample)).await
     }
 
-    /// Compares the body of the first answer with what others have brought of it, once they have.
+    /// Compares the body of the first answer with what others have brought of it, once they have;
+    /// `false` if they do not bring it.
     async fn compare_first(
         &self,
         opening: &mut Opening,
         asked: Span,
         versions: &Versions,
-    ) -> Result<(), Refused> {
+    ) -> Result<bool, Refused> {
         let part =
             versions.check(opening, asked).map_err(|e| Failure::of_answer(opening.head(), e))?;
         let Part::Usable(body) = part else {
@@ -133,14 +136,13 @@ impl Scout<'_> {
         opening.exchange.expect_body(body.len());
         let theirs =
             body::receive(opening, body.len()).await?.ok_or_else(Exchange::excess_error)?;
-        if !self.ranged.file.is_readable {
-            return Ok(());
-        }
         let compared = Span::with_len(body.start(), body.len().min(COMPARED_BYTES_MAX));
-        self.here(compared).await;
+        if !self.ranged.file.is_readable || !self.here(compared).await {
+            return Ok(false);
+        }
         let ours = self.ranged.to.output.read(compared)?;
         match ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs) {
-            None => Ok(()),
+            None => Ok(true),
             Some(index) => {
                 let at = compared.start() + index as u64;
                 let what = format!("its byte {at} is not the one that is here: two files");
@@ -149,7 +151,7 @@ impl Scout<'_> {
         }
     }
 
-    /// Compares samples of what is here by now.
+    /// Compares samples of what is here by now, be it nothing: then its bytes are the first ones.
     async fn compare_samples(
         &self,
         endpoint: &Endpoint,
@@ -158,6 +160,9 @@ impl Scout<'_> {
         let (local, output) = (self.local, &*self.ranged.to.output);
         let url = self.ranged.source(self.id).url();
         let here = self.ranged.to.book.written();
+        if here.is_empty() {
+            return Ok(());
+        }
         let twin = Twin { local, url, endpoint, versions, output };
         twin.test_once(&here, SAMPLES, jitter_seed()).await.map_err(|failure| {
             if failure.error.kind() == ErrorKind::Changed {
@@ -168,10 +173,16 @@ impl Scout<'_> {
         })
     }
 
-    /// Waits until these bytes are in the file.
-    async fn here(&self, span: Span) {
+    /// Waits until these bytes are in the file; `false` if that takes too long: whoever is to bring
+    /// them may have failed.
+    async fn here(&self, span: Span) -> bool {
+        let began = Instant::now();
         while !self.ranged.to.book.written().covers(span) {
+            if began.elapsed() >= COMPARE_PATIENCE {
+                return false;
+            }
             race(self.ranged.bell.notified(), tokio::time::sleep(COMPARE_TICK)).await;
         }
+        true
     }
 }

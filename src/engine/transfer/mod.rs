@@ -49,7 +49,7 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer of `url`, or from its mirrors, that begins on this shard, the one numbered `lead`.
+    /// A transfer of `url` or its mirrors that begins on this shard, the one numbered `lead`.
     pub(super) fn new(local: Local, lead: u32, url: Url, reserved: Reserved) -> Result<Self> {
         let trace = local.context.options.trace.as_deref().map(Trace::create).transpose()?;
         local.context.set_home(url.origin());
