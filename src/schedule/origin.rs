@@ -112,13 +112,13 @@ impl Origin {
     }
 
     /// Lanes that its small files could use: those that are stuck, and as many that work as if
-    /// there were no others.
+    /// there were no others. A server of which very many are stuck is ill, and not asked more.
     pub(super) fn lanes_wanted(&self) -> u32 {
         // Where files of unknown size are large, each probe costs a connection.
         let is_probe = self.small.front().is_some_and(|item| item.size_hint.is_none());
         let probes_only = is_probe && self.last_unknown == LastUnknown::Large;
         let most = if probes_only { limits::PROBE_LANES } else { self.lane_count.wanted() };
-        most.min(self.items_at_work()) + self.lanes_stuck
+        most.min(self.items_at_work()) + self.lanes_stuck.min(limits::LANES_AUTO_MAX)
     }
 
     /// Lanes that take items and bring them.

@@ -323,6 +323,21 @@ fn a_lane_is_opened_in_place_of_one_that_is_stuck() {
 }
 
 #[test]
+fn a_server_that_says_nothing_at_all_gets_no_connections_without_end() {
+    let items: Vec<Item> = (0..500).map(|id| item(id, ONE, KIB)).collect();
+    let mut scheduler = with(bounds(64, 64), &items);
+    let mut open = 0;
+    for _ in 0..20 {
+        for lane in lanes(&scheduler.decide(NOW)) {
+            open += 1;
+            assert!(matches!(scheduler.next_for_lane(lane, NOW), LaneNext::Take(_)));
+            scheduler.stuck(lane);
+        }
+    }
+    assert_eq!(open, 4 + 16);
+}
+
+#[test]
 fn a_number_of_files_that_is_asked_for_is_kept_to() {
     let settings = Settings { parallel: Parallel::Fixed(3), ..bounds(64, 64) };
     let large: Vec<Item> = (0..9).map(|id| item(id, ONE, GIB)).collect();
