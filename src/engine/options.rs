@@ -131,7 +131,7 @@ pub struct Options {
     pub mirrors: Vec<Url>,
     /// Which of the sources are used.
     pub mirror_policy: MirrorPolicy,
-    /// Use the mirrors as well that the server names (`Link` with `rel=duplicate`, RFC 6249), if the
+    /// Use the mirrors that the server names, too (`Link` with `rel=duplicate`, RFC 6249), if the
     /// file has at least 8 MiB.
     pub links: bool,
     /// Size that the file must have, in bytes: a source with another one is left out.

@@ -85,15 +85,20 @@ impl Ranged {
         let source = self.source(id);
         match refused {
             Refused::Failed(failure) => {
-                source.tally.failed(&failure.error);
                 let text = format!("{}: {}", source.url(), failure.error);
                 self.context.tell(Level::Detail, None, text);
-                let why = Unopened::Failed(failure.error.kind());
-                self.plan().on_source_unopened(self.context.now(), id, why);
+                self.not_reached(id, &failure.error);
             }
             Refused::Useless(error) => self.leave_out(id, &error),
             Refused::Contradicts(error) => self.contradicted(id, error),
         }
+    }
+
+    /// The source has failed, and may do better later.
+    pub(super) fn not_reached(&self, id: SourceId, error: &Error) {
+        self.source(id).tally.failed(error);
+        let why = Unopened::Failed(error.kind());
+        self.plan().on_source_unopened(self.context.now(), id, why);
     }
 
     /// Every byte is here: compares samples of what each source has brought with another one's, so

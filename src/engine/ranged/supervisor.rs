@@ -195,6 +195,9 @@ impl Supervisor {
     async fn run(&mut self, lead: Option<Lead>) -> Result<()> {
         let mut everybody = None;
         if let Some(Lead { first, orders, contest }) = lead {
+            for (id, error) in contest.iter().flat_map(Contest::failed) {
+                self.ranged.not_reached(id, error);
+            }
             self.contest = contest;
             self.start_worker(0, Some(first));
             self.start_scouts();

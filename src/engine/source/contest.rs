@@ -80,6 +80,11 @@ impl Contest {
         self.running.contains(&id)
     }
 
+    /// How sources have failed so far.
+    pub(in crate::engine) fn failed(&self) -> impl Iterator<Item = (SourceId, &Error)> {
+        self.causes.iter().map(|(id, error)| (*id, error))
+    }
+
     /// The next answer; never, once all are in.
     pub(in crate::engine) async fn next(&mut self) -> Answer {
         let answer = self.answers.recv().await.expect("the race holds a sender of its own");

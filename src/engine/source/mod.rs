@@ -5,7 +5,7 @@
 //! A source has its own validator, which every answer of it is held against; the file's size and
 //! digest, and the proof that two sources serve one file, belong to the transfer.
 //!
-//! States: closed (only the URL is known) -> open (it leads to an endpoint, whose answers are all of
+//! States: closed (only the URL is known) -> open (it leads to an endpoint, whose answers are of
 //! one version) -> open at another endpoint, or anew.
 
 pub(super) mod body;
