@@ -60,13 +60,12 @@
 //! | what | its decisions and codecs | its place on the way of a byte |
 //! |---|---|---|
 //! | a proxy | `http/proxy/` (CONNECT, SOCKS) | `net/tunnel.rs`, chosen by `engine/source/` |
-//! | a second mirror | `plan/`: who gets which source | `Ranged::sources` in `engine/ranged/` |
 //! | an ordered output | `plan/`: `ahead_bytes_max` | `disk/output/stream.rs`, a form of `Output` |
 //! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
 //!
-//! A proxy is a part of whom an idle connection leads to (`Peer`). A mirror has a validator of its
-//! own and proves itself by the twin test. The connections of all files share one budget
-//! (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before each receive.
+//! A proxy is a part of whom an idle connection leads to (`Peer`). The connections of all files share
+//! one budget (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before each
+//! receive.
 
 mod base;
 mod batch;

@@ -73,6 +73,9 @@ pub struct SpanLine {
     pub connection: u32,
     /// The server's address and port; empty if no answer came.
     pub address: String,
+    /// The URL of the source, without secrets; left out where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// The first byte received, as an offset in the file.
     pub start: u64,
     /// The end of what was received, as an offset in the file.

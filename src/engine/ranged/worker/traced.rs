@@ -29,8 +29,10 @@ impl Worker {
         if let Some(trace) = trace {
             let now = seconds(self.local.context.now());
             let address = opening.connection.wire.peer().to_string();
+            let is_single = self.ranged.is_single();
+            let source = if is_single { String::new() } else { self.source.url().to_string() };
             trace.note(|line| {
-                line.address = address;
+                (line.address, line.source) = (address, source);
                 line.first_byte.get_or_insert(now);
             });
         }
