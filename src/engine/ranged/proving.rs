@@ -186,10 +186,9 @@ impl Ranged {
                 let open = self.reach(local, stranger, &spans).await?;
                 self.agrees(local, stranger, &open, &spans, seed).await
             };
-            match within(JUDGE_PATIENCE, agreed).await {
-                Some(Ok(())) => return Err(self.accuse(witness, &error)),
-                // It may have a third file, and says nothing of these two then.
-                Some(Err(_)) | None => {}
+            // One that disagrees may have a third file, and says nothing of these two then.
+            if let Some(Ok(())) = within(JUDGE_PATIENCE, agreed).await {
+                return Err(self.accuse(witness, &error));
             }
         }
         match (self.is_named(id), self.is_named(witness)) {

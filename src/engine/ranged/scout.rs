@@ -58,7 +58,7 @@ pub(in crate::engine) async fn scout(
     ranged: Arc<Ranged>,
     local: Local,
     id: SourceId,
-    answer: Option<Result<Discovered, Failure>>,
+    answer: Option<Result<Box<Discovered>, Failure>>,
 ) {
     let looked = Scout { ranged: &ranged, local: &local, id }.look(answer).await;
     match looked {
@@ -77,11 +77,11 @@ struct Scout<'a> {
 impl Scout<'_> {
     async fn look(
         &self,
-        answer: Option<Result<Discovered, Failure>>,
+        answer: Option<Result<Box<Discovered>, Failure>>,
     ) -> Result<(Endpoint, Known, Opening), Refused> {
         let is_first = answer.is_some();
         let discovered = match answer {
-            Some(answer) => answer?,
+            Some(answer) => *answer?,
             None => self.ask().await?,
         };
         let checked = discovered.check_offers(self.ranged.file.expected.as_ref());

@@ -250,7 +250,7 @@ impl Supervisor {
         }
     }
 
-    fn start_scout(&mut self, id: SourceId, answer: Option<Result<Discovered, Failure>>) {
+    fn start_scout(&mut self, id: SourceId, answer: Option<Result<Box<Discovered>, Failure>>) {
         self.scouts.spawn_local(scout(self.ranged.clone(), self.local.clone(), id, answer));
     }
 

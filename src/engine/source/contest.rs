@@ -29,7 +29,7 @@ const OTHERS_BYTES_MAX: u64 = 256 << 10;
 const CAUSES_MAX: usize = 10;
 
 /// The answer of one source.
-pub(in crate::engine) type Answer = (SourceId, Result<Discovered, Failure>);
+pub(in crate::engine) type Answer = (SourceId, Result<Box<Discovered>, Failure>);
 
 /// A race that is under way.
 pub(in crate::engine) struct Contest {
@@ -97,7 +97,7 @@ impl Contest {
     ///
     /// # Errors
     /// One that names the cause of each source.
-    pub(in crate::engine) async fn winner(&mut self) -> Result<(SourceId, Discovered)> {
+    pub(in crate::engine) async fn winner(&mut self) -> Result<(SourceId, Box<Discovered>)> {
         let mut backoff = self.local.context.backoff();
         let mut spare = None;
         loop {
@@ -144,7 +144,7 @@ impl Contest {
     }
 
     /// An error unless the answer may be that of the file which is wanted.
-    fn check(&self, found: Discovered) -> Result<Discovered, Failure> {
+    fn check(&self, found: Box<Discovered>) -> Result<Box<Discovered>, Failure> {
         let options = &self.local.context.options;
         found.check_size(options.expected_bytes)?;
         found.check_offers(options.checksum.as_ref())?;
@@ -165,7 +165,7 @@ impl Contest {
             let (local, url) = (self.local.clone(), self.urls[id.0 as usize].clone());
             let (range, sender) = (self.range_for(id), self.sender.clone());
             self.tasks.spawn_local(async move {
-                let answer = discover::ask_once(&local, &url, range).await;
+                let answer = discover::ask_once(&local, &url, range).await.map(Box::new);
                 // Nobody listens any more once the transfer has ended.
                 _ = sender.send((id, answer));
             });

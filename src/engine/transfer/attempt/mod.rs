@@ -172,7 +172,7 @@ impl<'a> Attempt<'a> {
         let at_once = at_once.min(local.context.connections_limit() as usize);
         let mut contest = Contest::start(local, self.urls.clone(), range, at_once);
         let (winner, discovered) = contest.winner().await?;
-        Ok((winner, discovered, Some(contest)))
+        Ok((winner, *discovered, Some(contest)))
     }
 
     /// Takes up the mirrors that a server has named.
