@@ -169,8 +169,8 @@ fn named(name: &str) -> Scenario {
 
 fn scenario(name: &'static str, file_bytes: u64, path: Path) -> Scenario {
     let target = Target { median: 1.0, p95: 1.0 };
-    let (server, faults_until_s) = (Server::default(), f64::INFINITY);
-    Scenario { name, half: Half::Judge, file_bytes, target, path, server, faults_until_s }
+    let (server, mirrors, faults_until_s) = (Server::default(), Vec::new(), f64::INFINITY);
+    Scenario { name, half: Half::Judge, file_bytes, target, path, server, mirrors, faults_until_s }
 }
 
 fn share_of_link(scenario: &Scenario, connections: u32) -> f64 {

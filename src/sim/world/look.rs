@@ -1,0 +1,57 @@
+//! What a look at a server finds, without a connection of the transfer. Owns how long it takes and
+//! what comes of it; must not know when anybody looks.
+
+use super::World;
+use crate::base::ErrorKind;
+use crate::base::limits::{CONNECT_TIMEOUT, CONNECTION_ATTEMPT_DELAY};
+use crate::plan::Unopened;
+use crate::sim::scenario::{Ending, Health};
+
+impl World {
+    /// When the server will have shown this number of `bytes`, or that it does not.
+    pub(in crate::sim) fn look(&self, now_s: f64, source: usize, bytes: u64) -> f64 {
+        let server = self.scenario.source(source);
+        let mut at_s = now_s;
+        let mut was_silent = false;
+        for address in 0..server.addresses.len() {
+            let rtt_s = self.rtt_s(source, address);
+            match self.health(now_s, source, address) {
+                Health::Up => {
+                    let others = self.open_at(source) as f64;
+                    let rate = server.total_bytes_per_s / (1.0 + others);
+                    let body_s = bytes as f64 / rate.min(server.connection_bytes_per_s);
+                    return at_s + (server.setup_rtts + 1.0) * rtt_s + server.think_s + body_s;
+                }
+                Health::Refuses => at_s += rtt_s,
+                Health::Silent => {
+                    at_s += CONNECTION_ATTEMPT_DELAY.as_secs_f64();
+                    was_silent = true;
+                }
+            }
+        }
+        if was_silent { now_s + CONNECT_TIMEOUT.as_secs_f64() } else { at_s }
+    }
+
+    /// What a look that ends now has found: the number of addresses, or why the server is of no
+    /// use.
+    pub(in crate::sim) fn seen(&self, now_s: f64, source: usize) -> Result<u32, Unopened> {
+        let server = self.scenario.source(source);
+        match self.ending(now_s, source) {
+            Some(Ending::Status(code)) => {
+                return Err(Unopened::Failed(ErrorKind::Status(code)));
+            }
+            Some(Ending::Changed) => return Err(Unopened::Useless),
+            Some(Ending::Reset | Ending::Silence) | None => {}
+        }
+        if server.lies && self.has_faults(now_s) {
+            return Err(Unopened::Useless);
+        }
+        let healths = || (0..server.addresses.len()).map(|it| self.health(now_s, source, it));
+        if healths().any(|health| health == Health::Up) {
+            return Ok(u32::try_from(server.addresses.len()).expect("a few addresses"));
+        }
+        let is_silent = healths().any(|health| health == Health::Silent);
+        let kind = if is_silent { ErrorKind::TimedOut } else { ErrorKind::Connect };
+        Err(Unopened::Failed(kind))
+    }
+}
