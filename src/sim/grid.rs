@@ -287,7 +287,7 @@ pub fn judge(scenarios: &[Scenario], seeds: u64) -> Vec<Verdict> {
 }
 
 /// Plays every scenario with seeds 1 to `seeds`, on as many threads as there are processors. What
-/// came of each scenario, in any order of seeds.
+/// came of each scenario, by seed.
 pub(super) fn play_all<T: Clone + Send>(
     scenarios: &[Scenario],
     seeds: u64,
@@ -303,12 +303,15 @@ pub(super) fn play_all<T: Clone + Send>(
             scope.spawn(|| {
                 while let Some(&(index, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = play(&scenarios[index], seed);
-                    played.lock().expect("no thread panicked")[index].push(outcome);
+                    played.lock().expect("no thread panicked")[index].push((seed, outcome));
                 }
             });
         }
     });
-    played.into_inner().expect("no thread panicked")
+    let mut played = played.into_inner().expect("no thread panicked");
+    played.iter_mut().for_each(|of| of.sort_by_key(|(seed, _)| *seed));
+    let outcomes = |of: Vec<(u64, T)>| of.into_iter().map(|(_, outcome)| outcome).collect();
+    played.into_iter().map(outcomes).collect()
 }
 
 fn fight(scenario: &Scenario, seed: u64) -> Duel {

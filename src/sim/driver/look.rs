@@ -9,20 +9,25 @@ use crate::plan::{SourceId, Unopened};
 const SAMPLES: u64 = 4;
 
 impl Driver {
-    /// Has the sources looked at that the plan names; each has to show this number of `bytes`.
+    /// All servers were asked for the first `bytes` at the beginning, and what the others say is
+    /// compared with what the first one has sent.
     pub(super) fn start_looks(&mut self, bytes: u64) {
+        self.look(0.0, bytes);
+    }
+
+    /// Has further sources looked at in the course of the transfer.
+    pub(super) fn look_again(&mut self) {
+        self.look(self.now_s, (1 + SAMPLES) * TWIN_SAMPLE_BYTES);
+    }
+
+    fn look(&mut self, since_s: f64, bytes: u64) {
         if self.settings.sources == 1 {
             return;
         }
         for id in self.plan.sources_to_open(self.now()) {
-            let ends_s = self.world.look(self.now_s, id.0 as usize, bytes);
+            let ends_s = self.world.look(since_s, id.0 as usize, bytes);
             self.looks.push((id, ends_s));
         }
-    }
-
-    /// The same in the course of the transfer.
-    pub(super) fn look_again(&mut self) {
-        self.start_looks((1 + SAMPLES) * TWIN_SAMPLE_BYTES);
     }
 
     /// Reports the looks that have ended.

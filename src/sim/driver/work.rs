@@ -246,6 +246,12 @@ impl Driver {
             }
             return self.request(slot);
         }
+        if let Some((address, setup_s)) = self.looked_at(slot) {
+            let setup = Duration::from_secs_f64(setup_s);
+            (self.workers[slot].link, self.workers[slot].is_parked) = ((address, setup), false);
+            self.plan.on_connected(self.now(), id(slot), address, setup);
+            return self.request(slot);
+        }
         let order = self.plan.address_order(self.now(), id(slot));
         assert!(!order.is_empty(), "there is always an address to try");
         let dial = self.world.dial(self.now_s, slot, self.workers[slot].source, &order);
@@ -274,6 +280,12 @@ impl Driver {
         let worker = &mut self.workers[slot];
         (worker.source, worker.is_parked) = (source, true);
         true
+    }
+
+    /// The address, and the time to connect in seconds, of a connection that a look has left where
+    /// the worker goes.
+    fn looked_at(&mut self, slot: usize) -> Option<(u32, f64)> {
+        self.world.take_over(self.now_s, slot, self.workers[slot].source)
     }
 
     /// Nobody can be asked for the worker's span.

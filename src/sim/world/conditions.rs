@@ -15,6 +15,10 @@ const BIN_MEMORY: f64 = 0.7;
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) throttling: Throttling,
+    /// What the last look has taken from it, in bytes.
+    pub(super) looked_bytes: f64,
+    /// When a look has left its connection here, in seconds, if that stands.
+    pub(super) left_at_s: Option<f64>,
     /// Noise of what it sends in all, in deviations.
     pub(super) noise: f64,
     rng: Rng,
@@ -33,7 +37,13 @@ impl Host {
     /// The server with the number `source`.
     pub(super) fn new(seed: u64, source: usize) -> Self {
         let rng = Rng::new(seed, 4 << 32 | source as u64);
-        Self { throttling: Throttling::default(), noise: 0.0, rng }
+        Self {
+            throttling: Throttling::default(),
+            looked_bytes: 0.0,
+            left_at_s: None,
+            noise: 0.0,
+            rng,
+        }
     }
 }
 

@@ -61,6 +61,11 @@ impl Fluid {
         self.flows[slot] = Some(Flow::new(ready_s));
     }
 
+    /// The connection has carried this number of bytes before.
+    pub(super) fn warm(&mut self, slot: usize, bytes: f64) {
+        self.flow(slot).warm(bytes);
+    }
+
     /// What is under way on the connection comes in vain: about a round trip's worth.
     pub(super) fn close(&mut self, slot: usize, rtt_s: f64) {
         self.payload_bytes += self.rates[slot] * rtt_s;

@@ -2,14 +2,19 @@
 //! what comes of it; must not know when anybody looks.
 
 use super::World;
+use super::network::Network;
 use crate::base::ErrorKind;
 use crate::base::limits::{CONNECT_TIMEOUT, CONNECTION_ATTEMPT_DELAY};
 use crate::plan::Unopened;
 use crate::sim::scenario::{Ending, Health};
 
+/// A connection that a look has left is closed after this number of seconds.
+const LEFT_S_MAX: f64 = 4.0;
+
 impl World {
     /// When the server will have shown this number of `bytes`, or that it does not.
-    pub(in crate::sim) fn look(&self, now_s: f64, source: usize, bytes: u64) -> f64 {
+    pub(in crate::sim) fn look(&mut self, now_s: f64, source: usize, bytes: u64) -> f64 {
+        self.hosts[source].looked_bytes = bytes as f64;
         let server = self.scenario.source(source);
         let mut at_s = now_s;
         let mut was_silent = false;
@@ -33,8 +38,40 @@ impl World {
     }
 
     /// What a look that ends now has found: the number of addresses, or why the server is of no
-    /// use.
-    pub(in crate::sim) fn seen(&self, now_s: f64, source: usize) -> Result<u32, Unopened> {
+    /// use. Its connection is left for the transfer.
+    pub(in crate::sim) fn seen(&mut self, now_s: f64, source: usize) -> Result<u32, Unopened> {
+        let seen = self.found(now_s, source);
+        self.hosts[source].left_at_s = seen.is_ok().then_some(now_s);
+        seen
+    }
+
+    /// The connection that a look has left at the server takes the slot, which is free. Its address
+    /// and the time, in seconds, that it took to make it; `None`: there is none any more.
+    pub(in crate::sim) fn take_over(
+        &mut self,
+        now_s: f64,
+        slot: usize,
+        source: usize,
+    ) -> Option<(u32, f64)> {
+        let left_at_s = self.hosts[source].left_at_s.take()?;
+        if now_s - left_at_s > LEFT_S_MAX {
+            return None;
+        }
+        let addresses = 0..self.scenario.source(source).addresses.len();
+        let is_up = |it: &usize| self.health(now_s, source, *it) == Health::Up;
+        let address = addresses.into_iter().find(is_up)?;
+        let rtt_s = self.rtt_s(source, address);
+        let setup_s = self.scenario.source(source).setup_rtts * rtt_s;
+        let number = u32::try_from(address).expect("a few addresses");
+        let dial = self.accept(now_s - setup_s, slot, source, number, rtt_s);
+        dial.outcome.ok()?;
+        if let Network::Fluid(fluid) = &mut self.network {
+            fluid.warm(slot, self.hosts[source].looked_bytes);
+        }
+        Some((number, setup_s))
+    }
+
+    fn found(&self, now_s: f64, source: usize) -> Result<u32, Unopened> {
         let server = self.scenario.source(source);
         match self.ending(now_s, source) {
             Some(Ending::Status(code)) => {
