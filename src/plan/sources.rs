@@ -196,10 +196,15 @@ impl Sources {
         }
     }
 
-    /// Whether the connection may be given up for a smaller count: where each source is used, none
-    /// of them loses its only one.
+    /// Whether the connection may be given up for a smaller count: where each source is used, only
+    /// where it weighs most, and no source loses its only one.
     pub(super) fn may_retire(&self, connection: ConnectionId) -> bool {
-        self.policy != MirrorPolicy::All || self.is_single() || self.at(connection).connections != 1
+        let own = self.of(connection);
+        if self.policy != MirrorPolicy::All || self.is_single() || !self.is_open(own) {
+            return true;
+        }
+        let weight = |id| self.weight(id, 0);
+        self.get(own).connections != 1 && self.open().all(|id| weight(id) <= weight(own))
     }
 
     /// Connections that the sources should have at least.
@@ -390,15 +395,20 @@ impl Sources {
         {
             return Some(fastest);
         }
-        let best = self.sources.iter().filter_map(|source| source.goodput).fold(1.0, f64::max);
         let load = |id: &SourceId| {
-            let source = self.get(*id);
-            let share = source.goodput.unwrap_or(best) / best;
             // A source without a connection brings nothing: it comes first.
-            if source.connections == 0 { 0.0 } else { f64::from(source.connections + 1) / share }
+            if self.get(*id).connections == 0 { 0.0 } else { self.weight(*id, 1) }
         };
         let takes = self.ids().filter(|id| self.takes(now, *id));
         takes.min_by(|a, b| load(a).total_cmp(&load(b)))
+    }
+
+    /// What the source's connections and this number of `more` weigh: their number for what each of
+    /// them brings, as a share of the best source's.
+    fn weight(&self, id: SourceId, more: u32) -> f64 {
+        let best = self.sources.iter().filter_map(|source| source.goodput).fold(1.0, f64::max);
+        let source = self.get(id);
+        f64::from(source.connections + more) / (source.goodput.unwrap_or(best) / best)
     }
 
     /// The source that is known to be fastest, once all that are open are known.

@@ -116,6 +116,24 @@ fn a_source_without_connections_gets_one_that_can_be_spared() {
 }
 
 #[test]
+fn connections_are_given_up_where_they_weigh_most() {
+    let mut sources = open(2, MirrorPolicy::All);
+    route(&mut sources, 0..6);
+    let (a, b) = (ConnectionId(0), ConnectionId(1));
+    assert!(sources.may_retire(a) && sources.may_retire(b), "three at each");
+    sources.sample(NOW, a, 4e6, TICK);
+    sources.sample(NOW, b, 1e6, TICK);
+    assert!(!sources.may_retire(a) && sources.may_retire(b));
+    for id in [1, 3] {
+        sources.leave(ConnectionId(id));
+    }
+    let last = ConnectionId(5);
+    assert!(!sources.may_retire(last), "its source's only one");
+    sources.not_opened(NOW, SourceId(1), Class::Later);
+    assert!(sources.may_retire(last) && sources.may_retire(a), "only one is open");
+}
+
+#[test]
 fn the_best_one_is_kept_once_all_are_known() {
     let mut sources = open(2, MirrorPolicy::Best);
     route(&mut sources, 0..2);
