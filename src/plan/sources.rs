@@ -212,6 +212,12 @@ impl Sources {
         if self.policy == MirrorPolicy::All && !self.is_single() { self.open_count() } else { 1 }
     }
 
+    /// Whether nothing has come yet from some source that is open, where each is used.
+    pub(super) fn awaits_any(&self) -> bool {
+        let is_awaited = |id: SourceId| self.get(id).goodput.is_none();
+        self.policy == MirrorPolicy::All && !self.is_single() && self.open().any(is_awaited)
+    }
+
     /// Sources that the engine is to open now; they count as being opened from here on.
     pub(super) fn to_open(&mut self, now: Duration) -> Vec<SourceId> {
         let open = self.open_count() + self.count(State::Opening);

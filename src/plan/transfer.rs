@@ -218,6 +218,7 @@ impl Transfer {
         self.advance(now);
         self.sources.opened(source, addresses);
         self.log.note(self.now, Choice::Source, format!("{source} serves the same file"));
+        self.follow_sources();
     }
 
     /// The source could not be opened.

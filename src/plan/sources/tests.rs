@@ -134,6 +134,20 @@ fn connections_are_given_up_where_they_weigh_most() {
 }
 
 #[test]
+fn a_source_is_awaited_until_something_has_come_from_there() {
+    let mut sources = first_open(2, MirrorPolicy::All, 8);
+    route(&mut sources, 0..1);
+    sources.sample(NOW, ConnectionId(0), 1e6, TICK);
+    assert!(!sources.awaits_any());
+    sources.to_open(NOW);
+    sources.opened(SourceId(1), 1);
+    assert!(sources.awaits_any());
+    route(&mut sources, 1..2);
+    sources.sample(NOW, ConnectionId(1), 1e6, TICK);
+    assert!(!sources.awaits_any());
+}
+
+#[test]
 fn the_best_one_is_kept_once_all_are_known() {
     let mut sources = open(2, MirrorPolicy::Best);
     route(&mut sources, 0..2);
