@@ -56,6 +56,8 @@ pub(super) struct Source {
     measured_since: Option<Duration>,
     /// Failures in a row with no byte in between.
     failures: u32,
+    /// Indicates whether it has failed while no other one was open, and has brought nothing since.
+    is_doubtful: bool,
     /// How often it has rested.
     rests: u32,
     /// It is not tried again before this time.
@@ -100,6 +102,7 @@ impl Sources {
             goodput: None,
             measured_since: None,
             failures: 0,
+            is_doubtful: false,
             rests: 0,
             resting_until: Duration::ZERO,
             is_ahead_on,
@@ -220,7 +223,8 @@ impl Sources {
 
     /// Sources that the engine is to open now; they count as being opened from here on.
     pub(super) fn to_open(&mut self, now: Duration) -> Vec<SourceId> {
-        let open = self.open_count() + self.count(State::Opening);
+        let sound = self.open().filter(|id| !self.get(*id).is_doubtful).count();
+        let open = u32::try_from(sound).expect("sources are numbered") + self.count(State::Opening);
         let mut waiting: Vec<SourceId> = self
             .ids()
             .filter(|id| {
@@ -241,7 +245,7 @@ impl Sources {
     pub(super) fn opened(&mut self, id: SourceId, addresses: u32) {
         let source = self.get_mut(id);
         source.addresses = Addresses::new(addresses);
-        (source.state, source.failures) = (State::Open, 0);
+        (source.state, source.failures, source.is_doubtful) = (State::Open, 0, false);
         (source.goodput, source.measured_since) = (None, None);
     }
 
@@ -280,12 +284,15 @@ impl Sources {
         asked: Duration,
     ) -> Option<Duration> {
         let source = self.get_mut(id);
-        source.failures += 1;
-        let is_accident = class == Class::AtOnce && source.failures < FAILURES_MAX;
-        if is_accident || source.state != State::Open {
-            return None;
-        }
-        Some(source.rest(now, class, asked))
+        (!source.is_accident(class) && source.state == State::Open)
+            .then(|| source.rest(now, class, asked))
+    }
+
+    /// The same where no other source is open: it goes on, as nobody else can, while another one is
+    /// looked at.
+    pub(super) fn on_last_failed(&mut self, id: SourceId, class: Class) {
+        let source = self.get_mut(id);
+        source.is_doubtful |= !source.is_accident(class);
     }
 
     /// The source refused a connection beside `working` others of its own; the cap, if that is new.
@@ -302,7 +309,7 @@ impl Sources {
     /// Bytes have come on the connection: whatever failed there before is over.
     pub(super) fn on_delivered(&mut self, connection: ConnectionId) {
         let source = self.at_mut(connection);
-        source.failures = 0;
+        (source.failures, source.is_doubtful) = (0, false);
         source.addresses.on_delivered(connection);
     }
 
@@ -401,6 +408,11 @@ impl Sources {
         {
             return Some(fastest);
         }
+        if self.policy == MirrorPolicy::Failover {
+            // The last one that was opened, as the one before has failed.
+            let order = |id: &SourceId| (self.get(*id).is_doubtful, self.get(*id).rests, id.0);
+            return self.ids().filter(|id| self.takes(now, *id)).min_by_key(order);
+        }
         let load = |id: &SourceId| {
             // A source without a connection brings nothing: it comes first.
             if self.get(*id).connections == 0 { 0.0 } else { self.weight(*id, 1) }
@@ -432,13 +444,19 @@ impl Sources {
 }
 
 impl Source {
+    /// Counts a failure; whether it may be that of one connection.
+    fn is_accident(&mut self, class: Class) -> bool {
+        self.failures += 1;
+        class == Class::AtOnce && self.failures < FAILURES_MAX
+    }
+
     fn rest(&mut self, now: Duration, class: Class, asked: Duration) -> Duration {
         let first = if class == Class::Never { REST_REFUSED_MIN } else { REST_MIN };
         let factor = 1u32 << self.rests.min(10);
         let rest = first.saturating_mul(factor).min(REST_MAX).max(asked);
         self.rests += 1;
         self.resting_until = now + rest;
-        (self.state, self.failures) = (State::Closed, 0);
+        (self.state, self.failures, self.is_doubtful) = (State::Closed, 0, false);
         rest
     }
 }

@@ -84,11 +84,30 @@ fn one_broken_connection_is_an_accident_two_in_a_row_are_not() {
 
 #[test]
 fn a_reserve_steps_in_for_a_source_that_fails() {
-    let mut sources = open(3, MirrorPolicy::Failover);
+    let mut sources = first_open(3, MirrorPolicy::Failover, 64);
     assert_eq!(route(&mut sources, 0..3), [0, 0, 0]);
     assert!(!sources.has_other(SourceId(0)) && sources.has_hope(SourceId(0)));
-    // The last open one is never closed by the plan; as if it were, the next one is opened.
-    sources.not_opened(NOW, SourceId(0), Class::Later);
+    sources.on_last_failed(SourceId(0), Class::AtOnce);
+    assert_eq!(sources.to_open(NOW), [], "one connection may break");
+    sources.on_last_failed(SourceId(0), Class::AtOnce);
+    assert!(sources.is_open(SourceId(0)), "nobody else can");
+    assert_eq!(sources.to_open(NOW), [SourceId(1)]);
+    assert_eq!(sources.to_open(NOW), []);
+    sources.opened(SourceId(1), 1);
+    sources.leave(ConnectionId(0));
+    assert_eq!(route(&mut sources, 0..1), [1]);
+    sources.on_failed(NOW, SourceId(0), Class::Later, Duration::ZERO).expect("it rests");
+    assert_eq!(sources.to_open(NOW), [], "one at a time");
+}
+
+#[test]
+fn a_source_that_delivers_again_is_not_doubted() {
+    let mut sources = first_open(2, MirrorPolicy::All, 1);
+    route(&mut sources, 0..1);
+    sources.on_last_failed(SourceId(0), Class::Later);
+    sources.on_delivered(ConnectionId(0));
+    assert_eq!(sources.to_open(NOW), [], "there is one connection, and it has a source");
+    sources.on_last_failed(SourceId(0), Class::Later);
     assert_eq!(sources.to_open(NOW), [SourceId(1)]);
 }
 

@@ -39,6 +39,9 @@ impl Transfer {
             return self.fail_over(connection, kind, retry_after, while_connecting);
         }
         let class = self.class(connection, kind, while_connecting);
+        if retry::is_of_source(kind) {
+            self.sources.on_last_failed(source, class);
+        }
         // Refused only because of the others: that ends when they do, and so needs no budget.
         let is_crowded = class != retry::class(kind);
         let terms = self.terms(connection, class, while_connecting && !is_crowded);
