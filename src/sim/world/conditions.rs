@@ -64,8 +64,8 @@ impl World {
         let noise = fate.normal();
         // What would happen after the time of faults never does.
         let in_time = |at_s: f64| if self.has_faults(at_s) { at_s } else { f64::INFINITY };
-        let ends_s =
-            |how| server.end.filter(|end| end.how == how).map_or(f64::INFINITY, |it| it.at_s);
+        let end = server.end.filter(|_| self.has_faults(ready_s));
+        let ends_s = |how| end.filter(|end| end.how == how).map_or(f64::INFINITY, |end| end.at_s);
         Line {
             source,
             address,
