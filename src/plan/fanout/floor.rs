@@ -26,7 +26,8 @@ impl Count {
             Some(Phase::Hold(_) | Phase::Probe(_)) => Some(Phase::Hold(Hold::default())),
             other => other,
         };
-        // These are no growth of the count: the path has not swung.
+        // The path has not swung: what goes may come again.
+        self.grown = (self.grown + target).saturating_sub(from);
         self.target = target;
         let text = format!("{target} after {from}: {min} sources are open");
         (target != from).then_some((Choice::Connections, text))
