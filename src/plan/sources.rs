@@ -173,9 +173,10 @@ impl Sources {
         }
     }
 
-    /// Whether a connection that has no source yet would find one.
-    pub(super) fn has_room(&self, now: Duration) -> bool {
-        self.is_single() || self.best(now).is_some()
+    /// Whether the connection, which is closed, would find a source: its own place at one is free
+    /// for it.
+    pub(super) fn has_room(&self, now: Duration, connection: ConnectionId) -> bool {
+        self.is_single() || self.of.contains_key(&connection) || self.best(now).is_some()
     }
 
     /// Whether the connection, which may `spare` its place as no other one may be made, should go

@@ -117,6 +117,10 @@ fn a_cap_of_one_source_sends_connections_to_the_others() {
     route(&mut sources, 0..4);
     assert_eq!(sources.on_refusal(NOW, SourceId(0), 2, false), Some(2));
     assert_eq!(route(&mut sources, 4..6), [1, 1]);
+    assert_eq!(sources.on_refusal(NOW, SourceId(1), 1, false), Some(1));
+    let (newcomer, own) = (ConnectionId(6), ConnectionId(5));
+    assert!(!sources.has_room(NOW, newcomer), "both have enough");
+    assert!(sources.has_room(NOW, own), "its own place is counted");
 }
 
 #[test]

@@ -222,7 +222,7 @@ impl Transfer {
     /// Whether there is a source for the connection, be it the one that it is at.
     fn finds_source(&self, connection: ConnectionId) -> bool {
         let is_connected = self.workers.get(connection).is_some_and(|it| it.is_connected);
-        is_connected || self.sources.has_room(self.now)
+        is_connected || self.sources.has_room(self.now, connection)
     }
 
     /// A pause after a failure, or because the server asked for one.
