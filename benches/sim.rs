@@ -1,7 +1,8 @@
 //! The adaptive plan against the best fixed setting, in virtual time: every scenario of `sim`, 100
 //! seeds and a grid of 30 cells each, or over packets, which take longer, 25 seeds and 21 cells.
-//! Prints a table of times, one of what the connections cost, and the packets' form of the network
-//! beside what was measured; `--out DIR` also writes them there as `README.md` and `table.csv`.
+//! Prints a table of times, one of what the connections cost, one of several servers of one file
+//! against the ideal split, and the packets' form of the network beside what was measured;
+//! `--out DIR` also writes them there as `README.md`, `table.csv` and `split.csv`.
 //!
 //! `cargo bench --bench sim` is the full size (some minutes), `-- --test` the smallest one
 //! (seconds). Behind `--`:
@@ -14,9 +15,12 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is the product")]
 
+#[path = "sim/split.rs"]
+mod split;
+
 use ringhaul::internal::sim::{
-    Half, MBIT, MS, Outcome, Scenario, Verdict, best_cell, cells, judge, measured, run_auto,
-    run_cell, scenarios,
+    Half, MBIT, MS, Outcome, Scenario, Split, Verdict, best_cell, cells, ideal_s, judge,
+    judge_split, measured, mirrored, run_auto, run_cell, scenarios,
 };
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -63,21 +67,30 @@ fn main() {
         println!("{}", calibration(seeds_measured));
         return;
     }
-    if let [scenario] = chosen.as_slice() {
+    let (alone, several): (Vec<Scenario>, Vec<Scenario>) =
+        chosen.into_iter().partition(|it| it.mirrors.is_empty());
+    if let ([scenario], []) = (alone.as_slice(), several.as_slice()) {
         println!("{}", grid(scenario, args.seeds_of(scenario)));
     }
     let (packets, fluid): (Vec<Scenario>, Vec<Scenario>) =
-        chosen.into_iter().partition(|it| it.path.tcp.is_some());
+        alone.into_iter().partition(|it| it.path.tcp.is_some());
     let mut verdicts = judge(&fluid, args.seeds);
     verdicts.extend(judge(&packets, args.seeds_tcp));
-    let mut text = times(&verdicts, &args) + &prices(&verdicts);
+    let splits = judge_split(&several, args.seeds);
+    let mut text = String::new();
+    if !verdicts.is_empty() {
+        text += &(times(&verdicts, &args) + &prices(&verdicts));
+    }
+    if !splits.is_empty() {
+        text += &split::table(&splits, args.seeds);
+    }
     if args.only.is_empty() {
         text += &calibration(seeds_measured);
     }
     println!("{text}");
     println!("Took {:.1} s.", began.elapsed().as_secs_f64());
     if let Some(out) = &args.out {
-        write(out, &verdicts, &text).unwrap_or_else(|error| {
+        write(out, &verdicts, &splits, &text).unwrap_or_else(|error| {
             eprintln!("sim: cannot write to {}: {error}", out.display());
             process::exit(1);
         });
@@ -128,7 +141,7 @@ impl Args {
     }
 
     fn chosen(&self) -> Vec<Scenario> {
-        let all = scenarios();
+        let all: Vec<Scenario> = scenarios().into_iter().chain(mirrored()).collect();
         let is_whole_name = all.iter().any(|it| it.name == self.only);
         let is_named = |it: &Scenario| match is_whole_name {
             true => it.name == self.only,
@@ -166,19 +179,22 @@ fn is_tcp(text: &str) -> Result<bool, String> {
 fn explain(scenario: &Scenario, seed: u64) {
     let outcome = run_auto(scenario, seed, true);
     outcome.decisions.iter().for_each(|line| println!("{line}"));
-    let best = best_cell(scenario, seed);
+    let best = if scenario.mirrors.is_empty() {
+        let best = best_cell(scenario, seed);
+        let ratio = outcome.elapsed_s / best.elapsed_s;
+        let (s, cell, enough) = (best.elapsed_s, best.cell, best.enough);
+        format!("{ratio:.3} of the best cell ({cell}, {s:.2} s, {enough} connections are enough)")
+    } else {
+        let ideal_s = ideal_s(scenario);
+        format!("{:.3} of the ideal split ({ideal_s:.2} s)", outcome.elapsed_s / ideal_s)
+    };
     println!(
-        "{}, seed {seed}: {:?} in {:.2} s, {:.3} of the best cell ({}, {:.2} s, {} connections \
-         are enough)\n{:.1} connections, {} opened, {} replaced, {} spans cut, {} requests, {} \
+        "{}, seed {seed}: {:?} in {:.2} s, {best}\n{:.1} connections, {} opened, {} replaced, {} spans cut, {} requests, {} \
          push-backs, {} bytes in vain, {:.3} of the file's size on the wire\nlongest silence of a \
          connection: {:.2} s, {:.2} s without a packet\nlimited by {}\n",
         scenario.name,
         outcome.end,
         outcome.elapsed_s,
-        outcome.elapsed_s / best.elapsed_s,
-        best.cell,
-        best.elapsed_s,
-        best.enough,
         outcome.connections_mean,
         outcome.opened,
         outcome.replaced,
@@ -345,7 +361,7 @@ fn calibration(seeds: u64) -> String {
     text
 }
 
-fn write(out: &Path, verdicts: &[Verdict], text: &str) -> io::Result<()> {
+fn write(out: &Path, verdicts: &[Verdict], splits: &[Split], text: &str) -> io::Result<()> {
     let mut csv = "scenario,half,median,p95,target_median,target_p95,met,worst,worst_seed,\
                    best_cell,best_s,auto_s,connections,enough,opened,opened_max,wire,wire_max,\
                    push_backs,requests,wasted_share,limited_by\n"
@@ -382,7 +398,8 @@ fn write(out: &Path, verdicts: &[Verdict], text: &str) -> io::Result<()> {
     }
     fs::create_dir_all(out)?;
     fs::write(out.join("README.md"), text)?;
-    fs::write(out.join("table.csv"), csv)
+    fs::write(out.join("table.csv"), csv)?;
+    fs::write(out.join("split.csv"), split::csv(splits))
 }
 
 fn half_name(half: Half) -> &'static str {

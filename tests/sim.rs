@@ -15,8 +15,8 @@ use ringhaul::internal::base::limits::RETRIES_MAX;
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::internal::plan::{Fanout, RequestSize, Settings};
 use ringhaul::internal::sim::{
-    Cell, End, Half, MBIT, MS, Outcome, Path, Rng, Run, Scenario, Server, Target, auto_settings,
-    run, run_auto, run_cell, scenarios, swarm,
+    Cell, End, Ending, Half, MBIT, MS, Outcome, Path, Rng, Run, Scenario, Server, ServerEnd,
+    Target, auto_settings, mirrored, run, run_auto, run_cell, scenarios, swarm,
 };
 use std::env;
 use std::ops::RangeInclusive;
@@ -25,6 +25,8 @@ use std::ops::RangeInclusive;
 const SEEDS: u64 = 400;
 /// Seeds of the swarm with a bound on how far ahead spans are assigned.
 const BOUNDED_SEEDS: u64 = 150;
+/// Seeds of the swarm with several servers.
+const MIRRORED_SEEDS: u64 = 150;
 /// Waits that no fault of the moment explains: a stall timeout, a dial timeout, the longest wait
 /// before a retry, and each of them again.
 const PATIENCE_S: f64 = 190.0;
@@ -43,6 +45,24 @@ fn under_random_faults_a_bound_ahead_is_kept_and_everything_ends() {
     }
 }
 
+/// Two to eight servers, each of them with random faults of its own, one of them sound.
+#[test]
+fn under_random_faults_of_several_servers_nothing_is_lost_and_everything_ends() {
+    for seed in seeds(MIRRORED_SEEDS) {
+        let mut scenario = swarm(seed);
+        let mut rng = Rng::new(seed, 97);
+        for number in 0..1 + rng.below(7) {
+            let mut server = swarm(1000 * seed + u64::from(number)).server;
+            server.lies = rng.chance(0.1);
+            let how = [Ending::Reset, Ending::Silence, Ending::Status(404), Ending::Changed];
+            let end = ServerEnd { at_s: rng.between(0.1, 5.0), how: how[rng.below(4) as usize] };
+            server.end = rng.chance(0.4).then_some(end);
+            scenario.mirrors.push(server);
+        }
+        play_seed(&scenario, seed, None);
+    }
+}
+
 /// What the environment asks for, or 1 to `usual`.
 fn seeds(usual: u64) -> RangeInclusive<u64> {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
@@ -52,11 +72,15 @@ fn seeds(usual: u64) -> RangeInclusive<u64> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "a failing test shows the seed it failed with")]
 fn play(seed: u64, ahead_bytes_max: Option<u64>) {
+    play_seed(&swarm(seed), seed, ahead_bytes_max);
+}
+
+#[allow(clippy::print_stdout, reason = "a failing test shows the seed it failed with")]
+fn play_seed(scenario: &Scenario, seed: u64, ahead_bytes_max: Option<u64>) {
     // Seen where the test fails: the last one is to blame.
     println!("RINGHAUL_SIM_SEED={seed}");
-    play_in(&swarm(seed), seed, ahead_bytes_max);
+    play_in(scenario, seed, ahead_bytes_max);
 }
 
 fn play_in(scenario: &Scenario, seed: u64, ahead_bytes_max: Option<u64>) {
@@ -87,7 +111,7 @@ fn a_bound_ahead_of_64_mib_costs_little() {
 
 #[test]
 fn every_scenario_completes_with_everything_automatic() {
-    for scenario in scenarios() {
+    for scenario in scenarios().into_iter().chain(mirrored()) {
         let outcome = run_auto(&scenario, 1, false);
         assert_eq!(outcome.end, End::Complete, "{}: {outcome:?}", scenario.name);
     }
@@ -169,8 +193,8 @@ fn named(name: &str) -> Scenario {
 
 fn scenario(name: &'static str, file_bytes: u64, path: Path) -> Scenario {
     let target = Target { median: 1.0, p95: 1.0 };
-    let (server, faults_until_s) = (Server::default(), f64::INFINITY);
-    Scenario { name, half: Half::Judge, file_bytes, target, path, server, faults_until_s }
+    let (server, mirrors, faults_until_s) = (Server::default(), Vec::new(), f64::INFINITY);
+    Scenario { name, half: Half::Judge, file_bytes, target, path, server, mirrors, faults_until_s }
 }
 
 fn share_of_link(scenario: &Scenario, connections: u32) -> f64 {

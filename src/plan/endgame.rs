@@ -26,7 +26,7 @@ const HEDGE_FACTOR: f64 = 2.0;
 /// Least time that fetching twice has to save: it costs bytes.
 const HEDGE_SAVING_MIN: Duration = Duration::from_millis(100);
 /// What a new connection's first round trip brings (RFC 6928); each one after doubles it.
-const FIRST_WINDOW_BYTES: f64 = 14_600.0;
+pub(super) const FIRST_WINDOW_BYTES: f64 = 14_600.0;
 /// Larger rests are not fetched twice: a new connection for them comes first.
 const HEDGE_BYTES_EACH_MAX: u64 = 16 * MIB;
 /// A connection whose goodput is below this share of the median is slow.
@@ -45,6 +45,8 @@ pub(super) struct Runner {
     /// The round trip of one that is in its slow start, and the goodput that it will come to;
     /// `None`: it goes on as it does.
     pub(super) growth: Option<(Duration, f64)>,
+    /// Time until its first byte comes; 0 while its bytes flow.
+    pub(super) wait: Duration,
 }
 
 /// A connection that could help.
@@ -127,12 +129,13 @@ impl Runner {
     /// Seconds until `bytes` more have come.
     fn takes_for(&self, bytes: u64) -> f64 {
         let (bytes, goodput) = (bytes as f64, self.goodput.max(1.0));
+        let wait = self.wait.as_secs_f64();
         let steady = bytes / goodput;
-        let Some((rtt, expected)) = self.growth else { return steady };
+        let Some((rtt, expected)) = self.growth else { return wait + steady };
         // Slow start doubles what a round trip brings.
         let rtt = rtt.as_secs_f64().max(1e-4);
         let doubling = rtt * (1.0 + bytes / (goodput * rtt)).log2();
-        steady.min(doubling.max(bytes / expected.max(goodput)))
+        wait + steady.min(doubling.max(bytes / expected.max(goodput)))
     }
 }
 
@@ -268,7 +271,8 @@ mod tests {
     const FREE: Price = Price { rtt: Duration::ZERO, pace: 1e9 };
 
     fn runner(id: ConnectionId, start: u64, end: u64, rate: f64) -> Runner {
-        Runner { id, rest: Span::new(start, end), goodput: rate * MB_PER_S, growth: None }
+        let (rest, wait) = (Span::new(start, end), Duration::ZERO);
+        Runner { id, rest, goodput: rate * MB_PER_S, growth: None, wait }
     }
 
     fn helper(rate: f64, ms: u64) -> Helper {

@@ -10,6 +10,7 @@
 //! the count grew by, so that a connection more has its price.
 
 mod collapse;
+mod floor;
 mod hold;
 mod limit;
 mod ramp;
@@ -176,6 +177,8 @@ pub(super) struct Sample {
     pub(super) is_uneven: bool,
     /// Indicates whether some connection has lost packets lately.
     pub(super) is_lossy: bool,
+    /// Indicates whether some source has been opened and nothing has come from there yet.
+    pub(super) awaits_source: bool,
 }
 
 /// A change of the count, for the log.
@@ -226,11 +229,6 @@ impl Count {
     /// Connections wanted where there is enough to do.
     pub(super) fn target(&self) -> u32 {
         self.target.max(self.min.min(self.ceiling()))
-    }
-
-    /// No fewer than `min` connections, as far as that many are allowed.
-    pub(super) fn set_min(&mut self, min: u32) {
-        self.min = min;
     }
 
     /// The first answer of a transfer of `bytes` has come over a round trip of `distance`, from one
@@ -348,7 +346,8 @@ impl Count {
     }
 
     fn set(&mut self, target: u32, why: String) -> Option<Change> {
-        let target = target.min(self.ceiling());
+        let ceiling = self.ceiling();
+        let target = target.clamp(self.min.min(ceiling), ceiling);
         if target == self.target {
             return None;
         }

@@ -137,6 +137,12 @@ impl Meter {
         self.early_bytes = 0;
     }
 
+    /// The next connection leads to another server: what was measured is not of that path.
+    pub(super) fn on_moved(&mut self) {
+        (self.tau, self.goodput, self.is_guess) = (None, None, false);
+        self.pending = (0, Duration::ZERO);
+    }
+
     /// Nothing is read, for reasons of this machine.
     pub(super) fn on_held_back(&mut self, now: Duration) {
         if self.is_flowing() {
@@ -410,6 +416,15 @@ mod tests {
         meter.on_idle();
         meter.on_held_back(ms(900));
         assert_eq!(meter.silence(ms(930)), ms(230), "it waits for an answer");
+    }
+
+    #[test]
+    fn another_server_is_another_path() {
+        let mut meter = begun(500);
+        flow(&mut meter, 500, 1000, 1000);
+        meter.on_moved();
+        assert_eq!((meter.tau(), meter.goodput()), (None, None));
+        assert_eq!(meter.received_bytes(), 1_000_000, "all of it counts");
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub(super) struct Source {
     measured_since: Option<Duration>,
     /// Failures in a row with no byte in between.
     failures: u32,
-    /// It was the last one that was open when it failed, and nothing has come from it since.
-    is_ailing: bool,
+    /// Indicates whether it has failed while no other one was open, and has brought nothing since.
+    is_doubtful: bool,
     /// How often it has rested.
     rests: u32,
     /// It is not tried again before this time.
@@ -109,7 +109,7 @@ impl Sources {
             goodput: None,
             measured_since: None,
             failures: 0,
-            is_ailing: false,
+            is_doubtful: false,
             rests: 0,
             resting_until: Duration::ZERO,
             is_ahead_on,
@@ -181,9 +181,10 @@ impl Sources {
         }
     }
 
-    /// Whether a connection that has no source yet would find one.
-    pub(super) fn has_room(&self, now: Duration) -> bool {
-        self.is_single() || self.best(now).is_some()
+    /// Whether the connection, which is closed, would find a source: its own place at one is free
+    /// for it.
+    pub(super) fn has_room(&self, now: Duration, connection: ConnectionId) -> bool {
+        self.is_single() || self.of.contains_key(&connection) || self.best(now).is_some()
     }
 
     /// Whether the connection, which may `spare` its place as no other one may be made, should go
@@ -207,23 +208,20 @@ impl Sources {
         }
     }
 
-    /// Whether the connection may be given up for a smaller count: where each source is used, none
-    /// of them loses its only one.
+    /// Whether the connection may be given up for a smaller count: where each source is used, only
+    /// where it weighs most, and no source loses its only one.
     pub(super) fn may_retire(&self, connection: ConnectionId) -> bool {
-        self.policy != MirrorPolicy::All || self.is_single() || self.at(connection).connections != 1
+        let own = self.of(connection);
+        if self.policy != MirrorPolicy::All || self.is_single() || !self.is_open(own) {
+            return true;
+        }
+        let weight = |id| self.weight(id, 0);
+        self.get(own).connections != 1 && self.open().all(|id| weight(id) <= weight(own))
     }
 
-    /// Connections that the sources should have at least: one each; where one has none as the
-    /// others have many, it gets one beside them.
-    pub(super) fn connections_min(&self, now: Duration) -> u32 {
-        if self.policy == MirrorPolicy::Failover || self.is_single() {
-            return 1;
-        }
-        let is_lonely = |id: &SourceId| self.takes(now, *id) && self.get(*id).connections == 0;
-        match u32::try_from(self.ids().filter(is_lonely).count()).expect("sources are numbered") {
-            0 => self.open_count(),
-            lonely => lonely + self.sources.iter().map(|source| source.connections).sum::<u32>(),
-        }
+    /// Connections that the sources should have at least.
+    pub(super) fn connections_min(&self) -> u32 {
+        if self.policy == MirrorPolicy::All && !self.is_single() { self.open_count() } else { 1 }
     }
 
     /// Most connections while other sources are about to be opened for the first time: what those
@@ -240,10 +238,16 @@ impl Sources {
         START_EACH * self.open_count()
     }
 
+    /// Whether nothing has come yet from some source that is open, where each is used.
+    pub(super) fn awaits_any(&self) -> bool {
+        let is_awaited = |id: SourceId| self.get(id).goodput.is_none();
+        self.policy == MirrorPolicy::All && !self.is_single() && self.open().any(is_awaited)
+    }
+
     /// Sources that the engine is to open now; they count as being opened from here on.
-    pub(super) fn to_open(&mut self, now: Duration) -> Vec<SourceId> {
-        let is_well = |source: &&Source| source.state == State::Open && !source.is_ailing;
-        let open = count(self.sources.iter().filter(is_well)) + self.count(State::Opening);
+    pub(super) fn open_next(&mut self, now: Duration) -> Vec<SourceId> {
+        let sound = self.open().filter(|id| !self.get(*id).is_doubtful).count();
+        let open = u32::try_from(sound).expect("sources are numbered") + self.count(State::Opening);
         let mut waiting: Vec<SourceId> = self
             .ids()
             .filter(|id| {
@@ -265,7 +269,7 @@ impl Sources {
         self.opened_at = self.opened_at.min(now);
         let source = self.get_mut(id);
         source.addresses = Addresses::new(addresses);
-        (source.state, source.failures, source.is_ailing) = (State::Open, 0, false);
+        (source.state, source.failures, source.is_doubtful) = (State::Open, 0, false);
         (source.goodput, source.measured_since) = (None, None);
     }
 
@@ -299,11 +303,6 @@ impl Sources {
         self.ids().any(|other| other != id && self.get(other).state != State::Dropped)
     }
 
-    /// The last source that was open has failed: it is still asked, and others are opened.
-    pub(super) fn on_last_failed(&mut self, id: SourceId) {
-        self.get_mut(id).is_ailing = !self.is_single();
-    }
-
     /// A connection of the source failed, with another source open. The time until the source is
     /// tried again, if it rests now.
     pub(super) fn on_failed(
@@ -314,12 +313,15 @@ impl Sources {
         asked: Duration,
     ) -> Option<Duration> {
         let source = self.get_mut(id);
-        source.failures += 1;
-        let is_accident = class == Class::AtOnce && source.failures < FAILURES_MAX;
-        if is_accident || source.state != State::Open {
-            return None;
-        }
-        Some(source.rest(now, class, asked))
+        (!source.is_accident(class) && source.state == State::Open)
+            .then(|| source.rest(now, class, asked))
+    }
+
+    /// The same where no other source is open: it goes on, as nobody else can, while another one is
+    /// looked at.
+    pub(super) fn on_last_failed(&mut self, id: SourceId, class: Class) {
+        let source = self.get_mut(id);
+        source.is_doubtful |= !source.is_accident(class);
     }
 
     /// The source refused a connection beside `working` others of its own; the cap, if that is new.
@@ -336,7 +338,7 @@ impl Sources {
     /// Bytes have come on the connection: whatever failed there before is over.
     pub(super) fn on_delivered(&mut self, connection: ConnectionId) {
         let source = self.at_mut(connection);
-        (source.failures, source.is_ailing) = (0, false);
+        (source.failures, source.is_doubtful) = (0, false);
         source.addresses.on_delivered(connection);
     }
 
@@ -435,19 +437,30 @@ impl Sources {
         {
             return Some(fastest);
         }
-        let best = self.sources.iter().filter_map(|source| source.goodput).fold(1.0, f64::max);
+        if self.policy == MirrorPolicy::Failover {
+            // The last one that was opened, as the one before has failed.
+            let order = |id: &SourceId| (self.get(*id).is_doubtful, self.get(*id).rests, id.0);
+            return self.ids().filter(|id| self.takes(now, *id)).min_by_key(order);
+        }
         let load = |id: &SourceId| {
             let source = self.get(*id);
-            let share = source.goodput.unwrap_or(best) / best;
             match source.connections {
-                _ if source.is_ailing => f64::INFINITY,
+                _ if source.is_doubtful => f64::INFINITY,
                 // A source without a connection brings nothing: it comes first.
                 0 => 0.0,
-                connections => f64::from(connections + 1) / share,
+                _ => self.weight(*id, 1),
             }
         };
         let takes = self.ids().filter(|id| self.takes(now, *id));
         takes.min_by(|a, b| load(a).total_cmp(&load(b)))
+    }
+
+    /// What the source's connections and this number of `more` weigh: their number for what each of
+    /// them brings, as a share of the best source's.
+    fn weight(&self, id: SourceId, more: u32) -> f64 {
+        let best = self.sources.iter().filter_map(|source| source.goodput).fold(1.0, f64::max);
+        let source = self.get(id);
+        f64::from(source.connections + more) / (source.goodput.unwrap_or(best) / best)
     }
 
     /// The source that is known to be fastest, once all that are open are known.
@@ -469,13 +482,19 @@ fn count<'a>(sources: impl Iterator<Item = &'a Source>) -> u32 {
 }
 
 impl Source {
+    /// Counts a failure; whether it may be that of one connection.
+    fn is_accident(&mut self, class: Class) -> bool {
+        self.failures += 1;
+        class == Class::AtOnce && self.failures < FAILURES_MAX
+    }
+
     fn rest(&mut self, now: Duration, class: Class, asked: Duration) -> Duration {
         let first = if class == Class::Never { REST_REFUSED_MIN } else { REST_MIN };
         let factor = 1u32 << self.rests.min(10);
         let rest = first.saturating_mul(factor).min(REST_MAX).max(asked);
         self.rests += 1;
         self.resting_until = now + rest;
-        (self.state, self.failures) = (State::Closed, 0);
+        (self.state, self.failures, self.is_doubtful) = (State::Closed, 0, false);
         rest
     }
 }

@@ -180,7 +180,9 @@ impl Transfer {
     /// connection at the moment; the worker lets go of its span.
     pub fn route(&mut self, now: Duration, connection: ConnectionId) -> Option<SourceId> {
         self.advance(now);
-        self.sources.route(self.now, connection)
+        let to = self.sources.route(self.now, connection)?;
+        self.workers.on_routed(connection, to);
+        Some(to)
     }
 
     /// Addresses of its source for the connection to race, best first.
@@ -208,7 +210,7 @@ impl Transfer {
         if self.failed || self.is_complete() {
             return Vec::new();
         }
-        self.sources.to_open(self.now)
+        self.sources.open_next(self.now)
     }
 
     /// The source serves this file, at `addresses` addresses, at least 1, numbered from 0.
@@ -216,6 +218,7 @@ impl Transfer {
         self.advance(now);
         self.sources.opened(self.now, source, addresses);
         self.log.note(self.now, Choice::Source, format!("{source} serves the same file"));
+        self.follow_sources();
     }
 
     /// The source could not be opened.
@@ -470,6 +473,7 @@ impl Transfer {
     /// The connection is at this address of the source, if nobody has said so before.
     fn take_place(&mut self, connection: ConnectionId, source: SourceId, address: u32) {
         self.sources.place(connection, source);
+        self.workers.on_routed(connection, source);
         if self.sources.get(source).addresses.address_of(connection).is_none() {
             self.sources.get_mut(source).addresses.on_connected(self.now, connection, address);
         }

@@ -1,9 +1,9 @@
 //! The workers as the plan sees them: who runs, who is proven, what each connection measures. Owns
 //! this table; must not know spans.
 
-use super::ConnectionId;
 use super::meter::Meter;
 use super::retry::{self, Class, Terms};
+use super::{ConnectionId, SourceId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub(super) struct Worker {
     /// Indicates whether it is between its first question and
     /// [`Next::Retire`](super::Next::Retire).
     pub(super) is_running: bool,
+    /// Where it was sent last; `None`: nowhere yet.
+    source: Option<SourceId>,
     /// Indicates whether it has a connection, as far as is known.
     pub(super) is_connected: bool,
     /// Indicates whether it has ever had one.
@@ -130,6 +132,14 @@ impl Workers {
         (worker.is_running, worker.is_idle) = (false, false);
         worker.setback = None;
         worker.on_gone();
+    }
+
+    /// The worker's next connection, or its present one, is at this source.
+    pub(super) fn on_routed(&mut self, id: ConnectionId, to: SourceId) {
+        let worker = self.entry(id);
+        if worker.source.replace(to).is_some_and(|from| from != to) {
+            worker.meter.on_moved();
+        }
     }
 
     pub(super) fn on_connected(&mut self, id: ConnectionId, setup: Duration) {

@@ -3,7 +3,8 @@
 //! decided.
 
 use crate::base::span::{Span, SpanSet};
-use crate::plan::Settings;
+use crate::plan::{Settings, SourceId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Questions one worker may ask in vain at one instant: a refused steal or two, and a last answer.
@@ -42,6 +43,8 @@ pub(super) struct Book {
     busy_s: f64,
     /// For each worker the last instant at which it asked in vain, in seconds, and how often then.
     vain: Vec<(f64, u32)>,
+    /// Sources that were found to be of no use.
+    useless: BTreeSet<SourceId>,
 }
 
 impl Book {
@@ -63,6 +66,7 @@ impl Book {
             connection_s: 0.0,
             busy_s: 0.0,
             vain: vec![(0.0, 0); workers],
+            useless: BTreeSet::new(),
         }
     }
 
@@ -109,6 +113,19 @@ impl Book {
         *count = if *at_s == now_s { *count + 1 } else { 1 };
         *at_s = now_s;
         assert!(*count <= VAIN_QUESTIONS_MAX, "worker {worker} asks and asks at {now_s} s");
+    }
+
+    /// A look at the source has shown that it cannot be used, be that for good.
+    pub(super) fn left_out(&mut self, source: SourceId, for_good: bool) {
+        assert!(!self.useless.contains(&source), "{source} is looked at though it is of no use");
+        if for_good {
+            self.useless.insert(source);
+        }
+    }
+
+    /// A connection is sent to the source.
+    pub(super) fn routed(&self, source: SourceId) {
+        assert!(!self.useless.contains(&source), "{source} is asked though it is of no use");
     }
 
     /// A connection whose answer runs has had nothing for the client for `silence_s`, and no packet

@@ -37,6 +37,7 @@ impl Measured {
             target: Target { median: 1.0, p95: 1.0 },
             path: self.path.clone(),
             server: Server::default(),
+            mirrors: Vec::new(),
             faults_until_s: f64::INFINITY,
         };
         let cell = Cell { chunk_bytes: 4 * MIB, connections: self.connections };

@@ -4,6 +4,7 @@
 //! The clock jumps from event to event: a worker's next one, the world's next step, the next tick.
 //! Between two events all rates are constant.
 
+mod look;
 mod tick;
 mod work;
 
@@ -14,7 +15,7 @@ use super::world::{Reply, World};
 use crate::base::limits::STALL_TIMEOUT;
 use crate::base::span::Span;
 use crate::plan::{
-    ConnectionId, Fanout, Fetch, Limiter, Settings, Totals, Transfer, first_request_bytes,
+    ConnectionId, Fanout, Fetch, Limiter, Settings, SourceId, Totals, Transfer, first_request_bytes,
 };
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ struct Driver {
     seconds_max: f64,
     audit: bool,
     decisions: Option<Vec<String>>,
+    /// The looks at further sources that are under way: at which, and when each one ends.
+    looks: Vec<(SourceId, f64)>,
     now_s: f64,
     next_tick_s: f64,
     next_step_s: f64,
@@ -132,6 +135,7 @@ impl Driver {
             seconds_max: how.seconds_max,
             audit: how.audit,
             decisions: how.keep_decisions.then(Vec::new),
+            looks: Vec::new(),
             now_s: 0.0,
             next_tick_s: 0.0,
             next_step_s: 0.0,
@@ -146,9 +150,10 @@ impl Driver {
     fn discover(&mut self) {
         let order: Vec<u32> = (0..self.settings.addresses).collect();
         let first_bytes = first_request_bytes(self.settings.request).min(self.file_bytes);
+        let source = self.settings.first_source.0 as usize;
         let (address, began_s, requested_s) = loop {
             let began_s = self.now_s;
-            let dial = self.world.dial(self.now_s, 0, &order);
+            let dial = self.world.dial(self.now_s, 0, source, &order);
             self.now_s = dial.at_s;
             if let Ok(address) = dial.outcome {
                 let reply = self.world.request(self.now_s, 0, first_bytes);
@@ -172,8 +177,10 @@ impl Driver {
         let fetch = Fetch { span: Span::new(0, first_bytes), lead_bytes };
         let worker = &mut self.workers[0];
         (worker.state, worker.job) = (State::Receiving, Some(Job::new(fetch)));
+        worker.source = source;
         worker.quiet_since_s = self.now_s;
         (self.next_tick_s, self.next_step_s) = (self.now_s, self.now_s);
+        self.start_looks(first_bytes);
     }
 
     /// Waits for the answer to the first request; returns whether its body has begun.
@@ -216,6 +223,7 @@ impl Driver {
                     self.serve(slot);
                 }
             }
+            self.end_looks();
             if self.now_s >= self.next_tick_s {
                 self.tick();
             }
@@ -269,7 +277,8 @@ impl Driver {
 
     fn next_event_s(&self) -> f64 {
         let due = (0..self.workers.len()).map(|slot| self.due_s(slot));
-        due.fold(self.next_tick_s.min(self.next_step_s), f64::min).max(self.now_s)
+        let looks = self.looks.iter().map(|(_, ends_s)| *ends_s);
+        due.chain(looks).fold(self.next_tick_s.min(self.next_step_s), f64::min).max(self.now_s)
     }
 
     /// When something happens to the worker.

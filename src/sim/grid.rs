@@ -4,7 +4,7 @@
 use super::driver::{End, Outcome, Run, run};
 use super::scenario::{Half, Scenario, Target};
 use crate::base::size::{KIB, MIB};
-use crate::plan::{Fanout, Limiter, RequestSize, Settings};
+use crate::plan::{Fanout, Limiter, RequestSize, Settings, SourceId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
@@ -221,9 +221,15 @@ impl Verdict {
 
 /// The settings of the engine with everything automatic.
 pub fn auto_settings(scenario: &Scenario) -> Settings {
-    let addresses = u32::try_from(scenario.server.addresses.len()).expect("a few addresses");
-    let hedge_bytes_max = (scenario.file_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX);
-    Settings { addresses, hedge_bytes_max, ..Settings::default() }
+    let count = |number| u32::try_from(number).expect("a few servers and addresses");
+    let first = scenario.first_source();
+    Settings {
+        addresses: count(scenario.source(first).addresses.len()),
+        sources: count(scenario.sources().count()),
+        first_source: SourceId(count(first)),
+        hedge_bytes_max: (scenario.file_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+        ..Settings::default()
+    }
 }
 
 /// The adaptive plan on one scenario with one seed.
@@ -276,23 +282,36 @@ pub fn best_cell(scenario: &Scenario, seed: u64) -> Best {
 /// Lets the adaptive plan run against the grid: every scenario with seeds 1 to `seeds`, on as many
 /// threads as there are processors.
 pub fn judge(scenarios: &[Scenario], seeds: u64) -> Vec<Verdict> {
+    let duels = play_all(scenarios, seeds, fight);
+    scenarios.iter().zip(&duels).map(|(scenario, duels)| Verdict::new(scenario, duels)).collect()
+}
+
+/// Plays every scenario with seeds 1 to `seeds`, on as many threads as there are processors. What
+/// came of each scenario, by seed.
+pub(super) fn play_all<T: Clone + Send>(
+    scenarios: &[Scenario],
+    seeds: u64,
+    play: impl Fn(&Scenario, u64) -> T + Sync,
+) -> Vec<Vec<T>> {
     let tasks: Vec<(usize, u64)> =
         (0..scenarios.len()).flat_map(|it| (1..=seeds).map(move |seed| (it, seed))).collect();
     let next = AtomicUsize::new(0);
-    let duels = Mutex::new(vec![Vec::new(); scenarios.len()]);
+    let played = Mutex::new(vec![Vec::new(); scenarios.len()]);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(&(index, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let duel = fight(&scenarios[index], seed);
-                    duels.lock().expect("no thread panicked")[index].push(duel);
+                    let outcome = play(&scenarios[index], seed);
+                    played.lock().expect("no thread panicked")[index].push((seed, outcome));
                 }
             });
         }
     });
-    let duels = duels.into_inner().expect("no thread panicked");
-    scenarios.iter().zip(&duels).map(|(scenario, duels)| Verdict::new(scenario, duels)).collect()
+    let mut played = played.into_inner().expect("no thread panicked");
+    played.iter_mut().for_each(|of| of.sort_by_key(|(seed, _)| *seed));
+    let outcomes = |of: Vec<(u64, T)>| of.into_iter().map(|(_, outcome)| outcome).collect();
+    played.into_iter().map(outcomes).collect()
 }
 
 fn fight(scenario: &Scenario, seed: u64) -> Duel {
@@ -319,12 +338,12 @@ fn most_frequent<T: Ord + Copy>(of: impl Iterator<Item = T>) -> T {
     *counts.iter().max_by_key(|(_, count)| **count).expect("at least one seed").0
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// By nearest rank.
-fn quantile(values: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     #[allow(clippy::cast_possible_truncation, reason = "an index of the list")]

@@ -6,6 +6,9 @@
 //! one transfer and panics where the plan breaks its contract, which is what the safety tests with
 //! [`swarm()`] are made of. `cargo bench --bench sim` prints the table.
 //!
+//! Where a scenario has several servers there is no grid: [`judge_split`] compares with the time
+//! that their rates together would take, if it were known in advance which of them fails when.
+//!
 //! There are two networks; the scenario's path chooses.
 //!
 //! One is a fluid: bytes flow at rates that are constant between two events. A flow has the window
@@ -24,6 +27,7 @@ mod book;
 mod calibration;
 mod driver;
 mod grid;
+mod ideal;
 pub(crate) mod rng;
 mod scenario;
 mod swarm;
@@ -36,10 +40,11 @@ pub use driver::{End, Outcome, Run, run};
 pub use grid::{
     Best, Cell, Duel, Price, Verdict, auto_settings, best_cell, cells, judge, run_auto, run_cell,
 };
+pub use ideal::{Split, ideal_s, judge_split};
 pub use rng::Rng;
 pub use scenario::{
-    Address, AheadAnswer, Control, GBIT, Half, Health, Limit, MBIT, MS, Path, Refusal, Scenario,
-    Server, Target, Tcp, Throttle,
+    Address, AheadAnswer, Control, Ending, GBIT, Half, Health, Limit, MBIT, MS, Path, Refusal,
+    Scenario, Server, ServerEnd, Target, Tcp, Throttle,
 };
 pub use swarm::swarm;
-pub use table::scenarios;
+pub use table::{mirrored, scenarios};

@@ -39,14 +39,34 @@ pub struct Scenario {
     pub target: Target,
     /// The network and the disk.
     pub path: Path,
-    /// The other end.
+    /// The other end, or the first one of several.
     pub server: Server,
+    /// Further servers of the same file, over the same path; only over the fluid.
+    pub mirrors: Vec<Server>,
     /// From then on, in seconds, the server has no faults: no refusals, resets, stalls, throttles,
     /// slow connections, dead addresses or lies.
     pub faults_until_s: f64,
 }
 
 impl Scenario {
+    /// All servers, the best one first by what a caller would know.
+    pub fn sources(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.server).chain(&self.mirrors)
+    }
+
+    /// The server with this number.
+    pub fn source(&self, number: usize) -> &Server {
+        number.checked_sub(1).map_or(&self.server, |mirror| &self.mirrors[mirror])
+    }
+
+    /// The number of the server that answers first, where all are asked at the same time.
+    pub fn first_source(&self) -> usize {
+        let answers = self.sources().enumerate().filter(|(_, server)| server.is_of_use());
+        let first =
+            answers.min_by(|a, b| a.1.first_byte_s(self).total_cmp(&b.1.first_byte_s(self)));
+        first.expect("one of the servers is up").0
+    }
+
     /// Indicates whether the server or a fault ends connections that the client would keep.
     pub fn hangs_up(&self) -> bool {
         let Server { keeps_alive, answers_max, lifetime_s, resets_per_s, .. } = self.server;
@@ -192,6 +212,30 @@ pub struct Server {
     pub lifetime_s: f64,
     /// The resolved addresses, at least one; the resolver's order.
     pub addresses: Vec<Address>,
+    /// Deviation of what all connections get together, relative, in bins of 100 ms.
+    pub total_noise: f64,
+    /// Steps of what all connections get together: seconds from which on it is multiplied by the
+    /// factor; ascending in time.
+    pub total_steps: Vec<(f64, f64)>,
+    /// How it stops to serve the file.
+    pub end: Option<ServerEnd>,
+    /// Indicates whether it serves another file of the same size, which shows as soon as its bytes
+    /// are compared.
+    pub lies: bool,
+}
+
+impl Server {
+    /// Whether it serves this file at all.
+    fn is_of_use(&self) -> bool {
+        !self.lies && self.addresses.iter().any(|address| address.health == Health::Up)
+    }
+
+    /// Time until the first byte of an answer on a new connection, in seconds.
+    pub(super) fn first_byte_s(&self, scenario: &Scenario) -> f64 {
+        let up = self.addresses.iter().filter(|address| address.health == Health::Up);
+        let extra_s = up.map(|address| address.extra_rtt_s).fold(f64::INFINITY, f64::min);
+        (scenario.path.rtt_s + extra_s) * (self.setup_rtts + 1.0) + self.think_s
+    }
 }
 
 impl Default for Server {
@@ -217,8 +261,34 @@ impl Default for Server {
             answers_max: None,
             lifetime_s: f64::INFINITY,
             addresses: vec![Address::default()],
+            total_noise: 0.0,
+            total_steps: Vec::new(),
+            end: None,
+            lies: false,
         }
     }
+}
+
+/// The end of a server's service.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerEnd {
+    /// When it comes, in seconds.
+    pub at_s: f64,
+    /// How clients notice.
+    pub how: Ending,
+}
+
+/// How a server stops to serve the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its connections are reset, and new ones refused.
+    Reset,
+    /// Nothing comes any more, to connects neither.
+    Silence,
+    /// The answers that run are completed; those to later requests are this status.
+    Status(u16),
+    /// The answers that run are completed; those to later requests are of another file.
+    Changed,
 }
 
 /// A bound on the connections of one client.

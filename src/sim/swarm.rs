@@ -32,6 +32,7 @@ pub fn swarm(seed: u64) -> Scenario {
         target: Target { median: f64::INFINITY, p95: f64::INFINITY },
         path,
         server,
+        mirrors: Vec::new(),
         faults_until_s,
     }
 }
@@ -91,9 +92,8 @@ fn server(rng: &mut Rng) -> Server {
             _ => AheadAnswer::Served,
         },
         keeps_alive: rng.chance(0.85),
-        answers_max: None,
-        lifetime_s: f64::INFINITY,
         addresses: addresses(rng),
+        ..usual
     }
 }
 

@@ -2,7 +2,10 @@
 //! how it is simulated. Rates and times are those of paths people complain about, sizes make a run
 //! last some seconds.
 
+mod mirrored;
 mod wide;
+
+pub use mirrored::scenarios as mirrored;
 
 use super::scenario::{
     Address, AheadAnswer, GBIT, Half, Health, Limit, MBIT, MS, Path, Refusal, Scenario, Server,
@@ -19,7 +22,7 @@ const HIDDEN: Target = Target { median: 2.00, p95: 2.00 };
 
 const MB: f64 = 1e6;
 
-/// All scenarios, those to tune on first.
+/// All scenarios of one server, those to tune on first.
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = tune_paths();
     all.extend(tune_servers());
@@ -38,7 +41,8 @@ fn scenario(
     server: Server,
 ) -> Scenario {
     let faults_until_s = f64::INFINITY;
-    Scenario { name, half, file_bytes, target: USUAL, path, server, faults_until_s }
+    let mirrors = Vec::new();
+    Scenario { name, half, file_bytes, target: USUAL, path, server, mirrors, faults_until_s }
 }
 
 /// A server that limits each connection to this rate.

@@ -19,6 +19,8 @@ pub(super) struct Worker {
     pub(super) ahead: Option<(Job, Reply)>,
     /// Indicates whether the connection ends with the present answer.
     pub(super) closes: bool,
+    /// The number of the server that its next connection goes to.
+    pub(super) source: usize,
     /// The address that its connection leads to, and the time that it took to make it.
     pub(super) link: (u32, Duration),
     /// Indicates whether it is off and its connection, if that still stands, is not known to the
@@ -114,6 +116,7 @@ impl Worker {
             job: None,
             ahead: None,
             closes: false,
+            source: 0,
             link: (0, Duration::ZERO),
             is_parked: false,
             quiet_since_s: 0.0,

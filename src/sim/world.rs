@@ -9,18 +9,18 @@
 
 mod conditions;
 mod fluid;
-
 mod ground;
+mod look;
 mod network;
 mod tcp;
 
 pub(super) use tcp::TcpState;
 
 use super::rng::Rng;
-use super::scenario::{AheadAnswer, Health, Refusal, Scenario};
+use super::scenario::{AheadAnswer, Ending, Health, Refusal, Scenario};
 use crate::base::ErrorKind;
 use crate::base::limits::{CONNECT_TIMEOUT, CONNECTION_ATTEMPT_DELAY};
-use conditions::Throttling;
+use conditions::Host;
 use ground::Ground;
 use network::Network;
 use std::time::Duration;
@@ -47,7 +47,8 @@ pub(super) struct World {
     dialled: u64,
     /// Requests so far: as with connections.
     asked: u64,
-    throttling: Throttling,
+    /// The servers, by their numbers.
+    hosts: Vec<Host>,
     /// Bytes the disk has still to take.
     backlog_bytes: f64,
     /// Indicates whether the buffers are full.
@@ -57,6 +58,8 @@ pub(super) struct World {
 /// One connection at the server.
 #[derive(Debug)]
 struct Line {
+    /// The number of the server at the other end.
+    source: usize,
     /// The number of the address at the other end.
     address: usize,
     rtt_s: f64,
@@ -118,6 +121,11 @@ impl World {
     pub(super) fn new(scenario: &Scenario, seed: u64, slots: usize) -> Self {
         let name = scenario.name.bytes();
         let seed = name.fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0193));
+        assert!(
+            scenario.mirrors.is_empty() || scenario.path.tcp.is_none(),
+            "several are a fluid's"
+        );
+        let hosts = (0..scenario.sources().count()).map(|source| Host::new(seed, source)).collect();
         Self {
             scenario: scenario.clone(),
             lines: (0..slots).map(|_| None).collect(),
@@ -129,7 +137,7 @@ impl World {
             next_bin_s: 0.0,
             dialled: 0,
             asked: 0,
-            throttling: Throttling::default(),
+            hosts,
             backlog_bytes: 0.0,
             is_disk_full: false,
         }
@@ -140,16 +148,16 @@ impl World {
         self.network.step_s()
     }
 
-    /// Dials the addresses in this order, a new one a while after the last or once that failed
-    /// (RFC 8305). The slot is free.
-    pub(super) fn dial(&mut self, now_s: f64, slot: usize, order: &[u32]) -> Dial {
+    /// Dials the server's addresses in this order, a new one a while after the last or once that
+    /// failed (RFC 8305). The slot is free.
+    pub(super) fn dial(&mut self, now_s: f64, slot: usize, source: usize, order: &[u32]) -> Dial {
         assert!(self.lines[slot].is_none(), "a slot holds one connection");
         let mut at_s = now_s;
         let mut was_silent = false;
         for &address in order {
-            let rtt_s = self.rtt_s(address as usize);
-            match self.health(now_s, address as usize) {
-                Health::Up => return self.accept(at_s, slot, address, rtt_s),
+            let rtt_s = self.rtt_s(source, address as usize);
+            match self.health(now_s, source, address as usize) {
+                Health::Up => return self.accept(at_s, slot, source, address, rtt_s),
                 Health::Refuses => at_s += rtt_s,
                 Health::Silent => {
                     at_s += CONNECTION_ATTEMPT_DELAY.as_secs_f64();
@@ -168,15 +176,16 @@ impl World {
     /// A request for this number of `bytes` on the slot's connection; nothing else is asked for on
     /// it.
     pub(super) fn request(&mut self, now_s: f64, slot: usize, bytes: u64) -> Reply {
-        let others = self.lines.iter().flatten().filter(|line| line.is_busy).count();
         let line = self.lines[slot].as_mut().expect("a request needs a connection");
         assert!(!line.is_busy, "the answer before has ended");
-        line.is_busy = true;
-        let (rtt_s, silent_from_s) = (line.rtt_s, line.silent_from_s);
-        if let Some(reply) = self.refusal(now_s + rtt_s, now_s, others) {
+        let (source, rtt_s, silent_from_s) = (line.source, line.rtt_s, line.silent_from_s);
+        let is_other = |line: &&Line| line.is_busy && line.source == source;
+        let others = self.lines.iter().flatten().filter(is_other).count();
+        self.lines[slot].as_mut().expect("looked at before").is_busy = true;
+        if let Some(reply) = self.refusal(now_s, source, rtt_s, others) {
             return reply;
         }
-        let think_s = self.think();
+        let think_s = self.think(source);
         let at_s = self.network.answer(now_s, slot, rtt_s, think_s, bytes);
         Reply::Body { at_s: if at_s < silent_from_s { at_s } else { f64::INFINITY } }
     }
@@ -184,14 +193,17 @@ impl World {
     /// A request behind one whose answer still runs. The server thinks about it meanwhile.
     pub(super) fn request_ahead(&mut self, now_s: f64, slot: usize, bytes: u64) -> Reply {
         let line = self.lines[slot].as_ref().expect("a request needs a connection");
-        let (rtt_s, silent_from_s) = (line.rtt_s, line.silent_from_s);
-        let think_s = self.think();
+        let (source, rtt_s, silent_from_s) = (line.source, line.rtt_s, line.silent_from_s);
+        let think_s = self.think(source);
         let at_s = now_s + rtt_s + think_s;
         if at_s >= silent_from_s {
             return Reply::Body { at_s: f64::INFINITY };
         }
         let has_faults = now_s < self.scenario.faults_until_s;
-        match self.scenario.server.ahead {
+        if matches!(self.ending(now_s, source), Some(Ending::Status(_) | Ending::Changed)) {
+            return Reply::Wrong { at_s };
+        }
+        match self.scenario.source(source).ahead {
             AheadAnswer::Closed if has_faults => return Reply::Closed { at_s },
             AheadAnswer::WrongRange if has_faults => return Reply::Wrong { at_s },
             AheadAnswer::Served | AheadAnswer::Closed | AheadAnswer::WrongRange => {}
@@ -253,12 +265,22 @@ impl World {
         self.lines[slot].is_some()
     }
 
-    /// Connections at the server.
+    /// Connections at all servers.
     pub(super) fn open_count(&self) -> usize {
         self.lines.iter().flatten().count()
     }
 
-    /// Connections that the server has accepted so far.
+    /// Connections at the server with this number.
+    pub(super) fn open_at(&self, source: usize) -> usize {
+        self.lines.iter().flatten().filter(|line| line.source == source).count()
+    }
+
+    /// The number of the server that the slot's connection leads to.
+    pub(super) fn source_of(&self, slot: usize) -> Option<usize> {
+        self.lines[slot].as_ref().map(|line| line.source)
+    }
+
+    /// Connections that the servers have accepted so far.
     pub(super) fn opened(&self) -> u64 {
         self.dialled
     }
@@ -359,7 +381,7 @@ impl World {
             lines: &self.lines,
             now_s,
             capacity_bytes_per_s,
-            is_punished: now_s < self.throttling.until_s,
+            hosts: &self.hosts,
             is_disk_full: self.is_disk_full,
         };
         (ground, &mut self.network, &mut self.dice)
@@ -369,19 +391,24 @@ impl World {
         now_s < self.scenario.faults_until_s
     }
 
-    fn rtt_s(&self, address: usize) -> f64 {
-        self.scenario.path.rtt_s + self.scenario.server.addresses[address].extra_rtt_s
+    fn rtt_s(&self, source: usize, address: usize) -> f64 {
+        self.scenario.path.rtt_s + self.scenario.source(source).addresses[address].extra_rtt_s
     }
 
-    fn health(&self, now_s: f64, address: usize) -> Health {
-        let health = self.scenario.server.addresses[address].health;
+    fn health(&self, now_s: f64, source: usize, address: usize) -> Health {
+        match self.ending(now_s, source) {
+            Some(Ending::Reset) => return Health::Refuses,
+            Some(Ending::Silence) => return Health::Silent,
+            Some(Ending::Status(_) | Ending::Changed) | None => {}
+        }
+        let health = self.scenario.source(source).addresses[address].health;
         if self.has_faults(now_s) { health } else { Health::Up }
     }
 
     /// Whether the server keeps the slot's connection once `more` answers have ended.
     fn will_keep(&self, now_s: f64, slot: usize, more: u32) -> bool {
-        let (server, line) = (&self.scenario.server, &self.lines[slot]);
-        let line = line.as_ref().expect("an answer needs a connection");
+        let line = self.lines[slot].as_ref().expect("an answer needs a connection");
+        let server = self.scenario.source(line.source);
         let answers_max = server.answers_max.unwrap_or(u32::MAX);
         let keeps = server.keeps_alive
             && now_s < line.closes_from_s
@@ -389,18 +416,18 @@ impl World {
         keeps || !self.has_faults(now_s)
     }
 
-    fn accept(&mut self, at_s: f64, slot: usize, address: u32, rtt_s: f64) -> Dial {
-        let limit = self.scenario.server.limit.filter(|_| self.has_faults(at_s));
+    fn accept(&mut self, at_s: f64, slot: usize, source: usize, address: u32, rtt_s: f64) -> Dial {
+        let server = self.scenario.source(source);
+        let limit = server.limit.filter(|_| self.has_faults(at_s));
         if let Some(limit) = limit
             && matches!(limit.refusal, Refusal::Connect)
-            && self.open_count() >= limit.connections as usize
+            && self.open_at(source) >= limit.connections as usize
         {
             return Dial { at_s: at_s + rtt_s, outcome: Err(ErrorKind::Connect) };
         }
-        let setup_rtts = self.scenario.server.setup_rtts;
-        let setup_s = self.network.setup_s(at_s, rtt_s, setup_rtts);
+        let setup_s = self.network.setup_s(at_s, rtt_s, server.setup_rtts);
         self.dialled += 1;
-        let line = self.line(at_s + setup_s, address as usize, rtt_s);
+        let line = self.line(at_s + setup_s, source, address as usize, rtt_s);
         let ready_s = line.opened_at_s;
         self.network.open(slot, ready_s, rtt_s, self.dialled);
         self.lines[slot] = Some(line);
@@ -409,9 +436,22 @@ impl World {
         Dial { at_s: ready_s, outcome: Ok(address) }
     }
 
-    /// The answer of a server that serves `others` already, if it has enough of it.
-    fn refusal(&self, at_s: f64, now_s: f64, others: usize) -> Option<Reply> {
-        let limit = self.scenario.server.limit.filter(|_| self.has_faults(now_s))?;
+    /// The answer of a server that serves `others` already and has enough of it, or has not got the
+    /// file any more.
+    fn refusal(&self, now_s: f64, source: usize, rtt_s: f64, others: usize) -> Option<Reply> {
+        let (at_s, server) = (now_s + rtt_s, self.scenario.source(source));
+        match self.ending(now_s, source) {
+            Some(Ending::Status(code)) => {
+                let kind = ErrorKind::Status(code);
+                return Some(Reply::Refused { at_s, kind, retry_after: None });
+            }
+            Some(Ending::Changed) => {
+                let kind = ErrorKind::Changed;
+                return Some(Reply::Refused { at_s, kind, retry_after: None });
+            }
+            Some(Ending::Reset | Ending::Silence) | None => {}
+        }
+        let limit = server.limit.filter(|_| self.has_faults(now_s))?;
         if others < limit.connections as usize {
             return None;
         }
@@ -424,9 +464,9 @@ impl World {
         Some(Reply::Refused { at_s, kind, retry_after })
     }
 
-    fn think(&mut self) -> f64 {
+    fn think(&mut self, source: usize) -> f64 {
         self.asked += 1;
-        let server = &self.scenario.server;
+        let server = self.scenario.source(source);
         let jitter_s = Rng::new(self.seed, 2 << 32 | self.asked).exponential(server.think_jitter_s);
         server.think_s + jitter_s
     }

@@ -38,7 +38,7 @@ const DOUBT_TIME: Duration = Duration::from_millis(500);
 const DOUBT_ROUND_TRIPS: u32 = 6;
 /// Time to first byte from which a server is as good as far away, however near it is.
 const SLOW_ANSWER: Duration = Duration::from_millis(60);
-/// The second connection is waited for this time at the start.
+/// The second connection, and each source, is waited for this time at the start.
 const LATE_START: Duration = Duration::from_millis(700);
 /// How much above the computed knee the count is set.
 const KNEE_MARGIN: f64 = 1.1;
@@ -145,7 +145,8 @@ impl Count {
     /// path then, the other one has brought nothing; otherwise, and with more to start with, still
     /// more are tried.
     fn judge_start(&mut self, sample: &Sample, ramp: &Ramp, rate: f64) -> (Phase, Option<Change>) {
-        if self.target != 2 {
+        // Where each is alone at its source, the first one's rate says nothing of the other one's.
+        if self.target != 2 || self.min > 1 {
             return self.step_up(sample, rate, 2 * self.target, "growth may pay".into());
         }
         let gain = rate / ramp.alone.best().max(1.0);
@@ -166,7 +167,9 @@ impl Count {
 
     /// A server that needs a long time for each answer is as good as far away.
     fn start_anew(&mut self, sample: &Sample, ramp: &Ramp) -> Option<Change> {
-        if !ramp.is_first() || !sample.knows_tau || sample.tau < SLOW_ANSWER {
+        // Of several sources one may be far away and the others near.
+        let is_one = self.min == 1;
+        if !ramp.is_first() || !is_one || !sample.knows_tau || sample.tau < SLOW_ANSWER {
             return None;
         }
         let target = start(sample.tau, sample.remaining_bytes).min(self.ceiling());
@@ -194,7 +197,7 @@ impl Count {
     /// Whether bytes flow on most of the step's connections, or should by now.
     fn has_begun(&self, sample: &Sample, ramp: &Ramp) -> bool {
         if ramp.is_first() {
-            let is_there = sample.flowing >= self.target.min(2);
+            let is_there = sample.flowing >= self.target.min(2) && !sample.awaits_source;
             return is_there || (sample.flowing > 0 && sample.now > ramp.since + LATE_START);
         }
         let begins_at = ramp.since + sample.reach;

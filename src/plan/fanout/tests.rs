@@ -13,6 +13,7 @@ struct Bench {
     remaining_bytes: u64,
     is_disk_bound: bool,
     is_lossy: bool,
+    awaits_source: bool,
     changes: Vec<Change>,
 }
 
@@ -30,6 +31,7 @@ impl Bench {
             remaining_bytes,
             is_disk_bound: false,
             is_lossy: false,
+            awaits_source: false,
             changes: Vec::new(),
         }
     }
@@ -54,6 +56,7 @@ impl Bench {
                 is_disk_bound: self.is_disk_bound,
                 is_uneven: false,
                 is_lossy: self.is_lossy,
+                awaits_source: self.awaits_source,
             };
             self.changes.extend(self.count.on_tick(&sample));
         }
@@ -295,4 +298,38 @@ fn a_limit_may_change_in_every_phase() {
             assert!(bench.run(f64::from((mix >> 17) % 40) / 10.0, capped(each, 300.0 * MB)) <= max);
         }
     }
+}
+
+#[test]
+fn each_source_brings_a_connection_and_takes_it_along() {
+    let mut bench = Bench::new(20);
+    for (sources, wanted) in [(2, 3), (5, 6), (4, 5), (1, 2), (1, 2)] {
+        bench.count.set_min(bench.now, sources);
+        assert_eq!(bench.count.target(), wanted, "{sources} sources");
+    }
+    // Each server sends 20 MB/s to whomever.
+    bench.count.set_min(bench.now, 4);
+    assert_eq!(bench.run(5.0, |_| 80.0 * MB), 5);
+    bench.count.set_min(bench.now, 2);
+    assert_eq!(bench.run(1.9, |_| 40.0 * MB), 3, "half of the rate is no reason for more");
+}
+
+#[test]
+fn a_source_that_has_brought_nothing_yet_is_waited_for() {
+    let mut bench = Bench::new(20);
+    bench.count.set_min(bench.now, 4);
+    bench.awaits_source = true;
+    assert_eq!(bench.run(0.6, |_| 20.0 * MB), 5);
+    bench.awaits_source = false;
+    assert_eq!(bench.run(0.3, |_| 80.0 * MB), 10, "growth may pay");
+    let gain = bench.run(2.0, |_| 80.0 * MB);
+    assert_eq!(gain, 5, "the late source was no gain of more connections: {:?}", bench.changes);
+}
+
+#[test]
+fn a_fixed_count_does_not_follow_sources() {
+    let mut bench = Bench::new(20);
+    bench.count = Count::new(Fanout::Fixed(2));
+    assert_eq!(bench.count.set_min(bench.now, 4), None);
+    assert_eq!(bench.count.target(), 2);
 }

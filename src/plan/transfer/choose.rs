@@ -173,7 +173,26 @@ impl Transfer {
         let age = self.workers.get(id).and_then(|it| it.meter.flowing_for(self.now));
         let is_young = age.is_some_and(|age| age < YOUNG_ROUND_TRIPS * tau);
         let growth = (is_young && !is_mute).then_some((tau, expected));
-        Runner { id, rest, goodput: goodput.unwrap_or(expected), growth }
+        let goodput = goodput.unwrap_or(expected);
+        let wait = Duration::ZERO;
+        let runner = Runner { id, rest, goodput, growth, wait };
+        if self.sources.is_single() || is_mute { runner } else { self.cold(runner, tau, age) }
+    }
+
+    /// The same where there are several sources, of which one may be far away: a new connection
+    /// there has its first byte and its slow start before it, whatever the last one brought.
+    fn cold(&self, runner: Runner, tau: Duration, age: Option<Duration>) -> Runner {
+        let Some(worker) = self.workers.get(runner.id) else { return runner };
+        let is_young = age.is_none_or(|age| age < YOUNG_ROUND_TRIPS * tau);
+        if worker.is_kept_alive || !is_young || tau.is_zero() {
+            return runner;
+        }
+        let reach = if worker.is_connected { tau } else { self.workers.reach().max(2 * tau) };
+        let doublings = age.unwrap_or_default().as_secs_f64() / tau.as_secs_f64();
+        let grown = endgame::FIRST_WINDOW_BYTES / tau.as_secs_f64() * doublings.exp2();
+        let growth = Some((tau, runner.goodput));
+        let wait = if age.is_some() { Duration::ZERO } else { reach };
+        Runner { goodput: grown.min(runner.goodput), growth, wait, ..runner }
     }
 
     /// What a connection that has measured nothing is taken for: one like the others.
@@ -203,7 +222,7 @@ impl Transfer {
     /// Whether there is a source for the connection, be it the one that it is at.
     fn finds_source(&self, connection: ConnectionId) -> bool {
         let is_connected = self.workers.get(connection).is_some_and(|it| it.is_connected);
-        is_connected || self.sources.has_room(self.now)
+        is_connected || self.sources.has_room(self.now, connection)
     }
 
     /// A pause after a failure, or because the server asked for one.

@@ -38,12 +38,17 @@ impl Transfer {
         if self.sources.has_other(source) && retry::is_of_source(kind) {
             return self.fail_over(connection, kind, retry_after, while_connecting);
         }
-        if retry::is_of_source(kind) {
-            self.sources.on_last_failed(source);
-        }
-        let class = self.class(connection, kind, while_connecting);
         // Refused only because of the others: that ends when they do, and so needs no budget.
-        let is_crowded = class != retry::class(kind);
+        let is_crowded = self.is_crowded(connection, kind, while_connecting);
+        // The last source that was open has nothing any more, and another one may come back.
+        let is_hopeful = retry::is_of_source(kind) && self.sources.has_hope(source);
+        let class = match retry::class(kind) {
+            Class::Never if is_crowded || is_hopeful => Class::Later,
+            class => class,
+        };
+        if retry::is_of_source(kind) {
+            self.sources.on_last_failed(source, class);
+        }
         let terms = self.terms(connection, class, while_connecting && !is_crowded);
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let assignment = self.ledger.assignment(connection);
@@ -100,16 +105,16 @@ impl Transfer {
     ) -> Verdict {
         let source = self.sources.of(connection);
         let was_replaced = self.workers.entry(connection).take_replaced(self.now);
+        let is_crowded = !was_replaced && self.is_crowded(connection, kind, while_connecting);
         let class = match was_replaced {
             true => self.class_of_replaced(connection),
-            false => self.class(connection, kind, while_connecting),
+            false => retry::class(kind),
         };
         self.terms(connection, class, while_connecting);
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let is_sibling = |other| self.sources.of(other) == source;
         let working = self.workers.connected_beside(connection, is_sibling);
-        let is_refused = !was_replaced && class != retry::class(kind);
-        let is_pushed = matches!(kind, ErrorKind::Status(429 | 503)) || is_refused;
+        let is_pushed = matches!(kind, ErrorKind::Status(429 | 503)) || is_crowded;
         if is_pushed && working > 0 {
             let cap = self.sources.on_refusal(self.now, source, working, false);
             self.sources.brake(self.now, source, kind, asked);
@@ -193,15 +198,15 @@ impl Transfer {
         }
     }
 
-    /// How the failure is retried. Two kinds that are final by themselves pass where the other
-    /// connections are the reason.
-    fn class(
+    /// Whether the other connections are the reason: two kinds that are final by themselves pass
+    /// then.
+    fn is_crowded(
         &mut self,
         connection: ConnectionId,
         kind: ErrorKind,
         while_connecting: bool,
-    ) -> Class {
-        let is_crowded = match kind {
+    ) -> bool {
+        match kind {
             ErrorKind::Status(403) => {
                 let (source, sources) = (self.sources.of(connection), &self.sources);
                 let is_sibling = |other| sources.of(other) == source;
@@ -210,13 +215,7 @@ impl Transfer {
             // Whoever holds a span holds a descriptor for its connection, or is about to.
             ErrorKind::ResourceLimit => while_connecting && self.busy_beside(connection) > 0,
             _ => false,
-        };
-        let class = retry::class(kind);
-        // The last source that was open has nothing any more, and another one may come back.
-        let is_hopeful = class == Class::Never
-            && retry::is_of_source(kind)
-            && self.sources.has_hope(self.sources.of(connection));
-        if is_crowded || is_hopeful { Class::Later } else { class }
+        }
     }
 
     /// A connection that was silent or slow is an accident where another one of its source flows;

@@ -1,13 +1,15 @@
 //! Tests of the facade: single decisions with fixed settings here, with adaptive ones in
 //! `adaptive`, how far ahead spans are assigned in `bounded`, a limit of connections that
 //! changes in `limited`, what failures lead to in `failures`, whole transfers in virtual time in
-//! `drive`, random histories against a bitmap in `model`.
+//! `drive`, the same from several sources in `mirrored`, random histories against a bitmap in
+//! `model`.
 
 mod adaptive;
 mod bounded;
 mod drive;
 mod failures;
 mod limited;
+mod mirrored;
 mod model;
 
 use super::*;

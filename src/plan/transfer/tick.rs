@@ -85,7 +85,7 @@ impl Transfer {
         }
         let (bytes, bytes_most) = self.measure(elapsed, pressure);
         self.sources.on_tick(self.now);
-        self.count.set_min(self.sources.connections_min(self.now));
+        self.follow_sources();
         self.measurements.ticks_of_waits += u32::from(self.only_waits());
         let change = self.count.on_tick(&Sample {
             now: self.now,
@@ -101,6 +101,7 @@ impl Transfer {
                 >= DISK_BOUND * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
             is_uneven: self.measurements.is_uneven,
             is_lossy: self.workers.iter().any(|(_, worker)| worker.meter.is_lossy(self.now)),
+            awaits_source: self.sources.awaits_any(),
         });
         let has_collapsed = matches!(change, Some((Choice::Collapse, _)));
         self.note(change);
@@ -111,6 +112,12 @@ impl Transfer {
         self.take_back(&mut actions);
         self.replace(&mut actions);
         actions
+    }
+
+    /// The count goes with the number of open sources.
+    pub(super) fn follow_sources(&mut self) {
+        let change = self.count.set_min(self.now, self.sources.connections_min());
+        self.note(change);
     }
 
     /// What limited the transfer, at its end.

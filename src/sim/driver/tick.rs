@@ -41,6 +41,7 @@ impl Driver {
             self.plan.invariants();
         }
         self.collect_decisions();
+        self.look_again();
         self.recruit();
         for slot in 0..self.workers.len() {
             let worker = &self.workers[slot];

@@ -236,6 +236,9 @@ impl Driver {
 
     /// The worker's span is requested, on the connection there is or on a new one.
     fn begin(&mut self, slot: usize) {
+        if !self.has_place(slot) {
+            return self.let_go(slot);
+        }
         if self.world.is_open(slot) {
             if std::mem::take(&mut self.workers[slot].is_parked) {
                 let (address, setup) = self.workers[slot].link;
@@ -243,10 +246,55 @@ impl Driver {
             }
             return self.request(slot);
         }
+        if let Some((address, setup_s)) = self.looked_at(slot) {
+            let setup = Duration::from_secs_f64(setup_s);
+            (self.workers[slot].link, self.workers[slot].is_parked) = ((address, setup), false);
+            self.plan.on_connected(self.now(), id(slot), address, setup);
+            return self.request(slot);
+        }
         let order = self.plan.address_order(self.now(), id(slot));
         assert!(!order.is_empty(), "there is always an address to try");
-        let dial = self.world.dial(self.now_s, slot, &order);
+        let dial = self.world.dial(self.now_s, slot, self.workers[slot].source, &order);
         self.workers[slot].state = State::Connecting { since_s: self.now_s, dial };
+    }
+
+    /// Makes sure that the worker knows whom to ask: where its connection leads, unless it is
+    /// wanted elsewhere; `false` if no source takes another connection at the moment.
+    fn has_place(&mut self, slot: usize) -> bool {
+        if self.settings.sources == 1 {
+            return true;
+        }
+        let now = self.now();
+        let is_open = self.world.is_open(slot);
+        if is_open && !self.workers[slot].is_parked && self.plan.stays(now, id(slot)) {
+            return true;
+        }
+        let to = self.plan.route(now, id(slot));
+        let source = to.map(|to| to.0 as usize);
+        if source.is_none() || self.world.source_of(slot) != source {
+            self.world.hang_up(self.now_s, slot);
+            self.is_stale = true;
+        }
+        let (Some(id), Some(source)) = (to, source) else { return false };
+        self.book.routed(id);
+        let worker = &mut self.workers[slot];
+        (worker.source, worker.is_parked) = (source, true);
+        true
+    }
+
+    /// The address, and the time to connect in seconds, of a connection that a look has left where
+    /// the worker goes.
+    fn looked_at(&mut self, slot: usize) -> Option<(u32, f64)> {
+        self.world.take_over(self.now_s, slot, self.workers[slot].source)
+    }
+
+    /// Nobody can be asked for the worker's span.
+    fn let_go(&mut self, slot: usize) {
+        self.plan.on_let_go(self.now(), id(slot));
+        let worker = &mut self.workers[slot];
+        (worker.job, worker.closes) = (None, false);
+        worker.state = State::Idle { until_s: f64::INFINITY };
+        worker.quiet_since_s = self.now_s;
     }
 
     /// The victim gives up what is behind `at`, or says up to where it has claimed bytes.

@@ -6,6 +6,7 @@
 
 mod flow;
 
+use super::Line;
 use super::ground::Ground;
 use super::tcp::TcpState;
 use crate::sim::rng::Rng;
@@ -27,8 +28,8 @@ pub(super) struct Fluid {
     rtt_s: f64,
     /// The last call of [`Fluid::step`].
     stepped_to_s: f64,
-    /// Indicates whether the server as a whole, not the network, is what limits.
-    is_server_bound: bool,
+    /// Indicates by server whether that as a whole, not the network, is what limits.
+    are_servers_bound: Vec<bool>,
     /// Bytes per second that all flows together offered to the link.
     offered: f64,
     /// Bytes per second that the link carried of them.
@@ -45,7 +46,7 @@ impl Fluid {
             arrived: vec![0.0; slots],
             rtt_s: scenario.path.rtt_s,
             stepped_to_s: 0.0,
-            is_server_bound: false,
+            are_servers_bound: vec![false; scenario.sources().count()],
             offered: 0.0,
             granted: 0.0,
             payload_bytes: 0.0,
@@ -58,6 +59,11 @@ impl Fluid {
 
     pub(super) fn open(&mut self, slot: usize, ready_s: f64) {
         self.flows[slot] = Some(Flow::new(ready_s));
+    }
+
+    /// The connection has carried this number of bytes before.
+    pub(super) fn warm(&mut self, slot: usize, bytes: f64) {
+        self.flow(slot).warm(bytes);
     }
 
     /// What is under way on the connection comes in vain: about a round trip's worth.
@@ -140,23 +146,43 @@ impl Fluid {
             };
         }
         let Path { rivals, disk_bytes_per_s, .. } = ground.scenario.path;
-        for (index, address) in ground.scenario.server.addresses.iter().enumerate() {
-            if address.bytes_per_s.is_finite() {
-                let lines = ground.lines.iter();
-                let chosen =
-                    lines.map(|line| line.as_ref().is_some_and(|line| line.address == index));
-                fill(address.bytes_per_s, &mut self.rates, chosen, 0);
+        for (source, server) in ground.scenario.sources().enumerate() {
+            for (index, address) in server.addresses.iter().enumerate() {
+                if address.bytes_per_s.is_finite() {
+                    let is_there = |line: &Line| (line.source, line.address) == (source, index);
+                    let lines = ground.lines.iter();
+                    let chosen = lines.map(|line| line.as_ref().is_some_and(is_there));
+                    fill(address.bytes_per_s, &mut self.rates, chosen, 0);
+                }
             }
+        }
+        // What one of several servers does not send takes no room on the link.
+        let are_several = !ground.scenario.mirrors.is_empty();
+        if are_several {
+            self.limit_servers(ground);
         }
         self.offered = self.rates.iter().sum();
         let all = || std::iter::repeat(true);
         fill(ground.capacity_bytes_per_s, &mut self.rates, all(), rivals);
         self.granted = self.rates.iter().sum();
-        let total = ground.server_total(self.rates.iter().filter(|rate| **rate > 0.0).count());
-        self.is_server_bound = self.granted > total;
-        fill(total, &mut self.rates, all(), 0);
+        if !are_several {
+            self.limit_servers(ground);
+        }
         if ground.is_disk_full {
             fill(disk_bytes_per_s, &mut self.rates, all(), 0);
+        }
+    }
+
+    /// No server sends more than it can.
+    fn limit_servers(&mut self, ground: &Ground<'_>) {
+        for source in 0..self.are_servers_bound.len() {
+            let own = (0..self.rates.len()).map(|slot| ground.is_of(source, slot));
+            let rates = || self.rates.iter().zip(own.clone()).filter(|(_, own)| *own);
+            let sum: f64 = rates().map(|(rate, _)| rate).sum();
+            let total =
+                ground.server_total(source, rates().filter(|(rate, _)| **rate > 0.0).count());
+            self.are_servers_bound[source] = sum > total;
+            fill(total, &mut self.rates, own, 0);
         }
     }
 
@@ -167,9 +193,14 @@ impl Fluid {
     /// Growth where the window is what limits; random losses.
     fn move_windows(&mut self, ground: &Ground<'_>, dt_s: f64, dice: &mut Rng) {
         let path = &ground.scenario.path;
-        let has_room = !ground.is_disk_full && !self.is_server_bound;
-        for (line, flow) in ground.lines.iter().zip(&mut self.flows) {
+        let are_several = !ground.scenario.mirrors.is_empty();
+        for ((line, flow), rate) in ground.lines.iter().zip(&mut self.flows).zip(&self.rates) {
             let (Some(line), Some(flow)) = (line, flow) else { continue };
+            // A new connection gets its share of what its server sends. Where there is one server,
+            // the laws were tuned on what happens without that.
+            let is_held = !are_several || *rate < flow.window_bytes() / line.rtt_s;
+            let is_server_bound = is_held && self.are_servers_bound[line.source];
+            let has_room = !ground.is_disk_full && !is_server_bound;
             let carried = flow.take_carried();
             if carried <= 0.0 {
                 continue;

@@ -279,7 +279,7 @@ impl Tcp {
             bytes: &mut self.wire_bytes,
         };
         let served = ground.lines.iter().flatten().filter(|line| line.is_receiving).count();
-        let share = ground.server_total(served) / served.max(1) as f64;
+        let share = ground.server_total(0, served) / served.max(1) as f64;
         let slots = self.connections.len();
         self.turn = (self.turn + 1) % slots;
         for slot in (self.turn..slots).chain(0..self.turn) {

@@ -6,8 +6,8 @@ use crate::base::span::{Span, SpanSet};
 use crate::plan::ledger::Owner;
 use crate::plan::retry::{self, Class};
 use crate::plan::{
-    Action, AheadFault, ConnectionId, Fanout, Fetch, Next, Pressure, RequestSize, Settings,
-    Transfer, Verdict,
+    Action, AheadFault, ConnectionId, Fanout, Fetch, MirrorPolicy, Next, Pressure, RequestSize,
+    Settings, SourceId, Transfer, Unopened, Verdict,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -60,6 +60,8 @@ enum Op {
     Finish,
     Fail(ErrorKind),
     Move,
+    Route,
+    Look { opens: bool, useless: bool },
     Sample,
     Limit { connections: u32 },
     Pass { millis: u64 },
@@ -78,6 +80,9 @@ struct Model {
     is_short: bool,
     /// The most connections that are allowed now.
     connections_max: u32,
+    /// Sources that are looked at, and those that were found to be of no use.
+    looks: BTreeSet<SourceId>,
+    useless: BTreeSet<SourceId>,
 }
 
 impl Model {
@@ -97,6 +102,8 @@ impl Model {
             is_failed: false,
             is_short: false,
             connections_max: u32::MAX,
+            looks: BTreeSet::new(),
+            useless: BTreeSet::new(),
         }
     }
 
@@ -154,11 +161,54 @@ impl Model {
                 self.transfer.set_connections_max(self.now, connections);
                 self.connections_max = connections;
             }
+            (Op::Route, Some(_)) => self.route(worker),
+            (Op::Look { opens, useless }, _) => self.look(opens, useless),
             (Op::Move, _) => self.transfer.on_new_addresses(self.now, ConnectionId(0), 1),
             // The operation does not apply to this worker now.
             (_, _) => {}
         }
         self.check();
+    }
+
+    /// The worker connects, where it may.
+    fn route(&mut self, worker: usize) {
+        if let Some(source) = self.transfer.route(self.now, id(worker)) {
+            assert!(self.transfer.is_source_open(source) && !self.useless.contains(&source));
+            self.transfer.on_connected(self.now, id(worker), 0, Duration::from_millis(1));
+            return;
+        }
+        self.transfer.on_let_go(self.now, id(worker));
+        self.take_back(worker);
+        let job = self.workers[worker].job.take().expect("only with a job");
+        if job.shadows.is_none() {
+            let failures = self.failures(job);
+            self.give_back(worker, Some((failures, self.now)));
+        }
+    }
+
+    /// One look at a source ends, or those that are wanted begin.
+    fn look(&mut self, opens: bool, useless: bool) {
+        let wanted = self.transfer.sources_to_open(self.now);
+        for source in wanted {
+            assert!(!self.transfer.is_source_open(source) && !self.useless.contains(&source));
+            assert!(self.looks.insert(source), "{source} is looked at already");
+        }
+        let Some(source) = self.looks.pop_first() else { return };
+        if opens {
+            return self.transfer.on_source_opened(self.now, source, 1);
+        }
+        let kind = ErrorKind::Connect;
+        let why = if useless { Unopened::Useless } else { Unopened::Failed(kind) };
+        self.transfer.on_source_unopened(self.now, source, why);
+        if useless {
+            self.useless.insert(source);
+        }
+    }
+
+    /// Whether a failure of this kind sends the worker's bytes to another source.
+    fn fails_over(&self, worker: usize, kind: ErrorKind) -> bool {
+        let sources = &self.transfer.sources;
+        retry::is_of_source(kind) && sources.has_other(sources.of(id(worker)))
     }
 
     fn set_claim(&mut self, worker: usize, to: u64) {
@@ -299,7 +349,7 @@ impl Model {
 
     /// Our own doing: nothing is counted as long as it is forgiven, and nothing rests.
     fn replaced(&mut self, worker: usize) {
-        if !self.forgive(worker) {
+        if !self.fails_over(worker, ErrorKind::TimedOut) && !self.forgive(worker) {
             return self.fail(worker, ErrorKind::TimedOut);
         }
         let verdict =
@@ -394,6 +444,15 @@ impl Model {
 
     fn fail(&mut self, worker: usize, kind: ErrorKind) {
         let is_connecting = kind == ErrorKind::ResourceLimit;
+        let fails_over = self.fails_over(worker, kind);
+        let is_hopeful = {
+            let sources = &self.transfer.sources;
+            retry::is_of_source(kind) && sources.has_hope(sources.of(id(worker)))
+        };
+        let is_awaited = {
+            let sources = &self.transfer.sources;
+            retry::is_of_source(kind) && sources.is_opening_other(sources.of(id(worker)))
+        };
         let verdict = self.transfer.on_failed(self.now, id(worker), kind, None, is_connecting);
         self.is_short |= is_connecting && matches!(verdict, Verdict::Retry { .. });
         self.take_back(worker);
@@ -405,16 +464,29 @@ impl Model {
         }
         // A span whose bytes are all delivered has nothing left to retry, but failed all the same.
         let earlier = self.failures(job);
+        if fails_over {
+            let expected = Verdict::Retry { at: self.now };
+            assert_eq!(verdict, if self.is_failed { Verdict::GiveUp } else { expected });
+            return self.give_back(worker, Some((earlier, self.now)));
+        }
+        if is_awaited {
+            // Another source is being opened: nothing is counted, and it is waited for.
+            let Verdict::Retry { at } = verdict else { panic!("another source may have it") };
+            assert!(at >= self.now && at <= self.now + RETRY_WAIT_MAX);
+            return self.give_back(worker, Some((earlier, at)));
+        }
         let is_crowd_kind = matches!(kind, ErrorKind::Status(403) | ErrorKind::ResourceLimit);
         if let Verdict::Retry { at } = verdict
             && is_crowd_kind
+            && !(is_hopeful && at > self.now)
         {
             // Because of the others, so that nothing is counted and nothing rests.
             assert_eq!(at, self.now);
             assert!(!is_connecting || self.workers.iter().any(|other| other.job.is_some()));
             return self.give_back(worker, Some((earlier, self.now)));
         }
-        let hopeless = retry::class(kind) == Class::Never || earlier >= self.settings.retries;
+        let is_final = retry::class(kind) == Class::Never && !is_hopeful;
+        let hopeless = is_final || earlier >= self.settings.retries;
         self.is_failed |= hopeless;
         match verdict {
             Verdict::GiveUp => assert!(self.is_failed, "gave up at failure {}", earlier + 1),
@@ -557,6 +629,8 @@ fn ops() -> impl Strategy<Value = Op> {
         3 => Just(Op::Finish),
         2 => kinds().prop_map(Op::Fail),
         1 => Just(Op::Move),
+        3 => Just(Op::Route),
+        3 => any::<(bool, bool)>().prop_map(|(opens, useless)| Op::Look { opens, useless }),
         2 => Just(Op::Sample),
         1 => (1..=5u32).prop_map(|connections| Op::Limit { connections }),
         3 => (1..500u64).prop_map(|millis| Op::Pass { millis }),
@@ -586,7 +660,27 @@ fn bounds() -> impl Strategy<Value = Option<u64>> {
     ]
 }
 
+/// Half of the time one, and any of three policies.
+fn sources() -> impl Strategy<Value = (u32, u32, MirrorPolicy)> {
+    let policies = prop_oneof![
+        Just(MirrorPolicy::All),
+        Just(MirrorPolicy::Best),
+        Just(MirrorPolicy::Failover)
+    ];
+    let counts = prop_oneof![Just(1), 2..=4u32];
+    (counts, 0..4u32, policies).prop_map(|(count, first, policy)| (count, first % count, policy))
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
+    (of_one(), sources()).prop_map(|(settings, (sources, first, mirror_policy))| Settings {
+        sources,
+        first_source: SourceId(first),
+        mirror_policy,
+        ..settings
+    })
+}
+
+fn of_one() -> impl Strategy<Value = Settings> {
     (1..=4u64, 1..=3u64, requests(), fanouts(), 0..6u32, 0..200u64, bounds()).prop_map(
         |(align_bytes, block_units, request, fanout, retries, hedge_bytes_max, ahead_bytes_max)| {
             Settings {

@@ -53,6 +53,12 @@ impl Flow {
         }
     }
 
+    /// Slow start has come as far as it does within this number of bytes: all but the first window
+    /// came in windows that doubled.
+    pub(super) fn warm(&mut self, bytes: f64) {
+        self.window_bytes = self.window_bytes.max(bytes / 2.0);
+    }
+
     pub(super) fn window_bytes(&self) -> f64 {
         self.window_bytes
     }

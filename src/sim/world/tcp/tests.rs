@@ -1,6 +1,7 @@
 //! One connection by itself: what a loss, a gap, a queue and its end do to its stream.
 
 use super::super::Line;
+use super::super::conditions::Host;
 use super::super::ground::Ground;
 use super::queue::{Jitter, Queue};
 use super::receiver::Receiver;
@@ -144,6 +145,7 @@ fn after_an_idle_time_the_window_is_small_again() {
 fn what_is_sent_after_a_hang_up_counts() {
     let scenario = named("regional");
     let line = Line {
+        source: 0,
         address: 0,
         rtt_s: scenario.path.rtt_s,
         opened_at_s: 0.0,
@@ -159,7 +161,7 @@ fn what_is_sent_after_a_hang_up_counts() {
     };
     let settings = scenario.path.tcp.expect("it is in packets");
     let mut tcp = Tcp::new(&scenario.path, settings, 1, 1);
-    let mut lines = [Some(line)];
+    let (mut lines, hosts) = ([Some(line)], [Host::new(1, 0)]);
     let mut pass = |tcp: &mut Tcp, from_s: f64, to_s: f64, is_open: bool| {
         if !is_open {
             lines = [None];
@@ -172,7 +174,7 @@ fn what_is_sent_after_a_hang_up_counts() {
                 lines: &lines,
                 now_s,
                 capacity_bytes_per_s: scenario.path.link_bytes_per_s,
-                is_punished: false,
+                hosts: &hosts,
                 is_disk_full: false,
             });
             tcp.read(0, 1e12);
