@@ -189,9 +189,10 @@ fn explain(scenario: &Scenario, seed: u64) {
         format!("{:.3} of the ideal split ({ideal_s:.2} s)", outcome.elapsed_s / ideal_s)
     };
     println!(
-        "{}, seed {seed}: {:?} in {:.2} s, {best}\n{:.1} connections, {} opened, {} replaced, {} spans cut, {} requests, {} \
-         push-backs, {} bytes in vain, {:.3} of the file's size on the wire\nlongest silence of a \
-         connection: {:.2} s, {:.2} s without a packet\nlimited by {}\n",
+        "{}, seed {seed}: {:?} in {:.2} s, {best}\n{:.1} connections, {} opened, {} replaced, {} \
+         spans cut, {} requests, {} push-backs, {} bytes in vain, {:.3} of the file's size on the \
+         wire\nlongest silence of a connection: {:.2} s, {:.2} s without a packet\nlimited by \
+         {}\n",
         scenario.name,
         outcome.end,
         outcome.elapsed_s,

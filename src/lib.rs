@@ -63,9 +63,9 @@
 //! | an ordered output | `plan/`: `ahead_bytes_max` | `disk/output/stream.rs`, a form of `Output` |
 //! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
 //!
-//! A proxy is a part of whom an idle connection leads to (`Peer`). The connections of all files share
-//! one budget (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before each
-//! receive.
+//! A proxy is a part of whom an idle connection leads to (`Peer`). The connections of all files
+//! share one budget (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before
+//! each receive.
 
 mod base;
 mod batch;
