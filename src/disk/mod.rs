@@ -3,12 +3,14 @@
 //! Knows neither the network nor the plan.
 //!
 //! From below: `folders` (of a batch), `staging` (of its small files), `place` (names and lock),
-//! `journal`, `output` (what takes blocks), and what reads bytes back: `recheck`, `verify`.
+//! `journal`, `output` (what takes blocks), and what reads bytes back: `recheck`, `verify`,
+//! `piece_verifier`.
 //! `record_log` is for those above: a log of any records.
 
 pub mod folders;
 pub mod journal;
 pub mod output;
+pub mod piece_verifier;
 mod place;
 mod read_back;
 pub mod recheck;

@@ -178,6 +178,16 @@ impl PieceCheck {
         &self.good
     }
 
+    /// The bad pieces.
+    pub fn bad(&self) -> &SpanSet {
+        &self.bad
+    }
+
+    /// Bytes of the pieces that are judged.
+    pub fn judged_bytes(&self) -> u64 {
+        self.good.covered() + self.bad.covered()
+    }
+
     /// Indicates whether every piece is good.
     pub fn is_complete(&self) -> bool {
         self.good.covered() == self.hashes.total_bytes()
