@@ -94,13 +94,13 @@ pub use base::error::{Error, ErrorKind, Result, Side};
 pub use batch::result::{Asked, Outcome, Status, Summary};
 pub use batch::state::IfExists;
 pub use batch::{Batch, BatchOptions, Item, Observer};
-pub use digest::{Algorithm, Checksum};
+pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
 pub use engine::options::{
     ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, SyncMode,
 };
 pub use engine::progress::{
-    Event, FileValidator, Level, Phase, Progress, Report, SourceReport, Verified,
+    Event, FileValidator, Level, Phase, Progress, Report, SourceReport, Verified, VerifiedPieces,
 };
 pub use engine::stop::StopHandle;
 pub use engine::{Client, Download, Running};

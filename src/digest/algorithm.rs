@@ -71,6 +71,11 @@ impl Algorithm {
         self.row().name
     }
 
+    /// As registries and Metalinks write it: `sha-256`.
+    pub fn registered_name(self) -> &'static str {
+        self.row().alias.unwrap_or(self.name())
+    }
+
     /// Length of the digest.
     pub fn digest_bytes(self) -> usize {
         self.row().digest_bytes

@@ -38,6 +38,8 @@ pub(super) struct Context {
     corrupt: Mutex<SpanSet>,
     /// A source that serves another file, and has to be left out of the next attempt.
     liar: Mutex<Option<Url>>,
+    /// What ended the attempt, if it was a bad piece.
+    again: Mutex<Option<Again>>,
     /// Two sources serve two files, and nobody can say which is right.
     is_undecided: AtomicBool,
     /// Where the caller's secrets belong: the origin of the URL that was named first.
@@ -59,6 +61,15 @@ pub(super) struct Context {
     /// What the shards have felt since the last tick of the plan.
     pub(super) load: Load,
     told: Mutex<Told>,
+}
+
+/// What the next attempt does about bad pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Fetches them from the same sources.
+    Same,
+    /// Does without these sources, which brought parts of one; or with one of them alone.
+    Without(Vec<Url>),
 }
 
 /// How busy the shards are; each adds to it, the tick takes it.
@@ -130,6 +141,7 @@ impl Context {
             failure: Mutex::new(None),
             corrupt: Mutex::default(),
             liar: Mutex::default(),
+            again: Mutex::default(),
             is_undecided: AtomicBool::new(false),
             home: OnceLock::new(),
             on_event,
@@ -178,6 +190,35 @@ impl Context {
     pub(super) fn set_liar(&self, url: Url, wrong: SpanSet) {
         *lock(&self.corrupt) = wrong;
         *lock(&self.liar) = Some(url);
+    }
+
+    /// Ends the attempt, as pieces of the file are bad: the `wrong` bytes do not count. `again` is
+    /// what the next attempt does about them; `None`: there is none. Only the first failure counts.
+    pub(super) fn fail_pieces(&self, error: Error, wrong: SpanSet, again: Option<Again>) {
+        let mut failure = lock(&self.failure);
+        if failure.is_some() {
+            return;
+        }
+        *failure = Some(error);
+        *lock(&self.corrupt) = wrong;
+        *lock(&self.again) = again;
+        drop(failure);
+        lock(&self.halt).stop();
+    }
+
+    /// Whether the attempt has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        lock(&self.failure).is_some()
+    }
+
+    /// What the next attempt does about the bad pieces that ended this one.
+    pub(super) fn take_again(&self) -> Option<Again> {
+        lock(&self.again).take()
+    }
+
+    /// The source that is to be left out of the next attempt, if one is.
+    pub(super) fn liar(&self) -> Option<Url> {
+        lock(&self.liar).clone()
     }
 
     /// Two sources serve two files: another attempt would find no more than that.

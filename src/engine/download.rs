@@ -162,6 +162,7 @@ impl Download {
             Error::new(ErrorKind::Usage, "no output file is named").advise("call output()")
         })?;
         check_headers(&self.url, &self.options)?;
+        self.options.settle_size()?;
         let reserved = match target {
             Target::File(path) => Reserved::new(&path, self.options.force)?,
             Target::Nowhere => {

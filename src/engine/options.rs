@@ -2,11 +2,12 @@
 
 use crate::base::limits;
 use crate::base::{Error, ErrorKind, Result, Url};
-pub use crate::digest::{Algorithm, Checksum};
+pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Whether file blocks bypass the page cache (O_DIRECT).
@@ -127,6 +128,10 @@ pub struct Options {
     pub trace: Option<PathBuf>,
     /// Digest the file must have; those the server offers are not looked at then.
     pub checksum: Option<Checksum>,
+    /// Digests that the pieces of the file must have. Each piece is verified as it comes, and a bad
+    /// one is fetched again, from another source if there is one. The file must have the size that
+    /// they are for.
+    pub pieces: Option<Arc<PieceHashes>>,
     /// Other URLs of the same file, best first.
     pub mirrors: Vec<Url>,
     /// Which of the sources are used.
@@ -243,6 +248,7 @@ impl Default for Options {
             allow_downgrade: false,
             trace: None,
             checksum: None,
+            pieces: None,
             mirrors: Vec::new(),
             mirror_policy: MirrorPolicy::All,
             links: true,
@@ -323,10 +329,22 @@ impl Options {
         })
     }
 
+    /// Whose hashes of its pieces are known, has their size.
+    pub(super) fn settle_size(&mut self) -> Result<()> {
+        let Some(pieces) = &self.pieces else { return Ok(()) };
+        let (bytes, expected) = (pieces.total_bytes(), self.expected_bytes);
+        if let Some(expected) = expected.filter(|expected| *expected != bytes) {
+            let what = format!("piece hashes of a file of {bytes} bytes, not of {expected}");
+            return Err(Error::new(ErrorKind::Usage, what));
+        }
+        self.expected_bytes = Some(bytes);
+        Ok(())
+    }
+
     /// Without a file there is nothing to go on from later, and nothing to read back for a digest,
     /// which wants the bytes in order.
     pub(super) fn keep_nothing(&mut self) -> Result<()> {
-        if self.checksum.is_some() || !self.digests.is_empty() {
+        if self.checksum.is_some() || self.pieces.is_some() || !self.digests.is_empty() {
             let what = "bytes that are kept nowhere have no digest";
             return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
         }

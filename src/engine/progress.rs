@@ -3,7 +3,7 @@
 
 use crate::base::size::GIB;
 use crate::base::{Error, Url};
-pub use crate::engine::options::Engine;
+pub use crate::engine::options::{Algorithm, Engine};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -120,6 +120,19 @@ pub struct Verified {
     pub read_back_bytes: u64,
 }
 
+/// Which pieces were verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifiedPieces {
+    /// Their number, which is that of all pieces of the file.
+    pub count: u64,
+    /// How they are hashed.
+    pub algorithm: Algorithm,
+    /// Bytes that had left memory, or that an earlier run had left, and were read back from the
+    /// file for hashing.
+    pub read_back_bytes: u64,
+}
+
 /// What a server says by which a version of its file can be told from others (RFC 9110 8.8), in
 /// its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +208,8 @@ pub struct Report {
     pub limiter: Option<String>,
     /// The check of the digest, if one was known.
     pub verified: Option<Verified>,
+    /// The check of the pieces, if their hashes were known.
+    pub pieces: Option<VerifiedPieces>,
     /// The digests asked for, as `sha256:HEX`.
     pub digests: Vec<String>,
     /// What each source brought, where there were several; empty otherwise.

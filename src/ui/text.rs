@@ -121,6 +121,10 @@ pub(super) fn closing_line(report: &Report) -> String {
         let (digest, against) = (printable(&verified.digest), printable(&verified.against));
         line.push_str(&format!(", verified {digest} ({against})"));
     }
+    if let Some(pieces) = &report.pieces {
+        let count = counted_with(pieces.count, "piece", "pieces");
+        line.push_str(&format!(", verified {count} ({})", pieces.algorithm.registered_name()));
+    }
     line
 }
 
@@ -183,7 +187,8 @@ fn counted(count: u32, one: &str) -> String {
     counted_with(count, one, &format!("{one}s"))
 }
 
-fn counted_with(count: u32, one: &str, many: &str) -> String {
+fn counted_with(count: impl Into<u64>, one: &str, many: &str) -> String {
+    let count = count.into();
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -229,6 +234,7 @@ mod tests {
             retries: 0,
             limiter: None,
             verified: None,
+            pieces: None,
             sources: Vec::new(),
             is_compared: false,
             digests: Vec::new(),

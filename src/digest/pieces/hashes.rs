@@ -7,6 +7,20 @@ use std::fmt;
 
 /// The digests of all pieces of a file. All pieces have the same length, but for the last one,
 /// which may be shorter.
+///
+/// # Example
+///
+/// ```
+/// use ringhaul::{Algorithm, Download, Options, PieceHashes};
+/// use std::sync::Arc;
+///
+/// // Of a file of 300 KB in pieces of 256 KiB, as a Metalink or a torrent lists them.
+/// let hashes = [vec![0x5a; 20], vec![0xa5; 20]];
+/// let pieces = PieceHashes::new(Algorithm::Sha1, 256 * 1024, 300_000, &hashes)?;
+/// let options = Options { pieces: Some(Arc::new(pieces)), ..Options::default() };
+/// let download = Download::new("https://example.org/file")?.output("file").options(options);
+/// # Ok::<(), ringhaul::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PieceHashes {
     algorithm: Algorithm,
@@ -88,6 +102,14 @@ impl PieceHashes {
             return 0..0;
         }
         within.start() / self.length_bytes..within.end().div_ceil(self.length_bytes)
+    }
+
+    /// Tells these hashes from those of another file: for a journal, where they stand in the place
+    /// of a digest of the whole file.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Algorithm::Sha256.hasher();
+        hasher.update(&self.digests);
+        format!("pieces:{}:{}:{}", self.algorithm, self.length_bytes, hasher.finish())
     }
 
     /// Indicates whether the digest of a piece is the expected one.

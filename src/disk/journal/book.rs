@@ -126,6 +126,16 @@ impl Book {
         forgotten
     }
 
+    /// The bytes of `span` are not what they should be. What else was in their runs stays, and has
+    /// no known CRC: it has to be proved by other means, as the digests of pieces do.
+    pub fn forget_only(&self, span: Span) {
+        for run in self.forget(span).iter() {
+            for kept in [run.split_at(span.start()).0, run.split_at(span.end()).1] {
+                self.on_written(kept, None);
+            }
+        }
+    }
+
     /// What has been written.
     pub fn written(&self) -> SpanSet {
         let state = self.lock();
@@ -292,6 +302,17 @@ mod tests {
         assert_eq!(forgotten.iter().collect::<Vec<_>>(), [Span::new(MIB, 3 * MIB)]);
         assert_eq!(book.written().covered(), 2 * MIB);
         assert!(book.forget(Span::new(MIB, 3 * MIB)).is_empty());
+    }
+
+    #[test]
+    fn what_else_was_in_a_run_may_stay() {
+        let book = Book::new(4 * MIB, Vec::new());
+        (0..3).for_each(|start| write(&book, start * MIB, (start + 1) * MIB));
+        book.forget_only(Span::new(MIB + 5, 2 * MIB + 5));
+        let kept: Vec<Span> = book.written().iter().collect();
+        assert_eq!(kept, [Span::new(0, MIB + 5), Span::new(2 * MIB + 5, 3 * MIB)]);
+        assert_eq!(book.runs().len(), 1, "the CRCs of the others are not known");
+        book.on_writing(Span::new(MIB + 5, 2 * MIB + 5));
     }
 
     #[test]

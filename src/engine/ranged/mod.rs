@@ -1,5 +1,6 @@
 //! A file fetched in spans: what its workers share, over all shards, and the tick that steers them.
 
+pub(super) mod blame;
 mod proving;
 pub(super) mod scout;
 pub(super) mod settings;
@@ -64,6 +65,8 @@ pub(in crate::engine) struct File {
     pub(in crate::engine) total_bytes: u64,
     /// Its digest, if that is known; it is compared at the end.
     pub(in crate::engine) expected: Option<Checksum>,
+    /// The digests of its pieces are known; they are compared as they come.
+    pub(in crate::engine) has_pieces: bool,
     /// Sources that the caller has named, the first ones; a server has named the others, and they
     /// have no say where they contradict one of these.
     pub(in crate::engine) named: u32,
@@ -72,9 +75,9 @@ pub(in crate::engine) struct File {
 }
 
 impl File {
-    /// Whether its digest is known.
+    /// Whether digests decide what its bytes are: its own, or those of its pieces.
     pub(in crate::engine) fn has_digest(&self) -> bool {
-        self.expected.is_some()
+        self.expected.is_some() || self.has_pieces
     }
 }
 

@@ -290,7 +290,7 @@ impl Ranged {
         witnesses
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (SourceId, &Source)> {
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (SourceId, &Source)> {
         (0..).map(SourceId).zip(self.sources.iter().map(|source| &**source))
     }
 

@@ -4,7 +4,7 @@
 //! Must not know when that is wanted, which the plan says, nor what follows from a contradiction.
 
 use super::Ranged;
-use crate::base::limits::TWIN_SAMPLE_BYTES;
+use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::engine::context::jitter_seed;
 use crate::engine::failure::Failure;
@@ -104,7 +104,7 @@ impl Scout<'_> {
         }
         let versions = Versions::new(known.clone());
         let is_compared = self.compare_first(&mut opening, span, &versions).await?;
-        if self.ranged.file.is_readable && !(is_first && is_compared) {
+        if self.is_compared() && !(is_first && is_compared) {
             self.compare_samples(&endpoint, &versions).await?;
         }
         Ok((endpoint, known, opening))
@@ -114,7 +114,8 @@ impl Scout<'_> {
     async fn ask(&self) -> Result<Discovered, Failure> {
         let written = self.ranged.to.book.written();
         let start = written.first().map_or(0, Span::start);
-        let sample = Span::with_len(start, TWIN_SAMPLE_BYTES.min(self.ranged.file.total_bytes));
+        let bytes = if self.is_compared() { TWIN_SAMPLE_BYTES } else { SPAN_ALIGN_BYTES };
+        let sample = Span::with_len(start, bytes.min(self.ranged.file.total_bytes));
         let url = self.ranged.source(self.id).url();
         ask_once(&self.local.beside_connection(), url, Some(sample)).await
     }
@@ -137,7 +138,7 @@ impl Scout<'_> {
         let theirs =
             body::receive(opening, body.len()).await?.ok_or_else(Exchange::excess_error)?;
         let compared = Span::with_len(body.start(), body.len().min(COMPARED_BYTES_MAX));
-        if !self.ranged.file.is_readable || !self.here(compared).await {
+        if !self.is_compared() || !self.here(compared).await {
             return Ok(false);
         }
         let ours = self.ranged.to.output.read(compared)?;
@@ -171,6 +172,12 @@ impl Scout<'_> {
                 Refused::Failed(failure)
             }
         })
+    }
+
+    /// Whether its bytes are to be compared with those that are here: these can be read, and no
+    /// digests of pieces judge its bytes as they come.
+    fn is_compared(&self) -> bool {
+        self.ranged.file.is_readable && !self.ranged.file.has_pieces
     }
 
     /// Waits until these bytes are in the file; `false` if that takes too long: whoever is to bring

@@ -20,6 +20,7 @@ impl Ranged {
         }
         self.look_for_barrier(plan.remaining_bytes());
         drop(plan);
+        self.judge_pieces(false);
         self.publish_decisions();
         self.bell.notify_waiters();
     }

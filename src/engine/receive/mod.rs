@@ -3,5 +3,6 @@
 pub(super) mod claim;
 pub(super) mod hashing;
 pub(super) mod intake;
+pub(super) mod pieces;
 pub(super) mod quarantine;
 pub(super) mod sink;

@@ -1,11 +1,12 @@
-//! Where the blocks of one transfer go: to the output, to the hash if there is one, and into the
-//! book of what counts as written.
+//! Where the blocks of one transfer go: to the output, to the hashes of the file and of its pieces
+//! if there are any, and into the book of what counts as written.
 //!
 //! A [`Sink`] is one shard's part of it and is shared by that shard's workers; [`Destination`] is
 //! what all shards have in common. What an answer withholds until its digest fits goes through
 //! `quarantine`, which knows nothing of blocks.
 
 use super::hashing::Hashing;
+use super::pieces::Pieces;
 use super::quarantine::Quarantine;
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::digest::crc::crc32c;
@@ -28,6 +29,8 @@ pub(in crate::engine) struct Destination {
     pub(in crate::engine) output: Arc<Output>,
     /// The digests that are computed in file order, if any.
     pub(in crate::engine) hashing: Option<Arc<Hashing>>,
+    /// The pieces that are verified as they come, if their hashes are known.
+    pub(in crate::engine) pieces: Option<Arc<Pieces>>,
     /// What counts as written.
     pub(in crate::engine) book: Arc<Book>,
     /// A journal is kept of the book.
@@ -76,7 +79,7 @@ impl Sink {
         Rc::new(Self {
             context: context.clone(),
             shard: shard.clone(),
-            allowance: shard.allow(connections, to.hashing.is_some()),
+            allowance: shard.allow(connections, to.hashing.is_some() || to.pieces.is_some()),
             to: to.clone(),
             writes: Cell::new(0),
             written: Notify::new(),
@@ -111,6 +114,11 @@ impl Sink {
         self.to.hashing.as_ref()
     }
 
+    /// The pieces that are verified as they come, if their hashes are known.
+    pub(in crate::engine) fn pieces(&self) -> Option<&Arc<Pieces>> {
+        self.to.pieces.as_ref()
+    }
+
     /// Whether a connection had to wait for a block since the last call.
     pub(in crate::engine) fn was_exhausted(&self) -> bool {
         self.is_exhausted.replace(false)
@@ -141,14 +149,9 @@ impl Sink {
         // While the block is in the processor's cache.
         let crc32c = self.to.book.wants_sums().then(|| crc32c(block.as_ref()));
         let written = Written { span, crc32c };
-        match (&quarantine, &self.to.hashing) {
-            (Some(quarantine), _) => quarantine.leaves(),
-            (None, Some(hashing))
-                if self.allowance.blocks.free_blocks() >= self.allowance.reserve =>
-            {
-                hashing.offer(offset, block.clone());
-            }
-            (None, _) => {}
+        match &quarantine {
+            Some(quarantine) => quarantine.leaves(),
+            None => self.offer(&block, offset),
         }
         if self.to.output.is_nowhere() {
             // The block goes home at once, so that nothing waits for a disk that is not there.
@@ -167,6 +170,19 @@ impl Sink {
         });
     }
 
+    /// Hands a block to the hashes, if there is room.
+    fn offer(&self, block: &Block, offset: u64) {
+        if self.allowance.blocks.free_blocks() < self.allowance.reserve {
+            return;
+        }
+        if let Some(hashing) = &self.to.hashing {
+            hashing.offer(offset, block.clone());
+        }
+        if let Some(pieces) = &self.to.pieces {
+            pieces.offer(offset, block.clone());
+        }
+    }
+
     /// Waits until every block of the transfer that left this shard has been written or has failed.
     pub(in crate::engine) async fn flushed(&self) {
         loop {
@@ -182,6 +198,9 @@ impl Sink {
     pub(in crate::engine) fn report(&self, written: Written) {
         if let Some(hashing) = &self.to.hashing {
             hashing.on_written(written.span);
+        }
+        if let Some(pieces) = &self.to.pieces {
+            pieces.on_written(written.span);
         }
         self.to.book.on_written(written.span, written.crc32c);
     }

@@ -7,6 +7,7 @@
 //! as a task of one shard; others help it with a ranged download.
 
 mod attempt;
+mod choice;
 pub(super) mod expected_digest;
 mod on_disk;
 mod recheck;
@@ -18,14 +19,16 @@ use super::local::Local;
 use super::options::OnChange;
 use super::progress::{Level, Report};
 use super::race::{First, race};
+use super::receive::pieces::PieceLedger;
 use super::trace::{Line, Trace, seconds};
 use crate::base::limits::ATTEMPTS_MAX;
 use crate::base::size::format_bytes;
-use crate::base::{Error, ErrorKind, Result, Url};
+use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
 use crate::disk::journal::Found;
 use crate::disk::output::Reserved;
 use crate::io::clock::process_cpu_time;
-use attempt::{Attempt, Ended};
+use attempt::Ended;
+use choice::Choice;
 use on_disk::OnDisk;
 use std::convert::Infallible;
 use std::future::pending;
@@ -46,6 +49,8 @@ pub(super) struct Transfer {
     /// CPU time that the process had used when the transfer began.
     cpu_before: Duration,
     trace: Option<Arc<Trace>>,
+    /// What is known of the pieces, if their digests are.
+    pieces: Option<Arc<PieceLedger>>,
 }
 
 impl Transfer {
@@ -59,7 +64,9 @@ impl Transfer {
                 urls.push(mirror.clone());
             }
         }
-        Ok(Self { local, lead, urls, reserved, cpu_before: process_cpu_time(), trace })
+        let pieces = local.context.options.pieces.clone().map(PieceLedger::new);
+        let cpu_before = process_cpu_time();
+        Ok(Self { local, lead, urls, reserved, cpu_before, trace, pieces })
     }
 
     /// Runs it to the end; nothing of it is under way then.
@@ -91,33 +98,31 @@ impl Transfer {
         let context = self.context();
         let mut on_disk = self.look()?;
         context.set_resumed(on_disk.bytes());
+        self.pieces.iter().for_each(|pieces| pieces.set_resumed(on_disk.spans()));
         let mut is_ranged = true;
         let mut attempts = 0;
-        let (mut urls, mut banned, mut is_alone) = (self.urls.clone(), Vec::new(), false);
+        let mut choice = Choice::new(&self.urls);
         loop {
             context.set_here(on_disk.bytes());
             attempts += 1;
-            let banned_now = (!is_alone).then_some(&banned[..]);
-            let attempt = Attempt::new(self, &urls, banned_now, is_ranged, on_disk);
-            let Ended { error, is_corrupt, liar, is_plural, left } = match attempt.run().await {
-                Ok(report) => return Ok(report),
-                Err(ended) => ended,
-            };
+            let attempt = choice.attempt(self, is_ranged, on_disk);
+            let Ended { error, is_corrupt, liar, again, is_plural, left } =
+                match attempt.run().await {
+                    Ok(report) => return Ok(report),
+                    Err(ended) => ended,
+                };
             on_disk = left;
-            let is_left = |banned: &[Url]| urls.iter().any(|url| !banned.contains(url));
-            if let Some(liar) = liar.filter(|_| context.check_stop().is_ok()) {
-                banned.push(liar);
-                if !is_left(&banned) {
+            if (liar.is_some() || again.is_some()) && context.check_stop().is_ok() {
+                let Some(what_now) = choice.revise(liar, again) else {
                     return Err(self.explain(error));
-                }
-                // Each of these attempts has one source fewer.
+                };
+                // Each of these attempts has fewer sources, or is one of few at a piece.
                 attempts -= 1;
-                self.note(&error, "it is left out, and what it brought is fetched again");
+                self.note(&error, &what_now);
                 context.rearm();
                 continue;
             }
-            let is_final = context.is_undecided() || context.check_stop().is_err();
-            if attempts == ATTEMPTS_MAX || is_final {
+            if attempts == ATTEMPTS_MAX || self.is_final(&error) {
                 return Err(self.explain(error));
             }
             match error.kind() {
@@ -137,10 +142,8 @@ impl Transfer {
                     on_disk = self.start_over()?;
                 }
                 ErrorKind::ChecksumMismatch if is_plural => {
-                    urls.retain(|url| !banned.contains(url));
-                    urls.truncate(1);
-                    is_alone = true;
-                    self.note(&error, &format!("starting over with {} alone", urls[0]));
+                    let url = choice.alone();
+                    self.note(&error, &format!("starting over with {url} alone"));
                     on_disk = self.start_over()?;
                 }
                 ErrorKind::RangesIgnored => {
@@ -152,6 +155,13 @@ impl Transfer {
             }
             context.rearm();
         }
+    }
+
+    /// Whether another attempt would find no more than that.
+    fn is_final(&self, error: &Error) -> bool {
+        // All pieces are right, or one was fetched again as often as it may be.
+        let is_of_pieces = self.pieces.is_some() && error.kind() == ErrorKind::ChecksumMismatch;
+        is_of_pieces || self.context().is_undecided() || self.context().check_stop().is_err()
     }
 
     /// What an earlier run has left; what is of no use of it is cleared away. What others have
@@ -178,6 +188,7 @@ impl Transfer {
     fn start_over(&self) -> Result<OnDisk> {
         self.reserved.discard()?;
         self.context().set_resumed(0);
+        self.pieces.iter().for_each(|pieces| pieces.set_resumed(SpanSet::new()));
         Ok(OnDisk::default())
     }
 

@@ -100,12 +100,17 @@ impl OnDisk {
     /// A validator names versions of one resource (RFC 9110 section 8.8.3): it speaks of these
     /// bytes only where origin and path are the same. The query may differ, as that of signed URLs
     /// does.
-    pub(super) fn judge(&self, now: &Identity) -> Result<Proof> {
+    ///
+    /// Where the digests of its pieces are known, as `has_pieces` says, these judge all bytes.
+    pub(super) fn judge(&self, now: &Identity, has_pieces: bool) -> Result<Proof> {
         let Some(before) = &self.identity else { return Ok(Proof::Given) };
         let changed = |what: String| Err(Error::new(ErrorKind::Changed, what));
         if before.total != now.total {
             let (before, now) = (before.total, now.total);
             return changed(format!("the file had {before} bytes and now has {now}"));
+        }
+        if has_pieces {
+            return Ok(Proof::Given);
         }
         let same = |before: &Option<String>, now: &Option<String>| {
             before.as_ref().zip(now.as_ref()).map(|(before, now)| before == now)
@@ -167,7 +172,10 @@ mod tests {
                 url: url.into(),
                 ..identity_of(9000, validator, digest)
             });
-            OnDisk::new(before, vec![run(0, 4096)], true).judge(&now).map_err(|e| e.kind())
+            let here = OnDisk::new(before, vec![run(0, 4096)], true);
+            let pieces_prove = here.judge(&now, true).map_err(|e| e.kind());
+            assert_eq!(pieces_prove, Ok(Proof::Given));
+            here.judge(&now, false).map_err(|e| e.kind())
         };
         let (a, b) = (Some("etag \"a\""), Some("etag \"b\""));
         let (x, y) = (Some("sha256:01"), Some("sha256:02"));
@@ -192,9 +200,9 @@ mod tests {
             assert_eq!(judge(before, now), expected, "{before:?}, {now:?}");
         }
         let here = OnDisk::new(identity_of(9000, a, None), vec![run(0, 4096)], true);
-        let error = here.judge(&identity_of(9001, a, None)).unwrap_err();
+        let error = here.judge(&identity_of(9001, a, None), true).unwrap_err();
         assert!(error.to_string().contains("9000 bytes and now has 9001"), "{error}");
-        let nothing = OnDisk::default().judge(&identity_of(1, None, None));
+        let nothing = OnDisk::default().judge(&identity_of(1, None, None), false);
         assert_eq!(nothing.map_err(|e| e.kind()), given);
     }
 

@@ -45,7 +45,9 @@ impl Records {
             context.cannot_keep(Some(identity.total), why);
         }
         let book = Arc::new(Book::new(identity.total, runs));
-        book.want_sums(algorithms.contains(&Algorithm::Crc32c));
+        // Without a journal no barrier makes the CRCs that keep good pieces for another attempt.
+        let is_kept_by_sums = context.options.pieces.is_some() && !is_journaled;
+        book.want_sums(algorithms.contains(&Algorithm::Crc32c) || is_kept_by_sums);
         let (context, output) = (context.clone(), output.clone());
         let (journal, is_disowned) = (None, false);
         let mut records =
@@ -76,9 +78,15 @@ impl Records {
         self.is_journaled
     }
 
-    /// Takes note that these bytes on the disk are not what was written.
+    /// Takes note that these bytes on the disk are not what was written, or not those of the file.
+    /// What was written with them is proved by the digests of pieces where they are known, and is
+    /// no longer known otherwise.
     pub(super) fn forget(&self, span: Span) {
-        self.book.forget(span);
+        if self.context.options.pieces.is_some() {
+            self.book.forget_only(span);
+        } else {
+            self.book.forget(span);
+        }
     }
 
     /// Everything has come, and may have to be verified still. If no barrier was near until now,

@@ -2,6 +2,7 @@
 //! The same blocks, hash and file as a ranged download; only a failure starts over. What is here
 //! already is received again, as there is no other way, and compared instead of written.
 
+use super::Transfer;
 use super::expected_digest::Wanted;
 use super::on_disk::{OnDisk, Proof, identity};
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
@@ -15,6 +16,7 @@ use crate::engine::progress::Level;
 use crate::engine::receive::claim::Claim;
 use crate::engine::receive::hashing::Hashing;
 use crate::engine::receive::intake::{Delivery, Intake};
+use crate::engine::receive::pieces::{PieceLedger, Pieces};
 use crate::engine::receive::sink::{Destination, Sink};
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::exchange::Opening;
@@ -27,6 +29,8 @@ use std::sync::Arc;
 /// What a stream needs besides its response.
 pub(super) struct Stream<'a> {
     local: &'a Local,
+    /// What is known of the pieces, if their digests are.
+    pieces: Option<&'a Arc<PieceLedger>>,
     /// Where to ask again.
     url: &'a Url,
     output: &'a Arc<Output>,
@@ -51,6 +55,8 @@ pub(super) struct Received {
     /// Of the answer that brought it, or the first of them.
     pub(super) facts: Facts,
     pub(super) hashing: Option<Arc<Hashing>>,
+    /// Pieces that are verified.
+    pub(super) pieces: Option<Arc<Pieces>>,
 }
 
 /// What is here already of the file that comes once more.
@@ -76,13 +82,14 @@ impl Delivery for Kept<'_> {
 
 impl<'a> Stream<'a> {
     pub(super) fn new(
-        local: &'a Local,
+        transfer: &'a Transfer,
         url: &'a Url,
         output: &'a Arc<Output>,
         wanted: &'a Wanted,
         on_disk: &'a OnDisk,
     ) -> Self {
-        Self { local, url, output, wanted, on_disk, sink: RefCell::default() }
+        let (local, pieces) = (&transfer.local, transfer.pieces.as_ref());
+        Self { local, pieces, url, output, wanted, on_disk, sink: RefCell::default() }
     }
 
     /// Receives the file from the opening's body; a failed attempt is repeated from the start, as
@@ -97,6 +104,7 @@ impl<'a> Stream<'a> {
                 Err(error) => error,
             };
             self.end().await;
+            self.end_pieces();
             let Some(wait) = backoff.next(error.kind()) else {
                 return Err(error.within(self.url));
             };
@@ -114,6 +122,13 @@ impl<'a> Stream<'a> {
         let Some(sink) = sink else { return false };
         sink.flushed().await;
         sink.is_registered()
+    }
+
+    /// The next attempt writes the same bytes anew.
+    fn end_pieces(&self) {
+        if let Some(pieces) = self.sink.borrow().as_ref().and_then(|sink| sink.pieces()) {
+            pieces.end();
+        }
     }
 
     async fn attempt(&self, response: Option<Whole>) -> Result<Received> {
@@ -151,7 +166,8 @@ impl<'a> Stream<'a> {
         }
         sink.flushed().await;
         let bytes = total.filter(|_| !self.on_disk.is_empty()).unwrap_or(intake.position());
-        Ok(Received { bytes, facts: whole.facts, hashing: sink.hashing().cloned() })
+        let (hashing, pieces) = (sink.hashing().cloned(), sink.pieces().cloned());
+        Ok(Received { bytes, facts: whole.facts, hashing, pieces })
     }
 
     /// Where the bytes of one attempt go.
@@ -160,10 +176,13 @@ impl<'a> Stream<'a> {
         let (budget_bytes, here) = (hash_budget_bytes(1), self.on_disk.spans());
         let algorithms = &self.wanted.algorithms;
         let hashing = Hashing::start(context, algorithms, budget_bytes, self.output, &here)?;
+        let start =
+            |ledger| Pieces::start(context, ledger, false, budget_bytes, self.output, &here);
+        let pieces = self.pieces.map(start).transpose()?;
         let book = Arc::new(Book::new(total.unwrap_or(u64::MAX), self.on_disk.runs()));
         book.want_sums(false);
         let output = self.output.clone();
-        let to = Destination { output, hashing, book, is_journaled: false };
+        let to = Destination { output, hashing, pieces, book, is_journaled: false };
         let sink = Sink::new(context, shard, &to, 1);
         sink.register(total.unwrap_or(u64::MAX));
         *self.sink.borrow_mut() = Some(sink.clone());
@@ -173,7 +192,8 @@ impl<'a> Stream<'a> {
     /// What is kept of earlier attempts must be of this file.
     fn check(&self, whole: &Whole) -> Result<Proof> {
         let (total, digest) = (whole.total.unwrap_or(u64::MAX), self.wanted.digest());
-        self.on_disk.judge(&identity(&whole.facts.url, total, &whole.validator, digest))
+        let now = identity(&whole.facts.url, total, &whole.validator, digest);
+        self.on_disk.judge(&now, self.pieces.is_some())
     }
 
     /// Where the last missing byte ends: the rest need not be received.

@@ -1,12 +1,13 @@
 //! The end of an attempt, all bytes of which have come: verifying, the name, the report.
 
 use super::Attempt;
-use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::{Algorithm, Digest};
 use crate::disk::output::{Output, SyncPolicy};
 use crate::engine::options::SyncMode;
-use crate::engine::progress::{Level, Phase, Report, Verified};
+use crate::engine::progress::{Level, Phase, Report, Verified, VerifiedPieces};
 use crate::engine::ranged::Ranged;
+use crate::engine::ranged::blame::refetch;
 use crate::engine::receive::hashing::{Hashing, joined_crc32c};
 use crate::engine::source::facts::Facts;
 use crate::engine::transfer::expected_digest::{self, Wanted};
@@ -31,8 +32,8 @@ pub(super) struct Ending {
     pub(super) shards: u32,
     /// The arena was registered with the kernel.
     pub(super) is_registered: bool,
-    /// The server serves ranges.
-    pub(super) is_ranged: bool,
+    /// Whose single stream it was; `None` if the server serves ranges.
+    pub(super) stream: Option<Url>,
     /// The plan and what it learned; `None` if there was none.
     pub(super) ranges: Option<Arc<Ranged>>,
     /// The check of what was here before, if it may be under way.
@@ -55,7 +56,7 @@ impl Ending {
             output,
             shards: 1,
             is_registered: false,
-            is_ranged: true,
+            stream: None,
             ranges: None,
             recheck: None,
         }
@@ -75,11 +76,13 @@ impl Attempt<'_> {
             context.set_phase(Phase::Verifying);
             context.guard(recheck.finished(context)).await?;
         }
+        self.verify_pieces(&ending).await?;
         let verdict = context.guard(self.verify(&ending, wanted, joined)).await;
         let verdict = verdict.inspect_err(|error| {
             let is_mismatch = error.kind() == ErrorKind::ChecksumMismatch;
-            let is_blamed =
-                || ending.ranges.as_ref().is_some_and(|ranged| ranged.blame_first(error));
+            let has_pieces = self.transfer.pieces.is_some();
+            let by_first = |ranged: &Arc<Ranged>| !has_pieces && ranged.blame_first(error);
+            let is_blamed = || ending.ranges.as_ref().is_some_and(by_first);
             if is_mismatch && !is_blamed() {
                 self.records.iter_mut().for_each(Records::disown);
             }
@@ -100,6 +103,35 @@ impl Attempt<'_> {
         };
         let path = ending.output.commit(ending.received.bytes, sync)?;
         Ok(self.report(path, &ending, limiter, verdict))
+    }
+
+    /// Waits until every piece is judged, if their digests are known; bad ones end the attempt.
+    async fn verify_pieces(&self, ending: &Ending) -> Result<()> {
+        let context = self.context();
+        let Received { bytes, pieces: Some(pieces), .. } = &ending.received else { return Ok(()) };
+        let expected_bytes = pieces.ledger().hashes().total_bytes();
+        if *bytes != expected_bytes {
+            return Err(wrong_size(expected_bytes, *bytes));
+        }
+        context.set_phase(Phase::Verifying);
+        context.guard(pieces.finished()).await?;
+        pieces.end();
+        let bad = pieces.bad();
+        match (&ending.ranges, &ending.stream, bad.first()) {
+            (_, _, None) => {}
+            (Some(ranged), ..) => {
+                ranged.judge_pieces(true);
+                ranged.settle_liar();
+            }
+            (None, Some(url), Some(first)) if self.urls.len() > 1 || self.is_trial => {
+                let mut all = SpanSet::new();
+                all.insert(Span::new(0, *bytes));
+                context.set_liar(url.clone(), all);
+                return Err(pieces.ledger().mismatch(first).within(url));
+            }
+            (None, _, Some(_)) => refetch(context, pieces, &bad),
+        }
+        self.check_failure()
     }
 
     /// Waits for the digests, and compares the one that is expected.
@@ -169,6 +201,13 @@ impl Attempt<'_> {
         ending.ranges.as_ref().map(|ranged| ranged.limiter(totals).to_string())
     }
 
+    /// All of them are good by now.
+    fn verified_pieces(&self) -> Option<VerifiedPieces> {
+        let ledger = self.transfer.pieces.as_ref()?;
+        let (count, algorithm) = (ledger.hashes().count(), ledger.hashes().algorithm());
+        Some(VerifiedPieces { count, algorithm, read_back_bytes: ledger.read_back_bytes() })
+    }
+
     fn report(
         &self,
         path: PathBuf,
@@ -197,15 +236,23 @@ impl Attempt<'_> {
             discarded: ending.output.is_nowhere(),
             direct: ending.output.is_direct(),
             registered: ending.is_registered,
-            ranges: ending.is_ranged,
+            ranges: ending.stream.is_none(),
             retries: context.retries(),
             limiter,
             verified,
+            pieces: self.verified_pieces(),
             digests: digests.collect(),
             sources: ending.ranges.as_ref().map(|it| it.account()).unwrap_or_default(),
             is_compared: ending.ranges.as_ref().is_some_and(|ranged| ranged.is_compared()),
         }
     }
+}
+
+/// The file that pieces are for and the one that came have not the same size.
+pub(super) fn wrong_size(expected_bytes: u64, bytes: u64) -> Error {
+    let what = format!("it has {bytes} bytes, and the piece hashes are those of {expected_bytes}");
+    Error::new(ErrorKind::ChecksumMismatch, what)
+        .advise("give the piece hashes of this very file, or none")
 }
 
 fn mismatch(error: Error, ending: &Ending) -> Error {

@@ -16,13 +16,14 @@ use crate::digest::Checksum;
 use crate::disk::journal::Identity;
 use crate::disk::output::{DirectPolicy, Output};
 use crate::engine::client::shard::hash_budget_bytes;
-use crate::engine::context::{Context, jitter_seed};
+use crate::engine::context::{Again, Context, jitter_seed};
 use crate::engine::options::{DirectMode, MirrorPolicy};
 use crate::engine::progress::{Level, Phase, Report};
 use crate::engine::ranged::settings::request_size;
 use crate::engine::ranged::worker::First;
 use crate::engine::ranged::{File, FirstSpan, Ranged, supervisor};
 use crate::engine::receive::hashing::Hashing;
+use crate::engine::receive::pieces::Pieces;
 use crate::engine::receive::sink::Destination;
 use crate::engine::source::Source;
 use crate::engine::source::contest::Contest;
@@ -36,7 +37,7 @@ use crate::engine::source::versions::Versions;
 use crate::engine::trace::Line;
 use crate::http::{Known, Validator};
 use crate::plan::{SourceId, first_request_bytes};
-use finish::Ending;
+use finish::{Ending, wrong_size};
 use std::sync::Arc;
 use std::thread;
 
@@ -53,12 +54,16 @@ pub(super) struct Attempt<'a> {
     named: u32,
     /// Where another file was had; `None`: no source beside `urls` is wanted.
     banned: Option<&'a [Url]>,
+    /// The only one of `urls` is one of several, and may be left out for a bad piece.
+    is_trial: bool,
     /// Ask for ranges, not for everything at once.
     is_ranged: bool,
     /// What is here already.
     on_disk: OnDisk,
     /// Knows more than `on_disk` does, once bytes are fetched in ranges.
     records: Option<Records>,
+    /// The pieces that are verified, once bytes are fetched in ranges.
+    pieces: Option<Arc<Pieces>>,
 }
 
 /// How an attempt failed.
@@ -68,6 +73,8 @@ pub(super) struct Ended {
     pub(super) is_corrupt: bool,
     /// A source that serves another file; what it brought is not counted among what is left.
     pub(super) liar: Option<Url>,
+    /// Bad pieces ended it, and this is what the next attempt does about them.
+    pub(super) again: Option<Again>,
     /// There was more than one source.
     pub(super) is_plural: bool,
     pub(super) left: OnDisk,
@@ -98,7 +105,14 @@ impl<'a> Attempt<'a> {
         let is_banned = |url: &&Url| banned.is_some_and(|banned| banned.contains(url));
         let urls: Vec<Url> = urls.iter().filter(|url| !is_banned(url)).cloned().collect();
         let named = u32::try_from(urls.len()).expect("sources are numbered");
-        Self { transfer, urls, named, banned, is_ranged, on_disk, records: None }
+        let (is_trial, records, pieces) = (false, None, None);
+        Self { transfer, urls, named, banned, is_trial, is_ranged, on_disk, records, pieces }
+    }
+
+    /// Its only source may be left out for a bad piece, as there are others that are not asked.
+    pub(super) fn on_trial(mut self, is_trial: bool) -> Self {
+        self.is_trial = is_trial;
+        self
     }
 
     /// Runs it to the end.
@@ -113,8 +127,14 @@ impl<'a> Attempt<'a> {
     fn ended(self, error: Error) -> Ended {
         let context = self.context().clone();
         let error = context.take_failure().unwrap_or(error);
-        let (corrupt, liar) = (context.take_corrupt(), context.take_liar());
+        let (mut corrupt, liar) = (context.take_corrupt(), context.take_liar());
+        let again = context.take_again();
         let is_corrupt = !corrupt.is_empty() && liar.is_none();
+        if let Some(ledger) = &self.transfer.pieces {
+            self.pieces.iter().for_each(|pieces| pieces.end());
+            ledger.good().iter().for_each(|good| _ = corrupt.remove(good));
+            context.set_resumed(ledger.forget_resumed(&corrupt));
+        }
         let is_plural = self.urls.len() > 1;
         let left = match self.records {
             Some(records) => {
@@ -124,7 +144,7 @@ impl<'a> Attempt<'a> {
             None if !corrupt.is_empty() => self.on_disk.without(&corrupt),
             None => self.on_disk,
         };
-        Ended { error, is_corrupt, liar, is_plural, left }
+        Ended { error, is_corrupt, liar, again, is_plural, left }
     }
 
     async fn fetch_file(&mut self) -> Result<Report> {
@@ -139,18 +159,21 @@ impl<'a> Attempt<'a> {
                 if known.total >= LINKED_BYTES_MIN {
                     self.add_mirrors(mirrors);
                 }
+                self.check_pieces(source, known.total)?;
                 let ranges =
                     Ranges { source, contest, endpoint, facts, known, opening, span, times };
                 self.by_ranges(ranges, &wanted).await
             }
             Found::Whole { total, validator, opening } => {
+                total.map_or(Ok(()), |total| self.check_pieces(source, total))?;
                 let url = self.urls[source.0 as usize].clone();
                 let whole = Whole { facts, total, validator, opening };
                 self.by_stream(&url, whole, &wanted).await
             }
             Found::Empty => {
+                self.check_pieces(source, 0)?;
                 let now = identity(endpoint.url(), 0, &Validator::None, wanted.digest());
-                self.on_disk.judge(&now)?;
+                self.on_disk.judge(&now, false)?;
                 self.empty(facts, &wanted).await
             }
         }
@@ -175,6 +198,32 @@ impl<'a> Attempt<'a> {
         Ok((winner, *discovered, Some(contest)))
     }
 
+    /// Starts to verify pieces, if their digests are known.
+    fn start_pieces(
+        &self,
+        budget_bytes: u64,
+        output: &Output,
+        here: &SpanSet,
+    ) -> Result<Option<Arc<Pieces>>> {
+        let Some(ledger) = &self.transfer.pieces else { return Ok(None) };
+        let (context, is_trial) = (self.context(), self.is_trial);
+        Pieces::start(context, ledger, is_trial, budget_bytes, output, here).map(Some)
+    }
+
+    /// The file that the source serves has to have the size of that whose pieces are known.
+    fn check_pieces(&self, source: SourceId, total: u64) -> Result<()> {
+        let Some(ledger) = &self.transfer.pieces else { return Ok(()) };
+        let bytes = ledger.hashes().total_bytes();
+        if bytes == total {
+            return Ok(());
+        }
+        let url = &self.urls[source.0 as usize];
+        if self.urls.len() > 1 {
+            self.context().set_liar(url.clone(), SpanSet::new());
+        }
+        Err(wrong_size(bytes, total).within(url))
+    }
+
     /// Takes up the mirrors that a server has named.
     fn add_mirrors(&mut self, mirrors: Vec<Url>) {
         let Some(banned) = self.banned else { return };
@@ -194,7 +243,9 @@ impl<'a> Attempt<'a> {
     }
 
     async fn by_ranges(&mut self, ranges: Ranges, wanted: &Wanted) -> Result<Report> {
-        let (known, digest) = (&ranges.known, wanted.digest());
+        let known = &ranges.known;
+        let ledger = self.transfer.pieces.as_ref();
+        let digest = wanted.digest().or_else(|| Some(ledger?.hashes().fingerprint()));
         let now = identity(ranges.endpoint.url(), known.total, &known.validator, digest);
         let (output, recheck) = self.join(&ranges, &now).await?;
         let (context, runs) = (self.context(), self.on_disk.runs());
@@ -205,7 +256,9 @@ impl<'a> Attempt<'a> {
         let shards_max = shards_max(self.context(), ranges.endpoint.url().scheme());
         let (in_order, budget_bytes) = (wanted.in_order(), hash_budget_bytes(shards_max));
         let hashing = Hashing::start(self.context(), &in_order, budget_bytes, &output, &here)?;
-        let to = Destination { output, hashing, book, is_journaled };
+        self.pieces = self.start_pieces(budget_bytes, &output, &here)?;
+        let pieces = self.pieces.clone();
+        let to = Destination { output, hashing, pieces, book, is_journaled };
         let expected = wanted.expected.as_ref().map(|expected| expected.checksum.clone());
         let ending = self.fetch(ranges, expected, to, &here, shards_max).await?;
         self.finish(Ending { recheck, ..ending }, wanted).await
@@ -220,7 +273,8 @@ impl<'a> Attempt<'a> {
     ) -> Result<(Arc<Output>, Option<RecheckTask>)> {
         let Transfer { local, .. } = self.transfer;
         let (context, url) = (&local.context, &self.urls[ranges.source.0 as usize]);
-        let proof = self.on_disk.judge(now)?;
+        let has_pieces = self.transfer.pieces.is_some();
+        let proof = self.on_disk.judge(now, has_pieces)?;
         let output = self.allocate(Some(now.total))?;
         let Ranges { endpoint, known, .. } = ranges;
         if proof == Proof::ByComparison {
@@ -234,8 +288,15 @@ impl<'a> Attempt<'a> {
             let (bytes, total) = (format_bytes(self.on_disk.bytes()), format_bytes(now.total));
             context.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
         }
-        let recheck = RecheckTask::start(context, &output, &self.on_disk)?;
-        Ok((output, recheck))
+        Ok((output.clone(), self.recheck(&output)?))
+    }
+
+    /// Starts the check of what is here. Pieces are read back, too, and say more than that.
+    fn recheck(&self, output: &Output) -> Result<Option<RecheckTask>> {
+        match self.transfer.pieces {
+            Some(_) => Ok(None),
+            None => RecheckTask::start(self.context(), output, &self.on_disk),
+        }
     }
 
     async fn fetch(
@@ -249,7 +310,9 @@ impl<'a> Attempt<'a> {
         let Transfer { local, lead, trace, .. } = self.transfer;
         let Ranges { source, contest, endpoint, facts, known, opening, span, times } = ranges;
         let (context, total_bytes) = (&local.context, known.total);
-        let received = Received { bytes: total_bytes, facts, hashing: to.hashing.clone() };
+        let (hashing, pieces) = (to.hashing.clone(), to.pieces.clone());
+        let has_pieces = pieces.is_some();
+        let received = Received { bytes: total_bytes, facts, hashing, pieces };
         let ending = Ending::new(received, to.output.clone());
         self.begin_trace(&endpoint, total_bytes);
         if here.covers(Span::new(0, total_bytes)) {
@@ -261,11 +324,12 @@ impl<'a> Attempt<'a> {
             self.urls.iter().map(|url| Arc::new(Source::closed(url.clone()))).collect();
         sources[source.0 as usize].open_at(endpoint, known);
         let (named, is_readable) = (self.named, to.output.is_readable());
-        let file = File { total_bytes, expected, named, is_readable };
+        let file = File { total_bytes, expected, has_pieces, named, is_readable };
         let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
         let first = First { fetch, opening, requested: times.requested };
         let worked = supervisor::work(&ranged, local, *lead, shards_max, first, contest).await;
         ranged.teach();
+        ranged.settle_liar();
         self.check_failure()?;
         context.check_stop()?;
         ranged.assert_complete();
@@ -285,11 +349,12 @@ impl<'a> Attempt<'a> {
             context.cannot_keep(total, "the server does not serve ranges, only one stream");
         }
         let output = self.allocate(total)?;
-        let recheck = RecheckTask::start(context, &output, &self.on_disk)?;
-        let stream = Stream::new(local, url, &output, wanted, &self.on_disk);
+        let recheck = self.recheck(&output)?;
+        let stream = Stream::new(self.transfer, url, &output, wanted, &self.on_disk);
         let received = context.guard(stream.receive(whole)).await;
         let is_registered = stream.end().await;
-        let ending = Ending { is_registered, is_ranged: false, ..Ending::new(received?, output) };
+        let stream = Some(url.clone());
+        let ending = Ending { is_registered, stream, ..Ending::new(received?, output) };
         self.finish(Ending { recheck, ..ending }, wanted).await
     }
 
@@ -297,7 +362,7 @@ impl<'a> Attempt<'a> {
         let output = self.allocate(Some(0))?;
         let nothing = SpanSet::new();
         let hashing = Hashing::start(self.context(), &wanted.algorithms, 0, &output, &nothing)?;
-        let received = Received { bytes: 0, facts, hashing };
+        let received = Received { bytes: 0, facts, hashing, pieces: None };
         self.finish(Ending::new(received, output), wanted).await
     }
 
