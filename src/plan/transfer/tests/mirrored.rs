@@ -380,3 +380,29 @@ fn a_connection_that_begins_far_away_gives_its_span_to_a_near_one() {
     let next = transfer.next(now, A);
     assert!(matches!(next, Next::Steal { victim: B, at } if at < 2 * MIB + MIB / 4), "{next:?}");
 }
+
+#[test]
+fn what_was_measured_at_one_source_is_not_expected_of_another() {
+    let mut transfer = Transfer::new(64 * MIB, Settings { sources: 2, ..with(1) });
+    let goodput = |transfer: &Transfer| transfer.workers.get(A).unwrap().meter.goodput();
+    let Next::Fetch(Fetch { span, .. }) = transfer.next(NOW, A) else { panic!("a span") };
+    assert_eq!(transfer.route(NOW, A), Some(SourceId(0)));
+    transfer.on_connected(NOW, A, 0, REACH);
+    transfer.on_requested(NOW, A, span.start());
+    transfer.on_first_byte(NOW, A, span.start());
+    let later = NOW + Duration::from_millis(100);
+    transfer.on_progress(later, A, MIB);
+    transfer.on_tick(later, Pressure::default());
+    assert!(goodput(&transfer).is_some());
+    fail(&mut transfer, later, A, ErrorKind::ConnectionLost);
+    let later = later + Duration::from_secs(60);
+    assert!(matches!(transfer.next(later, A), Next::Fetch(_)));
+    assert_eq!(transfer.route(later, A), Some(SourceId(0)));
+    assert!(goodput(&transfer).is_some(), "the same path");
+    transfer.on_failed(later, A, ErrorKind::TimedOut, None, false);
+    assert_eq!(transfer.sources_to_open(later), [SourceId(1)]);
+    transfer.on_source_opened(later, SourceId(1), 1);
+    transfer.on_source_unopened(later, SourceId(0), Unopened::Failed(ErrorKind::TimedOut));
+    assert_eq!(transfer.route(later, A), Some(SourceId(1)));
+    assert_eq!(goodput(&transfer), None, "another path");
+}
