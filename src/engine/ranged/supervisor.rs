@@ -155,6 +155,7 @@ enum Happened {
     Ordered(Option<u32>),
     Ended(Result<(), tokio::task::JoinError>),
     Answered(Answer),
+    Scouted(Result<(), tokio::task::JoinError>),
     Tick,
 }
 
@@ -214,6 +215,13 @@ impl Supervisor {
                     Error::new(ErrorKind::Internal, "a worker panicked").caused_by(e)
                 })?,
                 Happened::Answered((id, answer)) => self.start_scout(id, Some(answer)),
+                Happened::Scouted(joined) => {
+                    joined.map_err(|e| {
+                        Error::new(ErrorKind::Internal, "a look at a source panicked").caused_by(e)
+                    })?;
+                    // A source that is open now is not to wait for the tick.
+                    self.order_workers(everybody.as_deref());
+                }
                 Happened::Tick => {
                     next_tick = Instant::now() + TICK;
                     self.report_load();
@@ -242,7 +250,6 @@ impl Supervisor {
 
     /// Has the sources looked at that the plan names, unless one is about to answer already.
     fn start_scouts(&mut self) {
-        while self.scouts.try_join_next().is_some() {}
         for id in self.ranged.to_scout() {
             if !self.contest.as_ref().is_some_and(|contest| contest.is_asking(id)) {
                 self.start_scout(id, None);
@@ -269,7 +276,7 @@ impl Supervisor {
     }
 
     async fn next_event(&mut self, is_open: bool, next_tick: Instant) -> Happened {
-        let Self { orders, workers, contest, .. } = self;
+        let Self { orders, workers, scouts, contest, .. } = self;
         let ordered = async { if is_open { orders.recv().await } else { pending().await } };
         let ended = async {
             match workers.join_next().await {
@@ -283,11 +290,18 @@ impl Supervisor {
                 None => pending().await,
             }
         };
+        let scouted = async {
+            match scouts.join_next().await {
+                Some(joined) => joined,
+                None => pending().await,
+            }
+        };
         let tick = tokio::time::sleep_until(next_tick.into());
-        match race(race(ordered, ended), race(answered, tick)).await {
+        match race(race(ordered, ended), race(race(answered, scouted), tick)).await {
             First::Left(First::Left(order)) => Happened::Ordered(order),
             First::Left(First::Right(joined)) => Happened::Ended(joined),
-            First::Right(First::Left(answer)) => Happened::Answered(answer),
+            First::Right(First::Left(First::Left(answer))) => Happened::Answered(answer),
+            First::Right(First::Left(First::Right(joined))) => Happened::Scouted(joined),
             First::Right(First::Right(())) => Happened::Tick,
         }
     }
