@@ -20,7 +20,7 @@ const PIECE: u64 = 256 * KIB;
 const RATE: u64 = 24 * MIB;
 
 /// The digests of the pieces of the file that all servers here have.
-fn pieces(algorithm: Algorithm, piece_bytes: u64) -> Option<Arc<PieceHashes>> {
+fn digests(algorithm: Algorithm, piece_bytes: u64) -> Vec<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(SIZE).unwrap()];
     content::fill(SEED, 0, &mut bytes);
     let digest = |piece: &[u8]| {
@@ -28,8 +28,11 @@ fn pieces(algorithm: Algorithm, piece_bytes: u64) -> Option<Arc<PieceHashes>> {
         hasher.update(piece);
         hasher.finish().bytes
     };
-    let length = usize::try_from(piece_bytes).unwrap();
-    let hashes: Vec<Vec<u8>> = bytes.chunks(length).map(digest).collect();
+    bytes.chunks(usize::try_from(piece_bytes).unwrap()).map(digest).collect()
+}
+
+fn pieces(algorithm: Algorithm, piece_bytes: u64) -> Option<Arc<PieceHashes>> {
+    let hashes = digests(algorithm, piece_bytes);
     let hashes = PieceHashes::new(algorithm, piece_bytes, SIZE, &hashes);
     Some(Arc::new(hashes.expect("pieces of the file")))
 }
@@ -137,7 +140,7 @@ fn a_file_in_one_stream_is_verified() {
 
 #[test]
 fn pieces_are_those_of_a_file_of_this_size() {
-    let words = ["piece hashes", "8391687"];
+    let words = ["8391688 bytes", "8391687"];
     for fault in [None, Some(Fault::NoRangeSupport), Some(Fault::NoLength)] {
         let script = fault.into_iter().map(|fault| Rule::new(When::All, fault)).collect();
         let config = Config { script, ..Config::new(SEED, SIZE + 1) };
@@ -147,6 +150,25 @@ fn pieces_are_those_of_a_file_of_this_size() {
     succeeds(&site);
     let site = alone(good(), PIECE).with(|options| options.expected_bytes = Some(SIZE + 1));
     expect_error(site.run(), ErrorKind::Usage, 2, &["piece hashes"]);
+}
+
+#[test]
+fn the_size_of_the_file_may_be_the_servers_to_say() {
+    let hashes = digests(Algorithm::Sha1, PIECE);
+    let hashes = PieceHashes::of_any_size(Algorithm::Sha1, PIECE, &hashes).expect("pieces");
+    let site = |config: Config| {
+        let hashes = Some(Arc::new(hashes.clone()));
+        alone(config, PIECE).with(|options| options.pieces = hashes)
+    };
+    succeeds(&site(good()));
+    // The last piece is a longer one then.
+    let longer = site(Config::new(SEED, SIZE + 1));
+    expect_error(longer.run(), ErrorKind::ChecksumMismatch, 13, &["piece 33 of 33"]);
+    let one_more = site(Config::new(SEED, SIZE + PIECE));
+    expect_error(one_more.run(), ErrorKind::ChecksumMismatch, 13, &["33 piece hashes"]);
+    let unsaid = [Fault::NoRangeSupport, Fault::NoLength].map(|fault| Rule::new(When::All, fault));
+    let unsaid = site(Config { script: unsaid.to_vec(), ..good() });
+    expect_error(unsaid.run(), ErrorKind::ChecksumMismatch, 13, &["does not say the size"]);
 }
 
 // --- bad pieces, and one source only ---

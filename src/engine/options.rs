@@ -130,7 +130,7 @@ pub struct Options {
     pub checksum: Option<Checksum>,
     /// Digests that the pieces of the file must have. Each piece is verified as it comes, and a bad
     /// one is fetched again, from another source if there is one. The file must have the size that
-    /// they are for.
+    /// they are for, where they say it.
     pub pieces: Option<Arc<PieceHashes>>,
     /// Other URLs of the same file, best first.
     pub mirrors: Vec<Url>,
@@ -329,15 +329,14 @@ impl Options {
         })
     }
 
-    /// Whose hashes of its pieces are known, has their size.
+    /// A file whose pieces are known has their size.
     pub(super) fn settle_size(&mut self) -> Result<()> {
         let Some(pieces) = &self.pieces else { return Ok(()) };
-        let (bytes, expected) = (pieces.total_bytes(), self.expected_bytes);
-        if let Some(expected) = expected.filter(|expected| *expected != bytes) {
-            let what = format!("piece hashes of a file of {bytes} bytes, not of {expected}");
-            return Err(Error::new(ErrorKind::Usage, what));
+        let bytes = self.expected_bytes.or(pieces.size_bytes());
+        if let Some(bytes) = bytes {
+            self.pieces = Some(Arc::new((**pieces).clone().of_size(bytes)?));
         }
-        self.expected_bytes = Some(bytes);
+        self.expected_bytes = bytes;
         Ok(())
     }
 

@@ -25,7 +25,9 @@ use std::fmt;
 pub struct PieceHashes {
     algorithm: Algorithm,
     length_bytes: u64,
+    /// Of the file; the most that it may have while its size is not known.
     total_bytes: u64,
+    has_size: bool,
     /// The digests one behind the other.
     digests: Vec<u8>,
 }
@@ -42,20 +44,28 @@ impl PieceHashes {
         total_bytes: u64,
         hashes: &[Vec<u8>],
     ) -> Result<Self> {
+        Self::of_any_size(algorithm, length_bytes, hashes)?.of_size(total_bytes)
+    }
+
+    /// The digests of the pieces, in their order, of a file whose size is not known; a server will
+    /// say it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the length of a piece is out of bounds, or if one of them has not as
+    /// many bytes as the algorithm makes.
+    pub fn of_any_size(
+        algorithm: Algorithm,
+        length_bytes: u64,
+        hashes: &[Vec<u8>],
+    ) -> Result<Self> {
         if !(PIECE_BYTES_MIN..=PIECE_BYTES_MAX).contains(&length_bytes) {
             return Err(unusable(format!(
                 "pieces of {length_bytes} bytes, not within {PIECE_BYTES_MIN} and {PIECE_BYTES_MAX}"
             )));
         }
-        let (count, wanted) = (hashes.len(), total_bytes.div_ceil(length_bytes));
+        let count = hashes.len();
         if count > PIECES_MAX {
             return Err(unusable(format!("{count} piece hashes, more than {PIECES_MAX}")));
-        }
-        if count as u64 != wanted {
-            return Err(unusable(format!(
-                "{count} piece hashes for the {wanted} pieces of {length_bytes} bytes of a file of \
-                 {total_bytes}"
-            )));
         }
         let digest_bytes = algorithm.digest_bytes();
         let odd = (1..).zip(hashes).find(|(_, hash)| hash.len() != digest_bytes);
@@ -65,7 +75,32 @@ impl PieceHashes {
                 "the {algorithm} of piece {number} has {bytes} bytes instead of {digest_bytes}"
             )));
         }
-        Ok(Self { algorithm, length_bytes, total_bytes, digests: hashes.concat() })
+        let total_bytes = (count as u64).saturating_mul(length_bytes);
+        let digests = hashes.concat();
+        Ok(Self { algorithm, length_bytes, total_bytes, has_size: false, digests })
+    }
+
+    /// The same of a file of `total_bytes`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if the pieces do not make a file of this size, or are of one with
+    /// another size.
+    pub fn of_size(mut self, total_bytes: u64) -> Result<Self> {
+        let (count, length_bytes) = (self.count(), self.length_bytes);
+        let wanted = total_bytes.div_ceil(length_bytes);
+        if count != wanted {
+            return Err(unusable(format!(
+                "{count} piece hashes for the {wanted} pieces of {length_bytes} bytes of a file of \
+                 {total_bytes}"
+            )));
+        }
+        if let Some(known_bytes) = self.size_bytes().filter(|bytes| *bytes != total_bytes) {
+            let what =
+                format!("piece hashes of a file of {known_bytes} bytes, not of {total_bytes}");
+            return Err(unusable(what));
+        }
+        (self.total_bytes, self.has_size) = (total_bytes, true);
+        Ok(self)
     }
 
     /// How pieces are hashed.
@@ -78,7 +113,12 @@ impl PieceHashes {
         self.length_bytes
     }
 
-    /// Bytes of the file.
+    /// Bytes of the file, if that is known.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.has_size.then_some(self.total_bytes)
+    }
+
+    /// Bytes of the file; the most that it may have while its size is not known.
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
     }

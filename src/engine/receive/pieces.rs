@@ -17,7 +17,7 @@ const REFETCHES_MAX: u32 = 2;
 
 /// What is known of the pieces over all attempts at a transfer.
 pub(in crate::engine) struct PieceLedger {
-    hashes: Arc<PieceHashes>,
+    hashes: PieceHashes,
     check: Arc<Mutex<PieceCheck>>,
     /// How often each piece was fetched again, by its number.
     refetches: Mutex<BTreeMap<u64, u32>>,
@@ -52,14 +52,14 @@ struct Found {
 struct Finder(Arc<Found>);
 
 impl PieceLedger {
-    /// Nothing is known.
-    pub(in crate::engine) fn new(hashes: Arc<PieceHashes>) -> Arc<Self> {
-        let check = Arc::new(Mutex::new(PieceCheck::new((*hashes).clone())));
+    /// Nothing is known but what the digests should be; an earlier run has left what is `on_disk`.
+    pub(in crate::engine) fn new(hashes: PieceHashes, on_disk: SpanSet) -> Arc<Self> {
+        let check = Arc::new(Mutex::new(PieceCheck::new(hashes.clone())));
         Arc::new(Self {
             hashes,
             check,
             refetches: Mutex::default(),
-            resumed: Mutex::default(),
+            resumed: Mutex::new(on_disk),
             read_back_bytes: AtomicU64::new(0),
         })
     }
@@ -94,9 +94,9 @@ impl PieceLedger {
         resumed.covered()
     }
 
-    /// This is what an earlier run has left.
-    pub(in crate::engine) fn set_resumed(&self, on_disk: SpanSet) {
-        *lock(&self.resumed) = on_disk;
+    /// Nothing of an earlier run is left.
+    pub(in crate::engine) fn start_over(&self) {
+        *lock(&self.resumed) = SpanSet::new();
     }
 
     /// Bytes that were read back from the file in attempts that have ended.

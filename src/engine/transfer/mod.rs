@@ -23,13 +23,14 @@ use super::receive::pieces::PieceLedger;
 use super::trace::{Line, Trace, seconds};
 use crate::base::limits::ATTEMPTS_MAX;
 use crate::base::size::format_bytes;
-use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
+use crate::base::{Error, ErrorKind, Result, Url};
 use crate::disk::journal::Found;
 use crate::disk::output::Reserved;
 use crate::io::clock::process_cpu_time;
 use attempt::Ended;
 use choice::Choice;
 use on_disk::OnDisk;
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
@@ -49,8 +50,8 @@ pub(super) struct Transfer {
     /// CPU time that the process had used when the transfer began.
     cpu_before: Duration,
     trace: Option<Arc<Trace>>,
-    /// What is known of the pieces, if their digests are.
-    pieces: Option<Arc<PieceLedger>>,
+    /// What is known of the pieces, once their digests and the size of the file are.
+    pieces: OnceCell<Arc<PieceLedger>>,
 }
 
 impl Transfer {
@@ -64,8 +65,7 @@ impl Transfer {
                 urls.push(mirror.clone());
             }
         }
-        let pieces = local.context.options.pieces.clone().map(PieceLedger::new);
-        let cpu_before = process_cpu_time();
+        let (cpu_before, pieces) = (process_cpu_time(), OnceCell::new());
         Ok(Self { local, lead, urls, reserved, cpu_before, trace, pieces })
     }
 
@@ -98,7 +98,6 @@ impl Transfer {
         let context = self.context();
         let mut on_disk = self.look()?;
         context.set_resumed(on_disk.bytes());
-        self.pieces.iter().for_each(|pieces| pieces.set_resumed(on_disk.spans()));
         let mut is_ranged = true;
         let mut attempts = 0;
         let mut choice = Choice::new(&self.urls);
@@ -160,7 +159,8 @@ impl Transfer {
     /// Whether another attempt would find no more than that.
     fn is_final(&self, error: &Error) -> bool {
         // All pieces are right, or one was fetched again as often as it may be.
-        let is_of_pieces = self.pieces.is_some() && error.kind() == ErrorKind::ChecksumMismatch;
+        let has_pieces = self.context().options.pieces.is_some();
+        let is_of_pieces = has_pieces && error.kind() == ErrorKind::ChecksumMismatch;
         is_of_pieces || self.context().is_undecided() || self.context().check_stop().is_err()
     }
 
@@ -188,7 +188,9 @@ impl Transfer {
     fn start_over(&self) -> Result<OnDisk> {
         self.reserved.discard()?;
         self.context().set_resumed(0);
-        self.pieces.iter().for_each(|pieces| pieces.set_resumed(SpanSet::new()));
+        if let Some(pieces) = self.pieces.get() {
+            pieces.start_over();
+        }
         Ok(OnDisk::default())
     }
 

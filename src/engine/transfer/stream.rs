@@ -88,7 +88,7 @@ impl<'a> Stream<'a> {
         wanted: &'a Wanted,
         on_disk: &'a OnDisk,
     ) -> Self {
-        let (local, pieces) = (&transfer.local, transfer.pieces.as_ref());
+        let (local, pieces) = (&transfer.local, transfer.pieces.get());
         Self { local, pieces, url, output, wanted, on_disk, sink: RefCell::default() }
     }
 

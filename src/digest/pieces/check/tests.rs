@@ -69,6 +69,20 @@ fn piece_hashes_have_to_make_the_file() {
 }
 
 #[test]
+fn the_size_of_the_file_may_become_known_later() {
+    let unsized_hashes =
+        PieceHashes::of_any_size(Algorithm::Sha1, KIB, &vec![vec![0; 20]; 3]).unwrap();
+    assert_eq!((unsized_hashes.size_bytes(), unsized_hashes.total_bytes()), (None, 3 * KIB));
+    let sized = unsized_hashes.clone().of_size(2049).unwrap();
+    assert_eq!((sized.size_bytes(), sized.span(2)), (Some(2049), Span::new(2048, 2049)));
+    for wrong in [2048, 3073] {
+        assert_eq!(unsized_hashes.clone().of_size(wrong).unwrap_err().kind(), ErrorKind::Usage);
+    }
+    let error = sized.of_size(2050).unwrap_err();
+    assert!(error.to_string().contains("of a file of 2049 bytes, not of 2050"), "{error}");
+}
+
+#[test]
 fn pieces_know_where_they_lie() {
     let hashes = hashes(Algorithm::Crc32, KIB, &bytes_of_file(2500));
     assert_eq!(hashes.span(0), Span::new(0, 1024));

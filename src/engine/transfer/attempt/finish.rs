@@ -9,6 +9,7 @@ use crate::engine::progress::{Level, Phase, Report, Verified, VerifiedPieces};
 use crate::engine::ranged::Ranged;
 use crate::engine::ranged::blame::refetch;
 use crate::engine::receive::hashing::{Hashing, joined_crc32c};
+use crate::engine::receive::pieces::PieceLedger;
 use crate::engine::source::facts::Facts;
 use crate::engine::transfer::expected_digest::{self, Wanted};
 use crate::engine::transfer::recheck::RecheckTask;
@@ -80,7 +81,7 @@ impl Attempt<'_> {
         let verdict = context.guard(self.verify(&ending, wanted, joined)).await;
         let verdict = verdict.inspect_err(|error| {
             let is_mismatch = error.kind() == ErrorKind::ChecksumMismatch;
-            let has_pieces = self.transfer.pieces.is_some();
+            let has_pieces = self.transfer.pieces.get().is_some();
             let by_first = |ranged: &Arc<Ranged>| !has_pieces && ranged.blame_first(error);
             let is_blamed = || ending.ranges.as_ref().is_some_and(by_first);
             if is_mismatch && !is_blamed() {
@@ -109,10 +110,7 @@ impl Attempt<'_> {
     async fn verify_pieces(&self, ending: &Ending) -> Result<()> {
         let context = self.context();
         let Received { bytes, pieces: Some(pieces), .. } = &ending.received else { return Ok(()) };
-        let expected_bytes = pieces.ledger().hashes().total_bytes();
-        if *bytes != expected_bytes {
-            return Err(wrong_size(expected_bytes, *bytes));
-        }
+        wrong_size(pieces.ledger(), *bytes).map_or(Ok(()), Err)?;
         context.set_phase(Phase::Verifying);
         context.guard(pieces.finished()).await?;
         pieces.end();
@@ -203,7 +201,7 @@ impl Attempt<'_> {
 
     /// All of them are good by now.
     fn verified_pieces(&self) -> Option<VerifiedPieces> {
-        let ledger = self.transfer.pieces.as_ref()?;
+        let ledger = self.transfer.pieces.get()?;
         let (count, algorithm) = (ledger.hashes().count(), ledger.hashes().algorithm());
         Some(VerifiedPieces { count, algorithm, read_back_bytes: ledger.read_back_bytes() })
     }
@@ -248,11 +246,13 @@ impl Attempt<'_> {
     }
 }
 
-/// The file that pieces are for and the one that came have not the same size.
-pub(super) fn wrong_size(expected_bytes: u64, bytes: u64) -> Error {
+/// The error of a file of `bytes` that is not of the size of the one whose pieces are known.
+pub(super) fn wrong_size(ledger: &PieceLedger, bytes: u64) -> Option<Error> {
+    let expected_bytes = ledger.hashes().total_bytes();
     let what = format!("it has {bytes} bytes, and the piece hashes are those of {expected_bytes}");
-    Error::new(ErrorKind::ChecksumMismatch, what)
-        .advise("give the piece hashes of this very file, or none")
+    let error = Error::new(ErrorKind::ChecksumMismatch, what)
+        .advise("give the piece hashes of this very file, or none");
+    (bytes != expected_bytes).then_some(error)
 }
 
 fn mismatch(error: Error, ending: &Ending) -> Error {

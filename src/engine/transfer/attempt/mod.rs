@@ -11,7 +11,7 @@ use super::records::Records;
 use super::stream::{Received, Stream, Whole};
 use crate::base::size::format_bytes;
 use crate::base::url::Scheme;
-use crate::base::{Error, Result, Span, SpanSet, Url};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::Checksum;
 use crate::disk::journal::Identity;
 use crate::disk::output::{DirectPolicy, Output};
@@ -23,7 +23,7 @@ use crate::engine::ranged::settings::request_size;
 use crate::engine::ranged::worker::First;
 use crate::engine::ranged::{File, FirstSpan, Ranged, supervisor};
 use crate::engine::receive::hashing::Hashing;
-use crate::engine::receive::pieces::Pieces;
+use crate::engine::receive::pieces::{PieceLedger, Pieces};
 use crate::engine::receive::sink::Destination;
 use crate::engine::source::Source;
 use crate::engine::source::contest::Contest;
@@ -130,7 +130,7 @@ impl<'a> Attempt<'a> {
         let (mut corrupt, liar) = (context.take_corrupt(), context.take_liar());
         let again = context.take_again();
         let is_corrupt = !corrupt.is_empty() && liar.is_none();
-        if let Some(ledger) = &self.transfer.pieces {
+        if let Some(ledger) = self.transfer.pieces.get() {
             self.pieces.iter().for_each(|pieces| pieces.end());
             ledger.good().iter().for_each(|good| _ = corrupt.remove(good));
             context.set_resumed(ledger.forget_resumed(&corrupt));
@@ -159,19 +159,19 @@ impl<'a> Attempt<'a> {
                 if known.total >= LINKED_BYTES_MIN {
                     self.add_mirrors(mirrors);
                 }
-                self.check_pieces(source, known.total)?;
+                self.check_pieces(source, Some(known.total))?;
                 let ranges =
                     Ranges { source, contest, endpoint, facts, known, opening, span, times };
                 self.by_ranges(ranges, &wanted).await
             }
             Found::Whole { total, validator, opening } => {
-                total.map_or(Ok(()), |total| self.check_pieces(source, total))?;
+                self.check_pieces(source, total)?;
                 let url = self.urls[source.0 as usize].clone();
                 let whole = Whole { facts, total, validator, opening };
                 self.by_stream(&url, whole, &wanted).await
             }
             Found::Empty => {
-                self.check_pieces(source, 0)?;
+                self.check_pieces(source, Some(0))?;
                 let now = identity(endpoint.url(), 0, &Validator::None, wanted.digest());
                 self.on_disk.judge(&now, false)?;
                 self.empty(facts, &wanted).await
@@ -205,23 +205,34 @@ impl<'a> Attempt<'a> {
         output: &Output,
         here: &SpanSet,
     ) -> Result<Option<Arc<Pieces>>> {
-        let Some(ledger) = &self.transfer.pieces else { return Ok(None) };
+        let Some(ledger) = self.transfer.pieces.get() else { return Ok(None) };
         let (context, is_trial) = (self.context(), self.is_trial);
         Pieces::start(context, ledger, is_trial, budget_bytes, output, here).map(Some)
     }
 
     /// The file that the source serves has to have the size of that whose pieces are known.
-    fn check_pieces(&self, source: SourceId, total: u64) -> Result<()> {
-        let Some(ledger) = &self.transfer.pieces else { return Ok(()) };
-        let bytes = ledger.hashes().total_bytes();
-        if bytes == total {
-            return Ok(());
+    fn check_pieces(&self, source: SourceId, total: Option<u64>) -> Result<()> {
+        let (context, url) = (self.context(), &self.urls[source.0 as usize]);
+        let Some(hashes) = &context.options.pieces else { return Ok(()) };
+        let Some(bytes) = total.or(hashes.size_bytes()) else {
+            let what = "the server does not say the size of the file, which the piece hashes need";
+            let error = Error::new(ErrorKind::ChecksumMismatch, what);
+            return Err(error.advise("give them with a Metalink that says the size"));
+        };
+        match (**hashes).clone().of_size(bytes) {
+            Ok(hashes) => {
+                let new = || PieceLedger::new(hashes, self.on_disk.spans());
+                let ledger = self.transfer.pieces.get_or_init(new);
+                wrong_size(ledger, bytes).map_or(Ok(()), Err)
+            }
+            Err(error) => {
+                if self.urls.len() > 1 {
+                    context.set_liar(url.clone(), SpanSet::new());
+                }
+                let mismatch = Error::new(ErrorKind::ChecksumMismatch, error.context());
+                Err(mismatch.within(url).advise(error.advice()))
+            }
         }
-        let url = &self.urls[source.0 as usize];
-        if self.urls.len() > 1 {
-            self.context().set_liar(url.clone(), SpanSet::new());
-        }
-        Err(wrong_size(bytes, total).within(url))
     }
 
     /// Takes up the mirrors that a server has named.
@@ -244,7 +255,7 @@ impl<'a> Attempt<'a> {
 
     async fn by_ranges(&mut self, ranges: Ranges, wanted: &Wanted) -> Result<Report> {
         let known = &ranges.known;
-        let ledger = self.transfer.pieces.as_ref();
+        let ledger = self.transfer.pieces.get();
         let digest = wanted.digest().or_else(|| Some(ledger?.hashes().fingerprint()));
         let now = identity(ranges.endpoint.url(), known.total, &known.validator, digest);
         let (output, recheck) = self.join(&ranges, &now).await?;
@@ -273,7 +284,7 @@ impl<'a> Attempt<'a> {
     ) -> Result<(Arc<Output>, Option<RecheckTask>)> {
         let Transfer { local, .. } = self.transfer;
         let (context, url) = (&local.context, &self.urls[ranges.source.0 as usize]);
-        let has_pieces = self.transfer.pieces.is_some();
+        let has_pieces = self.transfer.pieces.get().is_some();
         let proof = self.on_disk.judge(now, has_pieces)?;
         let output = self.allocate(Some(now.total))?;
         let Ranges { endpoint, known, .. } = ranges;
@@ -293,7 +304,7 @@ impl<'a> Attempt<'a> {
 
     /// Starts the check of what is here. Pieces are read back, too, and say more than that.
     fn recheck(&self, output: &Output) -> Result<Option<RecheckTask>> {
-        match self.transfer.pieces {
+        match self.transfer.pieces.get() {
             Some(_) => Ok(None),
             None => RecheckTask::start(self.context(), output, &self.on_disk),
         }
