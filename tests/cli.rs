@@ -70,6 +70,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["-o", "", URL], "--output"),
         (&["-o", "x", URL, URL], "-o names one file"),
         (&["--checksum-file", "s", URL, URL], "--checksum-file is for one file"),
+        (&["--piece-hashes", "s", URL, URL], "--piece-hashes is for one file"),
         (&["-i", "no-such-list"], "cannot read the list no-such-list"),
         (&["-j", "0", URL], "1 to 256"),
         (&["--if-exists", "maybe", URL], "fail, skip, replace, check"),

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Place, SEED, Site, checksum, expect_error, serve, slowed, status};
+use common::{Place, SEED, Scene, Site, checksum, expect_error, serve, slowed, status};
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::internal::digest::{Checksum, PieceHashes};
-use ringhaul::server::{Config, Fault, RangeAsked, Rule, Server, When, content};
+use ringhaul::server::{Config, Fault, Metalink, RangeAsked, Rule, Server, When, content};
 use ringhaul::{Algorithm, ErrorKind, Level, OnChange, Options, Report, Url};
 use std::fs;
 use std::ops::Range;
@@ -96,7 +96,8 @@ fn asked_bytes(server: &Server) -> u64 {
 fn pieces_of_any_length_are_verified() {
     // Smaller than blocks, unaligned, larger than spans, and one for all.
     for piece_bytes in [3 * KIB, 100_001, 3 * MIB, 16 * MIB] {
-        let site = alone(good(), piece_bytes);
+        // One connection: of several a slow one may be overtaken, by which bytes come twice.
+        let site = alone(good(), piece_bytes).with(|options| options.connections = Some(1));
         let (report, _) = succeeds(&site);
         assert_eq!(report.retries, 0);
         assert_eq!(asked_bytes(&site.server), SIZE, "pieces of {piece_bytes}");
@@ -120,7 +121,7 @@ fn every_algorithm_and_the_digest_of_the_file_besides() {
         assert!(succeeds(&site).0.verified.is_some());
     }
     // Neither contradicts itself, but the one the other: another attempt would find no more.
-    let mut site = alone(good(), PIECE);
+    let mut site = alone(good(), PIECE).with(|options| options.connections = Some(1));
     let wrong = vec![7; 32];
     site.options.checksum = Some(Checksum { algorithm: Algorithm::Sha256, expected: wrong });
     expect_error(site.run(), ErrorKind::ChecksumMismatch, 13, &["sha256"]);
@@ -199,12 +200,12 @@ fn without_a_journal_little_more_is_fetched_again() {
 #[test]
 fn a_piece_that_stays_wrong_is_named() {
     let site = alone(flipped(3 * MIB + 5..3 * MIB + 6), PIECE);
+    let site = site.with(|options| options.connections = Some(1));
     let words = ["piece 13 of 33", "3145728..3407872", "sha1"];
     expect_error(site.run(), ErrorKind::ChecksumMismatch, 13, &words);
     assert!(asked_bytes(&site.server) <= SIZE + 2 * PIECE, "it alone was fetched again, twice");
     // What is right of it is gone on with.
-    let mut site = site.moved(good());
-    site.options.connections = Some(1);
+    let site = site.moved(good());
     let (report, _) = succeeds(&site);
     assert_eq!(report.resumed_bytes, SIZE - PIECE);
     assert_eq!(asked_bytes(&site.server), PIECE);
@@ -345,4 +346,31 @@ fn without_validators_pieces_keep_what_was_fetched() {
     let site = site.moved(Config { script: script(None), ..good() });
     let (report, _) = succeeds(&site);
     assert_eq!(report.resumed_bytes, 5 * MIB);
+}
+
+// --- on the command line ---
+
+#[test]
+fn a_list_or_a_metalink_has_the_piece_hashes() {
+    let described = Config { metalink: Some(Metalink::new(Vec::new())), ..good() };
+    let servers = Server::start_mirrors(vec![described]).expect("the server starts");
+    let (scene, server) = (Scene::new(), &servers[0]);
+    let hex = |digest: Vec<u8>| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let lines = digests(Algorithm::Sha1, PIECE).into_iter().map(hex).collect::<Vec<_>>();
+    let list = format!("sha-1 256K\n{}\n", lines.join("\n"));
+    fs::write(scene.path().join("list"), &list).unwrap();
+    let (url, metalink) = (server.url("/file.bin"), server.url("/file.bin.meta4"));
+    for (place, said) in [("list", "verified 33 pieces (sha-1)"), (&metalink, " pieces (sha-")] {
+        let ended = scene.run(&["--force", "--piece-hashes", place, &url]);
+        assert!(ended.success().stderr.contains(said), "{ended:?}");
+    }
+    // Described by a Metalink, it has them as well.
+    let ended = scene.run(&["--force", &metalink]);
+    assert!(ended.success().stderr.contains(" pieces (sha-"), "{ended:?}");
+    fs::write(scene.path().join("list"), list.replace(&lines[12], &lines[13])).unwrap();
+    let ended = scene.run(&["--force", "--piece-hashes", "list", &url]);
+    assert!(ended.error_line(13).contains("piece 13 of 33"), "{ended:?}");
+    fs::write(scene.path().join("list"), "nothing").unwrap();
+    let ended = scene.run(&["--force", "--piece-hashes", "list", &url]);
+    assert!(ended.one_error_line(2).contains("list"), "{ended:?}");
 }

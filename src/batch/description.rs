@@ -2,10 +2,12 @@
 //! manifests and those of the engine meet; must not know how the Metalink was read.
 
 use super::item::Item;
+use super::piece_lookup::of_manifest;
 use super::result::Asked;
 use crate::base::{Result, Url};
-use crate::engine::options::{Algorithm, Checksum};
+use crate::engine::options::{Algorithm, Checksum, PieceHashes};
 use crate::manifest::{Entry, Metalink, MetalinkFile};
+use std::sync::Arc;
 
 /// What a Metalink says, as far as it is of use.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Description {
     pub bytes: Option<u64>,
     /// The best of its digests.
     pub checksum: Option<Checksum>,
+    /// The digests of its pieces.
+    pub pieces: Option<Arc<PieceHashes>>,
 }
 
 /// Reads a Metalink.
@@ -74,7 +78,8 @@ fn describe(file: MetalinkFile, notes: &mut Vec<String>) -> Result<Description> 
     }
     let checksum = best(&file.hashes)?;
     let urls = file.urls.into_iter().map(|mirror| mirror.url).collect();
-    Ok(Description { name: file.name, urls, bytes: file.size_bytes, checksum })
+    let pieces = file.pieces.as_ref().map(of_manifest).transpose()?.map(Arc::new);
+    Ok(Description { name: file.name, urls, bytes: file.size_bytes, checksum, pieces })
 }
 
 /// The digest that proves most, of those that can be computed.

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod item;
 pub mod lists;
 pub mod naming;
+pub mod piece_lookup;
 pub mod progress;
 pub mod result;
 pub mod run;

@@ -2,7 +2,7 @@
 
 use super::args::{DownloadArgs, MetalinkWish};
 use super::signals::Watch;
-use super::{Failure, checksum_file, metalink, print, profile, resolve};
+use super::{Failure, checksum_file, metalink, piece_hashes, print, profile, resolve};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::description::Description;
 use crate::batch::naming;
@@ -71,6 +71,12 @@ fn prepare(
         let applied = checksum_file::apply(&mut options, place, download.url(), &target, &stop);
         applied.map_err(|error| failure(error, watch))?;
     }
+    if let Some(place) = &args.sources.piece_hashes {
+        let stop = download.stop_handle();
+        watch.guard(stop.clone());
+        let applied = piece_hashes::apply(&mut options, place, download.url(), &stop);
+        applied.map_err(|error| failure(error, watch))?;
+    }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
     let notes = metalink.into_iter().flat_map(|read| read.described.notes);
@@ -106,6 +112,9 @@ fn described(
     if options.checksum.is_none() && options.verify {
         options.checksum.clone_from(&one.checksum);
         options.checksum_source = one.checksum.as_ref().map(|_| read.name.clone());
+    }
+    if options.verify {
+        options.pieces.clone_from(&one.pieces);
     }
     Ok(Download::of(urls.remove(0)))
 }

@@ -11,6 +11,7 @@ mod doctor;
 mod download;
 mod exit_codes;
 mod metalink;
+mod piece_hashes;
 mod print;
 mod profile;
 mod resolve;

@@ -20,6 +20,13 @@ pub(in crate::cli) struct SourceArgs {
     #[arg(value_parser = metalink, default_value = "auto", help_heading = "Sources")]
     pub(in crate::cli) metalink: MetalinkWish,
 
+    /// Verify each piece of the file by the digests that this list of them, or Metalink, has, and
+    /// fetch bad ones again. The first line of a list is like 'sha-256 1M', each further one is the
+    /// digest of a piece.
+    #[arg(long, value_name = "FILE|URL", env = "RINGHAUL_PIECE_HASHES")]
+    #[arg(help_heading = "Integrity")]
+    pub(in crate::cli) piece_hashes: Option<PathBuf>,
+
     /// Which sources are used: all at once; the best after a trial of all; or one at a time, the
     /// next one if it fails.
     #[arg(long, value_name = "POLICY", env = "RINGHAUL_MIRROR_POLICY", help_heading = "Sources")]

@@ -105,6 +105,7 @@ fn refuse_what_is_for_one(args: &DownloadArgs, is_one: bool) -> Result<()> {
         ("--checksum", args.checksum.is_some() && !is_one),
         ("--checksum-file", args.checksum_file.is_some()),
         ("--mirror", !args.sources.mirror.is_empty() && !is_one),
+        ("--piece-hashes", args.sources.piece_hashes.is_some()),
         ("--print-digest", !args.print_digest.is_empty()),
         ("--trace", args.trace.is_some()),
         ("--profile", args.profile.is_some()),
