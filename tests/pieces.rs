@@ -108,7 +108,9 @@ fn pieces_of_any_length_are_verified() {
 fn pieces_within_spans_are_hashed_as_they_come() {
     let site = alone(slowed(good(), RATE), PIECE);
     let (report, _) = succeeds(&site);
-    assert_eq!(report.pieces.expect("verified").read_back_bytes, 0);
+    // Where a span was shared out again, a piece may come in two parts.
+    let read_back_bytes = report.pieces.expect("verified").read_back_bytes;
+    assert!(read_back_bytes < SIZE / 4, "{read_back_bytes} bytes");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 use super::output::Output;
 use super::read_back::Reader;
+use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
 use crate::digest::{PieceCheck, Verdict};
 use crate::io::buffers::Block;
@@ -170,7 +171,7 @@ impl Shared {
                 queue.bytes -= block.as_ref().len() as u64;
                 return Some(Step::Hash(offset, block));
             }
-            let unhashed = lock(&self.check).next_unhashed();
+            let unhashed = to_read_back(&lock(&self.check));
             if let Some(span) = unhashed {
                 return Some(Step::ReadBack(span));
             }
@@ -207,6 +208,19 @@ impl Shared {
         drop(blocks);
         self.bell.notify_one();
     }
+}
+
+/// The first bytes to be read back, of as many pieces as one read brings.
+fn to_read_back(check: &PieceCheck) -> Option<Span> {
+    let mut unhashed = check.unhashed();
+    let mut span = unhashed.next()?;
+    for next in unhashed {
+        if next.start() != span.end() || span.len() >= BLOCK_BYTES as u64 {
+            break;
+        }
+        span = Span::new(span.start(), next.end());
+    }
+    Some(span)
 }
 
 /// What is not in the file, or is not right there, will come anew.

@@ -3,7 +3,6 @@
 #![allow(clippy::cast_possible_truncation, reason = "test data is small")]
 
 use super::*;
-use crate::base::limits::BLOCK_BYTES;
 use crate::digest::{Algorithm, PieceHashes};
 use crate::disk::output::{DirectPolicy, Reserved};
 use crate::io::buffers::Pool;

@@ -104,7 +104,7 @@ impl Scout<'_> {
         }
         let versions = Versions::new(known.clone());
         let is_compared = self.compare_first(&mut opening, span, &versions).await?;
-        if self.is_compared() && !(is_first && is_compared) {
+        if self.compares() && !(is_first && is_compared) {
             self.compare_samples(&endpoint, &versions).await?;
         }
         Ok((endpoint, known, opening))
@@ -114,7 +114,7 @@ impl Scout<'_> {
     async fn ask(&self) -> Result<Discovered, Failure> {
         let written = self.ranged.to.book.written();
         let start = written.first().map_or(0, Span::start);
-        let bytes = if self.is_compared() { TWIN_SAMPLE_BYTES } else { SPAN_ALIGN_BYTES };
+        let bytes = if self.compares() { TWIN_SAMPLE_BYTES } else { SPAN_ALIGN_BYTES };
         let sample = Span::with_len(start, bytes.min(self.ranged.file.total_bytes));
         let url = self.ranged.source(self.id).url();
         ask_once(&self.local.beside_connection(), url, Some(sample)).await
@@ -138,7 +138,7 @@ impl Scout<'_> {
         let theirs =
             body::receive(opening, body.len()).await?.ok_or_else(Exchange::excess_error)?;
         let compared = Span::with_len(body.start(), body.len().min(COMPARED_BYTES_MAX));
-        if !self.is_compared() || !self.here(compared).await {
+        if !self.compares() || !self.here(compared).await {
             return Ok(false);
         }
         let ours = self.ranged.to.output.read(compared)?;
@@ -174,9 +174,9 @@ impl Scout<'_> {
         })
     }
 
-    /// Whether its bytes are to be compared with those that are here: these can be read, and no
-    /// digests of pieces judge its bytes as they come.
-    fn is_compared(&self) -> bool {
+    /// Whether its bytes are compared with those that are here: these can be read, and no digests
+    /// of pieces judge its bytes as they come.
+    fn compares(&self) -> bool {
         self.ranged.file.is_readable && !self.ranged.file.has_pieces
     }
 

@@ -116,7 +116,7 @@ mod tests {
         let mut choice = Choice::new(&urls("ab"));
         let [a, b] = urls("ab").try_into().unwrap();
         assert!(choice.revise(Some(a), None).is_some());
-        assert_eq!(choice.asked(), [b.clone()]);
+        assert_eq!(choice.asked(), std::slice::from_ref(&b));
         assert_eq!(choice.revise(Some(b), None), None);
     }
 }
