@@ -4,8 +4,8 @@
 //!
 //! From below: `folders` (of a batch), `staging` (of its small files), `place` (names and lock),
 //! `journal`, `output` (what takes blocks), and what reads bytes back: `recheck`, `verify`,
-//! `piece_verifier`.
-//! `record_log` is for those above: a log of any records.
+//! `piece_verifier`. `salvage` takes over what an existing file has. `record_log` is for those
+//! above: a log of any records.
 
 pub mod folders;
 pub mod journal;
@@ -15,5 +15,6 @@ mod place;
 mod read_back;
 pub mod recheck;
 pub mod record_log;
+pub mod salvage;
 pub mod staging;
 pub mod verify;

@@ -3,13 +3,15 @@
 //! what is in a journal.
 
 use crate::base::limits::{JOURNAL_SUFFIX, PART_SUFFIX};
+use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::file::Allocation;
 use crate::io::ours::{self, Foreign};
 use crate::io::{file, whole};
 use std::ffi::OsString;
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -46,6 +48,8 @@ pub(super) struct Place {
     pub(super) journal: PathBuf,
     /// Whether what has the final name may be replaced.
     pub(super) replace: bool,
+    /// The file that has the final name and is repaired, open for reading; `None` if none is.
+    pub(super) old: Option<File>,
     /// Whether the part file stays at the end, whatever a journal says.
     keep_part: AtomicBool,
     /// Whether a journal has its name.
@@ -68,6 +72,25 @@ impl Place {
     /// its bytes are not touched.
     pub(super) fn take(target: &Path, replace: bool, vouch: Vouch) -> Result<Self> {
         check_target(target, replace)?;
+        Self::take_names(target, replace, vouch)
+    }
+
+    /// The same for a better version of the file that has the name `target`: it is opened, it has
+    /// to be there, and it is replaced in the end. `replace` is about the part file alone. Nobody
+    /// may read the part file who may not read the old one.
+    pub(super) fn take_over(target: &Path, replace: bool, vouch: Vouch) -> Result<Self> {
+        let target = resolved(target)?;
+        let old = open_old(&target)?;
+        let failed = |e| disk_error(e, "cannot look at", &target);
+        let mode = old.metadata().map_err(failed)?.mode();
+        let mut place = Self::take_names(&target, replace, vouch)?;
+        ours::restrict(&place.file, mode)
+            .map_err(|e| disk_error(e, "cannot set the permissions of", &place.part))?;
+        (place.replace, place.old) = (true, Some(old));
+        Ok(place)
+    }
+
+    fn take_names(target: &Path, replace: bool, vouch: Vouch) -> Result<Self> {
         let (part, journal) = (named(target, PART_SUFFIX), named(target, JOURNAL_SUFFIX));
         // Before the part file is made: a name may be too long for the one and not the other.
         look_for(&journal)?;
@@ -80,6 +103,7 @@ impl Place {
             part,
             journal,
             replace,
+            old: None,
             keep_part: AtomicBool::new(false),
             journal_stands,
             recorded_bytes: AtomicU64::new(0),
@@ -120,14 +144,43 @@ impl Place {
         self.recorded_bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// Takes the part file to its size, `total`, with room on the disk for all of it, where the
+    /// file system can reserve that.
+    pub(super) fn reserve_space(&self, total: u64) -> Result<()> {
+        self.try_reserve(total).map_err(|e| {
+            disk_error(e, &format!("cannot reserve {} for", format_bytes(total)), &self.part)
+        })
+    }
+
+    /// ext4 takes all free space before it says that it is not enough, and the machine's other
+    /// programs with it: so look first. What an earlier run reserved needs no room again.
+    fn try_reserve(&self, total: u64) -> io::Result<()> {
+        let file = &self.file;
+        self.set_reserved_bytes(0);
+        if file.metadata()?.len() > total {
+            file.set_len(total)?;
+        }
+        let missing = total.saturating_sub(self.bytes_on_disk()?);
+        if let Some(free) = file::free_bytes(file).ok().filter(|free| *free < missing) {
+            let what = format!("{} are free there", format_bytes(free));
+            return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+        }
+        let allocation = file::preallocate(file, total)?;
+        let is_lasting = allocation == Allocation::Reserved && file::file_system(file).lasting;
+        // Some say that they have reserved what they have not.
+        let is_there = is_lasting && self.bytes_on_disk()? >= total;
+        self.set_reserved_bytes(if is_there { total } else { 0 });
+        Ok(())
+    }
+
     /// Sets how many bytes of the disk are reserved for the part file for good; 0 where the file
     /// system does not tell.
-    pub(super) fn set_reserved_bytes(&self, bytes: u64) {
+    fn set_reserved_bytes(&self, bytes: u64) {
         self.reserved_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of the disk that the part file has now.
-    pub(super) fn bytes_on_disk(&self) -> io::Result<u64> {
+    fn bytes_on_disk(&self) -> io::Result<u64> {
         Ok(on_disk(&self.file.metadata()?))
     }
 
@@ -201,6 +254,25 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Checks that the file that is repaired, if one is, has its name still, and gives the part
+    /// file its owner and permissions.
+    pub(super) fn inherit(&self) -> Result<()> {
+        let Some(old) = &self.old else { return Ok(()) };
+        let target = &self.target;
+        let failed = |e| disk_error(e, "cannot look at", target);
+        if !file::is_named(old, target).map_err(failed)? {
+            let what = format!("{} was replaced or removed during the repair", target.display());
+            self.keep_part();
+            let part = self.part.display();
+            return Err(Error::new(ErrorKind::TargetExists, what)
+                .advise(format!("the repaired file is kept as {part}")));
+        }
+        let inherited = ours::inherit(&self.file, &old.metadata().map_err(failed)?);
+        inherited.map_err(|e| disk_error(e, "cannot set the permissions of", &self.part))
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let is_filled = || self.file.metadata().is_ok_and(|meta| meta.len() > 0);
@@ -267,6 +339,36 @@ fn check_target(target: &Path, replace: bool) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Where the name of a file to be repaired leads: a link stays, and what it leads to is repaired.
+fn resolved(target: &Path) -> Result<PathBuf> {
+    let meta = std::fs::symlink_metadata(target).map_err(|e| not_repairable(e, target))?;
+    if !meta.is_symlink() {
+        return Ok(target.to_owned());
+    }
+    std::fs::canonicalize(target).map_err(|e| not_repairable(e, target))
+}
+
+/// Opens the file that is to be repaired, which no pipe in its place may hold up.
+fn open_old(target: &Path) -> Result<File> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let is_file = std::fs::metadata(target).is_ok_and(|meta| meta.is_file());
+    if is_file {
+        return options.open(target).map_err(|e| not_repairable(e, target));
+    }
+    let what = format!("cannot repair {}: it is not an ordinary file", target.display());
+    Err(Error::new(ErrorKind::TargetUnusable, what).advise("name the file that is to be repaired"))
+}
+
+fn not_repairable(error: io::Error, target: &Path) -> Error {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let error = disk_error(error, "cannot repair", target);
+    if is_missing {
+        return error.advise("name the file that is to be repaired, or download it with -o");
+    }
+    error
 }
 
 /// Makes the part file or opens ours, and takes its lock; whoever renamed or removed it between the

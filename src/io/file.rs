@@ -207,6 +207,27 @@ pub fn read_span(file: &File, span: Span, memory: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes `to` a copy-on-write clone of `from`: both share their bytes on the disk until one of them
+/// is written to. An error where the file system has no clones, or the two are on different ones.
+pub fn clone_whole(from: &File, to: &File) -> io::Result<()> {
+    Ok(fs::ioctl_ficlone(to, from)?)
+}
+
+/// Copies the first bytes of `span`, at least one, within the kernel, which shares them on the disk
+/// where it can; returns how many. An error where that is not possible.
+pub fn copy_range(from: &File, to: &File, span: Span) -> io::Result<u64> {
+    let bytes = usize::try_from(span.len()).unwrap_or(usize::MAX);
+    let (mut read_at, mut write_at) = (span.start(), span.start());
+    loop {
+        match fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), bytes) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(copied) => return Ok(copied as u64),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 /// Whether both handles name the same inode.
 pub fn same_file(a: &File, b: &File) -> io::Result<bool> {
     Ok(same_inode(&a.metadata()?, &b.metadata()?))

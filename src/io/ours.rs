@@ -15,7 +15,7 @@ use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::hash::BuildHasher;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -23,6 +23,8 @@ use std::time::Instant;
 const MARK: u32 = 0o1000;
 /// What a new file is open to, before the umask.
 const MODE: u32 = 0o666;
+/// What the owner of a part file has to be allowed: to read and to write it.
+const OWNER: u32 = 0o600;
 
 /// Why a file cannot be one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +107,21 @@ pub fn unmark(file: &File) -> io::Result<()> {
         return Ok(());
     }
     file.set_permissions(Permissions::from_mode(mode & 0o7777 & !MARK))
+}
+
+/// Gives a part file of ours the permissions `mode`, but for its owner to read and write it.
+pub fn restrict(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode & 0o777 | OWNER | MARK))
+}
+
+/// Gives a part file of ours, which keeps its mark, the owner and permissions that `meta` tells.
+pub fn inherit(file: &File, meta: &Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    let is_given = (own.uid(), own.gid()) == (meta.uid(), meta.gid())
+        || fchown(file, Some(meta.uid()), Some(meta.gid())).is_ok();
+    // A file that stays another's must not run with the rights of its new owner.
+    let kept = if is_given { 0o7777 } else { 0o777 };
+    file.set_permissions(Permissions::from_mode(meta.mode() & kept | MARK))
 }
 
 /// A path in `folder` that nobody has and nobody can foresee, for a file that lives briefly.

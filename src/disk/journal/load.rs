@@ -2,7 +2,7 @@
 //! for. Deletes nothing and writes nothing. Must not know whether the server's file is the same.
 
 use super::format::{self, Decoded, Flaw, PartId, VERSION};
-use super::{Found, Saved};
+use super::{Found, Identity, Saved};
 use crate::base::limits::JOURNAL_BYTES_MAX;
 use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result, Span};
@@ -61,6 +61,12 @@ pub(in crate::disk) fn vouches(part: &File, journal: &Path) -> Result<bool> {
     let Some(bytes) = read(journal)? else { return Ok(false) };
     let runs = format::decode(&bytes).map(|decoded| decoded.slot.runs).unwrap_or_default();
     Ok(runs.iter().any(|run| part.crc32c(run.span).is_ok_and(|crc| crc == run.crc32c)))
+}
+
+/// What a journal says, whatever file it was made for; `None` if there is none that can be used.
+pub(in crate::disk) fn recorded(journal: &Path) -> Result<Option<(Identity, Vec<Run>)>> {
+    let decoded = read(journal)?.and_then(|bytes| format::decode(&bytes).ok());
+    Ok(decoded.map(|Decoded { header, slot }| (header.identity, slot.runs)))
 }
 
 /// An error if what has the journal's name, or that of one in the making, is none of ours.

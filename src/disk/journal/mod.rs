@@ -21,7 +21,7 @@ mod load;
 mod pace;
 
 pub use book::Book;
-pub(super) use load::vouches;
+pub(super) use load::{recorded, vouches};
 pub use pace::BarrierPace;
 
 use super::place::{Place, disk_error};

@@ -11,7 +11,7 @@ use crate::base::{Error, ErrorKind, Result, Span};
 use crate::disk::journal::{self, BarrierPace, Book, Found, Identity, Journal};
 use crate::disk::place::{Place, disk_error};
 use crate::io::buffers::Block;
-use crate::io::file::{self, Allocation, BlockFile, DirectAlign};
+use crate::io::file::{self, BlockFile, DirectAlign};
 use crate::io::ours;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -69,6 +69,17 @@ impl ReservedFile {
         Ok(Self { place: Arc::new(place) })
     }
 
+    /// The same for a better version of the file that stands under the name `target`.
+    pub(super) fn over(target: &Path, replace_part: bool) -> Result<Self> {
+        let place = Place::take_over(target, replace_part, journal::vouches)?;
+        Ok(Self { place: Arc::new(place) })
+    }
+
+    /// Where the part file is.
+    pub(in crate::disk) fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
     /// Reads the journal of an earlier run, if there is one.
     pub(super) fn find(&self) -> Result<Found> {
         journal::find(&self.place)
@@ -89,8 +100,7 @@ impl ReservedFile {
         let place = &self.place;
         let failed = |e, what: &str| disk_error(e, what, &place.part);
         if let Some(total) = total {
-            reserve_space(place, total)
-                .map_err(|e| failed(e, &format!("cannot reserve {} for", format_bytes(total))))?;
+            place.reserve_space(total)?;
         }
         let (direct, buffered_reason) = match open_direct(place, total, policy) {
             Ok(direct) => (Some(direct), None),
@@ -185,6 +195,7 @@ impl FileOutput {
         let mut journals_ended = self.place.journals_ended();
         self.place.check_part(bytes)?;
         self.set_len(bytes)?;
+        self.place.inherit()?;
         match sync {
             SyncPolicy::Always if self.is_time_set.load(Ordering::Relaxed) => {
                 self.place.sync_all()?;
@@ -232,27 +243,6 @@ impl FileOutput {
         let sized = if has_its_size { Ok(()) } else { self.file.set_len(bytes) };
         sized.map_err(|e| disk_error(e, "cannot size", part))
     }
-}
-
-/// ext4 takes all free space before it says that it is not enough, and the machine's other
-/// programs with it: so look first. What an earlier run reserved needs no room again.
-fn reserve_space(place: &Place, total: u64) -> io::Result<()> {
-    let file = &place.file;
-    place.set_reserved_bytes(0);
-    if file.metadata()?.len() > total {
-        file.set_len(total)?;
-    }
-    let missing = total.saturating_sub(place.bytes_on_disk()?);
-    if let Some(free) = file::free_bytes(file).ok().filter(|free| *free < missing) {
-        let what = format!("{} are free there", format_bytes(free));
-        return Err(io::Error::new(io::ErrorKind::StorageFull, what));
-    }
-    let allocation = file::preallocate(file, total)?;
-    let is_lasting = allocation == Allocation::Reserved && file::file_system(file).lasting;
-    // Some say that they have reserved what they have not.
-    let is_there = is_lasting && place.bytes_on_disk()? >= total;
-    place.set_reserved_bytes(if is_there { total } else { 0 });
-    Ok(())
 }
 
 /// The same file opened with O_DIRECT, or why not.

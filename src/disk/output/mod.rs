@@ -12,6 +12,7 @@ pub use file::{DirectPolicy, FileOutput, ReservedFile, SyncPolicy};
 pub use stream::StreamOutput;
 
 use super::journal::{BarrierPace, Book, Found, Identity, Journal};
+use super::salvage::Salvage;
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::io::buffers::Block;
 use std::fs::File;
@@ -50,6 +51,21 @@ impl Reserved {
     /// else under its name is refused untouched, or loses the name if `replace`.
     pub fn new(target: &Path, replace: bool) -> Result<Self> {
         ReservedFile::new(target, replace).map(Self::File)
+    }
+
+    /// The same for a better version of the file that stands under the name `target`, which is
+    /// replaced in the end and stays as it is until then; see [`salvage`](Self::salvage).
+    /// `replace_part` is about the part file alone.
+    pub fn over(target: &Path, replace_part: bool) -> Result<Self> {
+        ReservedFile::over(target, replace_part).map(Self::File)
+    }
+
+    /// The file that is repaired, if one is.
+    pub fn salvage(&self) -> Option<Salvage> {
+        match self {
+            Self::File(file) => Salvage::of(file.place()),
+            Self::Stream(_) | Self::Nowhere => None,
+        }
     }
 
     /// An output that writes the file in order to `file`, a pipe, a FIFO, a socket or an ordinary
