@@ -100,7 +100,8 @@ pub use engine::options::{
     ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, SyncMode,
 };
 pub use engine::progress::{
-    Event, FileValidator, Level, Phase, Progress, Report, SourceReport, Verified, VerifiedPieces,
+    Event, FileValidator, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,
+    VerifiedPieces,
 };
 pub use engine::stop::StopHandle;
 pub use engine::{Client, Download, Running};

@@ -10,7 +10,7 @@ use crate::engine::Download;
 use crate::engine::options::Options;
 use crate::engine::progress::{Event, Level, Report};
 use crate::ui::Ui;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Downloads the file that the arguments name, or the only one of a Metalink. If the file turns out
@@ -28,7 +28,7 @@ pub(super) fn run(
     let report = transfer(download, &ui, &watch)?;
     ui.finish(&report);
     print::digests(&report)?;
-    if is_described || report.discarded {
+    if is_described || report.discarded || args.repair.is_some() {
         return Ok(None);
     }
     Ok(metalink::look_at(args, &report.path, report.content_type.as_deref())?)
@@ -55,13 +55,14 @@ fn prepare(
     let mut options = resolve::options(args)?;
     let (download, target) = match &metalink {
         None => {
-            let download = Download::new(&args.urls[0])?;
-            let target = resolve::target(args, &naming::file_name(download.url()))?;
+            let urls = args.urls.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?;
+            let download = first_of(urls, &mut options);
+            let target = target(args, &naming::file_name(download.url()))?;
             (download, target)
         }
         Some(read) => {
-            let one = read.only().expect("one file is described");
-            (described(&mut options, args, read, one)?, resolve::target(args, &one.name)?)
+            let one = read.one(args)?.expect("one file is described");
+            (described(&mut options, args, read, one)?, target(args, &one.name)?)
         }
     };
     let said = profile::apply(&mut options, args, download.url())?;
@@ -83,10 +84,10 @@ fn prepare(
     for text in said.into_iter().chain(notes) {
         ui.on_event(&Event { level: Level::Detail, connection: None, text });
     }
-    let download = if target == Path::new(resolve::NOWHERE) {
-        download.discard()
-    } else {
-        download.output(&target)
+    let download = match target {
+        _ if args.repair.is_some() => download.repair(target),
+        _ if target == Path::new(resolve::NOWHERE) => download.discard(),
+        _ => download.output(target),
     };
     Ok((download.options(options), ui))
 }
@@ -106,8 +107,6 @@ fn described(
         MetalinkWish::Auto | MetalinkWish::Off => Vec::new(),
     };
     urls.extend(one.urls.iter().cloned());
-    let mirrors = urls.split_off(1);
-    options.mirrors.splice(0..0, mirrors);
     options.expected_bytes = one.bytes;
     if options.checksum.is_none() && options.verify {
         options.checksum.clone_from(&one.checksum);
@@ -116,7 +115,22 @@ fn described(
     if options.verify {
         options.pieces.clone_from(&one.pieces);
     }
-    Ok(Download::of(urls.remove(0)))
+    Ok(first_of(urls, options))
+}
+
+/// The download of the first URL; the others are mirrors.
+fn first_of(mut urls: Vec<Url>, options: &mut Options) -> Download {
+    let mirrors = urls.split_off(1);
+    options.mirrors.splice(0..0, mirrors);
+    Download::of(urls.remove(0))
+}
+
+/// The file to write, or to repair.
+fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
+    match &args.repair {
+        Some(path) => Ok(path.clone()),
+        None => resolve::target(args, name),
+    }
 }
 
 pub(super) fn insecure_warning() -> Event {

@@ -7,7 +7,7 @@ use super::args::{DownloadArgs, MetalinkWish};
 use super::brought::{Brought, Wanted, is_url};
 use super::resolve;
 use crate::base::limits::METALINK_BYTES_MAX;
-use crate::base::{Result, Url};
+use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::description::{
     Described, Description, described, is_metalink_name, is_metalink_type,
 };
@@ -61,13 +61,29 @@ pub(super) fn look_at(
 }
 
 impl Read {
-    /// The only file it describes, to be fetched by one download; `None` if there are several, or
-    /// it goes into a folder of its own.
-    pub(super) fn only(&self) -> Option<&Description> {
-        match &self.described.files[..] {
-            [Ok(one)] if !one.name.contains('/') => Some(one),
-            _ => None,
+    /// The file that is to be fetched by one download: the only one it describes, unless that goes
+    /// into a folder of its own; or the one that is to be repaired. `None`: it is a batch.
+    pub(super) fn one(&self, args: &DownloadArgs) -> Result<Option<&Description>> {
+        match (&self.described.files[..], &args.repair) {
+            ([Ok(one)], Some(_)) => Ok(Some(one)),
+            (_, Some(path)) => self.named_like(path).map(Some),
+            ([Ok(one)], None) if !one.name.contains('/') => Ok(Some(one)),
+            (_, None) => Ok(None),
         }
+    }
+
+    /// The one of several files that has the name of the file at `path`.
+    fn named_like(&self, path: &Path) -> Result<&Description> {
+        let is_it = |one: &&Description| Path::new(&one.name).file_name() == path.file_name();
+        let mut found = self.described.files.iter().flatten().filter(is_it);
+        if let (Some(one), None) = (found.next(), found.next()) {
+            return Ok(one);
+        }
+        let (count, name) = (self.described.files.len(), path.file_name().unwrap_or_default());
+        let name = name.display();
+        let what = format!("of the {count} files of {} not just one is called {name}", self.name);
+        let advice = "rename the file that is to be repaired as the Metalink calls it";
+        Err(Error::new(ErrorKind::Usage, what).advise(advice))
     }
 }
 
@@ -85,7 +101,7 @@ fn place(args: &DownloadArgs) -> Option<PathBuf> {
 
 /// Whether the output is named like a Metalink: then the Metalink itself is wanted.
 fn names_metalink(args: &DownloadArgs) -> bool {
-    let output = args.output.as_deref().and_then(Path::file_name);
+    let output = args.repair.as_deref().or(args.output.as_deref()).and_then(Path::file_name);
     output.is_some_and(|name| is_metalink_name(&name.to_string_lossy()))
 }
 

@@ -18,7 +18,7 @@ mod resolve;
 mod serve;
 mod signals;
 
-use crate::base::Error;
+use crate::base::{Error, ErrorKind};
 use std::ffi::OsString;
 
 /// Why the program does not end with exit code 0. `main` prints the line and exits with the code.
@@ -53,6 +53,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 
 /// One file or many, named by URLs, lists or a Metalink.
 fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
+    if args.repair.is_some() && args.is_batch_asked() {
+        let what = "'--repair' is for one file, and what is asked for besides is for many";
+        return Err(Error::new(ErrorKind::Usage, what).advise("repair one after the other").into());
+    }
     match metalink::look(args)? {
         Some(read) => fetch_described(args, read),
         None if args.is_batch() => batch::run(args, None),
@@ -64,7 +68,7 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
 }
 
 fn fetch_described(args: &args::DownloadArgs, read: metalink::Read) -> Result<(), Failure> {
-    if read.only().is_some() && !args.is_batch_asked() {
+    if read.one(args)?.is_some() && !args.is_batch_asked() {
         return download::run(args, Some(read)).map(drop);
     }
     batch::run(args, Some(read))

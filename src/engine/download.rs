@@ -25,6 +25,8 @@ type ProgressListener = Box<dyn Fn(&Progress) + Send + Sync>;
 /// Where the bytes go.
 enum Target {
     File(PathBuf),
+    /// The file is there and is repaired.
+    Repair(PathBuf),
     Nowhere,
 }
 
@@ -84,6 +86,18 @@ impl Download {
     /// The file to write. Required, unless [`Download::discard`] is called; its folder must exist.
     pub fn output(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = Some(Target::File(path.into()));
+        self
+    }
+
+    /// The file that is there already and is to be repaired, in the place of
+    /// [`Download::output`]: what differs in it from what the server has is found out, and only
+    /// that is fetched. It stays as it is until the repaired file is complete, which replaces it.
+    ///
+    /// What differs is known from [`Options::pieces`], or from a journal beside the file. If
+    /// neither is there and the file has not the digest that it should have, the repair is refused,
+    /// as [`ErrorKind::Usage`].
+    pub fn repair(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output = Some(Target::Repair(path.into()));
         self
     }
 
@@ -165,6 +179,7 @@ impl Download {
         self.options.settle_size()?;
         let reserved = match target {
             Target::File(path) => Reserved::new(&path, self.options.force)?,
+            Target::Repair(path) => Reserved::over(&path, self.options.force)?,
             Target::Nowhere => {
                 self.options.keep_nothing()?;
                 Reserved::nowhere()

@@ -133,6 +133,20 @@ pub struct VerifiedPieces {
     pub read_back_bytes: u64,
 }
 
+/// What was found in a file that is repaired, and what was done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repaired {
+    /// The number of its pieces, if their digests are known.
+    pub pieces: Option<u64>,
+    /// The number of those that were bad or missing.
+    pub bad_pieces: u64,
+    /// Bytes of the file that were fetched by this run.
+    pub fetched_bytes: u64,
+    /// Nothing was wrong with it, so that it is the very file that it was.
+    pub is_untouched: bool,
+}
+
 /// What a server says by which a version of its file can be told from others (RFC 9110 8.8), in
 /// its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +226,8 @@ pub struct Report {
     pub pieces: Option<VerifiedPieces>,
     /// The digests asked for, as `sha256:HEX`.
     pub digests: Vec<String>,
+    /// What was repaired, if that was asked for.
+    pub repaired: Option<Repaired>,
     /// What each source brought, where there were several; empty otherwise.
     pub sources: Vec<SourceReport>,
     /// Several sources brought parts of the file, and samples of each were compared with another

@@ -4,7 +4,9 @@
 use super::width;
 use crate::base::size::{format_bytes, format_duration, format_rate};
 use crate::base::text::printable;
-use crate::engine::progress::{Engine, Event, Level, Phase, Progress, Report, SourceReport};
+use crate::engine::progress::{
+    Engine, Event, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,
+};
 use std::time::Duration;
 
 /// `name` in at most `columns_max` columns, as it may be shown.
@@ -77,6 +79,9 @@ pub(super) fn opening_line(name: &str, progress: &Progress) -> String {
 
 /// The last line: what was done, how fast, and by which means.
 pub(super) fn closing_line(report: &Report) -> String {
+    if let Some(repaired) = report.repaired.as_ref().filter(|repaired| repaired.is_untouched) {
+        return untouched_line(report, repaired);
+    }
     let mut line = format!(
         "{}: {} in {}, {}, {}",
         printable(&report.path.display().to_string()),
@@ -85,7 +90,9 @@ pub(super) fn closing_line(report: &Report) -> String {
         format_rate(report.rate_bytes_per_second()),
         counted(report.connections, "connection"),
     );
-    if report.resumed_bytes > 0 {
+    if let Some(repaired) = &report.repaired {
+        line.push_str(&format!(", {}", repaired_words(repaired)));
+    } else if report.resumed_bytes > 0 {
         line.push_str(&format!(", resumed {}", format_bytes(report.resumed_bytes)));
     }
     if !report.ranges {
@@ -118,14 +125,39 @@ pub(super) fn closing_line(report: &Report) -> String {
         line.push_str(", compared by samples");
     }
     if let Some(verified) = &report.verified {
-        let (digest, against) = (printable(&verified.digest), printable(&verified.against));
-        line.push_str(&format!(", verified {digest} ({against})"));
+        line.push_str(&verified_words(verified));
     }
     if let Some(pieces) = &report.pieces {
         let count = counted_with(pieces.count, "piece", "pieces");
         line.push_str(&format!(", verified {count} ({})", pieces.algorithm.registered_name()));
     }
     line
+}
+
+/// The last line of a repair that found nothing to do.
+fn untouched_line(report: &Report, repaired: &Repaired) -> String {
+    let path = printable(&report.path.display().to_string());
+    let (bytes, elapsed) = (format_bytes(report.bytes), format_duration(report.elapsed));
+    let pieces = match repaired.pieces {
+        Some(count) => format!(", {count} pieces are right"),
+        None => String::new(),
+    };
+    let verified = report.verified.as_ref().map(verified_words).unwrap_or_default();
+    format!("{path}: nothing to repair, {bytes} read in {elapsed}{pieces}{verified}")
+}
+
+/// `repaired 2 of 400 pieces, 2.00 MiB fetched`.
+fn repaired_words(repaired: &Repaired) -> String {
+    let what = match repaired.pieces {
+        Some(count) => format!("repaired {} of {count} pieces", repaired.bad_pieces),
+        None => "repaired".to_owned(),
+    };
+    format!("{what}, {} fetched", format_bytes(repaired.fetched_bytes))
+}
+
+fn verified_words(verified: &Verified) -> String {
+    let (digest, against) = (printable(&verified.digest), printable(&verified.against));
+    format!(", verified {digest} ({against})")
 }
 
 /// What each source brought, in a line each: `http://m/x.iso: 1.20 GiB, 98.30 MB/s, 2 connections`.
@@ -235,6 +267,7 @@ mod tests {
             limiter: None,
             verified: None,
             pieces: None,
+            repaired: None,
             sources: Vec::new(),
             is_compared: false,
             digests: Vec::new(),
@@ -256,6 +289,26 @@ mod tests {
         assert!(bar_text(&checking).ends_with("checking 3.00 MiB kept"));
         let connecting = Progress { phase: Phase::Connecting, ..progress() };
         assert_eq!(bar_text(&connecting), "connecting");
+    }
+
+    #[test]
+    fn a_repair_says_what_was_bad_and_what_was_fetched() {
+        let mut repaired = Repaired {
+            pieces: Some(400),
+            bad_pieces: 2,
+            fetched_bytes: 2 * MIB,
+            is_untouched: false,
+        };
+        let line = |repaired: &Repaired| {
+            let resumed_bytes = 2 * GIB - repaired.fetched_bytes;
+            closing_line(&Report { repaired: Some(repaired.clone()), resumed_bytes, ..report() })
+        };
+        let told = line(&repaired);
+        assert!(told.contains(", repaired 2 of 400 pieces, 2.00 MiB fetched,"), "{told}");
+        assert!(!told.contains("resumed"), "{told}");
+        (repaired.bad_pieces, repaired.is_untouched) = (0, true);
+        let right = "out/x.iso: nothing to repair, 2.00 GiB read in 2.00 s, 400 pieces are right";
+        assert_eq!(line(&repaired), right);
     }
 
     #[test]

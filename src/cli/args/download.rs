@@ -73,6 +73,12 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) no_journal: bool,
 
+    /// Repair the existing FILE, in the place of -o: find what differs, by the hashes of its pieces
+    /// (--metalink) or a journal, and fetch only that. FILE is replaced when the repaired one is
+    /// complete. Several URLs are mirrors.
+    #[arg(long, value_name = "FILE", env = "RINGHAUL_REPAIR", help_heading = "Resume")]
+    pub(in crate::cli) repair: Option<PathBuf>,
+
     /// Time between two updates of the journal, 10ms to 1h: what a crash may cost.
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_JOURNAL_INTERVAL")]
     #[arg(value_parser = journal_interval, default_value = "2s", help_heading = "Resume")]
@@ -220,7 +226,7 @@ pub(in crate::cli) struct DownloadArgs {
 impl DownloadArgs {
     /// Whether there are many files, or what is asked for is only told of many.
     pub(in crate::cli) fn is_batch(&self) -> bool {
-        self.urls.len() != 1 || self.is_batch_asked()
+        (self.urls.len() != 1 && self.repair.is_none()) || self.is_batch_asked()
     }
 
     /// Whether what is asked for is only told of many files.

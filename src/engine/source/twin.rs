@@ -15,6 +15,7 @@ use crate::base::limits::{SPAN_ALIGN_BYTES, TWIN_SAMPLE_BYTES, TWIN_SAMPLES};
 use crate::base::rng::Rng;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::disk::output::Output;
+use crate::disk::salvage::Salvage;
 use crate::engine::failure::Failure;
 use crate::engine::local::Local;
 use crate::http::{Exchange, Part, may_have_expired};
@@ -30,7 +31,25 @@ pub(in crate::engine) struct Twin<'a> {
     /// What its answers are held against.
     pub(in crate::engine) versions: &'a Versions,
     /// Has the bytes that are here.
-    pub(in crate::engine) output: &'a Output,
+    pub(in crate::engine) output: &'a dyn Here,
+}
+
+/// What has the bytes that are here.
+pub(in crate::engine) trait Here {
+    /// Reads bytes that are there (blocking).
+    fn read(&self, span: Span) -> Result<Vec<u8>>;
+}
+
+impl Here for Output {
+    fn read(&self, span: Span) -> Result<Vec<u8>> {
+        self.read(span)
+    }
+}
+
+impl Here for Salvage {
+    fn read(&self, span: Span) -> Result<Vec<u8>> {
+        self.read(span)
+    }
 }
 
 impl Twin<'_> {
@@ -39,6 +58,27 @@ impl Twin<'_> {
     pub(in crate::engine) async fn test(&self, here: &SpanSet, seed: u64) -> Result<()> {
         let samples = samples(here, TWIN_SAMPLES, seed);
         retrying(&self.local.context, async || self.compare_all(&samples).await).await
+    }
+
+    /// The first byte of samples that differs, if one does.
+    pub(in crate::engine) async fn first_difference(
+        &self,
+        here: &SpanSet,
+        seed: u64,
+    ) -> Result<Option<u64>> {
+        let samples = samples(here, TWIN_SAMPLES, seed);
+        let compare_all = async || {
+            let mut reach = Reach::default();
+            for &sample in &samples {
+                let found = self.difference(sample, &mut reach).await;
+                let found = found.map_err(|error| error.within(self.endpoint.url()))?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok(None)
+        };
+        retrying(&self.local.context, compare_all).await
     }
 
     /// The same with `samples_max` samples, and no second try.
@@ -60,13 +100,18 @@ impl Twin<'_> {
         Ok(())
     }
 
-    async fn compare(&self, sample: Span, reach: &mut Reach) -> Result<()> {
+    /// The first byte of the sample that differs, if one does.
+    async fn difference(&self, sample: Span, reach: &mut Reach) -> Result<Option<u64>> {
         let ours = self.output.read(sample)?;
         let theirs = self.fetch(sample, reach).await?;
-        match ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs) {
+        let index = ours.iter().zip(&theirs).position(|(ours, theirs)| ours != theirs);
+        Ok(index.map(|index| sample.start() + index as u64))
+    }
+
+    async fn compare(&self, sample: Span, reach: &mut Reach) -> Result<()> {
+        match self.difference(sample, reach).await? {
             None => Ok(()),
-            Some(index) => {
-                let at = sample.start() + index as u64;
+            Some(at) => {
                 let what = format!("its byte {at} is not the one that is here: two files");
                 Err(Error::new(ErrorKind::Changed, what))
             }

@@ -1,10 +1,11 @@
 //! One transfer from its first request to the file under its final name.
 //!
-//! States: looking for what an earlier run has left -> an attempt (discovering -> receiving, ranged
-//! or as one stream -> verifying -> finishing) -> done, or failed, or another attempt: with the new
-//! file if it has changed (the last time in one stream, as parts may never agree), in one stream if
-//! the server has stopped serving ranges, or with what turned out to be damaged fetched again. Runs
-//! as a task of one shard; others help it with a ranged download.
+//! States: looking for what an earlier run has left, or what a file to be repaired has -> an
+//! attempt (discovering -> receiving, ranged or as one stream -> verifying -> finishing) -> done,
+//! or failed, or another attempt: with the new file if it has changed (the last time in one stream,
+//! as parts may never agree), in one stream if the server has stopped serving ranges, or with what
+//! turned out to be damaged fetched again. Runs as a task of one shard; others help it with a
+//! ranged download.
 
 mod attempt;
 mod choice;
@@ -12,6 +13,7 @@ pub(super) mod expected_digest;
 mod on_disk;
 mod recheck;
 mod records;
+mod repair;
 mod stream;
 
 use super::context::Context;
@@ -30,6 +32,7 @@ use crate::io::clock::process_cpu_time;
 use attempt::Ended;
 use choice::Choice;
 use on_disk::OnDisk;
+use repair::Begun;
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::pending;
@@ -96,7 +99,10 @@ impl Transfer {
 
     async fn attempts(&self) -> Result<Report> {
         let context = self.context();
-        let mut on_disk = self.look()?;
+        let (mut on_disk, repaired) = match self.begin().await? {
+            Begun::With(on_disk, repaired) => (on_disk, repaired),
+            Begun::Whole(report) => return Ok(*report),
+        };
         context.set_resumed(on_disk.bytes());
         let mut is_ranged = true;
         let mut attempts = 0;
@@ -107,7 +113,7 @@ impl Transfer {
             let attempt = choice.attempt(self, is_ranged, on_disk);
             let Ended { error, is_corrupt, liar, again, is_plural, left } =
                 match attempt.run().await {
-                    Ok(report) => return Ok(report),
+                    Ok(report) => return Ok(repair::told(repaired, report)),
                     Err(ended) => ended,
                 };
             on_disk = left;
@@ -125,7 +131,7 @@ impl Transfer {
                 return Err(self.explain(error));
             }
             match error.kind() {
-                ErrorKind::Changed if context.options.on_change == OnChange::Restart => {
+                ErrorKind::Changed if self.may_restart(repaired.is_some()) => {
                     // One answer is of one version, however much several may disagree.
                     is_ranged &= attempts + 1 < ATTEMPTS_MAX;
                     let how =
@@ -162,6 +168,12 @@ impl Transfer {
         let has_pieces = self.context().options.pieces.is_some();
         let is_of_pieces = has_pieces && error.kind() == ErrorKind::ChecksumMismatch;
         is_of_pieces || self.context().is_undecided() || self.context().check_stop().is_err()
+    }
+
+    /// Whether a new version of the file is fetched in the place of the one that was begun. It is
+    /// none of the file that is to be repaired.
+    fn may_restart(&self, is_repair: bool) -> bool {
+        self.context().options.on_change == OnChange::Restart && !is_repair
     }
 
     /// What an earlier run has left; what is of no use of it is cleared away. What others have

@@ -16,6 +16,8 @@ pub(super) struct OnDisk {
     runs: Vec<Run>,
     /// They have been read back since they were left, or this run has written them.
     is_checked: bool,
+    /// Digests of pieces of the file have proved them, whoever serves it.
+    is_proved: bool,
 }
 
 /// Whether the bytes that are here are of the file that the server has now.
@@ -33,12 +35,19 @@ impl OnDisk {
         Self::new(saved.identity, saved.runs, false)
     }
 
+    /// Bytes of a file of `total` bytes, which digests of its pieces have proved before they were
+    /// brought to the disk.
+    pub(super) fn proved(total: u64, runs: Vec<Run>) -> Self {
+        let identity = Identity { url: String::new(), total, validator: None, digest: None };
+        Self { is_proved: true, ..Self::new(identity, runs, false) }
+    }
+
     /// Bytes of the file `identity`.
     pub(super) fn new(identity: Identity, runs: Vec<Run>, is_checked: bool) -> Self {
         if runs.is_empty() {
             return Self::default();
         }
-        Self { identity: Some(identity), runs, is_checked }
+        Self { identity: Some(identity), runs, is_checked, is_proved: false }
     }
 
     /// The same without the runs that have a byte of `wrong`, once all have been read back.
@@ -51,6 +60,11 @@ impl OnDisk {
     /// Bytes that have not been read back since an earlier run has left them.
     pub(super) fn unchecked_bytes(&self) -> u64 {
         if self.is_checked { 0 } else { self.bytes() }
+    }
+
+    /// Whether digests of pieces have proved them.
+    pub(super) fn is_proved(&self) -> bool {
+        self.is_proved
     }
 
     /// Whether there is nothing.
@@ -109,7 +123,7 @@ impl OnDisk {
             let (before, now) = (before.total, now.total);
             return changed(format!("the file had {before} bytes and now has {now}"));
         }
-        if has_pieces {
+        if has_pieces || self.is_proved {
             return Ok(Proof::Given);
         }
         let same = |before: &Option<String>, now: &Option<String>| {

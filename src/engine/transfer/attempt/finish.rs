@@ -241,6 +241,7 @@ impl Attempt<'_> {
             pieces: self.verified_pieces(),
             digests: digests.collect(),
             sources: ending.ranges.as_ref().map(|it| it.account()).unwrap_or_default(),
+            repaired: None,
             is_compared: ending.ranges.as_ref().is_some_and(|ranged| ranged.is_compared()),
         }
     }

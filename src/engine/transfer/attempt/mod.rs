@@ -290,12 +290,12 @@ impl<'a> Attempt<'a> {
         let Ranges { endpoint, known, .. } = ranges;
         if proof == Proof::ByComparison {
             let versions = &Versions::new(known.clone());
-            let twin = Twin { local, url, endpoint, versions, output: &output };
+            let twin = Twin { local, url, endpoint, versions, output: &*output };
             context.guard(twin.test(&self.on_disk.spans(), jitter_seed())).await?;
             let text = "samples of what is here are the same there: it is taken for one file";
             context.tell(Level::Note, None, text);
         }
-        if !self.on_disk.is_empty() {
+        if !self.on_disk.is_empty() && !self.on_disk.is_proved() {
             let (bytes, total) = (format_bytes(self.on_disk.bytes()), format_bytes(now.total));
             context.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
         }
