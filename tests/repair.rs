@@ -218,6 +218,32 @@ fn the_old_file_survives_a_failure_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_list_of_piece_hashes_needs_no_size() {
+    let patient = Patient::new(&spoilt(&[SIZE - 1]));
+    let hex = |piece: &[u8]| digest_of(piece).iter().map(|byte| format!("{byte:02x}")).collect();
+    let lines: Vec<String> = good().chunks(1 << 20).map(hex).collect();
+    let list = format!("sha-1 1M\n{}\n", lines.join("\n"));
+    fs::write(patient.scene.path().join("list"), list).expect("it is written");
+    let url = patient.server.url("/file.bin");
+    let ended = patient.scene.run(&["--repair", "file.bin", "--piece-hashes", "list", &url, &url]);
+    assert!(ended.success().stderr.contains("repaired 1 of 9 pieces"), "{ended:?}");
+    assert!(ended.stderr.contains("verified 9 pieces (sha-1)"), "{ended:?}");
+    assert_content(&patient.path(), SEED, SIZE);
+}
+
+#[test]
+fn what_a_server_brings_is_verified_before_the_old_file_goes() {
+    let old = spoilt(&[3 * MIB]);
+    let spoils = Rule::new(When::All, Fault::FlipBytes(3 * MIB..3 * MIB + 9));
+    let patient = Patient::served(&old, Config { script: vec![spoils], ..Config::new(SEED, SIZE) });
+    let ended = patient.repair(&["--no-verify"]);
+    assert_eq!(ended.code, Some(2), "nothing is known then: {ended:?}");
+    let ended = patient.repair(&["-r1"]);
+    assert!(ended.error_line(13).contains("piece 4 of 9"), "{ended:?}");
+    patient.assert_as_it_was(&old);
+}
+
+#[test]
 fn a_kill_leaves_the_old_file_and_a_part_to_go_on_with() {
     let old = spoilt(&[2 * MIB, 3 * MIB, 4 * MIB, 5 * MIB, 6 * MIB, 7 * MIB]);
     let patient = Patient::served(&old, slowed(Config::new(SEED, SIZE), 5 * MIB));
@@ -291,11 +317,12 @@ fn there_has_to_be_a_file() {
 }
 
 fn hashes() -> PieceHashes {
-    let hash = |piece: &[u8]| {
-        let mut hasher = Algorithm::Sha1.hasher();
-        hasher.update(piece);
-        hasher.finish().bytes
-    };
-    let pieces: Vec<Vec<u8>> = good().chunks(1 << 20).map(hash).collect();
+    let pieces: Vec<Vec<u8>> = good().chunks(1 << 20).map(digest_of).collect();
     PieceHashes::new(Algorithm::Sha1, MIB, SIZE, &pieces).expect("usable pieces")
+}
+
+fn digest_of(piece: &[u8]) -> Vec<u8> {
+    let mut hasher = Algorithm::Sha1.hasher();
+    hasher.update(piece);
+    hasher.finish().bytes
 }

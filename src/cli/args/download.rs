@@ -74,8 +74,8 @@ pub(in crate::cli) struct DownloadArgs {
     pub(in crate::cli) no_journal: bool,
 
     /// Repair the existing FILE, in the place of -o: find what differs, by the hashes of its pieces
-    /// (--metalink) or a journal, and fetch only that. FILE is replaced when the repaired one is
-    /// complete. Several URLs are mirrors.
+    /// (--metalink, --piece-hashes) or a journal, and fetch only that. FILE is replaced when the
+    /// repaired one is complete. Several URLs are mirrors.
     #[arg(long, value_name = "FILE", env = "RINGHAUL_REPAIR", help_heading = "Resume")]
     pub(in crate::cli) repair: Option<PathBuf>,
 

@@ -299,8 +299,8 @@ impl Repair<'_> {
     fn refusal(&self, why: &str) -> Error {
         let name = self.name();
         Error::new(ErrorKind::Usage, format!("cannot repair {name}: {why}")).advise(format!(
-            "give a description that has the hashes of its pieces (--metalink), or download it \
-             anew with -o {name} --force"
+            "give the hashes of its pieces (--metalink, --piece-hashes), or download it anew with \
+             -o {name} --force"
         ))
     }
 
