@@ -21,14 +21,14 @@ const RATE: u64 = 24 * MIB;
 
 /// The digests of the pieces of the file that all servers here have.
 fn digests(algorithm: Algorithm, piece_bytes: u64) -> Vec<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(SIZE).unwrap()];
+    let mut bytes = vec![0; usize::try_from(SIZE).expect("it fits the memory")];
     content::fill(SEED, 0, &mut bytes);
     let digest = |piece: &[u8]| {
         let mut hasher = algorithm.hasher();
         hasher.update(piece);
         hasher.finish().bytes
     };
-    bytes.chunks(usize::try_from(piece_bytes).unwrap()).map(digest).collect()
+    bytes.chunks(usize::try_from(piece_bytes).expect("it fits the memory")).map(digest).collect()
 }
 
 fn pieces(algorithm: Algorithm, piece_bytes: u64) -> Option<Arc<PieceHashes>> {
@@ -299,10 +299,11 @@ fn begin(change: impl FnOnce(&mut Options)) -> Site {
 }
 
 fn spoil(site: &Site, at: u64) {
-    let part = fs::OpenOptions::new().read(true).write(true).open(site.part()).unwrap();
+    let part =
+        fs::OpenOptions::new().read(true).write(true).open(site.part()).expect("the part file");
     let mut byte = [0];
-    part.read_exact_at(&mut byte, at).unwrap();
-    part.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    part.read_exact_at(&mut byte, at).expect("a byte");
+    part.write_all_at(&[byte[0] ^ 1], at).expect("a byte");
 }
 
 #[test]
