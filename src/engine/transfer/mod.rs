@@ -112,7 +112,8 @@ impl Transfer {
             attempts += 1;
             let attempt = choice.attempt(self, is_ranged, on_disk);
             let Ended { error, is_corrupt, liar, again, is_plural, left } =
-                match attempt.run().await {
+                // In a box: the types of futures within futures are too deep for the compiler.
+                match Box::pin(attempt.run()).await {
                     Ok(report) => return Ok(repair::told(repaired, report)),
                     Err(ended) => ended,
                 };

@@ -338,7 +338,8 @@ impl<'a> Attempt<'a> {
         let file = File { total_bytes, expected, has_pieces, named, is_readable };
         let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
         let first = First { fetch, opening, requested: times.requested };
-        let worked = supervisor::work(&ranged, local, *lead, shards_max, first, contest).await;
+        let working = supervisor::work(&ranged, local, *lead, shards_max, first, contest);
+        let worked = Box::pin(working).await;
         ranged.teach();
         ranged.settle_liar();
         self.check_failure()?;
