@@ -57,7 +57,8 @@ impl Transfer {
             return Ok(Begun::With(self.look()?, None));
         };
         let context = self.context();
-        let begun = Repair { transfer: self, salvage }.begin().await;
+        // In a box, as an attempt is: the types of futures within futures become too deep.
+        let begun = Box::pin(Repair { transfer: self, salvage }.begin()).await;
         context.set_unchecked(0);
         context.set_phase(Phase::Connecting);
         begun.map_err(|error| self.explain(context.take_failure().unwrap_or(error)))
