@@ -76,6 +76,8 @@ pub struct Detail {
 pub struct SpanTimes {
     /// Which connection.
     pub connection: u32,
+    /// The URL of its source; empty where there is only one.
+    pub source: String,
     /// When it was asked for.
     pub requested: f64,
     /// When its first byte came.
@@ -243,6 +245,7 @@ impl Detail {
         }
         self.spans.push(SpanTimes {
             connection: line.connection,
+            source: line.source.clone(),
             requested,
             first_byte: line.first_byte,
             ended,

@@ -385,6 +385,7 @@ mod tests {
             let mut detail = Detail::default();
             detail.spans.push(SpanTimes {
                 connection: 0,
+                source: String::new(),
                 requested: 0.0,
                 first_byte: None,
                 ended: seconds,

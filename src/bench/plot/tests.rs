@@ -123,3 +123,19 @@ fn results_without_runs_have_no_plots() {
     results.verdict = crate::bench::conclude::statistics::Verdict::Nothing;
     assert!(all(&results).is_empty());
 }
+
+#[test]
+fn the_timeline_names_the_sources_where_there_are_several() {
+    let mut results = results();
+    let row = results.rows.iter_mut().find(|row| !row.spans.is_empty()).expect("a traced row");
+    let timeline = |results: &Results| {
+        let plots = all(results);
+        plots.into_iter().find(|plot| plot.file == "timeline.svg").expect("a timeline").svg
+    };
+    for (number, span) in row.spans.iter_mut().enumerate() {
+        span.source = format!("http://mirror-{}/file", number % 2);
+    }
+    let svg = timeline(&results);
+    elements(&svg);
+    assert!(svg.contains("http://mirror-0/file") && svg.contains("http://mirror-1/file"), "{svg}");
+}

@@ -1,4 +1,5 @@
-//! The timeline of one download: which connection waited for and received which span when.
+//! The timeline of one download: which connection waited for and received which span when, and from
+//! which source where there are several.
 
 use super::Plot;
 use super::scale::{tick_text, ticks, viridis};
@@ -15,6 +16,10 @@ const LANES_HEIGHT_MAX: f64 = 480.0;
 const LANE_MAX: f64 = 30.0;
 /// More would be megabytes of rectangles thinner than a pixel.
 const SPANS_MAX: usize = 4000;
+/// Sources that have a colour of their own; more cannot be told apart.
+const SOURCES_MAX: usize = 8;
+/// Height of a source's line below the axis.
+const SOURCE_HEIGHT: f64 = 18.0;
 /// Every other span of a connection has the other colour, so that they are told apart.
 const RECEIVED: [f64; 2] = [0.25, 0.55];
 /// Orange is not in viridis, and darker than the bright end of it in print.
@@ -38,8 +43,15 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
     let subtitle = [&*results.conditions_line(), &*what];
     let lane_height = (LANES_HEIGHT_MAX / lanes.len() as f64).min(LANE_MAX);
     let bottom = TOP + lane_height * lanes.len() as f64;
-    let mut sheet = Sheet::new(WIDTH, bottom + 52.0, &title, subtitle);
+    let sources = sources(&row.spans);
+    let height = bottom + 52.0 + SOURCE_HEIGHT * sources.len() as f64;
+    let mut sheet = Sheet::new(WIDTH, height, &title, subtitle);
     legend(&mut sheet);
+    for (place, source) in sources.iter().enumerate() {
+        let y = bottom + 52.0 + SOURCE_HEIGHT * place as f64;
+        sheet.rect(LEFT, y, 14.0, 12.0, &colour_of(place, sources.len()));
+        sheet.label(LEFT + 20.0, y + 10.0, Anchor::Start, 12.0, INK, source);
+    }
     let ticks = ticks(end);
     let last = ticks.last().copied().unwrap_or(1.0);
     let x = |time: f64| LEFT + time / last * (RIGHT - LEFT);
@@ -59,22 +71,49 @@ pub(super) fn plot(results: &Results) -> Option<Plot> {
             let text = (connection + 1).to_string();
             sheet.label(LEFT - 8.0, y + lane_height / 2.0 + 4.0, Anchor::End, 11.0, INK, &text);
         }
-        lane(&mut sheet, spans, y, lane_height, x);
+        lane(&mut sheet, spans, &sources, [y, lane_height], x);
     }
     sheet.line([LEFT, TOP], [LEFT, bottom], (INK, 1.0, ""));
     Some(Plot { file: "timeline.svg", title, svg: sheet.finish() })
 }
 
+/// The sources in the order of their first spans, no more than [`SOURCES_MAX`];
+/// none if there is only one.
+fn sources(spans: &[SpanTimes]) -> Vec<&str> {
+    let mut sources: Vec<&str> = Vec::new();
+    for span in spans.iter().filter(|span| !span.source.is_empty()) {
+        if sources.len() < SOURCES_MAX && !sources.contains(&&*span.source) {
+            sources.push(&span.source);
+        }
+    }
+    sources
+}
+
+/// The colour of a source among `count`.
+fn colour_of(place: usize, count: usize) -> String {
+    viridis(0.05 + 0.85 * place as f64 / count as f64)
+}
+
 /// Waiting is a thin bar: a span asked for ahead waits while the one before it is received.
-fn lane(sheet: &mut Sheet, spans: &[&SpanTimes], y: f64, height: f64, x: impl Fn(f64) -> f64) {
+fn lane(
+    sheet: &mut Sheet,
+    spans: &[&SpanTimes],
+    sources: &[&str],
+    [y, height]: [f64; 2],
+    x: impl Fn(f64) -> f64,
+) {
     for span in spans {
         let until = span.first_byte.unwrap_or(span.ended);
         let width = (x(until) - x(span.requested)).max(0.0);
         sheet.rect(x(span.requested), y + height * 0.42, width, height * 0.16, WAITING);
     }
     for (number, span) in spans.iter().enumerate() {
+        let source = sources.iter().position(|source| *source == span.source);
         let colour = match span.outcome {
-            SpanOutcome::Received => viridis(RECEIVED[number % RECEIVED.len()]),
+            SpanOutcome::Received => source.map_or_else(
+                || viridis(RECEIVED[number % RECEIVED.len()]),
+                |place| colour_of(place, sources.len()),
+            ),
             SpanOutcome::Aborted | SpanOutcome::Failed => LOST.to_owned(),
         };
         let from = match (span.first_byte, span.outcome) {
