@@ -17,7 +17,7 @@ use std::time::Duration;
 #[test]
 fn over_loopback() {
     let process = Process::alone();
-    run_all(120, 16, |seed| {
+    run_all(80, 16, |seed| {
         Schedule::new(seed, |_, _| {}).run(|options| {
             options.connections = Some(3);
             options.chunk_bytes = Some(256 * KIB);

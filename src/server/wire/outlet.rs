@@ -225,7 +225,11 @@ impl<'a> Outlet<'a> {
         if is_paced {
             self.keep_pace(&own, &total, now)?;
         }
-        outage::check_present(self.shared)?;
+        outage::check_present(self.shared).or_else(|gone| {
+            // This thread may be quicker than the one that resets all connections.
+            self.transport.reset_when_closed()?;
+            Err(gone)
+        })?;
         if outage::is_silent(self.shared) {
             self.stall()?;
             return Err(io::ErrorKind::ConnectionAborted.into());
