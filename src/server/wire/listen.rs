@@ -42,10 +42,12 @@ pub(in crate::server) fn run(shared: &Arc<Shared>, listener: &TcpListener) {
         }
         threads.retain(|thread| !thread.is_finished());
     }
-    // A socket admitted while the server was being stopped has been missed there. One that is
-    // unreachable keeps its connections.
-    if shared.stop.is_stopped() || outage::check_present(shared).is_err() {
+    // A socket admitted while the server was being stopped, or went away, has been missed there.
+    // One that is unreachable keeps its connections.
+    if shared.stop.is_stopped() {
         shared.registry.shut_all();
+    } else if outage::check_present(shared).is_err() {
+        shared.registry.reset_all();
     }
     for thread in threads {
         // A panic has been reported by its own thread; here it only must not stop the others.
