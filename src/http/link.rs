@@ -215,6 +215,10 @@ fn parameter(text: &str) -> Parsed<'_, (&str, Cow<'_, str>, &str)> {
     // A type has a slash, which no token may have, and is sent without quotes all the same.
     let end = rest.find([';', ',']).unwrap_or(rest.len());
     let (value, behind) = rest.split_at(end);
+    if value.contains('"') {
+        // The comma or semicolon may stand between quotes.
+        return Err(Malformed { behind: rest });
+    }
     Ok((name, Cow::Borrowed(value.trim_end_matches([' ', '\t'])), behind))
 }
 
@@ -423,6 +427,12 @@ mod tests {
             let error = resolve("http://h/a", target, true).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Redirect, "{target}");
         }
+    }
+
+    #[test]
+    fn a_quote_within_a_bare_value_hides_no_link_behind_it() {
+        let found = duplicates("<>;<=>\",\",<http://m/a>;rel=duplicate");
+        assert_eq!(found, ["http://m/a"]);
     }
 
     proptest! {

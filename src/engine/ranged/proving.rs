@@ -23,6 +23,7 @@ use crate::plan::{SourceId, Unopened};
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Samples of each source's bytes that another one has to agree with in the end.
 const SAMPLES: u64 = 6;
@@ -103,14 +104,19 @@ impl Ranged {
 
     /// Every byte is here: compares samples of what each source has brought with another one's, so
     /// that no file is put together of two. Nothing to do where a digest of the whole file decides.
-    pub(in crate::engine) async fn compare_all(&self, local: &Local) -> Result<()> {
+    pub(in crate::engine) async fn compare_all(self: &Arc<Self>, local: &Local) -> Result<()> {
         if self.is_single() || self.file.has_digest() || !self.file.is_readable {
             return Ok(());
         }
-        for (id, source) in self.numbered() {
-            if source.tally.bytes() > 0 {
-                self.compare(local, id, source).await?;
-            }
+        let mut comparisons = JoinSet::new();
+        for (id, _) in self.numbered().filter(|(_, source)| source.tally.bytes() > 0) {
+            let (ranged, local) = (self.clone(), local.clone());
+            comparisons.spawn_local(async move { ranged.compare(&local, id).await });
+        }
+        while let Some(compared) = comparisons.join_next().await {
+            let panicked =
+                |e| Error::new(ErrorKind::Internal, "a comparison panicked").caused_by(e);
+            compared.unwrap_or_else(|e| Err(panicked(e)))?;
         }
         let jury = self.jury();
         match jury.disputed.first() {
@@ -126,8 +132,8 @@ impl Ranged {
     }
 
     /// Compares samples of the bytes of one source with those of another one.
-    async fn compare(&self, local: &Local, id: SourceId, source: &Source) -> Result<()> {
-        let spans = source.tally.spans();
+    async fn compare(&self, local: &Local, id: SourceId) -> Result<()> {
+        let spans = self.source(id).tally.spans();
         let seed = jitter_seed();
         for (witness, other, open) in self.witnesses(&[id]) {
             let agreed = self.agrees(local, other, &open, &spans, seed);
@@ -285,8 +291,11 @@ impl Ranged {
         let others = self.numbered().filter(|(id, _)| !involved.contains(id));
         let mut witnesses: Vec<_> =
             others.filter_map(|(id, source)| Some((id, source, source.opened()?))).collect();
-        let plan = self.plan();
-        witnesses.sort_by_key(|(id, _, _)| !plan.is_source_open(*id));
+        let (plan, count) = (self.plan(), self.sources.len());
+        // Each asks another one, the one that follows it, or all would ask the first.
+        let behind = involved.first().map_or(0, |id| id.0 as usize + 1);
+        let distance = |id: SourceId| (id.0 as usize + count - behind % count) % count;
+        witnesses.sort_by_key(|(id, _, _)| (!plan.is_source_open(*id), distance(*id)));
         witnesses
     }
 
