@@ -23,18 +23,7 @@ pub(super) struct Read {
 
 /// Reads the Metalink that the arguments ask for, if they do.
 pub(super) fn look(args: &DownloadArgs) -> Result<Option<Read>> {
-    let Some(place) = place(args) else { return Ok(None) };
-    let options = resolve::options(args)?;
-    let wanted = Wanted {
-        place: &place,
-        what: "the Metalink",
-        option: "--metalink",
-        bytes_max: METALINK_BYTES_MAX,
-    };
-    // Nothing is to be kept of it: a signal may end the program.
-    let Brought { text, shown, name } = wanted.bring(None, &options, &StopHandle::new())?;
-    let described = described(&text).map_err(|error| error.within(shown))?;
-    Ok(Some(Read { name, described }))
+    place(args).map(|place| read(args, &place)).transpose()
 }
 
 /// Reads the file at `path`, which was downloaded and is of `content_type`, if it is a Metalink and
@@ -48,16 +37,7 @@ pub(super) fn look_at(
     if !is_one || args.sources.metalink != MetalinkWish::Auto || names_metalink(args) {
         return Ok(None);
     }
-    let wanted = Wanted {
-        place: path,
-        what: "the Metalink",
-        option: "--metalink",
-        bytes_max: METALINK_BYTES_MAX,
-    };
-    let Brought { text, shown, name } =
-        wanted.bring(None, &resolve::options(args)?, &StopHandle::new())?;
-    let described = described(&text).map_err(|error| error.within(shown))?;
-    Ok(Some(Read { name, described }))
+    read(args, path).map(Some)
 }
 
 impl Read {
@@ -85,6 +65,16 @@ impl Read {
         let advice = "rename the file that is to be repaired as the Metalink calls it";
         Err(Error::new(ErrorKind::Usage, what).advise(advice))
     }
+}
+
+fn read(args: &DownloadArgs, place: &Path) -> Result<Read> {
+    let wanted =
+        Wanted { place, what: "the Metalink", option: "--metalink", bytes_max: METALINK_BYTES_MAX };
+    // Nothing is to be kept of it: a signal may end the program.
+    let brought = wanted.bring(None, &resolve::options(args)?, &StopHandle::new())?;
+    let Brought { text, shown, name } = brought;
+    let described = described(&text).map_err(|error| error.within(shown))?;
+    Ok(Read { name, described })
 }
 
 fn place(args: &DownloadArgs) -> Option<PathBuf> {
