@@ -1,13 +1,69 @@
-//! The tick of a ranged download, its end, and what happens to connections that did not ask.
+//! How the supervisors steer a ranged download: the workers they start, the tick, what happens to
+//! connections that did not ask, and the end.
 
-use super::Ranged;
+use super::{Ranged, WorkerState};
 use crate::base::limits::BARRIER_BYTES;
 use crate::engine::progress::Level;
 use crate::engine::trace::{Line, seconds};
-use crate::plan::{Action, Limiter, Pressure, SourceId, Totals};
+use crate::plan::{Action, ConnectionId, Limiter, Pressure, SourceId, Totals};
+use std::collections::btree_map::Entry;
 use std::sync::atomic::Ordering;
 
 impl Ranged {
+    /// How many workers the plan wants, the first one included.
+    pub(super) fn connections_wanted(&self) -> u32 {
+        self.plan().connections_wanted(self.context.now()).max(1)
+    }
+
+    /// Workers that are to be started now, no more than have connections to hope for, be they new
+    /// or one of `idle`; they count as running from here on.
+    pub(super) fn to_start(&self, idle: u32) -> Vec<u32> {
+        let wanted = self.plan().connections_wanted(self.context.now());
+        let budget = &self.context.client.budget;
+        let open = self.sources.iter().filter_map(|source| source.opened());
+        let permits = open.fold(idle, |permits, open| {
+            permits.saturating_add(budget.available(open.endpoint.origin()))
+        });
+        let mut workers = self.workers();
+        let missing = (wanted as usize).saturating_sub(workers.len()).min(permits as usize);
+        let mut started = Vec::new();
+        for id in 0.. {
+            if started.len() == missing {
+                break;
+            }
+            if let Entry::Vacant(place) = workers.entry(ConnectionId(id)) {
+                place.insert(WorkerState::default());
+                started.push(id);
+            }
+        }
+        started
+    }
+
+    /// Sources that are to be looked at now.
+    pub(super) fn to_scout(&self) -> Vec<SourceId> {
+        if self.is_single() { Vec::new() } else { self.plan().sources_to_open(self.context.now()) }
+    }
+
+    /// The worker has ended; its id may be started again.
+    pub(super) fn retired(&self, id: ConnectionId) {
+        self.workers().remove(&id);
+    }
+
+    /// Whether the transfer has failed or was stopped.
+    pub(super) fn is_halted(&self) -> bool {
+        self.is_halted.load(Ordering::Relaxed)
+    }
+
+    /// Every byte has been delivered.
+    pub(super) fn is_complete(&self) -> bool {
+        self.plan().is_complete()
+    }
+
+    /// Whether a worker holds bytes that have arrived and have not gone to the disk.
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.workers().values().filter_map(|state| state.claim.as_ref()).any(|c| c.holds_bytes())
+    }
+
     /// Measures, decides, and acts on connections that did not ask.
     pub(in crate::engine) fn tick(&self, pressure: Pressure) {
         let mut plan = self.plan();
