@@ -1,50 +1,44 @@
 //! What has arrived, told to the plan and credited to the sources that brought it.
 //!
-//! The plan is locked by the caller, so that nothing is told behind the back of what it decides.
+//! The caller holds the plan's lock, so that nothing is told behind the back of a report of the end
+//! of a span.
 
-use super::{Ranged, WorkerState};
+use super::Ranged;
+use super::roster::Roster;
 use crate::base::Span;
 use crate::engine::receive::claim::Claim;
-use crate::io::socket::{SocketHandle, TcpInfo};
+use crate::io::socket::TcpInfo;
 use crate::plan::{Arrival, ConnectionId, Transfer};
 
 impl Ranged {
     /// Tells the plan how far each connection has come.
     pub(super) fn report_positions(&self, plan: &mut Transfer) {
-        for (&id, state) in &*self.workers() {
-            if let Some(claim) = &state.claim {
-                if let Some((span, new_bytes)) = self.tell(plan, id, claim)
-                    && !self.is_single()
-                {
-                    self.credit(state, span, new_bytes);
-                }
-                plan.on_progress(self.context.now(), id, claim.received_to());
+        let roster = self.roster();
+        for (id, claim) in roster.claims() {
+            if let Some((span, new_bytes)) = self.tell(plan, id, claim) {
+                self.credit(&roster, id, span, new_bytes);
             }
+            plan.on_progress(self.context.now(), id, claim.received_to());
         }
     }
 
     /// Tells the plan what the kernel knows of the connections: a system call for each.
     pub(super) fn report_arrivals(&self, plan: &mut Transfer) {
-        let now = self.context.now();
-        for (&id, state) in &*self.workers() {
-            let Some(claim) = &state.claim else { continue };
+        let (now, roster) = (self.context.now(), self.roster());
+        for (id, claim) in roster.claims() {
             if !claim.is_receiving() {
                 plan.on_held_back(now, id);
             }
-            if let Some(tcp) = state.socket.as_ref().and_then(SocketHandle::tcp_info) {
-                let TcpInfo { received_bytes, out_of_order, .. } = tcp;
+            if let Some(TcpInfo { received_bytes, out_of_order, .. }) = roster.tcp_info(id) {
                 plan.on_arrival(now, id, Arrival { received_bytes, out_of_order });
             }
         }
     }
 
-    /// Under the plan's lock, so that nothing is told behind the back of a report of its end.
+    /// Tells the plan what it does not know yet of this claim.
     pub(super) fn tell_untold(&self, plan: &mut Transfer, id: ConnectionId, claim: &Claim) {
-        if let Some((span, new_bytes)) = self.tell(plan, id, claim)
-            && !self.is_single()
-            && let Some(state) = self.workers().get(&id)
-        {
-            self.credit(state, span, new_bytes);
+        if let Some((span, new_bytes)) = self.tell(plan, id, claim) {
+            self.credit(&self.roster(), id, span, new_bytes);
         }
     }
 
@@ -56,9 +50,14 @@ impl Ranged {
         Some((span, new_bytes))
     }
 
-    /// Notes on whose word these bytes rest.
-    fn credit(&self, state: &WorkerState, span: Span, new_bytes: u64) {
-        self.source(state.source.unwrap_or(self.first)).tally.delivered(span, new_bytes);
-        state.former.iter().for_each(|former| self.source(*former).tally.delivered(span, 0));
+    /// Notes on whose word these bytes rest, if there is more than one.
+    fn credit(&self, roster: &Roster, id: ConnectionId, span: Span, new_bytes: u64) {
+        if self.is_single() {
+            return;
+        }
+        let present = roster.source(id).unwrap_or(self.first);
+        self.source(present).tally.delivered(span, new_bytes);
+        let former = roster.former_sources(id).iter();
+        former.for_each(|former| self.source(*former).tally.delivered(span, 0));
     }
 }

@@ -81,11 +81,11 @@ impl Ranged {
 
     /// Whether the connection was shut because it lags behind; so what it reports now is our doing.
     pub(super) fn is_replaced(&self, id: ConnectionId) -> bool {
-        self.workers().get(&id).is_some_and(|state| state.is_replaced)
+        self.roster().is_replaced(id)
     }
 
     /// Whether the connection's bytes have been delivered by another one.
     pub(super) fn is_aborted(&self, id: ConnectionId) -> bool {
-        self.workers().get(&id).is_some_and(|state| state.is_aborted)
+        self.roster().is_aborted(id)
     }
 }

@@ -5,6 +5,7 @@ mod arrivals;
 pub(super) mod blame;
 mod failures;
 mod proving;
+mod roster;
 mod routing;
 pub(super) mod scout;
 pub(super) mod settings;
@@ -15,17 +16,15 @@ pub(super) mod worker;
 
 use super::context::Context;
 use super::progress::SourceReport;
-use super::receive::claim::Claim;
 use super::receive::sink::Destination;
 use super::source::Source;
 use super::source::follow::FirstTimes;
 use super::trace::Trace;
 use crate::base::{Span, SpanSet, Url};
 use crate::digest::Checksum;
-use crate::io::socket::SocketHandle;
 use crate::plan::{ConnectionId, Fetch, Settings, SourceId, Transfer};
 use proving::Jury;
-use std::collections::BTreeMap;
+use roster::Roster;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +43,7 @@ pub(in crate::engine) struct Ranged {
     pub(in crate::engine) to: Destination,
     pub(in crate::engine) trace: Option<Arc<Trace>>,
     plan: Mutex<Transfer>,
-    workers: Mutex<BTreeMap<ConnectionId, WorkerState>>,
+    roster: Mutex<Roster>,
     /// Rings when waiting workers may find something to do.
     pub(in crate::engine) bell: Notify,
     /// The transfer has failed or was stopped: workers hand over what they have, and end.
@@ -76,22 +75,6 @@ impl File {
     }
 }
 
-/// A worker as others see it.
-#[derive(Default)]
-struct WorkerState {
-    /// Whom it asks, once it has asked anybody.
-    source: Option<SourceId>,
-    /// Who else has brought bytes of its present span, which may be in one block with others.
-    former: Vec<SourceId>,
-    /// The span it receives.
-    claim: Option<Arc<Claim>>,
-    socket: Option<SocketHandle>,
-    /// Its bytes have been delivered by another one.
-    is_aborted: bool,
-    /// Its connection was shut because it lags behind.
-    is_replaced: bool,
-}
-
 impl Ranged {
     /// A plan in which `delivered` is in the file and connection 0 already receives `first` from
     /// its source, which is open.
@@ -117,6 +100,8 @@ impl Ranged {
         plan.on_connected(first.times.connected, id, address, first.setup);
         plan.on_requested(first.times.requested, id, first.span.start());
         let lead_bytes = plan.adopt(context.now(), id, address, first.span);
+        let mut roster = Roster::default();
+        roster.lead(id, first.source);
         let ranged = Arc::new(Self {
             context: context.clone(),
             sources,
@@ -126,14 +111,11 @@ impl Ranged {
             to,
             trace,
             plan: Mutex::new(plan),
-            workers: Mutex::default(),
+            roster: Mutex::new(roster),
             bell: Notify::new(),
             is_halted: AtomicBool::new(false),
             is_shortage_told: AtomicBool::new(false),
         });
-        ranged
-            .workers()
-            .insert(id, WorkerState { source: Some(first.source), ..Default::default() });
         (ranged, Fetch { span: first.span, lead_bytes })
     }
 
@@ -174,17 +156,13 @@ impl Ranged {
         assert!(plan.is_complete(), "workers end when every byte is delivered");
     }
 
-    fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {
-        self.workers().get(&id).and_then(|state| state.claim.clone())
-    }
-
     fn plan(&self) -> MutexGuard<'_, Transfer> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Taken inside of the plan's lock, never the other way round.
-    fn workers(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, WorkerState>> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

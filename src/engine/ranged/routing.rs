@@ -17,19 +17,14 @@ use std::sync::Arc;
 impl Ranged {
     /// Which source the connection asks.
     pub(super) fn source_of(&self, id: ConnectionId) -> &Arc<Source> {
-        let at = self.workers().get(&id).and_then(|state| state.source);
+        let at = self.roster().source(id);
         self.source(at.unwrap_or(self.first))
     }
 
     /// Whom the connection, which is to be made, is to ask; `None`: nobody at the moment.
     pub(super) fn route(&self, id: ConnectionId) -> Option<&Arc<Source>> {
         let to = self.plan().route(self.context.now(), id)?;
-        let mut workers = self.workers();
-        let state = workers.entry(id).or_default();
-        if state.claim.is_some() {
-            state.former.extend(state.source.filter(|source| *source != to));
-        }
-        state.source = Some(to);
+        self.roster().lead(id, to);
         Some(self.source(to))
     }
 
@@ -52,12 +47,12 @@ impl Ranged {
 
     /// Lets the tick reach the connection.
     pub(super) fn attach(&self, id: ConnectionId, connection: &Connection) {
-        self.workers().entry(id).or_default().socket = Some(connection.wire.handle());
+        self.roster().attach(id, connection.wire.handle());
     }
 
     /// What the kernel knows of the connection.
     pub(super) fn tcp_info(&self, id: ConnectionId) -> Option<TcpInfo> {
-        self.workers().get(&id)?.socket.as_ref()?.tcp_info()
+        self.roster().tcp_info(id)
     }
 
     /// After the endpoint `used` has refused to give `asked`: the answer of a new one, or `None` if

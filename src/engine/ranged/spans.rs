@@ -48,11 +48,7 @@ impl Ranged {
         if is_hedge {
             claim.share();
         }
-        let mut workers = self.workers();
-        let state = workers.entry(id).or_default();
-        (state.claim, state.is_aborted) = (Some(claim.clone()), false);
-        state.is_replaced = false;
-        state.former.clear();
+        self.roster().open(id, claim.clone());
         claim
     }
 
@@ -146,8 +142,12 @@ impl Ranged {
         self.close(id);
     }
 
+    fn claim_of(&self, id: ConnectionId) -> Option<Arc<Claim>> {
+        self.roster().claim(id)
+    }
+
     /// The connection receives nothing any more. To be called with the plan locked.
     pub(super) fn close(&self, id: ConnectionId) {
-        self.workers().entry(id).or_default().claim = None;
+        self.roster().close(id);
     }
 }

@@ -1,12 +1,11 @@
 //! How the supervisors steer a ranged download: the workers they start, the tick, what happens to
 //! connections that did not ask, and the end.
 
-use super::{Ranged, WorkerState};
+use super::Ranged;
 use crate::base::limits::BARRIER_BYTES;
 use crate::engine::progress::Level;
 use crate::engine::trace::{Line, seconds};
 use crate::plan::{Action, ConnectionId, Limiter, Pressure, SourceId, Totals};
-use std::collections::btree_map::Entry;
 use std::sync::atomic::Ordering;
 
 impl Ranged {
@@ -24,19 +23,7 @@ impl Ranged {
         let permits = open.fold(idle, |permits, open| {
             permits.saturating_add(budget.available(open.endpoint.origin()))
         });
-        let mut workers = self.workers();
-        let missing = (wanted as usize).saturating_sub(workers.len()).min(permits as usize);
-        let mut started = Vec::new();
-        for id in 0.. {
-            if started.len() == missing {
-                break;
-            }
-            if let Entry::Vacant(place) = workers.entry(ConnectionId(id)) {
-                place.insert(WorkerState::default());
-                started.push(id);
-            }
-        }
-        started
+        self.roster().enlist(wanted, permits)
     }
 
     /// Sources that are to be looked at now.
@@ -46,7 +33,7 @@ impl Ranged {
 
     /// The worker has ended; its id may be started again.
     pub(super) fn retired(&self, id: ConnectionId) {
-        self.workers().remove(&id);
+        self.roster().retire(id);
     }
 
     /// Whether the transfer has failed or was stopped.
@@ -61,7 +48,7 @@ impl Ranged {
 
     /// Whether a worker holds bytes that have arrived and have not gone to the disk.
     pub(super) fn holds_bytes(&self) -> bool {
-        self.workers().values().filter_map(|state| state.claim.as_ref()).any(|c| c.holds_bytes())
+        self.roster().claims().any(|(_, claim)| claim.holds_bytes())
     }
 
     /// Measures, decides, and acts on connections that did not ask.
@@ -101,22 +88,13 @@ impl Ranged {
     /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
     /// another one has brought may be silent for long.
     pub(in crate::engine) fn end_laggards(&self) {
-        for state in self.workers().values_mut().filter(|state| state.claim.is_some()) {
-            state.is_aborted = true;
-            if let Some(socket) = &state.socket {
-                socket.shutdown();
-            }
-        }
+        self.roster().abort_all();
     }
 
     /// Ends every connection: what has arrived on it comes out, and then its end.
     pub(in crate::engine) fn halt(&self) {
         self.is_halted.store(true, Ordering::Relaxed);
-        for state in self.workers().values() {
-            if let Some(socket) = &state.socket {
-                socket.shutdown();
-            }
-        }
+        self.roster().shut_all();
         self.bell.notify_waiters();
     }
 
@@ -143,17 +121,11 @@ impl Ranged {
     }
 
     fn act(&self, action: Action) {
-        let mut workers = self.workers();
-        let (Action::Replace(id) | Action::Abort(id) | Action::TakeBack(id)) = action;
-        let Some(state) = workers.get_mut(&id) else { return };
         match action {
-            Action::Abort(_) => state.is_aborted = true,
-            Action::Replace(_) => state.is_replaced = true,
+            Action::Abort(id) => self.roster().abort(id),
+            Action::Replace(id) => self.roster().replace(id),
             // Its worker hears of it when the present span is finished.
-            Action::TakeBack(_) => return,
-        }
-        if let Some(socket) = &state.socket {
-            socket.shutdown();
+            Action::TakeBack(_) => {}
         }
     }
 
