@@ -7,7 +7,7 @@ mod failures;
 mod proving;
 mod roster;
 mod routing;
-pub(super) mod scout;
+mod scout;
 pub(super) mod settings;
 mod spans;
 mod steering;
@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 
 /// The plan with its one lock, and everything a worker needs to carry its answers out.
 pub(in crate::engine) struct Ranged {
-    pub(in crate::engine) context: Arc<Context>,
+    context: Arc<Context>,
     /// Where the file can be had; at least one, and numbered as the plan has them.
     sources: Vec<Arc<Source>>,
     /// The one that the transfer began with.
@@ -40,12 +40,12 @@ pub(in crate::engine) struct Ranged {
     /// Which of them agree.
     jury: Mutex<Jury>,
     file: File,
-    pub(in crate::engine) to: Destination,
-    pub(in crate::engine) trace: Option<Arc<Trace>>,
+    to: Destination,
+    trace: Option<Arc<Trace>>,
     plan: Mutex<Transfer>,
     roster: Mutex<Roster>,
     /// Rings when waiting workers may find something to do.
-    pub(in crate::engine) bell: Notify,
+    bell: Notify,
     /// The transfer has failed or was stopped: workers hand over what they have, and end.
     is_halted: AtomicBool,
     /// It has been said that this machine grants no more connections.
@@ -70,7 +70,7 @@ pub(in crate::engine) struct File {
 
 impl File {
     /// Whether digests decide what its bytes are: its own, or those of its pieces.
-    pub(in crate::engine) fn has_digest(&self) -> bool {
+    fn has_digest(&self) -> bool {
         self.expected.is_some() || self.has_pieces
     }
 }
@@ -140,12 +140,12 @@ impl Ranged {
     }
 
     /// Whether there is only one source.
-    pub(in crate::engine) fn is_single(&self) -> bool {
+    fn is_single(&self) -> bool {
         self.sources.len() == 1
     }
 
     /// The source with this number.
-    pub(in crate::engine) fn source(&self, id: SourceId) -> &Arc<Source> {
+    fn source(&self, id: SourceId) -> &Arc<Source> {
         &self.sources[id.0 as usize]
     }
 

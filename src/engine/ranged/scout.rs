@@ -54,7 +54,7 @@ impl From<Error> for Refused {
 }
 
 /// Looks at the source, which may have answered already, and tells the transfer what came of it.
-pub(in crate::engine) async fn scout(
+pub(super) async fn scout(
     ranged: Arc<Ranged>,
     local: Local,
     id: SourceId,

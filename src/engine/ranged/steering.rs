@@ -52,7 +52,7 @@ impl Ranged {
     }
 
     /// Measures, decides, and acts on connections that did not ask.
-    pub(in crate::engine) fn tick(&self, pressure: Pressure) {
+    pub(super) fn tick(&self, pressure: Pressure) {
         let mut plan = self.plan();
         plan.set_connections_max(self.context.now(), self.context.connections_limit());
         self.report_positions(&mut plan);
@@ -87,12 +87,12 @@ impl Ranged {
 
     /// Every byte has been delivered: ends what is still on its way, as a connection whose bytes
     /// another one has brought may be silent for long.
-    pub(in crate::engine) fn end_laggards(&self) {
+    pub(super) fn end_laggards(&self) {
         self.roster().abort_all();
     }
 
     /// Ends every connection: what has arrived on it comes out, and then its end.
-    pub(in crate::engine) fn halt(&self) {
+    pub(super) fn halt(&self) {
         self.is_halted.store(true, Ordering::Relaxed);
         self.roster().shut_all();
         self.bell.notify_waiters();

@@ -35,7 +35,7 @@ use std::time::Duration;
 const IDLE_TICK: Duration = Duration::from_millis(100);
 
 /// One connection of a ranged download.
-pub(in crate::engine) struct Worker {
+pub(super) struct Worker {
     id: ConnectionId,
     ranged: Arc<Ranged>,
     local: Local,
@@ -128,12 +128,7 @@ impl SpanTask {
 
 impl Worker {
     /// A worker without a connection.
-    pub(in crate::engine) fn new(
-        id: u32,
-        ranged: &Arc<Ranged>,
-        local: &Local,
-        sink: &Rc<Sink>,
-    ) -> Self {
+    pub(super) fn new(id: u32, ranged: &Arc<Ranged>, local: &Local, sink: &Rc<Sink>) -> Self {
         let id = ConnectionId(id);
         let source = ranged.source_of(id).clone();
         Self {
@@ -150,7 +145,7 @@ impl Worker {
 
     /// Works until nothing is left or the transfer has failed; failures end up in the plan and in
     /// the transfer's context.
-    pub(in crate::engine) async fn run(mut self, first: Option<First>) {
+    pub(super) async fn run(mut self, first: Option<First>) {
         if let Some(First { fetch, opening, requested }) = first {
             self.ranged.attach(self.id, &opening.connection);
             let (response, requested) = (Response::Opened(opening), Some(requested));
