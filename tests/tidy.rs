@@ -66,7 +66,7 @@ const HOUSE: &[Row] = &[
     row("disk", &["base", "digest", "io"], &["tokio", "libc"]),
     row(
         "engine",
-        &["base", "plan", "http", "tls", "digest", "io", "net", "disk"],
+        &["base", "plan", "http", "tls", "digest", "manifest", "io", "net", "disk"],
         // serde and serde_json write the trace.
         &["tokio", "libc", "serde", "serde_json"],
     ),

@@ -1,135 +1,32 @@
-//! The files that a Metalink describes, as items of a batch or as one download. Where the words of
-//! manifests and those of the engine meet; must not know how the Metalink was read.
+//! The files that a Metalink describes, as items of a batch. Must not know how the Metalink was
+//! read.
 
 use super::item::Item;
-use super::piece_lookup::of_manifest;
 use super::result::Asked;
-use crate::base::{Result, Url};
-use crate::engine::options::{Algorithm, Checksum, PieceHashes};
-use crate::manifest::{Entry, Metalink, MetalinkFile};
-use std::sync::Arc;
+use crate::base::Url;
+use crate::engine::description::Description;
 
-/// What a Metalink says, as far as it is of use.
-#[derive(Debug)]
-pub struct Described {
-    /// Its files; an error for each that cannot be fetched.
-    pub files: Vec<Result<Description>>,
-    /// What is left out of it, for the user.
-    pub notes: Vec<String>,
-}
-
-/// One file.
-#[derive(Debug, Clone)]
-pub struct Description {
-    /// Where it goes: a relative path that leads nowhere else.
-    pub name: String,
-    /// Where it can be had, best first; at least one.
-    pub urls: Vec<Url>,
-    /// Its size.
-    pub bytes: Option<u64>,
-    /// The best of its digests.
-    pub checksum: Option<Checksum>,
-    /// The digests of its pieces.
-    pub pieces: Option<Arc<PieceHashes>>,
-}
-
-/// Reads a Metalink.
-///
-/// # Errors
-/// [`ErrorKind::Usage`](crate::base::ErrorKind::Usage) if it is none, or none of its files can be
-/// fetched. The context leaves the Metalink's name to the caller.
-pub fn described(text: &[u8]) -> Result<Described> {
-    let Metalink { files, refused, mut notes, .. } = Metalink::parse(text)?;
-    let mut described: Vec<Result<Description>> = Vec::new();
-    for file in files {
-        described.push(describe(file, &mut notes));
+impl From<Description> for Item {
+    fn from(file: Description) -> Self {
+        let urls = file.urls.iter().map(Url::exposed).collect();
+        let (checksum, size) = (file.checksum, file.bytes);
+        Item::of(Asked { urls, out: Some(file.name), checksum, size, ..Asked::default() })
     }
-    described.extend(refused.into_iter().map(|bad| Err(bad.error)));
-    match described.iter().find_map(|file| file.as_ref().err()) {
-        Some(error) if described.iter().all(Result::is_err) => Err(error.clone()),
-        _ => Ok(Described { files: described, notes }),
-    }
-}
-
-/// Whether this is the name of a Metalink.
-pub fn is_metalink_name(name: &str) -> bool {
-    crate::manifest::has_metalink_suffix(name)
-}
-
-/// Whether an answer of this type is a Metalink.
-pub fn is_metalink_type(content_type: &str) -> bool {
-    crate::manifest::is_metalink_type(content_type)
-}
-
-impl Description {
-    /// The same as an item of a batch.
-    pub fn item(self) -> Item {
-        let urls = self.urls.iter().map(Url::exposed).collect();
-        let (checksum, size) = (self.checksum, self.bytes);
-        Item::of(Asked { urls, out: Some(self.name), checksum, size, ..Asked::default() })
-    }
-}
-
-fn describe(file: MetalinkFile, notes: &mut Vec<String>) -> Result<Description> {
-    file.require_url()?;
-    if !file.left_out.is_empty() {
-        let kinds: Vec<&str> = file.left_out.iter().map(|(kind, _)| kind.as_str()).collect();
-        notes.push(format!("{}: sources by {} are not used", file.name, kinds.join(", ")));
-    }
-    let checksum = best(&file.hashes)?;
-    let urls = file.urls.into_iter().map(|mirror| mirror.url).collect();
-    let pieces = file.pieces.as_ref().map(of_manifest).transpose()?.map(Arc::new);
-    Ok(Description { name: file.name, urls, bytes: file.size_bytes, checksum, pieces })
-}
-
-/// The digest that proves most, of those that can be computed.
-fn best(hashes: &[Entry]) -> Result<Option<Checksum>> {
-    let known = hashes.iter().filter_map(|entry| {
-        let algorithm: Algorithm = entry.algorithm.parse().ok()?;
-        Some((algorithm, entry))
-    });
-    let known: Vec<(Algorithm, &Entry)> = known.collect();
-    let algorithms: Vec<Algorithm> = known.iter().map(|(algorithm, _)| *algorithm).collect();
-    let Some(best) = Algorithm::choose(&algorithms) else { return Ok(None) };
-    let (_, entry) = known.iter().find(|(algorithm, _)| *algorithm == best).expect("it is known");
-    format!("{}:{}", entry.algorithm, entry.digits).parse().map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ErrorKind;
-
-    fn metalink(files: &str) -> Vec<u8> {
-        format!("<metalink xmlns=\"urn:ietf:params:xml:ns:metalink\">{files}</metalink>").into()
-    }
+    use crate::engine::description::described;
 
     #[test]
-    fn a_file_has_its_mirrors_size_and_best_digest() {
-        let text = metalink(&format!(
-            "<file name=\"a/b.iso\"><size>7</size><hash type=\"md5\">{}</hash>\
-             <hash type=\"sha-256\">{}</hash><url priority=\"2\">http://b/x</url>\
-             <url priority=\"1\">http://c/x</url></file>",
-            "0".repeat(32),
-            "1".repeat(64)
-        ));
-        let described = described(&text).expect("a Metalink");
-        let file = described.files[0].as_ref().expect("a usable file").clone();
-        assert_eq!((file.name.as_str(), file.bytes), ("a/b.iso", Some(7)));
-        assert_eq!(file.checksum.as_ref().expect("a digest").algorithm, Algorithm::Sha256);
-        let item = file.item();
+    fn an_item_has_the_name_and_the_urls_of_the_file() {
+        let text = "<metalink xmlns=\"urn:ietf:params:xml:ns:metalink\"><file name=\"a/b.iso\">\
+                    <size>7</size><url priority=\"2\">http://b/x</url>\
+                    <url priority=\"1\">http://c/x</url></file></metalink>";
+        let mut files = described(text.as_bytes()).expect("a Metalink").files;
+        let item = Item::from(files.remove(0).expect("a usable file"));
         assert_eq!(item.asked.urls, ["http://c/x", "http://b/x"]);
-        assert_eq!(item.asked.out.as_deref(), Some("a/b.iso"));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_fetched_does_not_end_the_others() {
-        let bad = "<file name=\"x\"><url>ftp://h/x</url></file>";
-        let good = "<file name=\"y\"><url>http://h/y</url></file>";
-        let both = described(&metalink(&format!("{bad}{good}"))).expect("one is good");
-        assert_eq!(both.files.iter().filter(|file| file.is_ok()).count(), 1);
-        let error = described(&metalink(bad)).expect_err("nothing can be fetched");
-        assert_eq!(error.kind(), ErrorKind::Usage);
-        assert!(error.to_string().contains("ftp"), "{error}");
+        assert_eq!((item.asked.out.as_deref(), item.asked.size), (Some("a/b.iso"), Some(7)));
     }
 }

@@ -6,7 +6,7 @@
 //! `progress` are what is told.
 
 pub mod checksum_lookup;
-pub mod description;
+mod description;
 pub mod failure;
 pub mod item;
 pub mod lists;

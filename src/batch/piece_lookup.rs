@@ -1,9 +1,10 @@
 //! Which digests the pieces of a file should have, by what a list of piece hashes or a Metalink
-//! says. Where manifest and digest words meet; must not know how the list was read.
+//! says. Must not know how the list was read.
 
 use crate::base::Result;
+use crate::engine::description;
 use crate::engine::options::PieceHashes;
-use crate::manifest::{self, Pieces};
+use crate::manifest;
 
 /// The piece hashes that `text`, a list of them or a Metalink, has for the file called `name`.
 ///
@@ -19,10 +20,5 @@ use crate::manifest::{self, Pieces};
 /// # Ok::<(), ringhaul::Error>(())
 /// ```
 pub fn piece_hashes(text: &[u8], name: &str) -> Result<PieceHashes> {
-    of_manifest(&manifest::piece_hashes(text, name)?)
-}
-
-/// The same in the engine's words; the file's size is not known.
-pub(super) fn of_manifest(pieces: &Pieces) -> Result<PieceHashes> {
-    PieceHashes::of_any_size(pieces.algorithm.parse()?, pieces.length_bytes, &pieces.hashes)
+    description::piece_hashes(&manifest::piece_hashes(text, name)?)
 }

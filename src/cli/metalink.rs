@@ -8,7 +8,7 @@ use super::brought::{Brought, Wanted, is_url};
 use super::resolve;
 use crate::base::limits::METALINK_BYTES_MAX;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::batch::description::{
+use crate::engine::description::{
     Described, Description, described, is_metalink_name, is_metalink_type,
 };
 use crate::engine::stop::StopHandle;

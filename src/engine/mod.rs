@@ -4,7 +4,8 @@
 //! runs each as a task. `transfer` leads from one attempt to the next, `source` asks servers,
 //! `ranged` has the workers of a file that comes in spans, `receive` is their inner loop. `context`
 //! is what all parts of one transfer share. `lane` fetches small files one after another without
-//! any of that; `landing` makes them durable and names them, many at a time.
+//! any of that; `landing` makes them durable and names them, many at a time. `description` is what
+//! a Metalink says of a file.
 //!
 //! Rooms import each other in this order only: client, source, receive, ranged, transfer, download,
 //! lane.
@@ -12,6 +13,7 @@
 pub mod client;
 mod context;
 mod counts;
+pub mod description;
 mod download;
 mod failure;
 pub mod landing;

@@ -3,11 +3,11 @@
 
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::Item;
-use crate::batch::description::Description;
 use crate::batch::lists::Lists;
 use crate::batch::naming;
 use crate::cli::args::{DownloadArgs, MetalinkWish};
 use crate::cli::resolve;
+use crate::engine::description::Description;
 use std::path::{Path, PathBuf};
 
 /// All items, one after another.
@@ -64,7 +64,7 @@ impl Iterator for Items {
             let _ = self.lists.next();
             return Some(Ok(one));
         }
-        let described = self.described.next().map(|file| file.map(Description::item));
+        let described = self.described.next().map(|file| file.map(Item::from));
         described.or_else(|| self.lists.next())
     }
 }
