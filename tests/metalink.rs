@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{SEED, Scene, assert_content, names, sha256_digits, slowed};
-use ringhaul::internal::base::size::MIB;
-use ringhaul::server::{Config, Fault, Metalink, Rule, Server, When};
+use common::{Ended, SEED, Scene, assert_content, names, serve, sha256_digits, slowed};
+use ringhaul::Algorithm;
+use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::server::{Config, Fault, Metalink, RangeAsked, Rule, Server, Stats, When, content};
 use std::fs;
 
 const SIZE: u64 = 4 * MIB + 3;
@@ -140,4 +141,110 @@ fn what_is_no_use_is_said() {
     assert!(scene.run(&["--metalink", "off"]).error_line(2).contains("no URL"));
     assert!(scene.run(&["--metalink", "none.meta4"]).error_line(2).contains("none.meta4"));
     assert_eq!(names(scene.path()), ["bad.meta4"]);
+}
+
+// --- pieces of the files of a batch ---
+
+const PIECE: u64 = 256 * KIB;
+const SMALL: u64 = 100 * KIB;
+
+/// The file of this size that all servers here have, with the digests of its pieces, at these
+/// servers.
+fn file_with_pieces(name: &str, bytes: u64, piece_bytes: u64, servers: &[&Server]) -> String {
+    let mut content = vec![0; usize::try_from(bytes).expect("it fits the memory")];
+    content::fill(SEED, 0, &mut content);
+    let piece_length = usize::try_from(piece_bytes).expect("it fits the memory");
+    let hashes = content.chunks(piece_length).map(|piece| {
+        let mut hasher = Algorithm::Sha1.hasher();
+        hasher.update(piece);
+        format!("<hash>{}</hash>", hasher.finish())
+    });
+    let hashes: String = hashes.collect();
+    let urls: String = servers.iter().map(|server| url(server, &format!("/{name}"))).collect();
+    format!(
+        "<file name=\"{name}\"><size>{bytes}</size>\
+         <pieces type=\"sha-1\" length=\"{piece_bytes}\">{hashes}</pieces>{urls}</file>"
+    )
+}
+
+/// Fetches the files of a Metalink.
+fn fetch_set(scene: &Scene, files: &[String], arguments: &[&str]) -> Ended {
+    let files = files.concat();
+    let text = format!("<metalink xmlns=\"urn:ietf:params:xml:ns:metalink\">{files}</metalink>");
+    fs::write(scene.path().join("set.meta4"), text).expect("a Metalink");
+    scene.run(&[&["set.meta4"], arguments].concat())
+}
+
+fn spoiling(rule: Rule) -> Server {
+    serve(Config { script: vec![rule], ..Config::new(SEED, SIZE) })
+}
+
+/// Bytes of all ranges that were asked for.
+fn asked_bytes(stats: &Stats) -> u64 {
+    let bytes = |range: &Option<RangeAsked>| match range {
+        Some(RangeAsked::FromTo { first, last }) => last + 1 - first,
+        other => panic!("asked for {other:?}"),
+    };
+    stats.log.iter().map(|request| bytes(&request.range)).sum()
+}
+
+#[test]
+fn a_bad_piece_of_a_batch_is_fetched_again_alone() {
+    let (scene, whole) = (Scene::new(), 0..SIZE);
+    let server =
+        spoiling(Rule::once(When::RangeStartFrom(2 * MIB), Fault::FlipBytes(whole.clone())));
+    let file = |name: &str| file_with_pieces(name, SIZE, PIECE, &[&server]);
+    let arguments = ["-c", "1", "--chunk-size", "256K", "--parallel", "1"];
+    fetch_set(&scene, &[file("one"), file("two")], &arguments).success();
+    for name in ["one", "two"] {
+        assert_content(&scene.path().join(name), SEED, SIZE);
+    }
+    let stats = server.stats();
+    assert_eq!(stats.fired, [1]);
+    // A lane has asked for the start of a file before it turned out to be a large one, maybe.
+    let asked = asked_bytes(&stats);
+    assert!((2 * SIZE + PIECE..=2 * SIZE + PIECE + 2 * MIB).contains(&asked), "{asked}");
+
+    // One that stays wrong is named.
+    let always = spoiling(Rule::new(When::All, Fault::FlipBytes(3 * MIB..3 * MIB + 1)));
+    let bad = file_with_pieces("three", SIZE, PIECE, &[&always]);
+    let ended = fetch_set(&scene, &[bad, file("two")], &[]);
+    assert_eq!(ended.code, Some(20), "{}", ended.stderr);
+    assert!(ended.stderr.contains("piece 13 of 17"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_small_file_of_a_batch_has_its_pieces_verified_too() {
+    let scene = Scene::new();
+    let config = Config::new(SEED, SMALL);
+    let spoilt = Rule::new(When::All, Fault::FlipByte(SMALL - 1));
+    let (good, spoilt) = (serve(config.clone()), serve(Config { script: vec![spoilt], ..config }));
+    let both = [&spoilt, &good];
+    let files = ["one", "two", "three"].map(|name| file_with_pieces(name, SMALL, 16 * KIB, &both));
+    fetch_set(&scene, &files, &[]).success();
+    for name in ["one", "two", "three"] {
+        assert_content(&scene.path().join(name), SEED, SMALL);
+    }
+    assert!(spoilt.stats().requests > 0, "the first source was asked");
+    let files = ["four", "five"].map(|name| file_with_pieces(name, SMALL, 16 * KIB, &[&spoilt]));
+    let ended = fetch_set(&scene, &files, &[]);
+    assert!(ended.error_line(13).contains("2 of 2"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("piece 7 of 7"), "{}", ended.stderr);
+    assert_eq!(names(scene.path()), ["one", "set.meta4", "three", "two"]);
+}
+
+#[test]
+fn the_size_of_a_file_of_a_batch_is_that_of_its_description() {
+    let scene = Scene::new();
+    for bytes in [SMALL, SIZE] {
+        let server = serve(Config::new(SEED, bytes + 1));
+        let file = |name: &str| {
+            let url = url(&server, &format!("/{name}"));
+            format!("<file name=\"{name}\"><size>{bytes}</size>{url}</file>")
+        };
+        let ended = fetch_set(&scene, &[file("one"), file("two")], &[]);
+        assert!(ended.error_line(13).contains("2 of 2"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("{} bytes", bytes + 1)), "{}", ended.stderr);
+        assert_eq!(names(scene.path()), ["set.meta4"]);
+    }
 }

@@ -9,8 +9,9 @@ use crate::engine::description::Description;
 impl From<Description> for Item {
     fn from(file: Description) -> Self {
         let urls = file.urls.iter().map(Url::exposed).collect();
-        let (checksum, size) = (file.checksum, file.bytes);
-        Item::of(Asked { urls, out: Some(file.name), checksum, size, ..Asked::default() })
+        let (checksum, pieces) = (file.checksum, file.pieces);
+        let (size, size_required, out) = (file.bytes, file.bytes, Some(file.name));
+        Item::of(Asked { urls, out, checksum, size, size_required, pieces, ..Asked::default() })
     }
 }
 

@@ -62,6 +62,8 @@ impl Item {
             dir: item.dir,
             checksum,
             size: item.size,
+            size_required: None,
+            pieces: None,
             headers: item.headers,
             user_agent: item.user_agent,
             other,

@@ -129,6 +129,8 @@ mod tests {
                 dir: Some("d".into()),
                 checksum: Some(format!("sha256:{}", "ab".repeat(32)).parse().unwrap()),
                 size: Some(u64::MAX),
+                size_required: None,
+                pieces: None,
                 headers: vec!["Authorization: Bearer x".into()],
                 user_agent: Some("me".into()),
                 other: vec![("max-tries".into(), "3".into()), ("path".into(), "evil".into())],

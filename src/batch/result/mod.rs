@@ -13,8 +13,9 @@ pub use summary::{Conclusion, Summary};
 
 use crate::base::Error;
 use crate::batch::validator::Validator;
-use crate::engine::options::Checksum;
+use crate::engine::options::{Checksum, PieceHashes};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What became of one file.
@@ -76,8 +77,13 @@ pub struct Asked {
     pub dir: Option<String>,
     /// Its digest.
     pub checksum: Option<Checksum>,
-    /// Its size in bytes.
+    /// Its size in bytes, which a list may be wrong about.
     pub size: Option<u64>,
+    /// The size that it must have in bytes, as its publisher says. A line of JSON has it as `size`
+    /// alone.
+    pub size_required: Option<u64>,
+    /// The digests of its pieces, which a line of JSON does not have.
+    pub pieces: Option<Arc<PieceHashes>>,
     /// Header fields to send, `Name: value`.
     pub headers: Vec<String>,
     /// Name of the client to send.

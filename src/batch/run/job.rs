@@ -140,7 +140,9 @@ impl Job {
             url: self.at.clone(),
             headers: self.headers.clone(),
             condition,
+            bytes: self.asked.size_required,
             checksum: self.asked.checksum.clone(),
+            pieces: self.asked.pieces.clone(),
             is_redirected: self.is_elsewhere,
         }
     }

@@ -4,9 +4,11 @@
 use super::{Common, End, Fetched, Wanted};
 use crate::base::limits::{BLOCK_BYTES, SMALL_FILE_BYTES_MAX};
 use crate::base::{Error, ErrorKind, Result, Span};
-use crate::digest::Checksum;
+use crate::digest::{Checksum, PieceCheck, PieceHashes};
 use crate::engine::client::shard::Allowance;
 use crate::engine::context::Context;
+use crate::engine::receive::pieces::mismatch;
+use crate::engine::source::discover::check_size;
 use crate::engine::transfer::expected_digest::on_offer;
 use crate::http::{
     Discovery, Exchange, Head, Rules, Want, discover, follow, http_date, retry_after, status_error,
@@ -331,6 +333,10 @@ impl Receiver<'_> {
     }
 
     fn try_store(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> Result<Fetched> {
+        check_size(bytes.len() as u64, wanted.bytes)?;
+        if let Some(pieces) = wanted.pieces.as_ref().filter(|_| self.context.options.verify) {
+            verify_pieces(bytes, pieces)?;
+        }
         let digest = self.verify(bytes, head, wanted)?;
         let mut staged = self.common.landing.begin(self.lane)?;
         staged.write(bytes)?;
@@ -360,6 +366,20 @@ impl Receiver<'_> {
         let date = head.get("Last-Modified").filter(|_| self.context.options.remote_time)?;
         http_date(date)
     }
+}
+
+/// Compares the pieces of a whole file with their digests.
+fn verify_pieces(bytes: &[u8], pieces: &PieceHashes) -> Result<()> {
+    let other_size = |e: Error| Error::new(ErrorKind::ChecksumMismatch, e.context());
+    let pieces = pieces.clone().of_size(bytes.len() as u64).map_err(other_size)?;
+    let mut check = PieceCheck::new(pieces);
+    check.on_bytes(0, bytes);
+    while let Some(verdict) = check.next_verdict() {
+        if !verdict.is_good {
+            return Err(mismatch(check.hashes(), &verdict));
+        }
+    }
+    Ok(())
 }
 
 const _: () = assert!(BLOCK_BYTES as u64 >= SMALL_FILE_BYTES_MAX, "a small file fits a block");

@@ -18,7 +18,7 @@ use super::options::Options;
 use super::stop::StopHandle;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::digest::Checksum;
+use crate::digest::{Checksum, PieceHashes};
 use crate::disk::staging::Staged;
 use crate::io::clock::process_cpu_time;
 use std::fs::File;
@@ -42,8 +42,12 @@ pub struct Wanted {
     pub headers: Vec<(String, String)>,
     /// The field that asks for it unless it is still the same, for a file that is there.
     pub condition: Option<(String, String)>,
+    /// The size it must have, in bytes.
+    pub bytes: Option<u64>,
     /// The digest it must have.
     pub checksum: Option<Checksum>,
+    /// The digests its pieces must have.
+    pub pieces: Option<Arc<PieceHashes>>,
     /// What followed redirects were told by the server that led here.
     pub is_redirected: bool,
 }

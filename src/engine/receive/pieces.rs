@@ -106,13 +106,7 @@ impl PieceLedger {
 
     /// The error that says that a piece is bad.
     pub(in crate::engine) fn mismatch(&self, bad: &Verdict) -> Error {
-        let (hashes, number) = (&self.hashes, bad.piece + 1);
-        let (count, algorithm) = (hashes.count(), hashes.algorithm());
-        let span = bad.span;
-        let what =
-            format!("piece {number} of {count} (bytes {span}) has not the {algorithm} given");
-        Error::new(ErrorKind::ChecksumMismatch, what)
-            .advise("compare the piece hashes with their source, or name another mirror")
+        mismatch(&self.hashes, bad)
     }
 }
 
@@ -220,6 +214,15 @@ impl Drop for Finder {
         self.0.is_over.store(true, Ordering::Release);
         self.0.bell.notify_one();
     }
+}
+
+/// The error that says that a piece of the file with these `hashes` is bad.
+pub(in crate::engine) fn mismatch(hashes: &PieceHashes, bad: &Verdict) -> Error {
+    let (number, span) = (bad.piece + 1, bad.span);
+    let (count, algorithm) = (hashes.count(), hashes.algorithm());
+    let what = format!("piece {number} of {count} (bytes {span}) has not the {algorithm} given");
+    Error::new(ErrorKind::ChecksumMismatch, what)
+        .advise("compare the piece hashes with their source, or name another mirror")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

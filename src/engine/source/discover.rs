@@ -36,16 +36,8 @@ impl Discovered {
             Found::Whole { total, .. } => *total,
             Found::Empty => Some(0),
         };
-        match (total, expected) {
-            (Some(total), Some(expected)) if total != expected => {
-                let what = format!("the file has {total} bytes, and should have {expected}");
-                let error = Error::new(ErrorKind::ChecksumMismatch, what);
-                let error = error.within(self.endpoint.url());
-                Err(error
-                    .advise("check the size with its source; the server may have another file"))
-            }
-            _ => Ok(()),
-        }
+        let checked = total.map_or(Ok(()), |total| check_size(total, expected));
+        checked.map_err(|error| error.within(self.endpoint.url()))
     }
 
     /// An error if a digest that is offered is not the one that is expected.
@@ -65,6 +57,18 @@ impl Discovered {
                 Err(Error::new(ErrorKind::Changed, what))
             }
         }
+    }
+}
+
+/// An error if a file of `total` bytes has another size than the one that is expected.
+pub(in crate::engine) fn check_size(total: u64, expected: Option<u64>) -> Result<()> {
+    match expected {
+        Some(expected) if total != expected => {
+            let what = format!("the file has {total} bytes, and should have {expected}");
+            Err(Error::new(ErrorKind::ChecksumMismatch, what)
+                .advise("check the size with its source; the server may have another file"))
+        }
+        _ => Ok(()),
     }
 }
 

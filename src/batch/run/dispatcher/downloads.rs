@@ -4,10 +4,11 @@ use super::Dispatcher;
 use crate::base::{Error, Url};
 use crate::batch::result::Status;
 use crate::batch::validator::Validator;
-use crate::engine::options::Checksum;
+use crate::engine::options::{Checksum, PieceHashes};
 use crate::schedule::{ItemId, Outcome};
 use std::fs::Metadata;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A large file to start.
@@ -21,6 +22,10 @@ pub(in crate::batch::run) struct Start {
     pub(in crate::batch::run) headers: Vec<(String, String)>,
     /// The digest it must have.
     pub(in crate::batch::run) checksum: Option<Checksum>,
+    /// The digests its pieces must have.
+    pub(in crate::batch::run) pieces: Option<Arc<PieceHashes>>,
+    /// The size it must have.
+    pub(in crate::batch::run) bytes: Option<u64>,
     /// What has the target's name may be replaced.
     pub(in crate::batch::run) replace: bool,
 }
@@ -48,6 +53,8 @@ impl Dispatcher {
             target: job.target.clone(),
             headers: job.headers.clone(),
             checksum: job.asked.checksum.clone(),
+            pieces: job.asked.pieces.clone(),
+            bytes: job.asked.size_required,
             replace: job.replace,
         }
     }
