@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{Ended, SEED, Scene, assert_content, names, serve, sha256_digits, slowed};
+use common::{Ended, SEED, Scene, assert_content, names, serve, sha256_digits, slowed, status};
 use ringhaul::Algorithm;
 use ringhaul::internal::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Fault, Metalink, RangeAsked, Rule, Server, Stats, When, content};
+use ringhaul::server::{
+    Config, DigestField, Fault, LinksOn, Metalink, RangeAsked, Rule, Server, Stats, When, content,
+};
 use std::fs;
 
 const SIZE: u64 = 4 * MIB + 3;
@@ -247,4 +249,171 @@ fn the_size_of_a_file_of_a_batch_is_that_of_its_description() {
         assert!(ended.stderr.contains(&format!("{} bytes", bytes + 1)), "{}", ended.stderr);
         assert_eq!(names(scene.path()), ["set.meta4"]);
     }
+}
+
+// --- the description that a server names ---
+
+/// Smaller files are fetched without a look at it.
+const LARGE: u64 = 8 * MIB + 3;
+
+/// One server that names the description of its file, in which this goes wrong.
+fn describing_itself(script: Vec<Rule>) -> Server {
+    let config = Config {
+        metalink: Some(Metalink::new(Vec::new())),
+        script,
+        ..slowed(Config::new(SEED, LARGE), 32 * MIB)
+    };
+    Server::start_mirrors(vec![config]).expect("the server starts").remove(0)
+}
+
+fn of_description(fault: Fault) -> Rule {
+    Rule::new(When::PathPrefix("/file.bin.meta4".into()), fault)
+}
+
+/// Fetches the server's file; what was told.
+fn fetch_described(scene: &Scene, server: &Server, arguments: &[&str]) -> String {
+    let url = server.url("/file.bin");
+    let ended = scene.run(&[&[&url, "-v", "--force"], arguments].concat());
+    assert_content(&scene.path().join("file.bin"), SEED, LARGE);
+    ended.success().stderr.clone()
+}
+
+/// How often the server's description was asked for.
+fn asked_for_description(server: &Server) -> usize {
+    let is_asked = |head: &str| head.starts_with("GET /file.bin.meta4 ");
+    server.stats().log.iter().filter(|request| is_asked(&request.head)).count()
+}
+
+#[test]
+fn a_file_is_verified_by_the_description_that_its_server_names() {
+    let scene = Scene::new();
+    let once = Rule::once(When::RangeStartFrom(2 * MIB), Fault::FlipBytes(0..LARGE));
+    let server = describing_itself(vec![once]);
+    let told = fetch_described(&scene, &server, &["-c", "1", "--chunk-size", "1M"]);
+    assert!(told.contains("fetching what is wrong again"), "{told}");
+    assert!(told.contains("verified sha256:") && told.contains("/file.bin.meta4"), "{told}");
+    assert!(told.contains("9 pieces (sha-256)"), "{told}");
+    assert_eq!((server.stats().fired, asked_for_description(&server)), (vec![1], 1));
+
+    let told = fetch_described(&scene, &server, &["--no-verify"]);
+    assert!(!told.contains("verified"), "{told}");
+    let told = fetch_described(&scene, &server, &["--metalink", "off"]);
+    assert!(!told.contains("verified"), "{told}");
+    assert_eq!(asked_for_description(&server), 2);
+    // What the caller gives is not replaced, and goes with what is described.
+    let given = format!("sha256:{}", sha256_digits(SEED, LARGE));
+    let told = fetch_described(&scene, &server, &["--checksum", &given]);
+    assert!(told.contains("given with --checksum") && told.contains("9 pieces"), "{told}");
+}
+
+#[test]
+fn bytes_that_are_not_those_of_the_description_are_refused() {
+    let scene = Scene::new();
+    let spoilt = Rule::new(When::All, Fault::FlipBytes(3 * MIB..3 * MIB + 1));
+    let server = describing_itself(vec![spoilt]);
+    let url = server.url("/file.bin");
+    let ended = scene.run(&[&url]);
+    let line = ended.error_line(13);
+    assert!(line.contains("piece 4 of 9") && line.contains("--metalink off"), "{line}");
+    scene.run(&[&url, "--metalink", "off", "--no-resume"]).success();
+}
+
+#[test]
+fn mirrors_of_the_description_are_used() {
+    let scene = Scene::new();
+    let links = LinksOn { files: false, redirects: false };
+    let config = Config {
+        metalink: Some(Metalink { links, ..Metalink::new(Vec::new()) }),
+        ..slowed(Config::new(SEED, LARGE), 8 * MIB)
+    };
+    let mut configs = vec![config; 3];
+    // The description alone is named, and no mirror.
+    let link = "</file.bin.meta4>; rel=describedby; type=\"application/metalink4+xml\"";
+    let fields = vec![("Link".to_owned(), link.to_owned())];
+    configs[0].script = vec![Rule::new(When::All, Fault::Fields(fields))];
+    let servers = Server::start_mirrors(configs).expect("the servers start");
+    let told = fetch_described(&scene, &servers[0], &[]);
+    assert!(told.contains("of 3 sources"), "{told}");
+    for server in &servers[1..] {
+        assert!(server.stats().body_bytes > LARGE / 8, "{told}");
+    }
+}
+
+#[test]
+fn a_description_that_is_of_no_use_is_noted_and_fails_nothing() {
+    let scene = Scene::new();
+    let good = describing("file.bin", "<size>5</size><url>http://h/x</url>");
+    let answer = |text: &str| Fault::Status { code: 200, headers: Vec::new(), body: text.into() };
+    for (fault, why) in [
+        (status(404, "no"), "404"),
+        (answer("nothing"), "Metalink"),
+        (answer(&good), "no file of this size"),
+        (answer(&good.replace(">5<", &format!(">{}<", LARGE + 1))), "no file of this size"),
+        (Fault::StallAfter(100), "has not come"),
+        (Fault::ResetAfter(100), "is not used"),
+        (Fault::Redirect { status: 302, location: "ftp://h/x".into() }, "ftp"),
+    ] {
+        let server = describing_itself(vec![of_description(fault)]);
+        let told = fetch_described(&scene, &server, &[]);
+        let is_it = |line: &str| line.contains("is not used") && line.contains(why);
+        assert!(told.lines().any(is_it), "{why}: {told}");
+        assert!(!told.contains("verified"), "{told}");
+    }
+}
+
+#[test]
+fn a_description_that_contradicts_what_is_known_is_not_used() {
+    let scene = Scene::new();
+    let digits = "0".repeat(64);
+    let inside = format!(
+        "<size>{LARGE}</size><hash type=\"sha-256\">{digits}</hash><url>http://127.0.0.1:1/x</url>"
+    );
+    let text = describing("file.bin", &inside);
+    let fault = Fault::Status { code: 200, headers: Vec::new(), body: text.into() };
+    let server = |digests: Vec<DigestField>| {
+        let config = Config {
+            metalink: Some(Metalink::new(Vec::new())),
+            script: vec![of_description(fault.clone())],
+            digests,
+            ..Config::new(SEED, LARGE)
+        };
+        Server::start_mirrors(vec![config]).expect("the server starts").remove(0)
+    };
+    let offering = server(vec![DigestField::ReprDigestSha256]);
+    let told = fetch_described(&scene, &offering, &[]);
+    assert!(told.contains("is not used") && told.contains(&digits), "{told}");
+    assert!(told.contains("server's Repr-Digest"), "{told}");
+    let given = format!("sha256:{}", sha256_digits(SEED, LARGE));
+    let told = fetch_described(&scene, &server(Vec::new()), &["--checksum", &given]);
+    assert!(told.contains("is not used") && told.contains(&digits), "{told}");
+}
+
+#[test]
+fn nobody_else_describes_the_file_of_a_server() {
+    let (scene, other) = (Scene::new(), describing_itself(Vec::new()));
+    let link = |server: &Server, kind: &str| {
+        let url = server.url("/file.bin.meta4");
+        ("Link".to_owned(), format!("<{url}>; rel=describedby; type=\"{kind}\""))
+    };
+    let naming = |field: (String, String)| {
+        let fields = Rule::new(When::All, Fault::Fields(vec![field]));
+        serve(Config { script: vec![fields], ..Config::new(SEED, LARGE) })
+    };
+    let server = naming(link(&other, "application/metalink4+xml"));
+    let told = fetch_described(&scene, &server, &[]);
+    assert!(told.contains("another server has it"), "{told}");
+    let server = naming(link(&other, "application/pgp-signature"));
+    fetch_described(&scene, &server, &[]);
+    assert_eq!(other.stats().requests, 0);
+    // Nor one of several servers that of the others.
+    let (first, second) = (describing_itself(Vec::new()), describing_itself(Vec::new()));
+    fetch_described(&scene, &first, &["--mirror", &second.url("/file.bin")]);
+    assert_eq!(asked_for_description(&first) + asked_for_description(&second), 0);
+}
+
+#[test]
+fn a_small_file_is_fetched_without_a_look_at_its_description() {
+    let (scene, servers) = (Scene::new(), mirrors(1));
+    scene.run(&[&servers[0].url("/file.bin")]).success();
+    assert_eq!(asked_for_description(&servers[0]), 0);
 }

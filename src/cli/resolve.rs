@@ -1,7 +1,7 @@
 //! From words to a job: the options of the engine, the target file, the volume. Looks at the file
 //! system (is this a folder?) and nowhere else; creates nothing.
 
-use super::args::{Change, Direct, DownloadArgs, Policy};
+use super::args::{Change, Direct, DownloadArgs, MetalinkWish, Policy};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
@@ -37,6 +37,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
             Policy::Best => MirrorPolicy::Best,
             Policy::Failover => MirrorPolicy::Failover,
         },
+        links: args.sources.metalink != MetalinkWish::Off,
         verify: !args.no_verify,
         digests: distinct(&args.print_digest),
         // Without a journal nothing is known of what an earlier run has left.

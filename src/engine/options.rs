@@ -136,8 +136,9 @@ pub struct Options {
     pub mirrors: Vec<Url>,
     /// Which of the sources are used.
     pub mirror_policy: MirrorPolicy,
-    /// Use the mirrors that the server names, too (`Link` with `rel=duplicate`, RFC 6249), if the
-    /// file has at least 8 MiB.
+    /// If the file has at least 8 MiB, use what the server names with it, too (`Link`, RFC 6249):
+    /// mirrors (`rel=duplicate`), and digests and mirrors of a Metalink (`rel=describedby`) of its
+    /// own.
     pub links: bool,
     /// Size that the file must have, in bytes: a source with another one is left out.
     pub expected_bytes: Option<u64>,

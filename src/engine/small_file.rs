@@ -44,7 +44,7 @@ impl Small<'_> {
         }
         let client = Client::for_one(&options)?;
         let context = Context::new(options, stop.clone(), None, client.shared());
-        let wanted = Wanted { url: self.url.clone(), bytes_max: self.bytes_max };
+        let wanted = InMemory { url: self.url.clone(), bytes_max: self.bytes_max };
         let (sender, receiver) = mpsc::channel();
         let work = async move |shard: Rc<_>| wanted.fetch(&Local::new(&context, &shard)).await;
         // Nobody has left: the caller waits below.
@@ -56,12 +56,13 @@ impl Small<'_> {
 }
 
 /// What the task knows of the file.
-struct Wanted {
-    url: Url,
-    bytes_max: u64,
+pub(super) struct InMemory {
+    pub(super) url: Url,
+    /// Most bytes it may have.
+    pub(super) bytes_max: u64,
 }
 
-impl Wanted {
+impl InMemory {
     async fn fetch(&self, local: &Local) -> Result<Vec<u8>> {
         let context = &local.context;
         let fetching = retrying(context, async || self.attempt(local).await);
@@ -76,14 +77,20 @@ impl Wanted {
         context.guard(limited).await
     }
 
-    async fn attempt(&self, local: &Local) -> Result<Vec<u8>, Failure> {
+    /// Asks for it once. The connection is left to whoever asks that server next.
+    pub(super) async fn attempt(&self, local: &Local) -> Result<Vec<u8>, Failure> {
         let located = locate(local, &self.url, None, &Validator::None).await?;
         let Located { endpoint, mut opening, .. } = located;
         let received = match self.check(&opening) {
             Ok(()) => self.receive(&mut opening).await,
             Err(error) => Err(error),
         };
-        received.map_err(|e| Failure::of_answer(opening.head(), e.within(endpoint.url())))
+        let failed = |e: Error| Failure::of_answer(opening.head(), e.within(endpoint.url()));
+        let body = received.map_err(failed)?;
+        if let Some(connection) = opening.reuse() {
+            endpoint.park(&local.shard, connection);
+        }
+        Ok(body)
     }
 
     /// Judges the head of the answer.

@@ -65,7 +65,7 @@ impl Link<'_> {
     /// `rules` do not allow that.
     pub fn resolve(&self, current: &Url, rules: &Rules) -> Result<Url> {
         let refused = |why: &str| {
-            let what = format!("a mirror that {current} names {why}");
+            let what = format!("a link of {current} {why}");
             Error::new(ErrorKind::Redirect, what)
         };
         let url = current.join(self.target).and_then(|url| bare(&url)).map_err(|_| {

@@ -4,7 +4,7 @@
 use super::endpoint::Endpoint;
 use super::exchange::Opening;
 use super::facts::Facts;
-use super::follow::{FirstTimes, Located, locate};
+use super::follow::{FirstTimes, Located, Named, locate};
 use super::retry::retrying;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
 use crate::digest::{Algorithm, Checksum};
@@ -24,8 +24,8 @@ pub(in crate::engine) struct Discovered {
     pub(in crate::engine) facts: Facts,
     /// Digests of the whole file that the server offers, those of redirects included.
     pub(in crate::engine) offers: Vec<Offered>,
-    /// Other servers of the file that the answer and redirects to it name, best first.
-    pub(in crate::engine) mirrors: Vec<Url>,
+    /// What the answer and redirects to it name beside the file.
+    pub(in crate::engine) named: Named,
 }
 
 impl Discovered {
@@ -120,7 +120,7 @@ pub(in crate::engine) async fn ask_once(
 /// One request and what came of it; `None` if it has to be repeated without a range.
 async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Discovered>, Failure> {
     let located = locate(local, url, range, &Validator::None).await?;
-    let Located { endpoint, opening, times, mut offers, mirrors } = located;
+    let Located { endpoint, opening, times, mut offers, named } = located;
     let context = &local.context;
     let offered = whole_file_digests(opening.head());
     for why in offered.ignored {
@@ -134,7 +134,7 @@ async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Dis
         None => whole(opening).map(Some),
     };
     match found {
-        Ok(found) => Ok(found.map(|found| Discovered { endpoint, found, facts, offers, mirrors })),
+        Ok(found) => Ok(found.map(|found| Discovered { endpoint, found, facts, offers, named })),
         Err(error) => {
             let failure = Failure::from(error.within(endpoint.url()));
             Err(Failure { retry_after, ..failure })

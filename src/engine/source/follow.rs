@@ -8,7 +8,10 @@ use crate::base::{Error, ErrorKind, Result, Span, Url};
 use crate::engine::context::Context;
 use crate::engine::local::Local;
 use crate::engine::progress::Level;
-use crate::http::{Head, Offered, Request, Rules, Validator, follow, links, whole_file_digests};
+use crate::http::{
+    Head, Link, Offered, Request, Rules, Validator, follow, links, whole_file_digests,
+};
+use crate::manifest::is_metalink_type;
 use std::time::Duration;
 
 /// An answer that is no redirect, and where it came from.
@@ -18,8 +21,17 @@ pub(in crate::engine) struct Located {
     pub(in crate::engine) times: FirstTimes,
     /// Digests of the whole file that redirects offered on the way.
     pub(in crate::engine) offers: Vec<Offered>,
-    /// Other servers of the file that redirects and the answer name, best first.
+    /// What redirects and the answer name beside the file.
+    pub(in crate::engine) named: Named,
+}
+
+/// What a server names beside a file (RFC 6249).
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Named {
+    /// Other servers of the file, best first.
     pub(in crate::engine) mirrors: Vec<Url>,
+    /// A description of it (Metalink), of the origin that has named it.
+    pub(in crate::engine) description: Option<Url>,
 }
 
 /// When the first answer's connection stood and its request went out, since the start.
@@ -27,6 +39,14 @@ pub(in crate::engine) struct Located {
 pub(in crate::engine) struct FirstTimes {
     pub(in crate::engine) connected: Duration,
     pub(in crate::engine) requested: Duration,
+}
+
+impl FirstTimes {
+    /// Nothing was done with the answer for this time, which says nothing of the server.
+    pub(in crate::engine) fn delay(&mut self, waited: Duration) {
+        self.connected += waited;
+        self.requested += waited;
+    }
 }
 
 /// Asks `url` for this range, or for everything, and goes where it is redirected to. The range is
@@ -40,7 +60,7 @@ pub(in crate::engine) async fn locate(
 ) -> Result<Located> {
     let context = &local.context;
     let rules = Rules { allow_downgrade: context.options.allow_downgrade };
-    let (mut offers, mut mirrors) = (Vec::new(), Vec::new());
+    let (mut offers, mut named) = (Vec::new(), Named::default());
     let mut headers = RequestHeaders::new(url, context);
     let mut url = url.clone();
     for redirects in 0..=REDIRECTS_MAX {
@@ -48,10 +68,10 @@ pub(in crate::engine) async fn locate(
         endpoint.is_redirected = redirects > 0;
         let (opening, times) = first_answer(local, &endpoint, range, if_range).await?;
         if context.options.links {
-            add_mirrors(&mut mirrors, context, &url, opening.head(), &rules);
+            named.add(context, &url, opening.head(), &rules);
         }
         let Some(next) = follow(&url, opening.head(), &rules)? else {
-            return Ok(Located { endpoint, opening, times, offers, mirrors });
+            return Ok(Located { endpoint, opening, times, offers, named });
         };
         context.tell(Level::Detail, Some(0), format!("redirected to {}", next.url));
         offers.extend(whole_file_digests(opening.head()).digests);
@@ -66,18 +86,34 @@ pub(in crate::engine) async fn locate(
     Err(error.within(url))
 }
 
-/// Adds the mirrors that an answer of `url` names (RFC 6249 section 3).
-fn add_mirrors(mirrors: &mut Vec<Url>, context: &Context, url: &Url, head: &Head, rules: &Rules) {
-    let links = links(head);
-    for link in &links.duplicates {
-        match link.resolve(url, rules) {
-            Ok(mirror) if mirror != *url && !mirrors.contains(&mirror) => {
-                if mirrors.len() < LINKS_MAX {
-                    mirrors.push(mirror);
+impl Named {
+    /// Adds what an answer of `url` names.
+    fn add(&mut self, context: &Context, url: &Url, head: &Head, rules: &Rules) {
+        let links = links(head);
+        for link in &links.duplicates {
+            match link.resolve(url, rules) {
+                Ok(mirror) if mirror != *url && !self.mirrors.contains(&mirror) => {
+                    if self.mirrors.len() < LINKS_MAX {
+                        self.mirrors.push(mirror);
+                    }
                 }
+                Ok(_) => {}
+                Err(error) => context.tell(Level::Detail, Some(0), error.to_string()),
             }
-            Ok(_) => {}
-            Err(error) => context.tell(Level::Detail, Some(0), error.to_string()),
+        }
+        let is_metalink = |link: &&Link| link.media_type.as_deref().is_some_and(is_metalink_type);
+        for link in links.descriptions.iter().filter(is_metalink) {
+            match link.resolve(url, rules) {
+                // Whoever serves the file has a word in what it is, and nobody else.
+                Ok(description) if description.origin() == url.origin() => {
+                    self.description.get_or_insert(description);
+                }
+                Ok(description) => {
+                    let text = format!("not used, as another server has it: {description}");
+                    context.tell(Level::Detail, Some(0), text);
+                }
+                Err(error) => context.tell(Level::Detail, Some(0), error.to_string()),
+            }
         }
     }
 }

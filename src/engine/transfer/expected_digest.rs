@@ -22,8 +22,13 @@ pub(super) struct Wanted {
     pub(super) algorithms: Vec<Algorithm>,
 }
 
-/// The digest the caller named; or else, unless that is not wanted, the best one on offer.
-fn choose(context: &Context, offers: &[Offered]) -> Result<Option<Expected>> {
+/// The digest the caller named; or else, unless that is not wanted, the best one on offer, or the
+/// one that is `described`.
+fn choose(
+    context: &Context,
+    offers: &[Offered],
+    described: Option<Expected>,
+) -> Result<Option<Expected>> {
     let options = &context.options;
     if let Some(checksum) = options.checksum.clone() {
         let endpoint = options.checksum_source.as_ref().map(|endpoint| format!("from {endpoint}"));
@@ -33,12 +38,20 @@ fn choose(context: &Context, offers: &[Offered]) -> Result<Option<Expected>> {
     if !options.verify {
         return Ok(None);
     }
-    let chosen = on_offer(offers)?;
+    let chosen = better(on_offer(offers)?, described);
     if let Some(Expected { checksum, against }) = &chosen {
         let text = format!("{against} is {checksum}: the file will be compared with it");
         context.tell(Level::Detail, None, text);
     }
     Ok(chosen)
+}
+
+/// The one of two digests that proves more; the first one if they are alike.
+fn better(first: Option<Expected>, second: Option<Expected>) -> Option<Expected> {
+    let both: Vec<Expected> = first.into_iter().chain(second).collect();
+    let algorithms: Vec<Algorithm> = both.iter().map(|e| e.checksum.algorithm).collect();
+    let best = Algorithm::choose(&algorithms)?;
+    both.into_iter().find(|expected| expected.checksum.algorithm == best)
 }
 
 /// The best of the digests that a server offers. One that contradicts itself is an error, as one of
@@ -61,9 +74,13 @@ pub(in crate::engine) fn on_offer(offers: &[Offered]) -> Result<Option<Expected>
 }
 
 impl Wanted {
-    /// What the caller wants, and what the server offers.
-    pub(super) fn choose(context: &Context, offers: &[Offered]) -> Result<Self> {
-        let expected = choose(context, offers)?;
+    /// What the caller wants, what the server offers, and what its description says.
+    pub(super) fn choose(
+        context: &Context,
+        offers: &[Offered],
+        described: Option<Expected>,
+    ) -> Result<Self> {
+        let expected = choose(context, offers, described)?;
         let own = expected.as_ref().map(|expected| expected.checksum.algorithm);
         let mut algorithms: Vec<Algorithm> = Vec::new();
         for algorithm in own.into_iter().chain(context.options.digests.iter().copied()) {
@@ -112,7 +129,7 @@ mod tests {
 
     fn choose_with(options: Options, offers: &[Offered]) -> Result<Option<String>> {
         let context = Context::alone(options);
-        let chosen = choose(&context, offers)?;
+        let chosen = choose(&context, offers, None)?;
         Ok(chosen.map(|e| format!("{} {}", e.checksum.algorithm, e.against)))
     }
 

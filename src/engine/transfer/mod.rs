@@ -10,6 +10,7 @@
 mod attempt;
 mod choice;
 pub(super) mod expected_digest;
+mod linked;
 mod on_disk;
 mod recheck;
 mod records;
@@ -26,11 +27,13 @@ use super::trace::{Line, Trace, seconds};
 use crate::base::limits::ATTEMPTS_MAX;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Url};
+use crate::digest::PieceHashes;
 use crate::disk::journal::Found;
 use crate::disk::output::Reserved;
 use crate::io::clock::process_cpu_time;
 use attempt::Ended;
 use choice::Choice;
+use linked::Linked;
 use on_disk::OnDisk;
 use repair::Begun;
 use std::cell::OnceCell;
@@ -55,6 +58,8 @@ pub(super) struct Transfer {
     trace: Option<Arc<Trace>>,
     /// What is known of the pieces, once their digests and the size of the file are.
     pieces: OnceCell<Arc<PieceLedger>>,
+    /// The description that the server has named, once it was asked for; `None`: it is of no use.
+    linked: OnceCell<Option<Linked>>,
 }
 
 impl Transfer {
@@ -68,8 +73,19 @@ impl Transfer {
                 urls.push(mirror.clone());
             }
         }
-        let (cpu_before, pieces) = (process_cpu_time(), OnceCell::new());
-        Ok(Self { local, lead, urls, reserved, cpu_before, trace, pieces })
+        let (cpu_before, pieces, linked) = (process_cpu_time(), OnceCell::new(), OnceCell::new());
+        Ok(Self { local, lead, urls, reserved, cpu_before, trace, pieces, linked })
+    }
+
+    /// The description that the server has named, if it is of use.
+    fn linked(&self) -> Option<&Linked> {
+        self.linked.get()?.as_ref()
+    }
+
+    /// The digests of the pieces: the caller's, or else those of that description.
+    fn piece_hashes(&self) -> Option<&Arc<PieceHashes>> {
+        let described = || self.linked()?.pieces.as_ref();
+        self.context().options.pieces.as_ref().or_else(described)
     }
 
     /// Runs it to the end; nothing of it is under way then.
@@ -166,7 +182,7 @@ impl Transfer {
     /// Whether another attempt would find no more than that.
     fn is_final(&self, error: &Error) -> bool {
         // All pieces are right, or one was fetched again as often as it may be.
-        let has_pieces = self.context().options.pieces.is_some();
+        let has_pieces = self.piece_hashes().is_some();
         let is_of_pieces = has_pieces && error.kind() == ErrorKind::ChecksumMismatch;
         is_of_pieces || self.context().is_undecided() || self.context().check_stop().is_err()
     }
@@ -213,9 +229,13 @@ impl Transfer {
 
     /// Says what is kept for a later run, if it is.
     fn explain(&self, error: Error) -> Error {
-        let advice = match error.kind() {
-            ErrorKind::Interrupted => "run the same command again",
-            _ => error.advice(),
+        let advice = match (error.kind(), self.linked()) {
+            (ErrorKind::Interrupted, _) => "run the same command again".to_owned(),
+            (ErrorKind::ChecksumMismatch, Some(Linked { url, .. })) => {
+                let advice = error.advice();
+                format!("{advice}; --metalink off does without {url}, which the server has named")
+            }
+            _ => error.advice().to_owned(),
         };
         let kept = match (self.reserved.kept_bytes(), self.context().unkept()) {
             (0, Some(why)) if self.context().new_bytes() > 0 => {

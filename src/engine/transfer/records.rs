@@ -1,6 +1,7 @@
 //! What of an attempt outlives it: the book of written bytes, and the journal that makes them
 //! durable for a later run.
 
+use super::expected_digest::Wanted;
 use super::on_disk::OnDisk;
 use crate::base::limits::BARRIER_BYTES;
 use crate::base::{Result, Span};
@@ -18,6 +19,8 @@ pub(super) struct Records {
     output: Arc<Output>,
     identity: Identity,
     book: Arc<Book>,
+    /// The digests of the file's pieces are known.
+    has_pieces: bool,
     is_journaled: bool,
     journal: Option<Journal>,
     /// The bytes are not those of the file, by its digest.
@@ -32,7 +35,8 @@ impl Records {
         output: &Arc<Output>,
         identity: Identity,
         runs: Vec<Run>,
-        algorithms: &[Algorithm],
+        wanted: &Wanted,
+        has_pieces: bool,
     ) -> Result<Self> {
         let is_provable = identity.validator.is_some() || identity.digest.is_some();
         let is_journaled = context.options.journal && is_provable && output.is_readable();
@@ -46,12 +50,20 @@ impl Records {
         }
         let book = Arc::new(Book::new(identity.total, runs));
         // Without a journal no barrier makes the CRCs that keep good pieces for another attempt.
-        let is_kept_by_sums = context.options.pieces.is_some() && !is_journaled;
-        book.want_sums(algorithms.contains(&Algorithm::Crc32c) || is_kept_by_sums);
+        let is_kept_by_sums = has_pieces && !is_journaled;
+        book.want_sums(wanted.algorithms.contains(&Algorithm::Crc32c) || is_kept_by_sums);
         let (context, output) = (context.clone(), output.clone());
         let (journal, is_disowned) = (None, false);
-        let mut records =
-            Self { context, output, identity, book, is_journaled, journal, is_disowned };
+        let mut records = Self {
+            context,
+            output,
+            identity,
+            book,
+            has_pieces,
+            is_journaled,
+            journal,
+            is_disowned,
+        };
         records.journal = records.new_journal()?;
         Ok(records)
     }
@@ -82,7 +94,7 @@ impl Records {
     /// What was written with them is proved by the digests of pieces where they are known, and is
     /// no longer known otherwise.
     pub(super) fn forget(&self, span: Span) {
-        if self.context.options.pieces.is_some() {
+        if self.has_pieces {
             self.book.forget_only(span);
         } else {
             self.book.forget(span);

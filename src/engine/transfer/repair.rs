@@ -68,7 +68,7 @@ impl Transfer {
 impl Repair<'_> {
     async fn begin(&self) -> Result<Begun> {
         let options = &self.context().options;
-        let wanted = Wanted::choose(self.context(), &[])?;
+        let wanted = Wanted::choose(self.context(), &[], None)?;
         if let Some(pieces) = &options.pieces {
             return self.by_pieces(&self.sized(pieces).await?, &wanted).await;
         }
@@ -191,7 +191,7 @@ impl Repair<'_> {
         let (local, url) = (&self.transfer.local, &self.transfer.urls[0]);
         let context = self.context();
         let Discovered { endpoint, found, offers, .. } = self.discover().await?;
-        let wanted = Wanted::choose(context, &offers)?;
+        let wanted = Wanted::choose(context, &offers, None)?;
         if wanted.expected.is_some() {
             return match self.has_digest(&wanted).await? {
                 Some(report) => Ok(Begun::Whole(report)),

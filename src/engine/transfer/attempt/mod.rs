@@ -4,7 +4,8 @@
 mod finish;
 
 use super::Transfer;
-use super::expected_digest::Wanted;
+use super::expected_digest::{Expected, Wanted};
+use super::linked::{self, Linked};
 use super::on_disk::{OnDisk, Proof, identity};
 use super::recheck::RecheckTask;
 use super::records::Records;
@@ -31,15 +32,16 @@ use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::Opening;
 use crate::engine::source::facts::Facts;
-use crate::engine::source::follow::FirstTimes;
+use crate::engine::source::follow::{FirstTimes, Named};
 use crate::engine::source::twin::Twin;
 use crate::engine::source::versions::Versions;
 use crate::engine::trace::Line;
-use crate::http::{Known, Validator};
+use crate::http::{Known, Offered, Validator};
 use crate::plan::{SourceId, first_request_bytes};
 use finish::{Ending, wrong_size};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 /// Mirrors that a server names are used for files of at least this size: smaller ones are here
 /// before a mirror has proved that it has the same file.
@@ -151,14 +153,18 @@ impl<'a> Attempt<'a> {
         let context = self.context();
         context.set_unchecked(self.on_disk.unchecked_bytes());
         let (source, discovered, contest) = context.guard(self.discover()).await?;
-        let Discovered { endpoint, found, facts, offers, mirrors } = discovered;
-        let wanted = Wanted::choose(context, &offers)?;
+        let Discovered { endpoint, mut found, facts, offers, named } = discovered;
+        if let Found::Ranged { known, times, .. } = &mut found
+            && known.total >= LINKED_BYTES_MIN
+        {
+            let waited = context.guard(self.read_description(&named, known.total, &offers)).await?;
+            times.delay(waited);
+            self.add_mirrors(named.mirrors);
+        }
+        let wanted = Wanted::choose(context, &offers, self.described())?;
         context.set_phase(Phase::Downloading);
         match found {
             Found::Ranged { known, opening, span, times } => {
-                if known.total >= LINKED_BYTES_MIN {
-                    self.add_mirrors(mirrors);
-                }
                 self.check_pieces(source, Some(known.total))?;
                 let ranges =
                     Ranges { source, contest, endpoint, facts, known, opening, span, times };
@@ -213,7 +219,7 @@ impl<'a> Attempt<'a> {
     /// The file that the source serves has to have the size of that whose pieces are known.
     fn check_pieces(&self, source: SourceId, total: Option<u64>) -> Result<()> {
         let (context, url) = (self.context(), &self.urls[source.0 as usize]);
-        let Some(hashes) = &context.options.pieces else { return Ok(()) };
+        let Some(hashes) = self.transfer.piece_hashes() else { return Ok(()) };
         let Some(bytes) = total.or(hashes.size_bytes()) else {
             let what = "the server does not say the size of the file, which the piece hashes need";
             let error = Error::new(ErrorKind::ChecksumMismatch, what);
@@ -235,14 +241,39 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Takes up the mirrors that a server has named.
+    /// Reads the description of the file that the server has named, unless that was done before;
+    /// the time it took. Where the caller has named several servers none of them describes the
+    /// file for the others.
+    async fn read_description(
+        &self,
+        named: &Named,
+        total: u64,
+        offers: &[Offered],
+    ) -> Result<Duration> {
+        let Transfer { local, linked, urls, .. } = self.transfer;
+        let began = local.context.now();
+        if let ([url], Some(description), None) = (&urls[..], &named.description, linked.get()) {
+            let known = linked::Known { url, total, offers };
+            let found = Linked::find(local, description, &known).await;
+            linked.get_or_init(|| found);
+        }
+        Ok(local.context.now().saturating_sub(began))
+    }
+
+    /// The digest of the description that the server has named.
+    fn described(&self) -> Option<Expected> {
+        self.transfer.linked()?.expected()
+    }
+
+    /// Takes up the mirrors that a server has named, and those of its description.
     fn add_mirrors(&mut self, mirrors: Vec<Url>) {
         let Some(banned) = self.banned else { return };
-        for mirror in mirrors {
-            if !self.urls.contains(&mirror) && !banned.contains(&mirror) {
+        let described = self.transfer.linked().map_or(&[][..], |linked| &linked.mirrors);
+        for mirror in mirrors.iter().chain(described) {
+            if !self.urls.contains(mirror) && !banned.contains(mirror) {
                 let text = format!("the server names a mirror: {mirror}");
                 self.context().tell(Level::Detail, None, text);
-                self.urls.push(mirror);
+                self.urls.push(mirror.clone());
             }
         }
     }
@@ -260,7 +291,8 @@ impl<'a> Attempt<'a> {
         let now = identity(ranges.endpoint.url(), known.total, &known.validator, digest);
         let (output, recheck) = self.join(&ranges, &now).await?;
         let (context, runs) = (self.context(), self.on_disk.runs());
-        let records = Records::start(context, &output, now, runs, &wanted.algorithms)?;
+        let has_pieces = self.transfer.pieces.get().is_some();
+        let records = Records::start(context, &output, now, runs, wanted, has_pieces)?;
         let (book, is_journaled) = (records.book().clone(), records.is_journaled());
         self.records = Some(records);
         let here = self.on_disk.spans();
