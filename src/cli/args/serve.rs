@@ -95,6 +95,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(requires = "cert")]
     pub(in crate::cli) key: Option<PathBuf>,
 
+    /// Demand a certificate of each client, signed by an authority in this PEM file; implies --tls.
+    #[arg(long, value_name = "FILE", env = "RINGHAUL_SERVE_CLIENT_CA", help_heading = "TLS")]
+    pub(in crate::cli) client_ca: Option<PathBuf>,
+
     /// Run N servers at once, at the port of --listen and those behind it; without --listen at free
     /// ports. All other options are for each of them. The URLs are printed, one a line.
     #[arg(long, value_name = "N", env = "RINGHAUL_SERVE_PORTS", help_heading = SEVERAL)]

@@ -127,11 +127,13 @@ fn script(faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
 fn tls(args: &ServeArgs, address: SocketAddr) -> Option<TlsConfig> {
     let files = args.cert.clone().zip(args.key.clone());
     let files = files.map(|(certificate, key)| CertificateFiles { certificate, key });
-    let is_made = args.tls || args.cert_out.is_some() || !args.name.is_empty();
+    let client_authority = args.client_ca.clone();
+    let is_wished = args.tls || client_authority.is_some();
+    let is_made = is_wished || args.cert_out.is_some() || !args.name.is_empty();
     let mut tls = (is_made || files.is_some()).then(TlsConfig::default)?;
     if !address.ip().is_unspecified() {
         tls.names.push(address.ip().to_string());
     }
     tls.names.extend(args.name.iter().cloned());
-    Some(TlsConfig { files, ..tls })
+    Some(TlsConfig { files, client_authority, ..tls })
 }

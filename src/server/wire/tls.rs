@@ -4,10 +4,12 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ pub struct TlsConfig {
     pub names: Vec<String>,
     /// A certificate from files instead.
     pub files: Option<CertificateFiles>,
+    /// Demands a certificate of each client, signed by an authority in this PEM file.
+    pub client_authority: Option<PathBuf>,
 }
 
 /// A certificate and its key, as PEM.
@@ -47,6 +51,7 @@ impl Default for TlsConfig {
             versions: vec![TlsVersion::V1_2, TlsVersion::V1_3],
             names: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
             files: None,
+            client_authority: None,
         }
     }
 }
@@ -78,16 +83,19 @@ impl ServerTls {
         };
         let failed =
             |e: rustls::Error| Error::new(ErrorKind::Internal, "cannot set up TLS").caused_by(e);
-        let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
-            .map_err(failed)?
-            .with_no_client_auth()
-            .with_single_cert(certified.chain, certified.key)
-            .map_err(|e| {
-                Error::new(ErrorKind::Usage, "the server cannot use its certificate")
-                    .caused_by(e)
-                    .advise("check that the key belongs to the certificate")
-            })?;
+            .map_err(failed)?;
+        let builder = match &tls.client_authority {
+            None => builder.with_no_client_auth(),
+            Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+        };
+        let mut config = builder.with_single_cert(certified.chain, certified.key).map_err(|e| {
+            Error::new(ErrorKind::Usage, "the server cannot use its certificate")
+                .caused_by(e)
+                .advise("check that the key belongs to the certificate")
+        })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(failed)?;
         Ok(Self { config: Arc::new(config), authority_pem: certified.authority_pem })
@@ -101,19 +109,39 @@ struct Certified {
 }
 
 fn read(files: &CertificateFiles) -> Result<Certified> {
-    let refused = |what: &str, path: &Path, e: pem::Error| {
-        let context = format!("cannot read the {what} in '{}'", path.display());
-        Error::new(ErrorKind::Usage, context)
-            .caused_by(e)
-            .advise("name a file in PEM format that you may read")
-    };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(|certificates| certificates.collect::<std::result::Result<Vec<_>, _>>())
-        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
-        .map_err(|e| refused("certificate", &files.certificate, e))?;
+    let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|e| refused("private key", &files.key, e))?;
     Ok(Certified { chain, key, authority_pem: None })
+}
+
+fn client_verifier(
+    path: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(path)?);
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
+    verifier.map_err(|e| {
+        let context = format!("'{}' holds no authority for clients", path.display());
+        Error::new(ErrorKind::Usage, context)
+            .caused_by(e)
+            .advise("name a file with the certificate of an authority")
+    })
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(|certificates| certificates.collect::<std::result::Result<Vec<_>, _>>())
+        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(|e| refused("certificate", path, e))
+}
+
+fn refused(what: &str, path: &Path, e: pem::Error) -> Error {
+    let context = format!("cannot read the {what} in '{}'", path.display());
+    Error::new(ErrorKind::Usage, context)
+        .caused_by(e)
+        .advise("name a file in PEM format that you may read")
 }
 
 fn make(names: &[String]) -> Result<Certified> {

@@ -61,8 +61,21 @@ impl Transport {
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut timed = Timed { socket: &self.socket, read_until: self.read_until };
         match &mut self.tls {
-            Some(tls) => rustls::Stream::new(tls.as_mut(), &mut timed).read(bytes),
+            Some(tls) => rustls::Stream::new(tls.as_mut(), &mut timed)
+                .read(bytes)
+                .inspect_err(|e| self.tell_why(e)),
             None => timed.read(bytes),
+        }
+    }
+
+    /// Where TLS has refused the client, it is to get the alert: closing over unread bytes, such as
+    /// a request that was sent meanwhile, would be a reset.
+    fn tell_why(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::InvalidData
+            && self.socket.shutdown(Shutdown::Write).is_ok()
+        {
+            // The client may leave as it likes.
+            let _ = self.drain(Some(Instant::now() + SERVER_LINGER));
         }
     }
 
