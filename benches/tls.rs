@@ -58,7 +58,7 @@ struct Link {
 impl Link {
     /// Shakes hands.
     fn new(suite: SupportedCipherSuite, record_bytes: usize) -> Self {
-        let trust = TrustOptions { extra_roots: Vec::new(), insecure: true };
+        let trust = TrustOptions { insecure: true, ..TrustOptions::default() };
         let client = TlsConfig::new(&trust).expect("no roots to read");
         let mut link = Self {
             session: Session::new(&client, HOST).expect("a host name"),

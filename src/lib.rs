@@ -97,7 +97,8 @@ pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
 pub use engine::options::{
-    ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, SyncMode,
+    ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, Pins, Roots, SyncMode,
+    TlsOptions, TlsVersion,
 };
 pub use engine::progress::{
     Event, FileValidator, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,

@@ -54,7 +54,7 @@ const HOUSE: &[Row] = &[
     row("sim", &["base", "plan"], &[]),
     row("schedule", &["base"], &[]),
     row("http", &["base"], &["httparse", "httpdate", "base64"]),
-    row("tls", &["base"], &["rustls", "webpki_roots"]),
+    row("tls", &["base"], &["rustls", "webpki_roots", "base64"]),
     row("digest", &["base"], &["sha2", "sha1", "md5", "blake3", "crc_fast"]),
     // serde and serde_json read JSON Lines, quick_xml Metalinks.
     row("manifest", &["base"], &["serde", "serde_json", "quick_xml"]),
@@ -67,8 +67,8 @@ const HOUSE: &[Row] = &[
     row(
         "engine",
         &["base", "plan", "http", "tls", "digest", "manifest", "io", "net", "disk"],
-        // serde and serde_json write the trace.
-        &["tokio", "libc", "serde", "serde_json"],
+        // serde and serde_json write the trace; rustls_native_certs finds this machine's roots.
+        &["tokio", "libc", "serde", "serde_json", "rustls_native_certs"],
     ),
     // Two parts of lower rooms: which failures are retried, and a log of any records.
     // serde and serde_json write results.

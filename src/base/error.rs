@@ -66,7 +66,7 @@ pub enum ErrorKind {
     TimedOut,
     /// The TLS handshake or record layer failed.
     Tls,
-    /// The server's certificate is not trusted for this host.
+    /// The server's certificate is not trusted for this host, or ours by the server.
     Certificate,
     /// The server answered with this status instead of data.
     Status(u16),

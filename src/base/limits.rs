@@ -147,6 +147,11 @@ pub const TLS_STAGING_BYTES_MIN: usize = 128 * 1024;
 /// Sessions remembered for resumption, eight tickets for each server name: mirrors and redirects of
 /// one transfer name far fewer servers.
 pub const TLS_SESSIONS_MAX: usize = 256;
+/// Bytes of a file with certificates or a key: a system's bundle of 140 roots has 220 KB.
+pub const PEM_FILE_BYTES_MAX: u64 = 16 * MIB;
+/// Certificates a client shows: its own and those that lead to the authority, of which there are
+/// one or two; a whole bundle in their place would be sent with every handshake.
+pub const CLIENT_CERTIFICATES_MAX: usize = 16;
 /// Names of a wrong certificate that an error lists; hostile ones carry thousands.
 pub const CERTIFICATE_NAMES_SHOWN_MAX: usize = 4;
 

@@ -2,7 +2,7 @@
 
 use super::args::{DownloadArgs, MetalinkWish};
 use super::signals::Watch;
-use super::{Failure, checksum_file, metalink, piece_hashes, print, profile, resolve};
+use super::{Failure, checksum_file, metalink, piece_hashes, print, profile, resolve, trust};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::naming;
 use crate::engine::Download;
@@ -81,7 +81,7 @@ fn prepare(
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
     let notes = metalink.into_iter().flat_map(|read| read.described.notes);
-    for text in said.into_iter().chain(notes) {
+    for text in said.into_iter().chain(trust::note(args)).chain(notes) {
         ui.on_event(&Event { level: Level::Detail, connection: None, text });
     }
     let download = match target {

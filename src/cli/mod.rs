@@ -17,6 +17,7 @@ mod profile;
 mod resolve;
 mod serve;
 mod signals;
+mod trust;
 
 use crate::base::{Error, ErrorKind};
 use std::ffi::OsString;

@@ -2,6 +2,7 @@
 //! system (is this a folder?) and nowhere else; creates nothing.
 
 use super::args::{Change, Direct, DownloadArgs, MetalinkWish, Policy};
+use super::trust;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The engine's settings for these arguments.
 pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
-    let options = Options {
+    let mut options = Options {
         connections: args.connections.fixed(),
         max_connections: args.max_connections,
         threads: args.threads,
@@ -26,8 +27,6 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         force: args.force,
         remote_time: args.remote_time,
         headers: headers(args)?,
-        ca_certs: args.ca_cert.clone(),
-        insecure: args.insecure,
         allow_downgrade: args.allow_downgrade,
         trace: args.trace.clone(),
         checksum: args.checksum.clone(),
@@ -56,6 +55,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         speed_time: args.speed_time,
         ..Options::default()
     };
+    trust::apply(&mut options, args)?;
     options.validate()?;
     Ok(options)
 }

@@ -1,5 +1,7 @@
 //! The resolved settings of one transfer. Plain data with its bounds; reads no environment.
 
+mod tls;
+
 use crate::base::limits;
 use crate::base::{Error, ErrorKind, Result, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
@@ -9,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+pub use tls::{Pins, Roots, TlsOptions, TlsVersion};
 
 /// Whether file blocks bypass the page cache (O_DIRECT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,6 +125,8 @@ pub struct Options {
     pub ca_certs: Vec<PathBuf>,
     /// Accept any certificate.
     pub insecure: bool,
+    /// Who is trusted besides, what is shown, and how old TLS may be.
+    pub tls: TlsOptions,
     /// Follow redirects from https to http.
     pub allow_downgrade: bool,
     /// A file to write one JSON line per span and decision to; see the trace's documentation.
@@ -246,6 +251,7 @@ impl Default for Options {
             headers: Vec::new(),
             ca_certs: Vec::new(),
             insecure: false,
+            tls: TlsOptions::default(),
             allow_downgrade: false,
             trace: None,
             checksum: None,
@@ -295,6 +301,7 @@ impl Options {
         if self.speed_limit_bytes == Some(0) || self.speed_time == Some(Duration::ZERO) {
             return Err(Error::new(ErrorKind::Usage, "the speed limit or its time is zero"));
         }
+        self.tls.validate()?;
         let max_time = self.max_time.unwrap_or(Duration::MAX);
         for (name, time, min, max) in [
             (

@@ -109,15 +109,25 @@ impl Wire {
 
     /// Sends all of `bytes`.
     pub async fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
-        let bytes = match &mut self.session {
-            None => bytes,
-            Some(session) => {
-                let mut records = Vec::with_capacity(bytes.len() + 64);
-                session.encrypt(&bytes, &mut records)?;
-                records
+        let Some(session) = &mut self.session else { return self.send_raw(bytes).await };
+        let mut records = Vec::with_capacity(bytes.len() + 64);
+        session.encrypt(&bytes, &mut records)?;
+        match self.send_raw(records).await {
+            Err(lost) if lost.kind() == ErrorKind::ConnectionLost => {
+                Err(self.last_words().await.unwrap_or(lost))
             }
-        };
-        self.send_raw(bytes).await
+            sent => sent,
+        }
+    }
+
+    /// Why the peer has left, if it has said so: under TLS 1.3 it refuses the client's certificate
+    /// when the client is sending already.
+    async fn last_words(&mut self) -> Option<Error> {
+        if self.receive_staging(0, 0, 0).await.ok()? == 0 {
+            return None;
+        }
+        let said = self.pump(&mut []).await.err()?;
+        (said.kind() != ErrorKind::ConnectionLost).then_some(said)
     }
 
     /// Some received bytes, at most `max`; empty at the end of the stream.

@@ -3,9 +3,10 @@
 //! Owns the split between "TLS failed" and "the certificate is not trusted". Must not know how a
 //! session runs.
 
+use super::pin::OtherKey;
 use crate::base::limits::{CERTIFICATE_NAMES_SHOWN_MAX, TLS_STAGING_BYTES_MIN};
 use crate::base::{Error, ErrorKind};
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 /// Why a session ended before its time.
 #[derive(Debug)]
@@ -54,11 +55,35 @@ fn from_rustls(error: rustls::Error, host: &str) -> Error {
         rustls::Error::NoCertificatesPresented => {
             untrusted(format!("{host} presented no certificate"))
         }
-        rustls::Error::AlertReceived(alert) => {
-            let name = snake_case(&format!("{alert:?}"));
-            Error::new(ErrorKind::Tls, format!("{host} ended TLS with the alert '{name}'"))
-        }
+        rustls::Error::AlertReceived(alert) => alerted(*alert, host),
         _ => Error::new(ErrorKind::Tls, format!("TLS with {host} failed")).caused_by(error),
+    }
+}
+
+/// What a server's alert says (RFC 8446 6.2). Those about certificates are about ours.
+fn alerted(alert: AlertDescription, host: &str) -> Error {
+    let name = snake_case(&format!("{alert:?}"));
+    let ended = format!("{host} ended TLS with the alert '{name}'");
+    match alert {
+        AlertDescription::CertificateRequired => {
+            untrusted(format!("{host} demands a client certificate"))
+                .advise("give one with --cert and --key")
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => {
+            untrusted(format!("{host} does not accept the client certificate: alert '{name}'"))
+                .advise("check with the server's operator which one to give with --cert")
+        }
+        AlertDescription::ProtocolVersion => Error::new(ErrorKind::Tls, ended)
+            .advise("it speaks none of the TLS versions that were offered; see --tls-min"),
+        AlertDescription::HandshakeFailure => Error::new(ErrorKind::Tls, ended)
+            .advise("it may demand a client certificate (--cert), or speak outdated TLS only"),
+        _ => Error::new(ErrorKind::Tls, ended),
     }
 }
 
@@ -91,6 +116,11 @@ fn explain(reason: &CertificateError, host: &str) -> Option<Error> {
         }
         CertificateError::BadSignature => {
             untrusted(format!("the certificate of {host} carries a wrong signature"))
+        }
+        CertificateError::Other(rustls::OtherError(other)) => {
+            let key = other.downcast_ref::<OtherKey>()?;
+            untrusted(format!("the certificate of {host} is not the expected one: {key}"))
+                .advise("ask the server's operator for its key, then pin it with --pinnedpubkey")
         }
         CertificateError::Revoked => untrusted(format!("the certificate of {host} is revoked")),
         _ => return None,
@@ -144,7 +174,6 @@ fn snake_case(camel: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::AlertDescription;
 
     #[test]
     fn alerts_bear_the_names_of_the_rfc() {
@@ -154,7 +183,9 @@ mod tests {
             (AlertDescription::BadRecordMac, "bad_record_mac"),
         ] {
             let error = from_rustls(rustls::Error::AlertReceived(alert), "h");
-            assert_eq!(error.kind(), ErrorKind::Tls);
+            let is_ours = alert == AlertDescription::UnknownCA;
+            let kind = if is_ours { ErrorKind::Certificate } else { ErrorKind::Tls };
+            assert_eq!(error.kind(), kind);
             assert!(error.to_string().contains(&format!("'{name}'")), "{error}");
         }
     }

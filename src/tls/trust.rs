@@ -1,16 +1,21 @@
-//! Whom to trust: the Mozilla roots, the caller's own, or anybody.
+//! Whom to trust: the Mozilla roots, the caller's own, or anybody; and who the client is.
 //!
 //! Owns the one rustls configuration of a transfer and with it the tickets its connections share.
-//! Must not know where PEM bytes come from, nor the clock: rustls asks the system for the time.
+//! Must not know where certificates come from, nor the clock: rustls asks the system for the time.
 
+use super::identity::Identity;
+use super::pem_file::{PemFile, unusable};
+use super::pin::Pins;
+use super::verifier::{Anybody, Pinned};
 use crate::base::limits::TLS_SESSIONS_MAX;
 use crate::base::{Error, ErrorKind, Result};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConfig, Resumption};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CipherSuite, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::SingleCertAndKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, RootCertStore, SupportedProtocolVersion};
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,40 +30,54 @@ pub struct TlsConfig {
 /// The choices the caller has about trust.
 #[derive(Debug, Clone, Default)]
 pub struct TrustOptions {
-    /// PEM files whose certificates are trusted beside the Mozilla roots.
+    /// The Mozilla roots are not trusted.
+    pub without_built_in: bool,
+    /// PEM files whose certificates are trusted beside them.
     pub extra_roots: Vec<PemFile>,
+    /// More trusted certificates, in DER. Those that cannot be read are left out.
+    pub extra_ders: Vec<Vec<u8>>,
     /// Accept any certificate for any name. The handshake is still verified against the key of
     /// that certificate, but who holds the key is unknown.
     pub insecure: bool,
+    /// The keys that servers may have, whatever else is trusted.
+    pub pins: Option<Pins>,
+    /// What is shown to servers that ask for a certificate.
+    pub identity: Option<Identity>,
+    /// The oldest version spoken.
+    pub version_min: TlsVersion,
 }
 
-/// The content of a PEM file, and the name to use for it in messages.
-#[derive(Debug, Clone)]
-pub struct PemFile {
-    /// How the user knows the file.
-    pub name: String,
-    /// What is in it: one or more certificates; other sections are ignored.
-    pub pem: Vec<u8>,
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    V1_2,
+    /// TLS 1.3 (RFC 8446).
+    V1_3,
 }
 
 impl TlsConfig {
-    /// TLS 1.2 and 1.3, ALPN `http/1.1` only, resumption without early data (a replayed request
-    /// could be answered twice).
+    /// TLS 1.2 and 1.3, or the latter alone, ALPN `http/1.1` only, resumption without early data (a
+    /// replayed request could be answered twice).
     ///
-    /// Fails with [`ErrorKind::Usage`] if a PEM file holds no usable certificate.
+    /// Fails with [`ErrorKind::Usage`] if a PEM file holds no usable certificate, or nobody is
+    /// trusted.
     pub fn new(options: &TrustOptions) -> Result<Self> {
         let provider = Arc::new(fast_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions(options.version_min))
             .expect("aws-lc-rs has suites for TLS 1.2 and 1.3");
-        // The roots are read in either case: a broken --ca-cert is an error beside --insecure too.
-        let roots = collect_roots(&options.extra_roots)?;
-        let builder = if options.insecure {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody { provider }))
-        } else {
-            builder.with_root_certificates(roots)
+        let verifier = verifier(options, provider)?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let mut rustls = match &options.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let shown = SingleCertAndKey::from(identity.certified());
+                builder.with_client_cert_resolver(Arc::new(shown))
+            }
         };
-        let mut rustls = builder.with_no_client_auth();
         rustls.alpn_protocols = vec![b"http/1.1".to_vec()];
         rustls.resumption = Resumption::in_memory_sessions(TLS_SESSIONS_MAX);
         Ok(Self { rustls: Arc::new(rustls) })
@@ -73,6 +92,41 @@ impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TlsConfig(..)")
     }
+}
+
+type Version = &'static SupportedProtocolVersion;
+
+fn versions(min: TlsVersion) -> &'static [Version] {
+    static FROM_1_2: [Version; 2] = [&TLS13, &TLS12];
+    static FROM_1_3: [Version; 1] = [&TLS13];
+    match min {
+        TlsVersion::V1_2 => &FROM_1_2,
+        TlsVersion::V1_3 => &FROM_1_3,
+    }
+}
+
+/// What decides whether a server is trusted.
+fn verifier(
+    options: &TrustOptions,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>> {
+    // The roots are read in either case: a broken --ca-cert is an error beside --insecure too.
+    let roots = collect_roots(options)?;
+    let inner: Arc<dyn ServerCertVerifier> = if options.insecure {
+        Arc::new(Anybody { provider })
+    } else {
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(
+            |cause| {
+                Error::new(ErrorKind::Usage, "no certificate is trusted")
+                    .caused_by(cause)
+                    .advise("name some with --ca-cert or --ca-path, or leave out '--ca none'")
+            },
+        )?
+    };
+    Ok(match &options.pins {
+        Some(pins) => Arc::new(Pinned { inner, pins: pins.clone() }),
+        None => inner,
+    })
 }
 
 /// aws-lc-rs, named here so that no process-wide default decides. AES-128-GCM stands first: it
@@ -92,75 +146,27 @@ fn is_aes128_gcm(suite: CipherSuite) -> bool {
     )
 }
 
-fn collect_roots(extra: &[PemFile]) -> Result<RootCertStore> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for file in extra {
+fn collect_roots(options: &TrustOptions) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    if !options.without_built_in {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for file in &options.extra_roots {
         add_file(&mut roots, file)?;
     }
+    let ders = options.extra_ders.iter().map(|der| CertificateDer::from(der.as_slice()));
+    roots.add_parsable_certificates(ders);
     Ok(roots)
 }
 
 /// A bundle may contain certificates webpki cannot read (old ones, as a system's bundle has), but
 /// one that gives nothing at all is a mistake the user wants to hear of.
 fn add_file(roots: &mut RootCertStore, file: &PemFile) -> Result<()> {
-    let name = &file.name;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&file.pem)
-        .collect::<Result<_, _>>()
-        .map_err(|e| unusable(format!("'{name}' is not a valid PEM file")).caused_by(e))?;
-    if certificates.is_empty() {
-        return Err(unusable(format!("'{name}' contains no certificate")));
-    }
-    match roots.add_parsable_certificates(certificates) {
-        (0, _) => Err(unusable(format!("'{name}' contains no certificate that can be read"))),
+    match roots.add_parsable_certificates(file.certificates()?) {
+        (0, _) => {
+            Err(unusable(format!("'{}' contains no certificate that can be read", file.name)))
+        }
         _ => Ok(()),
-    }
-}
-
-fn unusable(context: String) -> Error {
-    Error::new(ErrorKind::Usage, context)
-        .advise("give a PEM file with the authority's certificate (BEGIN CERTIFICATE)")
-}
-
-/// The verifier behind `insecure`: any certificate will do, a wrong handshake signature will not.
-#[derive(Debug)]
-struct Anybody {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -170,7 +176,7 @@ mod tests {
 
     fn with_pem(pem: &[u8]) -> Result<TlsConfig> {
         let file = PemFile { name: "ca.pem".into(), pem: pem.to_vec() };
-        TlsConfig::new(&TrustOptions { extra_roots: vec![file], insecure: false })
+        TlsConfig::new(&TrustOptions { extra_roots: vec![file], ..TrustOptions::default() })
     }
 
     #[test]
@@ -198,6 +204,15 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.to_string().contains("'ca.pem'"), "{error}");
         }
+    }
+
+    #[test]
+    fn somebody_has_to_be_trusted() {
+        let nobody = TrustOptions { without_built_in: true, ..TrustOptions::default() };
+        let error = TlsConfig::new(&nobody).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains("--ca none"), "{error}");
+        TlsConfig::new(&TrustOptions { insecure: true, ..nobody }).unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 pub(crate) mod child;
+pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod scene;

@@ -35,7 +35,8 @@ impl Scene {
         let mut command = Command::new("env");
         command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_ringhaul")]);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("RINGHAUL_") {
+            let text = name.to_string_lossy();
+            if text.starts_with("RINGHAUL_") || text.starts_with("SSL_CERT_") {
                 command.env_remove(name);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::batch::BatchArgs;
 use super::sources::SourceArgs;
+use super::tls::TlsArgs;
 use super::values::{
     Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval,
     retry_wait, speed_limit, timeout, up_to,
@@ -195,6 +196,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short = 'k', long, env = "RINGHAUL_INSECURE", help_heading = "Trust")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) insecure: bool,
+
+    /// Whom else TLS trusts, and what it shows.
+    #[command(flatten)]
+    pub(in crate::cli) tls: TlsArgs,
 
     /// Say what the server answers, per connection; -vv says every request.
     #[arg(short, long, action = ArgAction::Count, env = "RINGHAUL_VERBOSE")]

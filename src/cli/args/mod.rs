@@ -11,6 +11,7 @@ pub(super) mod ports;
 mod serve;
 pub(super) mod shape;
 mod sources;
+mod tls;
 mod values;
 
 /// What SIZE and RATE mean, for the help of commands that take both.

@@ -11,7 +11,7 @@ mod sink;
 
 use super::args::DownloadArgs;
 use super::signals::Watch;
-use super::{Failure, download, exit_codes, metalink};
+use super::{Failure, download, exit_codes, metalink, trust};
 use crate::base::Result;
 use crate::batch::result::{Conclusion, Summary};
 use crate::batch::state::IfExists;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &DownloadArgs, metalink: Option<metalink::Read>) -> Resu
     let items = Items::new(args, described)?;
     let mut options = settings::options(args, &items)?;
     let mut audience = Audience::new(args)?;
-    for text in notes {
+    for text in notes.into_iter().chain(trust::note(args)) {
         audience.on_event(&Event { level: Level::Detail, connection: None, text });
     }
     if args.insecure {

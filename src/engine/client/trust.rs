@@ -1,11 +1,14 @@
-//! TLS settings by what is trusted, made once for each: the connections that share one resume each
-//! other's sessions.
+//! TLS settings by what is trusted and shown, made once for each: the connections that share one
+//! resume each other's sessions.
+
+mod read;
 
 use crate::base::limits::TRUSTS_MAX;
-use crate::base::{Error, ErrorKind, Result};
-use crate::engine::options::Options;
-use crate::tls::{PemFile, TlsConfig, TrustOptions};
-use std::path::{Path, PathBuf};
+use crate::base::url::Scheme;
+use crate::base::{Error, ErrorKind, Result, Url};
+use crate::engine::options::{Options, Roots, TlsOptions};
+use crate::tls::{TlsConfig, TrustOptions};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// The TLS settings a client has made.
@@ -14,32 +17,39 @@ pub(in crate::engine) struct Trust {
     made: Mutex<Vec<(Trusted, TlsConfig)>>,
 }
 
-/// What is trusted: connections that trust differently are not each other's.
+/// What is trusted, and what is shown: connections that differ in it are not each other's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine) struct Trusted {
     insecure: bool,
     ca_certs: Vec<PathBuf>,
+    tls: TlsOptions,
 }
 
 impl Trusted {
-    /// What these options trust.
-    pub(in crate::engine) fn by(options: &Options) -> Self {
-        Self { insecure: options.insecure, ca_certs: options.ca_certs.clone() }
+    /// What these options trust where `url` leads; `None` without TLS, which nothing can be pinned
+    /// to.
+    pub(in crate::engine) fn by(options: &Options, url: &Url) -> Result<Option<Self>> {
+        let (insecure, ca_certs) = (options.insecure, options.ca_certs.clone());
+        match (url.scheme(), &options.tls.pins) {
+            (Scheme::Https, _) => Ok(Some(Self { insecure, ca_certs, tls: options.tls.clone() })),
+            (Scheme::Http, None) => Ok(None),
+            (Scheme::Http, Some(_)) => {
+                let what = format!("{} has no key that could be a pinned one", url.origin());
+                Err(Error::new(ErrorKind::Usage, what)
+                    .advise("use an https URL, or leave out --pinnedpubkey"))
+            }
+        }
     }
 }
 
 impl Trust {
-    /// TLS settings that trust the built-in roots and these certificates.
+    /// TLS settings that trust and show this.
     pub(in crate::engine) fn config(&self, trusted: &Trusted) -> Result<TlsConfig> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, config)) = made.iter().find(|(other, _)| other == trusted) {
             return Ok(config.clone());
         }
-        let mut options = TrustOptions { insecure: trusted.insecure, ..TrustOptions::default() };
-        for path in &trusted.ca_certs {
-            options.extra_roots.push(read(path)?);
-        }
-        let config = TlsConfig::new(&options)?;
+        let config = TlsConfig::new(&trust_options(trusted)?)?;
         if made.len() == TRUSTS_MAX {
             made.remove(0);
         }
@@ -48,12 +58,26 @@ impl Trust {
     }
 }
 
-fn read(path: &Path) -> Result<PemFile> {
-    let pem = std::fs::read(path).map_err(|e| {
-        let what = format!("cannot read the certificates in {}", path.display());
-        Error::new(ErrorKind::Usage, what)
-            .caused_by(e)
-            .advise("check the file named with --ca-cert")
-    })?;
-    Ok(PemFile { name: path.display().to_string(), pem })
+/// Reads all that the settings name.
+fn trust_options(trusted: &Trusted) -> Result<TrustOptions> {
+    let Trusted { insecure, ca_certs, tls } = trusted;
+    let files = ca_certs.iter().map(|path| read::trusted_file(path));
+    let mut extra_ders = match tls.roots {
+        Roots::Native => read::native_roots()?,
+        Roots::BuiltIn | Roots::None => Vec::new(),
+    };
+    for path in &tls.ca_paths {
+        extra_ders.extend(read::trusted_folder(path)?);
+    }
+    let identity = tls.certificate.as_deref();
+    let identity = identity.map(|path| read::identity(path, tls.key.as_deref())).transpose()?;
+    Ok(TrustOptions {
+        without_built_in: tls.roots != Roots::BuiltIn,
+        extra_roots: files.collect::<Result<_>>()?,
+        extra_ders,
+        insecure: *insecure,
+        pins: tls.pins.clone(),
+        identity,
+        version_min: tls.version_min,
+    })
 }

@@ -3,7 +3,7 @@
 //! Owns header fields, credentials and TLS settings; must not know spans or files.
 
 use super::connection::Connection;
-use crate::base::url::{Credentials, Origin, Scheme};
+use crate::base::url::{Credentials, Origin};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::client::Shared;
 use crate::engine::client::budget::Permit;
@@ -74,7 +74,7 @@ impl Endpoint {
         context: &Context,
     ) -> Result<Self> {
         let (options, client, origin) = (&context.options, &context.client, url.origin());
-        let trusted = (url.scheme() == Scheme::Https).then(|| Trusted::by(options));
+        let trusted = Trusted::by(options, &url)?;
         let tls = trusted.as_ref().map(|trusted| client.trust.config(trusted)).transpose()?;
         let dialer = client.names.resolve(&origin, options.connect_timeout).await?;
         let (counts, line) = (context.counts.clone(), context.counts.line.clone());

@@ -53,7 +53,7 @@ fn server(
 /// A client configuration that trusts the authority.
 fn trusting() -> TlsConfig {
     let pem = PemFile { name: "ca.pem".into(), pem: AUTHORITY.pem.clone().into_bytes() };
-    TlsConfig::new(&TrustOptions { extra_roots: vec![pem], insecure: false }).unwrap()
+    TlsConfig::new(&TrustOptions { extra_roots: vec![pem], ..TrustOptions::default() }).unwrap()
 }
 
 static TRUSTING: LazyLock<TlsConfig> = LazyLock::new(trusting);
