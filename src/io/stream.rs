@@ -6,6 +6,9 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 
+/// The default of `/proc/sys/fs/pipe-max-size` (pipe(7)).
+const PIPE_BYTES: usize = 1 << 20;
+
 /// Writes all of `bytes` (blocking), however often the kernel has to be asked. Where the descriptor
 /// is non-blocking, which whoever else has it open may have decided, waits until it is writable.
 ///
@@ -23,6 +26,13 @@ pub fn write_all(file: &File, bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives a pipe the most room that an ordinary user may ask for, so that its reader and its writer
+/// wait for each other less often. Whatever is no pipe stays as it is.
+pub fn enlarge(file: &File) {
+    // A pipe that may not grow, as its user has used up his allowance, works all the same.
+    _ = rustix::pipe::fcntl_setpipe_size(file, PIPE_BYTES);
 }
 
 fn wait_until_writable(file: &File) -> io::Result<()> {

@@ -9,11 +9,12 @@ mod file;
 mod stream;
 
 pub use file::{DirectPolicy, FileOutput, ReservedFile, SyncPolicy};
-pub use stream::StreamOutput;
+pub use stream::{StreamOutput, StreamProof};
 
 use super::journal::{BarrierPace, Book, Found, Identity, Journal};
 use super::salvage::Salvage;
 use crate::base::{Error, ErrorKind, Result, Span};
+use crate::digest::Digest;
 use crate::io::buffers::Block;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -121,6 +122,19 @@ impl Reserved {
             Self::Nowhere => Ok(Output::Nowhere),
         }
     }
+
+    /// Says what a stream finds out on the way, before it is allocated first; later it has no
+    /// effect. That of a file is found out elsewhere.
+    pub fn prove(&self, proof: StreamProof) {
+        if let Self::Stream(stream) = self {
+            stream.prove(proof);
+        }
+    }
+
+    /// Whether blocks are passed on in order.
+    pub fn is_ordered(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
 }
 
 impl Output {
@@ -174,6 +188,28 @@ impl Output {
     /// file can.
     pub fn is_readable(&self) -> bool {
         matches!(self, Self::File(_))
+    }
+
+    /// Whether blocks are passed on in order, and can be taken back no more.
+    pub fn is_ordered(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// Where the bytes begin that have not been passed on, if blocks are.
+    pub fn passed_on(&self) -> Option<u64> {
+        match self {
+            Self::Stream(stream) => Some(stream.passed_on()),
+            Self::File(_) | Self::Nowhere => None,
+        }
+    }
+
+    /// The digests of all bytes, which have come, as they were asked of a stream; none of anything
+    /// else.
+    pub async fn digests(&self) -> Result<Vec<Digest>> {
+        match self {
+            Self::Stream(stream) => stream.digests().await,
+            Self::File(_) | Self::Nowhere => Ok(Vec::new()),
+        }
     }
 
     /// Why blocks go through the page cache, if they do by decision.

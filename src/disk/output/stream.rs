@@ -4,33 +4,50 @@
 //! Blocks come at any offset and in any order. A block that comes early waits in memory. A thread
 //! of its own writes the block whose turn it is, as a reader may let it wait for any time, and a
 //! shard's thread must not wait with it. Each byte is written once. There is no part file, no name
-//! and no journal, and nothing can be read back. Must not know how blocks are received or hashed.
+//! and no journal, and nothing can be read back, so digests are computed on the way (`writer`).
+//! Must not know how blocks are received.
 //!
-//! States: reserved (the descriptor waits) -> open (the thread runs) -> closed (committed: all of
-//! the file has been passed on, and the descriptor is closed) or failed (a write has failed, or was
-//! cancelled; nothing more is written).
+//! States: reserved (the descriptor waits) -> open (the thread runs) -> judged (all bytes have come
+//! and their digests are known) -> closed (committed: all of the file has been passed on, and the
+//! descriptor is closed) or failed (a write has failed, or was cancelled; nothing more is written).
 //!
-//! A write ends when its block has been written to the descriptor, whole, and its memory is free.
-//! So a slow reader slows the transfer down through the blocks that wait, each of which holds a
-//! lease. The caller assigns spans only a bounded distance ahead of the bytes that are written, so
-//! that a block can still be leased for the byte whose turn it is; otherwise nothing would move any
-//! more.
+//! A write ends when its block has been written to the descriptor, whole, and its memory is free;
+//! or when it is the last one that came, which is held back while the file has to be proved. So a
+//! slow reader slows the transfer down through the blocks that wait, each of which holds a lease.
+//! The caller assigns spans only a bounded distance ahead of the oldest byte that is missing. A
+//! block that comes early and is not nearly full is copied, so that the blocks of as many bytes do
+//! not need more leases than there are, and one can still be had for the byte whose turn it is;
+//! otherwise nothing would move any more.
 
+mod writer;
+
+use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
-use crate::disk::place::disk_error;
+use crate::digest::{Algorithm, Digest};
 use crate::io::buffers::Block;
-use crate::io::stream;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
+use writer::Writer;
 
 /// What the stream is called in messages and reports, as on command lines: it has no name.
 pub(super) const NAME: &str = "-";
+/// Early blocks with fewer bytes are copied: so those that are kept as they are take at most 16/15
+/// of the memory that their bytes would.
+const KEPT_BYTES_MIN: usize = BLOCK_BYTES / 16 * 15;
+
+/// What the stream is to find out about the bytes that it passes on.
+#[derive(Debug, Clone, Default)]
+pub struct StreamProof {
+    /// Digests that are computed, each once.
+    pub algorithms: Vec<Algorithm>,
+    /// The block that came last is held back until all have come and have been judged.
+    pub holds_back: bool,
+}
 
 /// A stream that takes blocks. Shared by the attempts of a transfer, as what has been passed on
 /// stays passed on. Dropping it ends the thread, once the write that it is in has ended.
@@ -42,7 +59,7 @@ pub struct StreamOutput {
 /// Where the descriptor is.
 enum Descriptor {
     /// Nothing is written yet.
-    Reserved(File),
+    Reserved(File, StreamProof),
     /// The thread has it and closes it at its end.
     Open(JoinHandle<()>),
     Closed,
@@ -65,13 +82,32 @@ struct State {
     waiting: BTreeMap<u64, Waiting>,
     /// Why nothing more is written.
     failed: Option<Error>,
-    /// No more blocks come: the thread ends.
+    /// Who waits for the digests of all bytes, which have come.
+    judge: Option<oneshot::Sender<Result<Vec<Digest>>>>,
+    /// No more blocks come: the thread passes on what it holds back, and ends.
     is_closed: bool,
 }
 
 struct Waiting {
-    block: Block,
+    bytes: Bytes,
     end: End,
+}
+
+/// Bytes that wait.
+enum Bytes {
+    Block(Block),
+    /// Of a block that was not nearly full.
+    Copied(Vec<u8>),
+}
+
+/// What the thread does next.
+enum Turn {
+    /// Passes these bytes on.
+    Write(Bytes),
+    /// Tells the digests of all bytes.
+    Judge(oneshot::Sender<Result<Vec<Digest>>>),
+    /// Passes on what it holds back, and ends.
+    Close,
 }
 
 /// Tells the one who waits for a write how it has ended.
@@ -86,10 +122,18 @@ impl StreamOutput {
             writing: None,
             waiting: BTreeMap::new(),
             failed: None,
+            judge: None,
             is_closed: false,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        Self { shared, descriptor: Mutex::new(Descriptor::Reserved(file)) }
+        Self { shared, descriptor: Mutex::new(Descriptor::Reserved(file, StreamProof::default())) }
+    }
+
+    /// Says what is to be found out about the bytes, before the stream is opened.
+    pub(super) fn prove(&self, proof: StreamProof) {
+        if let Descriptor::Reserved(_, wanted) = &mut *lock(&self.descriptor) {
+            *wanted = proof;
+        }
     }
 
     /// Starts the thread. Asked again, the stream goes on behind what it has written.
@@ -98,17 +142,17 @@ impl StreamOutput {
     /// ResourceLimit, if there is no thread.
     pub(super) fn open(&self) -> Result<()> {
         let mut descriptor = lock(&self.descriptor);
-        let Descriptor::Reserved(file) = &*descriptor else { return Ok(()) };
+        let Descriptor::Reserved(file, proof) = &*descriptor else { return Ok(()) };
         let refused = |e: io::Error| {
             Error::new(ErrorKind::ResourceLimit, "cannot start the thread that writes the stream")
                 .caused_by(e)
         };
         // A copy, so that the descriptor stays here if there is no thread.
         let file = file.try_clone().map_err(refused)?;
-        let writer = Writer { shared: self.shared.clone() };
+        let writer = Writer::new(self.shared.clone(), file, proof);
         let spawned = thread::Builder::new()
             .name("ringhaul-stream".into())
-            .spawn(move || writer.write_in_order(&file));
+            .spawn(move || writer.write_in_order());
         *descriptor = Descriptor::Open(spawned.map_err(refused)?);
         Ok(())
     }
@@ -146,6 +190,29 @@ impl StreamOutput {
         ended.await.unwrap_or_else(|_| Err(lost()))
     }
 
+    /// Bytes that have been passed on, or are about to be: all those before this offset.
+    pub(super) fn passed_on(&self) -> u64 {
+        self.shared.lock().front()
+    }
+
+    /// The digests that were asked for, of all bytes of the file, which have come.
+    ///
+    /// # Errors
+    /// What a write has failed with.
+    pub(super) async fn digests(&self) -> Result<Vec<Digest>> {
+        let (sender, digests) = oneshot::channel();
+        {
+            let mut state = self.shared.lock();
+            if let Some(error) = &state.failed {
+                return Err(error.clone());
+            }
+            state.judge = Some(sender);
+        }
+        self.shared.changed.notify_all();
+        let lost = || Error::new(ErrorKind::Internal, "the stream ended without its digests");
+        digests.await.unwrap_or_else(|_| Err(lost()))
+    }
+
     /// Whether the reader takes less than comes: a block whose turn it is waits for the one that is
     /// being written.
     pub(super) fn is_saturated(&self) -> bool {
@@ -153,11 +220,11 @@ impl StreamOutput {
         state.writing_bytes > 0 && state.waiting.contains_key(&state.front())
     }
 
-    /// Ends, with `error`, the writes of all blocks that are not being written yet. Their bytes may
-    /// come again. The block that is being written is written to its end.
+    /// Ends, with `error`, the writes of all blocks that wait for bytes which have not come. Theirs
+    /// may come again. Those whose turn comes without that are written.
     pub(super) fn cancel_waiting(&self, error: &Error) {
-        let waiting = std::mem::take(&mut self.shared.lock().waiting);
-        end_all(waiting, error);
+        let early = self.shared.lock().take_early();
+        end_all(early, error);
     }
 
     /// Ends all writes with `error`, and all that come later. Does not wait for the reader: the
@@ -178,7 +245,8 @@ impl StreamOutput {
             // Its panic would have been a failure before.
             let _ = thread.join();
         }
-        Ok(())
+        // What was held back may have failed.
+        self.shared.lock().failed.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -202,13 +270,21 @@ impl Shared {
     /// Takes a block over; what is returned hears of the end of its write.
     fn take(&self, block: Block, offset: u64) -> Result<oneshot::Receiver<Result<()>>> {
         let (end, ended) = oneshot::channel();
+        let is_early = offset > self.lock().front();
+        let bytes = match block {
+            // Outside of the lock, as it takes a while.
+            block if is_early && block.as_ref().len() < KEPT_BYTES_MIN => {
+                Bytes::Copied(block.as_ref().to_vec())
+            }
+            block => Bytes::Block(block),
+        };
         let mut state = self.lock();
         if let Some(error) = &state.failed {
             return Err(error.clone());
         }
         assert!(!state.is_closed, "nothing is written behind the end of the file");
-        state.check_free(offset, block.as_ref().len() as u64);
-        state.waiting.insert(offset, Waiting { block, end });
+        state.check_free(offset, bytes.as_ref().len() as u64);
+        state.waiting.insert(offset, Waiting { bytes, end });
         let is_its_turn = offset == state.front();
         drop(state);
         if is_its_turn {
@@ -217,27 +293,30 @@ impl Shared {
         Ok(ended)
     }
 
-    /// The block whose turn it is; waits for it. `None` when nothing more is to be written.
-    fn next(&self) -> Option<Block> {
+    /// What the thread does next; waits for it. `None` after a failure.
+    fn next(&self) -> Option<Turn> {
         let mut state = self.lock();
         loop {
             if state.failed.is_some() {
                 return None;
             }
             let front = state.front();
-            if let Some(Waiting { block, end }) = state.waiting.remove(&front) {
-                state.writing_bytes = block.as_ref().len() as u64;
+            if let Some(Waiting { bytes, end }) = state.waiting.remove(&front) {
+                state.writing_bytes = bytes.as_ref().len() as u64;
                 state.writing = Some(end);
-                return Some(block);
+                return Some(Turn::Write(bytes));
+            }
+            if let Some(judge) = state.judge.take() {
+                return Some(Turn::Judge(judge));
             }
             if state.is_closed {
-                return None;
+                return Some(Turn::Close);
             }
             state = self.wait(state);
         }
     }
 
-    /// The block that `next` has handed out is written.
+    /// The bytes that `next` has handed out are written, or are the last ones and held back.
     fn on_written(&self) {
         let mut state = self.lock();
         state.written_bytes = state.front();
@@ -254,8 +333,9 @@ impl Shared {
         let mut state = self.lock();
         let error = state.failed.get_or_insert(error).clone();
         let waiting = std::mem::take(&mut state.waiting);
-        let writing = state.writing.take();
+        let (writing, judge) = (state.writing.take(), state.judge.take());
         drop(state);
+        judge.into_iter().for_each(|judge| _ = judge.send(Err(error.clone())));
         writing.into_iter().for_each(|end| _ = end.send(Err(error.clone())));
         end_all(waiting, &error);
         self.changed.notify_all();
@@ -303,10 +383,19 @@ impl State {
         self.written_bytes + self.writing_bytes
     }
 
+    /// The blocks that are behind a byte which has not come.
+    fn take_early(&mut self) -> BTreeMap<u64, Waiting> {
+        let mut end = self.front();
+        while let Some(Waiting { bytes, .. }) = self.waiting.get(&end) {
+            end += bytes.as_ref().len() as u64;
+        }
+        self.waiting.split_off(&end)
+    }
+
     /// Asserts that no byte of the block has come before.
     fn check_free(&self, offset: u64, bytes: u64) {
         let before = self.waiting.range(..=offset).next_back();
-        let end_before = before.map_or(0, |(start, it)| start + it.block.as_ref().len() as u64);
+        let end_before = before.map_or(0, |(start, it)| start + it.bytes.as_ref().len() as u64);
         let start_behind =
             self.waiting.range(offset..).next().map_or(u64::MAX, |(start, _)| *start);
         let is_free = offset >= self.front().max(end_before) && offset + bytes <= start_behind;
@@ -314,51 +403,21 @@ impl State {
     }
 }
 
-/// The thread that writes.
-struct Writer {
-    shared: Arc<Shared>,
-}
-
-impl Writer {
-    fn write_in_order(self, file: &File) {
-        while let Some(block) = self.shared.next() {
-            let written = stream::write_all(file, block.as_ref());
-            // The block goes home before anybody hears of the end.
-            drop(block);
-            match written {
-                Ok(()) => self.shared.on_written(),
-                Err(error) => return self.shared.fail(write_error(error)),
-            }
-        }
-    }
-}
-
-impl Drop for Writer {
-    /// Whoever waits for a write, or for all of them, waits no longer after a panic.
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let what = "the thread that writes the stream has panicked";
-            self.shared.fail(Error::new(ErrorKind::Internal, what));
-        }
-    }
-}
-
 fn end_all(waiting: BTreeMap<u64, Waiting>, error: &Error) {
-    for Waiting { block, end } in waiting.into_values() {
-        drop(block);
+    for Waiting { bytes, end } in waiting.into_values() {
+        drop(bytes);
         // Nobody listens any more if the write was given up.
         let _ = end.send(Err(error.clone()));
     }
 }
 
-fn write_error(error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        let what = "the reader of the output has closed its end";
-        return Error::new(ErrorKind::DiskIo, what)
-            .caused_by(error)
-            .advise("see why the program that reads the output has ended");
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Block(block) => block.as_ref(),
+            Self::Copied(bytes) => bytes,
+        }
     }
-    disk_error(error, "cannot write to the output", Path::new(NAME))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,6 +11,7 @@ use crate::io::driver::{Driver, DriverKind};
 use std::future::Future;
 use std::io::{PipeReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -250,6 +251,54 @@ fn another_attempt_goes_on_behind_what_was_written() {
     let mut received = Vec::new();
     reader.read_to_end(&mut received).unwrap();
     assert_eq!(received, content(Span::new(0, 30)));
+}
+
+#[test]
+fn early_blocks_that_are_not_nearly_full_give_their_memory_back() {
+    let (mut reader, reserved) = pipe();
+    let output = open(&reserved);
+    let pool = Pool::new(3).unwrap();
+    let block = BLOCK_BYTES as u64;
+    let spans = [Span::with_len(1, block - 1), Span::with_len(block, block / 2)];
+    let mut early: Vec<Writing<'_>> =
+        spans.iter().map(|span| hand_over(&output, &pool, *span).0).collect();
+    assert_eq!(pool.free_blocks(), 2, "the block that is nearly full is kept as it is");
+    let reading = thread::spawn(move || {
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).unwrap();
+        received
+    });
+    early.push(hand_over(&output, &pool, Span::new(0, 1)).0);
+    output.commit(block + block / 2, SyncPolicy::Always).unwrap();
+    assert!(reading.join().unwrap() == content(Span::new(0, block + block / 2)));
+    assert_eq!(pool.free_blocks(), 3);
+}
+
+#[test]
+fn the_block_that_came_last_is_held_back_until_all_are_judged() {
+    for is_right in [true, false] {
+        let (mut reader, reserved) = pipe();
+        let algorithms = vec![Algorithm::Crc32c, Algorithm::Sha1];
+        reserved.prove(StreamProof { algorithms: algorithms.clone(), holds_back: true });
+        let output = open(&reserved);
+        write_all(&output, &[Span::new(10, 20), Span::new(0, 10), Span::new(20, 30)]).unwrap();
+        let driver = Driver::new(DriverKind::IoUring).unwrap();
+        let digests = driver.run(output.digests()).unwrap();
+        let expected = algorithms.into_iter().map(|algorithm| {
+            let mut hasher = algorithm.hasher();
+            hasher.update(&content(Span::new(0, 30)));
+            hasher.finish()
+        });
+        assert_eq!(digests, expected.collect::<Vec<_>>());
+        let end = if is_right { 30 } else { 20 };
+        if is_right {
+            output.commit(30, SyncPolicy::Always).unwrap();
+        }
+        drop((output, reserved));
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).unwrap();
+        assert_eq!(received, content(Span::new(0, end)));
+    }
 }
 
 #[test]

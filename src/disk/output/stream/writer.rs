@@ -1,0 +1,100 @@
+//! The thread of an ordered output: hashes the bytes whose turn it is, and writes them.
+//!
+//! While the file has to be proved, the block that came last is held back until the next one comes,
+//! or until the file has been judged. Must not know which digests are right.
+
+use super::{Bytes, NAME, Shared, StreamProof, Turn};
+use crate::base::{Error, ErrorKind};
+use crate::digest::{Algorithm, Hasher};
+use crate::disk::place::disk_error;
+use crate::io::stream;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+/// What the thread owns.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    file: File,
+    hashers: Vec<Hasher>,
+    holds_back: bool,
+    /// Bytes that count as written and are not.
+    held: Option<Bytes>,
+}
+
+impl Writer {
+    /// Writes to `file`, from where its descriptor stands.
+    pub(super) fn new(shared: Arc<Shared>, file: File, proof: &StreamProof) -> Self {
+        let hashers = proof.algorithms.iter().copied().map(Algorithm::hasher).collect();
+        stream::enlarge(&file);
+        Self { shared, file, hashers, holds_back: proof.holds_back, held: None }
+    }
+
+    /// Runs until the stream is closed or has failed.
+    pub(super) fn write_in_order(mut self) {
+        while let Some(turn) = self.shared.next() {
+            let done = match turn {
+                Turn::Write(bytes) => self.take(bytes),
+                Turn::Judge(judge) => {
+                    let hashers = std::mem::take(&mut self.hashers);
+                    // Nobody listens any more if the transfer has been stopped.
+                    _ = judge.send(Ok(hashers.into_iter().map(Hasher::finish).collect()));
+                    continue;
+                }
+                Turn::Close => {
+                    if let Err(error) = self.write_held() {
+                        self.shared.fail(error);
+                    }
+                    return;
+                }
+            };
+            match done {
+                Ok(()) => self.shared.on_written(),
+                Err(error) => return self.shared.fail(error),
+            }
+        }
+    }
+
+    /// The block goes home before anybody hears of the end, unless it is held back.
+    fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        for hasher in &mut self.hashers {
+            hasher.update(bytes.as_ref());
+        }
+        if !self.holds_back {
+            return self.write(&bytes);
+        }
+        self.write_held()?;
+        self.held = Some(bytes);
+        Ok(())
+    }
+
+    fn write_held(&mut self) -> Result<(), Error> {
+        self.held.take().map_or(Ok(()), |held| self.write(&held))
+    }
+
+    fn write(&self, bytes: &Bytes) -> Result<(), Error> {
+        stream::write_all(&self.file, bytes.as_ref()).map_err(write_error)
+    }
+}
+
+impl Drop for Writer {
+    /// Whoever waits for a write, or for all of them, waits no longer after a panic.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let what = "the thread that writes the stream has panicked";
+            self.shared.fail(Error::new(ErrorKind::Internal, what));
+        }
+    }
+}
+
+fn write_error(error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        let what = "the reader of the output has closed its end";
+        return Error::new(ErrorKind::DiskIo, what)
+            .caused_by(error)
+            .advise("see why the program that reads the output has ended");
+    }
+    disk_error(error, "cannot write to the output", Path::new(NAME))
+}
