@@ -34,6 +34,17 @@ pub const CLIENT_THREADS_AUTO_MAX: u32 = 8;
 pub const CLIENT_MEMORY_BYTES_MIN: u64 = 4 * MIB;
 /// Most memory of a client's blocks that may be asked for.
 pub const CLIENT_MEMORY_BYTES_MAX: u64 = 1 << 40;
+/// Memory of the blocks of an output that takes bytes in order, unless told otherwise: two seconds
+/// of a gigabit per second.
+pub const ORDERED_MEMORY_BYTES_DEFAULT: u64 = 256 * MIB;
+/// The least of it: two connections' blocks, one that is being written, one that is held back, and
+/// as many that wait for their turn.
+pub const ORDERED_MEMORY_BYTES_MIN: u64 = 8 * MIB;
+/// How long a failed transfer waits for the reader of such an output, so that another attempt can
+/// go on behind what it has taken.
+pub const READER_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long bytes of such an output wait for a block to be full, once they are its next ones.
+pub const ORDERED_BLOCK_TIME_MAX: Duration = Duration::from_millis(200);
 /// How long the addresses of a name are used without a new lookup; curl's default.
 pub const NAMES_KEPT: Duration = Duration::from_secs(60);
 /// Origins that something is remembered of: their addresses, what they bear. Of more nothing is.

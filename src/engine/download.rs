@@ -4,12 +4,15 @@ use super::client::Client;
 use super::context::{Context, EventListener};
 use super::local::Local;
 use super::options::Options;
+use super::ordered;
 use super::progress::{Event, Progress, Report};
 use super::stop::StopHandle;
 use super::transfer::Transfer;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::disk::output::Reserved;
 use crate::http::Request;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +30,8 @@ enum Target {
     File(PathBuf),
     /// The file is there and is repaired.
     Repair(PathBuf),
+    /// Bytes are passed on in order.
+    Stream(OwnedFd),
     Nowhere,
 }
 
@@ -98,6 +103,20 @@ impl Download {
     /// as [`ErrorKind::Usage`].
     pub fn repair(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = Some(Target::Repair(path.into()));
+        self
+    }
+
+    /// Passes the bytes on in order to `descriptor`, a pipe, a FIFO, a socket or a file, from where
+    /// it stands, in the place of [`Download::output`]. Connections run ahead of the reader in
+    /// [`Options::memory_bytes`]; a slow reader slows the download down.
+    ///
+    /// There is nothing to resume, and bytes that have been passed on cannot be taken back: where
+    /// the digest of the file is known, the last bytes are held back until it fits
+    /// ([`ErrorKind::ChecksumMismatch`] otherwise). Without [`Options::checksum`] no mirror is
+    /// asked. The process has to ignore SIGPIPE, as Rust programs do; a reader that closes its end
+    /// is [`ErrorKind::DiskIo`] then.
+    pub fn stream(mut self, descriptor: impl Into<OwnedFd>) -> Self {
+        self.output = Some(Target::Stream(descriptor.into()));
         self
     }
 
@@ -180,6 +199,12 @@ impl Download {
         let reserved = match target {
             Target::File(path) => Reserved::new(&path, self.options.force)?,
             Target::Repair(path) => Reserved::over(&path, self.options.force)?,
+            Target::Stream(descriptor) => {
+                self.options.pass_on()?;
+                let connections_max = ordered::connections_max(&self.options);
+                self.connections_limit = self.connections_limit.min(connections_max);
+                Reserved::stream(File::from(descriptor))
+            }
             Target::Nowhere => {
                 self.options.keep_nothing()?;
                 Reserved::nowhere()

@@ -20,6 +20,7 @@ pub mod landing;
 pub mod lane;
 mod local;
 pub mod options;
+mod ordered;
 pub mod progress;
 mod race;
 mod ranged;

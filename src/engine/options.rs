@@ -167,6 +167,10 @@ pub struct Options {
     pub max_time: Option<Duration>,
     /// Time to establish one connection, TLS included.
     pub connect_timeout: Duration,
+    /// Most memory in bytes of the blocks of an ordered output, 8 MiB..=1 TiB, rounded down to
+    /// 1 MiB; see [`Download::stream`](crate::Download::stream). It has at most one connection for
+    /// each 4 MiB.
+    pub memory_bytes: u64,
     /// Time without progress before a connection counts as stalled. Progress is 4 KiB of a body, or
     /// all of the head of an answer.
     pub stall_timeout: Duration,
@@ -270,6 +274,7 @@ impl Default for Options {
             retry_wait: limits::RETRY_WAIT_MIN,
             max_time: None,
             connect_timeout: limits::CONNECT_TIMEOUT,
+            memory_bytes: limits::ORDERED_MEMORY_BYTES_DEFAULT,
             stall_timeout: limits::STALL_TIMEOUT,
             speed_limit_bytes: None,
             speed_time: None,
@@ -292,6 +297,9 @@ impl Options {
         if let Some(chunk_bytes) = self.chunk_bytes {
             in_range("chunk size", chunk_bytes, chunk_min, chunk_max)?;
         }
+        let memory_min = limits::ORDERED_MEMORY_BYTES_MIN;
+        let memory_max = limits::CLIENT_MEMORY_BYTES_MAX;
+        in_range("memory in bytes", self.memory_bytes, memory_min, memory_max)?;
         in_range("retries", self.retries.into(), 0, limits::RETRIES_MAX.into())?;
         for (name, time) in [("connect", self.connect_timeout), ("stall", self.stall_timeout)] {
             if time.is_zero() {
@@ -356,6 +364,22 @@ impl Options {
             return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
         }
         (self.verify, self.resume, self.journal) = (false, false, false);
+        Ok(())
+    }
+
+    /// Bytes that are passed on cannot be gone on from later, nor compared with those of another
+    /// source: without a digest of the whole only one is asked.
+    pub(super) fn pass_on(&mut self) -> Result<()> {
+        if self.pieces.is_some() {
+            let what = "bytes that are passed on in order cannot be compared piece by piece";
+            let advice = "name a file as the output, or a digest of the whole with --checksum";
+            return Err(Error::new(ErrorKind::Usage, what).advise(advice));
+        }
+        (self.resume, self.journal) = (false, false);
+        self.links = false;
+        if self.checksum.is_none() {
+            self.mirrors.clear();
+        }
         Ok(())
     }
 }

@@ -210,6 +210,8 @@ pub struct Report {
     pub cpu: Duration,
     /// Nothing was kept.
     pub discarded: bool,
+    /// The bytes were passed on in order.
+    pub is_ordered: bool,
     /// Blocks bypassed the page cache.
     pub direct: bool,
     /// The arena was registered with the kernel.

@@ -106,12 +106,14 @@ pub(super) fn closing_line(report: &Report) -> String {
     }
     line.push_str(if report.discarded {
         ", discarded"
+    } else if report.is_ordered {
+        ", in order"
     } else if report.direct {
         ", direct"
     } else {
         ", buffered"
     });
-    if !report.discarded {
+    if !report.discarded && !report.is_ordered {
         line.push_str(if report.registered { ", registered" } else { ", not registered" });
     }
     if report.engine == Engine::Epoll {
@@ -260,6 +262,7 @@ mod tests {
             threads: 1,
             cpu: Duration::from_millis(420),
             discarded: false,
+            is_ordered: false,
             direct: true,
             registered: true,
             ranges: true,

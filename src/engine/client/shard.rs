@@ -53,6 +53,13 @@ pub(in crate::engine) struct Allowance {
     pub(in crate::engine) reserve: usize,
 }
 
+impl Allowance {
+    /// Of blocks that are no shard's, nor are they registered with one.
+    pub(in crate::engine) fn apart(blocks: &Share) -> Self {
+        Self { blocks: blocks.clone(), blocks_max: 0, reserve: 0 }
+    }
+}
+
 /// Blocks for this number of connections.
 fn blocks_for(connections: u32, is_hashed: bool) -> u32 {
     let for_hash = if is_hashed { BLOCKS_FOR_HASH } else { 0 };

@@ -66,6 +66,8 @@ pub(in crate::engine) struct File {
     pub(in crate::engine) named: u32,
     /// What is fetched can be read back, and so be compared.
     pub(in crate::engine) is_readable: bool,
+    /// How far ahead of its oldest missing byte it is fetched, in bytes; `None`: anywhere.
+    pub(in crate::engine) ahead_bytes_max: Option<u64>,
 }
 
 impl File {

@@ -40,7 +40,7 @@ pub(super) fn settings(
         first_source: SourceId(0),
         mirror_policy: options.mirror_policy,
         // Blocks of a file go to their place in any order.
-        ahead_bytes_max: None,
+        ahead_bytes_max: file.ahead_bytes_max,
     }
 }
 

@@ -186,9 +186,12 @@ impl Supervisor {
         }
         let sink = self.sink.clone();
         drop(self);
-        sink.flushed().await;
-        if let Err(error) = result {
-            context.fail(error);
+        match result {
+            Ok(()) => sink.flushed().await,
+            Err(error) => {
+                sink.abandoned(&error).await;
+                context.fail(error);
+            }
         }
         sink.is_registered()
     }

@@ -8,7 +8,7 @@
 use super::claim::Claim;
 use super::quarantine::Quarantine;
 use super::sink::{Leaving, Sink, Written};
-use crate::base::limits::{BARRIER_FIRST, BLOCK_BYTES, SPAN_ALIGN_BYTES};
+use crate::base::limits::{BARRIER_FIRST, BLOCK_BYTES, ORDERED_BLOCK_TIME_MAX, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::engine::context::Context;
 use crate::engine::source::exchange::Opening;
@@ -347,17 +347,25 @@ impl<'a> Intake<'a> {
         self.keep(lease);
     }
 
-    /// Sends the aligned part of a block that fills slowly to the disk, if that makes it durable.
-    /// The odd bytes begin the next block.
+    /// Sends the aligned part of a block that fills slowly to the output, if that makes it durable
+    /// or a reader waits for it. The odd bytes begin the next block.
     async fn send_slow_block(&mut self) {
+        let is_ordered = self.sink.is_ordered();
         let interval = self.context.options.journal_interval;
-        let time_max = interval.min(self.context.now().max(BARRIER_FIRST)) / BARRIER_SHARE;
+        let time_max = match is_ordered {
+            true => ORDERED_BLOCK_TIME_MAX,
+            false => interval.min(self.context.now().max(BARRIER_FIRST)) / BARRIER_SHARE,
+        };
         let is_slow = self.filling_since.is_some_and(|since| since.elapsed() >= time_max);
         let Some(lease) = self.lease.as_mut().filter(|_| is_slow) else { return };
         let end = self.block_start + lease.filled() as u64;
         let odd = usize::try_from(end % SPAN_ALIGN_BYTES).expect("less than a page");
         let kept = lease.filled().saturating_sub(odd);
-        if !self.sink.is_journaled() || kept == 0 || kept < self.unwithheld {
+        let is_wanted = match is_ordered {
+            true => self.sink.is_its_turn(self.block_start),
+            false => self.sink.is_journaled(),
+        };
+        if !is_wanted || kept == 0 || kept < self.unwithheld {
             return;
         }
         lease.truncate(kept);

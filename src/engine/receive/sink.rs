@@ -8,13 +8,16 @@
 use super::hashing::Hashing;
 use super::pieces::Pieces;
 use super::quarantine::Quarantine;
+use crate::base::limits::READER_WAIT_MAX;
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::digest::crc::crc32c;
 use crate::disk::journal::Book;
 use crate::disk::output::Output;
 use crate::engine::client::shard::{Allowance, Shard, Write};
 use crate::engine::context::Context;
+use crate::engine::ordered::Ordered;
 use crate::engine::progress::Level;
+use crate::engine::race::race;
 use crate::engine::trace::SpanTrace;
 use crate::io::buffers::{Block, Lease};
 use crate::io::driver;
@@ -35,6 +38,8 @@ pub(in crate::engine) struct Destination {
     pub(in crate::engine) book: Arc<Book>,
     /// A journal is kept of the book.
     pub(in crate::engine) is_journaled: bool,
+    /// The memory of an output that takes bytes in order, if it is one.
+    pub(in crate::engine) ordered: Option<Ordered>,
 }
 
 /// A destination as the workers of one shard reach it.
@@ -76,10 +81,15 @@ impl Sink {
         to: &Destination,
         connections: u32,
     ) -> Rc<Self> {
+        let is_hashed = to.hashing.is_some() || to.pieces.is_some();
+        let allowance = match &to.ordered {
+            Some(ordered) => Allowance::apart(ordered.blocks()),
+            None => shard.allow(connections, is_hashed),
+        };
         Rc::new(Self {
             context: context.clone(),
             shard: shard.clone(),
-            allowance: shard.allow(connections, to.hashing.is_some() || to.pieces.is_some()),
+            allowance,
             to: to.clone(),
             writes: Cell::new(0),
             written: Notify::new(),
@@ -109,6 +119,21 @@ impl Sink {
         self.to.is_journaled
     }
 
+    /// Whether blocks are passed on in order, and can be taken back no more.
+    pub(in crate::engine) fn is_ordered(&self) -> bool {
+        self.to.ordered.is_some()
+    }
+
+    /// Whether the bytes from `offset` on are the next ones that an ordered output passes on.
+    pub(in crate::engine) fn is_its_turn(&self, offset: u64) -> bool {
+        self.to.output.passed_on() == Some(offset)
+    }
+
+    /// What counts as written.
+    pub(in crate::engine) fn book(&self) -> &Book {
+        &self.to.book
+    }
+
     /// The digests that are computed in file order, if any.
     pub(in crate::engine) fn hashing(&self) -> Option<&Arc<Hashing>> {
         self.to.hashing.as_ref()
@@ -128,7 +153,8 @@ impl Sink {
     pub(in crate::engine) async fn lease(&self) -> Lease {
         loop {
             let written = self.shard.written().notified();
-            if !self.shard.is_queue_full() {
+            // An ordered output has bounds of its own, and these blocks may wait for this one.
+            if self.is_ordered() || !self.shard.is_queue_full() {
                 break;
             }
             self.is_exhausted.set(true);
@@ -194,6 +220,20 @@ impl Sink {
         }
     }
 
+    /// The same after a failure, with `error`, of an output that takes bytes in order, too: those
+    /// that wait for bytes before theirs wait no longer, and a reader that takes nothing is not
+    /// waited for.
+    pub(in crate::engine) async fn abandoned(&self, error: &Error) {
+        self.to.output.cancel_waiting(error);
+        if self.is_ordered() {
+            race(self.flushed(), tokio::time::sleep(READER_WAIT_MAX)).await;
+            if self.writes.get() > 0 {
+                self.to.output.cancel(error.clone());
+            }
+        }
+        self.flushed().await;
+    }
+
     /// The bytes are in the file, and they count.
     pub(in crate::engine) fn report(&self, written: Written) {
         if let Some(hashing) = &self.to.hashing {
@@ -219,14 +259,15 @@ impl Sink {
 struct PendingWrite {
     sink: Rc<Sink>,
     outcome: Option<Result<()>>,
-    /// Its place in the shard's queue.
-    _place: Write,
+    /// Its place in the shard's queue, unless it has to wait for others.
+    _place: Option<Write>,
 }
 
 impl PendingWrite {
     fn new(sink: &Rc<Sink>) -> Self {
         sink.writes.set(sink.writes.get() + 1);
-        Self { sink: sink.clone(), outcome: None, _place: sink.shard.begin_write() }
+        let place = (!sink.is_ordered()).then(|| sink.shard.begin_write());
+        Self { sink: sink.clone(), outcome: None, _place: place }
     }
 
     fn end(mut self, outcome: Result<()>) {

@@ -20,6 +20,7 @@ mod stream;
 use super::context::Context;
 use super::local::Local;
 use super::options::OnChange;
+use super::ordered::Ordered;
 use super::progress::{Level, Report};
 use super::race::{First, race};
 use super::receive::pieces::PieceLedger;
@@ -53,6 +54,8 @@ pub(super) struct Transfer {
     /// Where the file can be had, best first; at least one.
     urls: Vec<Url>,
     reserved: Reserved,
+    /// The memory of an output that takes bytes in order, if it is one.
+    ordered: Option<Ordered>,
     /// CPU time that the process had used when the transfer began.
     cpu_before: Duration,
     trace: Option<Arc<Trace>>,
@@ -73,8 +76,10 @@ impl Transfer {
                 urls.push(mirror.clone());
             }
         }
+        let is_ordered = reserved.is_ordered();
+        let ordered = is_ordered.then(|| Ordered::new(&local.context.options)).transpose()?;
         let (cpu_before, pieces, linked) = (process_cpu_time(), OnceCell::new(), OnceCell::new());
-        Ok(Self { local, lead, urls, reserved, cpu_before, trace, pieces, linked })
+        Ok(Self { local, lead, urls, reserved, ordered, cpu_before, trace, pieces, linked })
     }
 
     /// The description that the server has named, if it is of use.
@@ -183,8 +188,11 @@ impl Transfer {
     fn is_final(&self, error: &Error) -> bool {
         // All pieces are right, or one was fetched again as often as it may be.
         let has_pieces = self.piece_hashes().is_some();
-        let is_of_pieces = has_pieces && error.kind() == ErrorKind::ChecksumMismatch;
-        is_of_pieces || self.context().is_undecided() || self.context().check_stop().is_err()
+        // What has been passed on in order cannot be fetched again.
+        let is_last_word = has_pieces || self.ordered.is_some();
+        (is_last_word && error.kind() == ErrorKind::ChecksumMismatch)
+            || self.context().is_undecided()
+            || self.context().check_stop().is_err()
     }
 
     /// Whether a new version of the file is fetched in the place of the one that was begun. It is

@@ -51,6 +51,8 @@ impl Records {
         let book = Arc::new(Book::new(identity.total, runs));
         // Without a journal no barrier makes the CRCs that keep good pieces for another attempt.
         let is_kept_by_sums = has_pieces && !is_journaled;
+        // In one stream, what was passed on comes again, to be compared.
+        let is_kept_by_sums = is_kept_by_sums || output.is_ordered();
         book.want_sums(wanted.algorithms.contains(&Algorithm::Crc32c) || is_kept_by_sums);
         let (context, output) = (context.clone(), output.clone());
         let (journal, is_disowned) = (None, false);

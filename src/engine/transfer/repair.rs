@@ -338,6 +338,7 @@ impl Repair<'_> {
             threads: 1,
             cpu: process_cpu_time().saturating_sub(transfer.cpu_before),
             discarded: false,
+            is_ordered: false,
             direct: false,
             registered: false,
             ranges: true,

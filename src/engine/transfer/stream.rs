@@ -7,11 +7,12 @@ use super::expected_digest::Wanted;
 use super::on_disk::{OnDisk, Proof, identity};
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::LeftOver;
-use crate::disk::journal::Book;
+use crate::disk::journal::{Book, Identity};
 use crate::disk::output::Output;
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::Context;
 use crate::engine::local::Local;
+use crate::engine::ordered::Ordered;
 use crate::engine::progress::Level;
 use crate::engine::receive::claim::Claim;
 use crate::engine::receive::hashing::Hashing;
@@ -37,8 +38,12 @@ pub(super) struct Stream<'a> {
     wanted: &'a Wanted,
     /// What is here of the same file.
     on_disk: &'a OnDisk,
+    /// The memory of an output that takes bytes in order, if it is one.
+    ordered: Option<&'a Ordered>,
     /// Of the last attempt.
     sink: RefCell<Option<Rc<Sink>>>,
+    /// The file of the last answer.
+    identity: RefCell<Option<Identity>>,
 }
 
 /// A response with the whole file, of which the head has arrived.
@@ -66,6 +71,13 @@ struct Kept<'a> {
     left_over: RefCell<LeftOver>,
 }
 
+impl<'a> Kept<'a> {
+    fn new(context: &'a Context, on_disk: &OnDisk) -> Self {
+        let here = RefCell::new(on_disk.spans());
+        Self { context, here, left_over: RefCell::new(LeftOver::new(on_disk.runs())) }
+    }
+}
+
 impl Delivery for Kept<'_> {
     /// A server whose file begins otherwise than what is here has another file, whatever its
     /// validator says.
@@ -89,7 +101,9 @@ impl<'a> Stream<'a> {
         on_disk: &'a OnDisk,
     ) -> Self {
         let (local, pieces) = (&transfer.local, transfer.pieces.get());
-        Self { local, pieces, url, output, wanted, on_disk, sink: RefCell::default() }
+        let (ordered, sink) = (transfer.ordered.as_ref(), RefCell::default());
+        let identity = RefCell::default();
+        Self { local, pieces, url, output, wanted, on_disk, ordered, sink, identity }
     }
 
     /// Receives the file from the opening's body; a failed attempt is repeated from the start, as
@@ -97,14 +111,17 @@ impl<'a> Stream<'a> {
     pub(super) async fn receive(&self, whole: Whole) -> Result<Received> {
         let context = &self.local.context;
         let mut response = Some(whole);
+        let mut passed_on = None;
         let mut backoff = context.backoff();
         loop {
-            let error = match self.attempt(response.take()).await {
+            let on_disk = passed_on.as_ref().unwrap_or(self.on_disk);
+            let error = match self.attempt(response.take(), on_disk).await {
                 Ok(received) => return Ok(received),
                 Err(error) => error,
             };
-            self.end().await;
+            self.end(Some(&error)).await;
             self.end_pieces();
+            passed_on = self.passed_on();
             let Some(wait) = backoff.next(error.kind()) else {
                 return Err(error.within(self.url));
             };
@@ -117,11 +134,21 @@ impl<'a> Stream<'a> {
 
     /// Waits until nothing is on its way to the output any more; `true` if the shard's blocks were
     /// registered.
-    pub(super) async fn end(&self) -> bool {
+    pub(super) async fn end(&self, error: Option<&Error>) -> bool {
         let sink = self.sink.borrow().clone();
         let Some(sink) = sink else { return false };
-        sink.flushed().await;
+        match error {
+            Some(error) => sink.abandoned(error).await,
+            None => sink.flushed().await,
+        }
         sink.is_registered()
+    }
+
+    /// What an ordered output has passed on of the failed attempt: the next one goes on behind it.
+    fn passed_on(&self) -> Option<OnDisk> {
+        let sink = self.sink.borrow().clone().filter(|sink| sink.is_ordered())?;
+        let identity = self.identity.borrow().clone()?;
+        Some(OnDisk::new(identity, sink.book().runs(), true))
     }
 
     /// The next attempt writes the same bytes anew.
@@ -131,26 +158,26 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn attempt(&self, response: Option<Whole>) -> Result<Received> {
+    async fn attempt(&self, response: Option<Whole>, on_disk: &OnDisk) -> Result<Received> {
         let whole = match response {
             Some(response) => response,
             None => self.ask_again().await?,
         };
-        let (total, proof) = (whole.total, self.check(&whole)?);
+        let (total, proof) = (whole.total, self.check(&whole, on_disk)?);
         let context = &self.local.context;
         context.set_total(total);
-        let sink = self.new_sink(total)?;
+        let sink = self.new_sink(total, on_disk)?;
         let end = match proof {
-            Proof::Given => self.end_of_missing(total),
+            Proof::Given => end_of_missing(total, on_disk),
             // All of what is here has to be compared.
             Proof::ByComparison => total.unwrap_or(u64::MAX),
         };
         let claim = Claim::new(Span::new(0, end));
-        if !self.on_disk.is_empty() {
+        if !on_disk.is_empty() {
             // As with bytes that a second connection delivers: written is what is new.
             claim.share();
         }
-        let kept = self.kept();
+        let kept = Kept::new(context, on_disk);
         let mut intake = Intake::new(context, &sink, &claim).delivering(&kept);
         let mut opening = whole.opening;
         let result = intake.receive(&mut opening, 0).await;
@@ -161,28 +188,30 @@ impl<'a> Stream<'a> {
             other => other,
         };
         if let Err(error) = result {
-            context.set_here(self.on_disk.bytes());
+            context.set_here(on_disk.bytes());
             return Err(error);
         }
         sink.flushed().await;
-        let bytes = total.filter(|_| !self.on_disk.is_empty()).unwrap_or(intake.position());
+        let bytes = total.filter(|_| !on_disk.is_empty()).unwrap_or(intake.position());
         let (hashing, pieces) = (sink.hashing().cloned(), sink.pieces().cloned());
         Ok(Received { bytes, facts: whole.facts, hashing, pieces })
     }
 
     /// Where the bytes of one attempt go.
-    fn new_sink(&self, total: Option<u64>) -> Result<Rc<Sink>> {
+    fn new_sink(&self, total: Option<u64>, on_disk: &OnDisk) -> Result<Rc<Sink>> {
         let Local { context, shard, .. } = self.local;
-        let (budget_bytes, here) = (hash_budget_bytes(1), self.on_disk.spans());
-        let algorithms = &self.wanted.algorithms;
+        let (budget_bytes, here) = (hash_budget_bytes(1), on_disk.spans());
+        let ordered = self.ordered.cloned();
+        // An ordered output computes digests on the way.
+        let algorithms = if ordered.is_some() { &[][..] } else { &self.wanted.algorithms };
         let hashing = Hashing::start(context, algorithms, budget_bytes, self.output, &here)?;
         let start =
             |ledger| Pieces::start(context, ledger, false, budget_bytes, self.output, &here);
         let pieces = self.pieces.map(start).transpose()?;
-        let book = Arc::new(Book::new(total.unwrap_or(u64::MAX), self.on_disk.runs()));
-        book.want_sums(false);
+        let book = Arc::new(Book::new(total.unwrap_or(u64::MAX), on_disk.runs()));
+        book.want_sums(ordered.is_some());
         let output = self.output.clone();
-        let to = Destination { output, hashing, pieces, book, is_journaled: false };
+        let to = Destination { output, hashing, pieces, book, is_journaled: false, ordered };
         let sink = Sink::new(context, shard, &to, 1);
         sink.register(total.unwrap_or(u64::MAX));
         *self.sink.borrow_mut() = Some(sink.clone());
@@ -190,18 +219,12 @@ impl<'a> Stream<'a> {
     }
 
     /// What is kept of earlier attempts must be of this file.
-    fn check(&self, whole: &Whole) -> Result<Proof> {
+    fn check(&self, whole: &Whole, on_disk: &OnDisk) -> Result<Proof> {
         let (total, digest) = (whole.total.unwrap_or(u64::MAX), self.wanted.digest());
         let now = identity(&whole.facts.url, total, &whole.validator, digest);
-        self.on_disk.judge(&now, self.pieces.is_some())
-    }
-
-    /// Where the last missing byte ends: the rest need not be received.
-    fn end_of_missing(&self, total: Option<u64>) -> u64 {
-        let total = total.unwrap_or(u64::MAX);
-        let last = self.on_disk.runs().last().map(|run| run.span);
-        let is_last_here = last.is_some_and(|last| last.end() == total);
-        if is_last_here { self.on_disk.start_of_last_island() } else { total }
+        let proof = on_disk.judge(&now, self.pieces.is_some());
+        *self.identity.borrow_mut() = Some(now);
+        proof
     }
 
     /// Nothing of the failed attempt is needed, so any answer with the whole file will do.
@@ -217,12 +240,12 @@ impl<'a> Stream<'a> {
             )),
         }
     }
+}
 
-    fn kept(&self) -> Kept<'_> {
-        Kept {
-            context: &self.local.context,
-            here: RefCell::new(self.on_disk.spans()),
-            left_over: RefCell::new(LeftOver::new(self.on_disk.runs())),
-        }
-    }
+/// Where the last missing byte ends: the rest need not be received.
+fn end_of_missing(total: Option<u64>, on_disk: &OnDisk) -> u64 {
+    let total = total.unwrap_or(u64::MAX);
+    let last = on_disk.runs().last().map(|run| run.span);
+    let is_last_here = last.is_some_and(|last| last.end() == total);
+    if is_last_here { on_disk.start_of_last_island() } else { total }
 }

@@ -331,7 +331,9 @@ impl Worker {
         };
         self.note_first_byte(fetch.span, rest, &opening, trace);
         opening.exchange.expect_body(body.len());
+        // Bytes that are passed on in order cannot wait for the digest of their answer.
         if self.local.context.options.verify
+            && !self.sink.is_ordered()
             && let Some(quarantine) = Quarantine::of(opening.head())
         {
             if !self.ranged.guard(claim, body) {

@@ -16,7 +16,7 @@ use crate::engine::transfer::recheck::RecheckTask;
 use crate::engine::transfer::records::Records;
 use crate::engine::transfer::stream::Received;
 use crate::io::clock::process_cpu_time;
-use crate::plan::Totals;
+use crate::plan::{Limiter, Totals};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +150,9 @@ impl Attempt<'_> {
             let hashed = hashing.finish(bytes).await?;
             (digests, read_back_bytes) = (hashed.digests, hashed.read_back_bytes);
         }
+        let joined = joined.filter(|_| !ending.output.is_ordered());
         digests.extend(joined.filter(|_| wanted.algorithms.contains(&Algorithm::Crc32c)));
+        digests.extend(ending.output.digests().await?);
         let is_lacking = |a: &&Algorithm| digests.iter().all(|digest| digest.algorithm != **a);
         if let Some(&crc32c) = wanted.algorithms.iter().find(is_lacking) {
             // The parts overlap, as where a slow connection was overtaken: read it all again.
@@ -196,7 +198,13 @@ impl Attempt<'_> {
         let (waited, retries) = (context.waited(), context.retries());
         let elapsed = received_at;
         let totals = Totals { elapsed, bytes, cpu_busy, hash_behind, waited, retries };
-        ending.ranges.as_ref().map(|ranged| ranged.limiter(totals).to_string())
+        ending.ranges.as_ref().map(|ranged| match ranged.limiter(totals) {
+            Limiter::Disk { waiting } if ending.output.is_ordered() => {
+                let share = waiting * 100.0;
+                format!("the reader of the output: {share:.0} % of the time bytes waited for it")
+            }
+            limiter => limiter.to_string(),
+        })
     }
 
     /// All of them are good by now.
@@ -231,6 +239,7 @@ impl Attempt<'_> {
             engine: context.engine(),
             threads: ending.shards,
             cpu: process_cpu_time().saturating_sub(self.transfer.cpu_before),
+            is_ordered: ending.output.is_ordered(),
             discarded: ending.output.is_nowhere(),
             direct: ending.output.is_direct(),
             registered: ending.is_registered,
@@ -257,6 +266,11 @@ pub(super) fn wrong_size(ledger: &PieceLedger, bytes: u64) -> Option<Error> {
 }
 
 fn mismatch(error: Error, ending: &Ending) -> Error {
+    if ending.output.is_ordered() {
+        let what = "all bytes but the last ones have been passed on: whatever was made of them is \
+                    wrong; compare the expected digest with its source";
+        return error.advise(what);
+    }
     ending.output.keep_part();
     let part = ending.output.part_path().display();
     error.advise(format!(

@@ -15,10 +15,11 @@ use crate::base::url::Scheme;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::Checksum;
 use crate::disk::journal::Identity;
-use crate::disk::output::{DirectPolicy, Output};
+use crate::disk::output::{DirectPolicy, Output, StreamProof};
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::{Again, Context, jitter_seed};
 use crate::engine::options::{DirectMode, MirrorPolicy};
+use crate::engine::ordered::Ordered;
 use crate::engine::progress::{Level, Phase, Report};
 use crate::engine::ranged::settings::request_size;
 use crate::engine::ranged::worker::First;
@@ -162,6 +163,8 @@ impl<'a> Attempt<'a> {
             self.add_mirrors(named.mirrors);
         }
         let wanted = Wanted::choose(context, &offers, self.described())?;
+        let (algorithms, holds_back) = (wanted.algorithms.clone(), wanted.expected.is_some());
+        self.transfer.reserved.prove(StreamProof { algorithms, holds_back });
         context.set_phase(Phase::Downloading);
         match found {
             Found::Ranged { known, opening, span, times } => {
@@ -297,11 +300,15 @@ impl<'a> Attempt<'a> {
         self.records = Some(records);
         let here = self.on_disk.spans();
         let shards_max = shards_max(self.context(), ranges.endpoint.url().scheme());
-        let (in_order, budget_bytes) = (wanted.in_order(), hash_budget_bytes(shards_max));
+        let budget_bytes = hash_budget_bytes(shards_max);
+        // An ordered output computes digests on the way.
+        let is_ordered = self.transfer.ordered.is_some();
+        let in_order = if is_ordered { Vec::new() } else { wanted.in_order() };
         let hashing = Hashing::start(self.context(), &in_order, budget_bytes, &output, &here)?;
         self.pieces = self.start_pieces(budget_bytes, &output, &here)?;
         let pieces = self.pieces.clone();
-        let to = Destination { output, hashing, pieces, book, is_journaled };
+        let ordered = self.transfer.ordered.clone();
+        let to = Destination { output, hashing, pieces, book, is_journaled, ordered };
         let expected = wanted.expected.as_ref().map(|expected| expected.checksum.clone());
         let ending = self.fetch(ranges, expected, to, &here, shards_max).await?;
         self.finish(Ending { recheck, ..ending }, wanted).await
@@ -320,6 +327,10 @@ impl<'a> Attempt<'a> {
         let proof = self.on_disk.judge(now, has_pieces)?;
         let output = self.allocate(Some(now.total))?;
         let Ranges { endpoint, known, .. } = ranges;
+        if proof == Proof::ByComparison && output.is_ordered() {
+            let what = "nothing shows that the server's file is the one that was begun";
+            return Err(Error::new(ErrorKind::Changed, what));
+        }
         if proof == Proof::ByComparison {
             let versions = &Versions::new(known.clone());
             let twin = Twin { local, url, endpoint, versions, output: &*output };
@@ -367,7 +378,8 @@ impl<'a> Attempt<'a> {
             self.urls.iter().map(|url| Arc::new(Source::closed(url.clone()))).collect();
         sources[source.0 as usize].open_at(endpoint, known);
         let (named, is_readable) = (self.named, to.output.is_readable());
-        let file = File { total_bytes, expected, has_pieces, named, is_readable };
+        let ahead_bytes_max = self.transfer.ordered.as_ref().map(Ordered::ahead_bytes);
+        let file = File { total_bytes, expected, has_pieces, named, is_readable, ahead_bytes_max };
         let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
         let first = First { fetch, opening, requested: times.requested };
         let working = supervisor::work(&ranged, local, *lead, shards_max, first, contest);
@@ -389,14 +401,14 @@ impl<'a> Attempt<'a> {
     async fn by_stream(&mut self, url: &Url, whole: Whole, wanted: &Wanted) -> Result<Report> {
         let Transfer { local, .. } = self.transfer;
         let (context, total) = (&local.context, whole.total);
-        if self.is_ranged {
+        if self.is_ranged && self.transfer.ordered.is_none() {
             context.cannot_keep(total, "the server does not serve ranges, only one stream");
         }
         let output = self.allocate(total)?;
         let recheck = self.recheck(&output)?;
         let stream = Stream::new(self.transfer, url, &output, wanted, &self.on_disk);
         let received = context.guard(stream.receive(whole)).await;
-        let is_registered = stream.end().await;
+        let is_registered = stream.end(received.as_ref().err()).await;
         let stream = Some(url.clone());
         let ending = Ending { is_registered, stream, ..Ending::new(received?, output) };
         self.finish(Ending { recheck, ..ending }, wanted).await
@@ -405,7 +417,9 @@ impl<'a> Attempt<'a> {
     async fn empty(&mut self, facts: Facts, wanted: &Wanted) -> Result<Report> {
         let output = self.allocate(Some(0))?;
         let nothing = SpanSet::new();
-        let hashing = Hashing::start(self.context(), &wanted.algorithms, 0, &output, &nothing)?;
+        let is_ordered = self.transfer.ordered.is_some();
+        let algorithms = if is_ordered { &[][..] } else { &wanted.algorithms };
+        let hashing = Hashing::start(self.context(), algorithms, 0, &output, &nothing)?;
         let received = Received { bytes: 0, facts, hashing, pieces: None };
         self.finish(Ending::new(received, output), wanted).await
     }
@@ -419,10 +433,24 @@ impl<'a> Attempt<'a> {
             DirectMode::Off => DirectPolicy::Never,
         };
         let output = self.transfer.reserved.allocate(total, policy)?;
+        self.check_goes_on(&output)?;
         if let Some(reason) = output.buffered_reason() {
             context.tell(Level::Detail, None, format!("buffered writes: {reason}"));
         }
         Ok(Arc::new(output))
+    }
+
+    /// What has been passed on in order can neither be taken back nor come again.
+    fn check_goes_on(&self, output: &Output) -> Result<()> {
+        let Some(passed_on) = output.passed_on() else { return Ok(()) };
+        let here = self.on_disk.spans();
+        if self.on_disk.bytes() == passed_on && here.covers(Span::new(0, passed_on)) {
+            return Ok(());
+        }
+        let passed_on = format_bytes(passed_on);
+        let what = format!("{passed_on} have been passed on in order and cannot be taken back");
+        Err(Error::new(ErrorKind::TargetUnusable, what)
+            .advise("start again; a file (-o) can be begun anew in the middle of a download"))
     }
 
     /// The failure of any part of the transfer ends it here.
