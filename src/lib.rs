@@ -60,7 +60,6 @@
 //! | what | its decisions and codecs | its place on the way of a byte |
 //! |---|---|---|
 //! | a proxy | `http/proxy/` (CONNECT, SOCKS) | `net/tunnel.rs`, chosen by `engine/source/` |
-//! | an ordered output | `plan/`: `ahead_bytes_max` | `disk/output/stream.rs`, a form of `Output` |
 //! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
 //!
 //! A proxy is a part of whom an idle connection leads to (`Peer`). The connections of all files

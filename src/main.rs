@@ -7,8 +7,10 @@ fn main() -> ExitCode {
     match ringhaul::internal::cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Nobody may be reading; the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "{}", failure.line);
+            if !failure.line.is_empty() {
+                // Nobody may be reading; the exit code still tells.
+                let _ = writeln!(std::io::stderr(), "{}", failure.line);
+            }
             ExitCode::from(failure.exit_code)
         }
     }

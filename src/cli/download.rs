@@ -2,7 +2,9 @@
 
 use super::args::{DownloadArgs, MetalinkWish};
 use super::signals::Watch;
-use super::{Failure, checksum_file, metalink, piece_hashes, print, profile, resolve, trust};
+use super::{
+    Failure, checksum_file, metalink, ordered_output, piece_hashes, print, profile, resolve, trust,
+};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::naming;
 use crate::engine::Download;
@@ -10,6 +12,7 @@ use crate::engine::description::Description;
 use crate::engine::options::Options;
 use crate::engine::progress::{Event, Level, Report};
 use crate::ui::Ui;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,8 +30,8 @@ pub(super) fn run(
     }
     let report = transfer(download, &ui, &watch)?;
     ui.finish(&report);
-    print::digests(&report)?;
-    if is_described || report.discarded || args.repair.is_some() {
+    print::digests(&report, ordered_output::takes_standard_output(args))?;
+    if is_described || report.discarded || report.is_ordered || args.repair.is_some() {
         return Ok(None);
     }
     Ok(metalink::look_at(args, &report.path, report.content_type.as_deref())?)
@@ -53,16 +56,19 @@ fn prepare(
     watch: &Watch,
 ) -> Result<(Download, Arc<Ui>), Failure> {
     let mut options = resolve::options(args)?;
+    let stream = ordered_output::open(args)?;
+    let is_ordered = stream.is_some();
     let (download, target) = match &metalink {
         None => {
             let urls = args.urls.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?;
             let download = first_of(urls, &mut options);
-            let target = target(args, &naming::file_name(download.url()))?;
+            let name = naming::file_name(download.url());
+            let target = target(args, is_ordered, &name)?;
             (download, target)
         }
         Some(read) => {
             let one = read.one(args)?.expect("one file is described");
-            (described(&mut options, args, read, one)?, target(args, &one.name)?)
+            (described(&mut options, args, read, one)?, target(args, is_ordered, &one.name)?)
         }
     };
     let said = profile::apply(&mut options, args, download.url())?;
@@ -85,6 +91,7 @@ fn prepare(
         ui.on_event(&Event { level: Level::Detail, connection: None, text });
     }
     let download = match target {
+        _ if let Some(stream) = stream => download.stream(stream),
         _ if args.repair.is_some() => download.repair(target),
         _ if target == Path::new(resolve::NOWHERE) => download.discard(),
         _ => download.output(target),
@@ -125,10 +132,11 @@ fn first_of(mut urls: Vec<Url>, options: &mut Options) -> Download {
     Download::of(urls.remove(0))
 }
 
-/// The file to write, or to repair.
-fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
+/// The file to write, or to repair; of bytes that are passed on, its name.
+fn target(args: &DownloadArgs, is_ordered: bool, name: &str) -> Result<PathBuf> {
     match &args.repair {
         Some(path) => Ok(path.clone()),
+        None if is_ordered => Ok(name.into()),
         None => resolve::target(args, name),
     }
 }
@@ -141,9 +149,21 @@ pub(super) fn insecure_warning() -> Event {
 /// What to print and how to exit: an interruption carries the code of the signal behind it.
 pub(super) fn failure(error: Error, watch: &Watch) -> Failure {
     let interrupted = error.kind() == ErrorKind::Interrupted;
+    let is_unread = is_reader_gone(&error);
     let mut failure = Failure::from(error);
     if let Some(code) = watch.exit_code().filter(|_| interrupted) {
         failure.exit_code = code;
     }
+    if is_unread {
+        // Whoever reads no more, as head does, has what he wants.
+        failure.line.clear();
+    }
     failure
+}
+
+/// Whether what the bytes were passed on to has been closed by its reader.
+fn is_reader_gone(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+        && error.kind() == ErrorKind::DiskIo
 }

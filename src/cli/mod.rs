@@ -11,6 +11,7 @@ mod doctor;
 mod download;
 mod exit_codes;
 mod metalink;
+mod ordered_output;
 mod piece_hashes;
 mod print;
 mod profile;
@@ -25,7 +26,7 @@ use std::ffi::OsString;
 /// Why the program does not end with exit code 0. `main` prints the line and exits with the code.
 #[derive(Debug)]
 pub struct Failure {
-    /// One line without line break, `ringhaul: error: ...`.
+    /// One line without line break, `ringhaul: error: ...`; empty where nobody needs to be told.
     pub line: String,
     /// The exit code, as listed by `ringhaul --help`.
     pub exit_code: u8,

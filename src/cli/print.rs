@@ -5,13 +5,18 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::engine::progress::Report;
 use std::io::Write;
 
-/// Prints `HEX  NAME` for each digest of the report.
-pub(super) fn digests(report: &Report) -> Result<()> {
+/// Prints `HEX  NAME` for each digest of the report; to standard error if the file itself went to
+/// standard output.
+pub(super) fn digests(report: &Report, is_output_taken: bool) -> Result<()> {
     let name = report.path.as_os_str().as_encoded_bytes();
+    let lines: Vec<u8> = report.digests.iter().flat_map(|digest| line(digest, name)).collect();
+    if is_output_taken {
+        // As with everything that is said there, nobody may be reading.
+        _ = std::io::stderr().write_all(&lines);
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
-    let lines = report.digests.iter().map(|digest| line(digest, name));
-    let written = lines.into_iter().try_for_each(|line| out.write_all(&line));
-    written.and_then(|()| out.flush()).map_err(|cause| {
+    out.write_all(&lines).and_then(|()| out.flush()).map_err(|cause| {
         Error::new(ErrorKind::DiskIo, "cannot write to standard output").caused_by(cause)
     })
 }

@@ -53,6 +53,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         stall_timeout: args.timeout,
         speed_limit_bytes: args.speed_limit,
         speed_time: args.speed_time,
+        memory_bytes: args.memory,
         ..Options::default()
     };
     trust::apply(&mut options, args)?;
@@ -94,8 +95,6 @@ pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
         return Ok(dir.join(name));
     };
     match output.as_os_str().as_encoded_bytes() {
-        b"-" => Err(Error::new(ErrorKind::Usage, "'-o -' is not supported yet")
-            .advise("streaming output comes in a later version; name a file with -o")),
         output_name => {
             let path = dir.join(output);
             // As with cp and mv: a folder means "into it", and a slash at the end asks for one.

@@ -4,7 +4,7 @@ use super::batch::BatchArgs;
 use super::sources::SourceArgs;
 use super::tls::TlsArgs;
 use super::values::{
-    Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval,
+    Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval, memory,
     retry_wait, speed_limit, timeout, up_to,
 };
 use crate::base::limits;
@@ -21,10 +21,16 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_name = "URL", required_unless_present_any = ["input_file", "metalink"])]
     pub(in crate::cli) urls: Vec<String>,
 
-    /// Save as FILE, relative to --dir, or into the folder FILE; default: the name in the URL.
-    /// /dev/null: check every byte and keep none.
+    /// Save as FILE, relative to --dir, or into the folder FILE; default: the name in the URL. -, a
+    /// FIFO or a device: pass the bytes on in order. /dev/null: check every byte and keep none.
     #[arg(short, long, value_name = "FILE", env = "RINGHAUL_OUTPUT", help_heading = "Output")]
     pub(in crate::cli) output: Option<PathBuf>,
+
+    /// Most memory of the blocks while bytes are passed on in order (-o -), 8M to 1T; connections
+    /// run ahead of the reader in it.
+    #[arg(long, value_name = "SIZE", env = "RINGHAUL_MEMORY", help_heading = "Output")]
+    #[arg(value_parser = memory, default_value = "256M")]
+    pub(in crate::cli) memory: u64,
 
     /// Save into the existing folder DIR; default: the current one.
     #[arg(short, long, value_name = "DIR", env = "RINGHAUL_DIR", help_heading = "Output")]

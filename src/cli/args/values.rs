@@ -88,8 +88,15 @@ pub(super) fn chunk_size_or_auto(text: &str) -> Result<Automatic<u64>> {
 }
 
 pub(super) fn chunk_size(text: &str) -> Result<u64> {
+    bytes_within(text, limits::CHUNK_BYTES_MIN, limits::CHUNK_BYTES_MAX)
+}
+
+pub(super) fn memory(text: &str) -> Result<u64> {
+    bytes_within(text, limits::ORDERED_MEMORY_BYTES_MIN, limits::CLIENT_MEMORY_BYTES_MAX)
+}
+
+fn bytes_within(text: &str, min: u64, max: u64) -> Result<u64> {
     let bytes = parse_bytes(text)?;
-    let (min, max) = (limits::CHUNK_BYTES_MIN, limits::CHUNK_BYTES_MAX);
     if (min..=max).contains(&bytes) {
         return Ok(bytes);
     }
