@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Resolve,
     /// No connection: refused, unreachable or reset while connecting.
     Connect,
+    /// A proxy refuses to connect, or wants other credentials.
+    ProxyRefused,
     /// The established connection broke.
     ConnectionLost,
     /// Connect, stall or idle time limit reached.
@@ -107,6 +109,7 @@ impl ErrorKind {
             | ErrorKind::ResourceLimit => Side::Machine,
             ErrorKind::Resolve
             | ErrorKind::Connect
+            | ErrorKind::ProxyRefused
             | ErrorKind::ConnectionLost
             | ErrorKind::TimedOut => Side::Network,
             ErrorKind::Tls
@@ -144,6 +147,7 @@ impl ErrorKind {
             ErrorKind::DiskFull => 15,
             ErrorKind::DiskIo => 16,
             ErrorKind::EngineUnavailable | ErrorKind::ResourceLimit => 17,
+            ErrorKind::ProxyRefused => 18,
             ErrorKind::Interrupted => 130,
         }
     }
@@ -160,6 +164,9 @@ impl ErrorKind {
             ErrorKind::ResourceLimit => "raise the limit or use fewer connections with -c",
             ErrorKind::Resolve => "check the host name and this machine's name service",
             ErrorKind::Connect => "check address and port, and that the server is up",
+            ErrorKind::ProxyRefused => {
+                "ask the proxy's operator, or choose another one with --proxy"
+            }
             ErrorKind::ConnectionLost => "try again; fewer connections (-c) may help",
             ErrorKind::TimedOut => "try again, or allow more time with --timeout",
             ErrorKind::Tls => "check that the port speaks TLS 1.2 or 1.3",
@@ -183,7 +190,7 @@ impl ErrorKind {
 
 fn status_advice(code: u16) -> &'static str {
     match code {
-        401 | 407 => "give credentials, as user:password@ in the URL or as a header with -H",
+        401 => "give credentials, as user:password@ in the URL or as a header with -H",
         403 => "check that you may read it; a signed URL may have expired",
         404 | 410 => "check the URL",
         416 => "the file is shorter than expected; start again",

@@ -47,6 +47,7 @@ fn of_unretried(kind: ErrorKind) -> Permanence {
         | ErrorKind::TargetUnusable
         | ErrorKind::DiskIo
         | ErrorKind::EngineUnavailable
+        | ErrorKind::ProxyRefused
         | ErrorKind::Certificate
         | ErrorKind::Status(_)
         | ErrorKind::ContentEncoding
@@ -109,6 +110,7 @@ names! {
     ResourceLimit => "resource_limit",
     Resolve => "resolve",
     Connect => "connect",
+    ProxyRefused => "proxy_refused",
     ConnectionLost => "connection_lost",
     TimedOut => "timed_out",
     Tls => "tls",
@@ -191,8 +193,8 @@ pub(super) mod tests {
         };
         let may_pass = codes(Some(Of(Permanence::MayPass)));
         assert_eq!(may_pass, [3, 4, 5, 6, 10, 11, 15, 130]);
-        assert_eq!(codes(Some(Of(Permanence::Permanent))), [1, 2, 12, 13, 14, 16]);
+        assert_eq!(codes(Some(Of(Permanence::Permanent))), [1, 2, 12, 13, 14, 16, 18]);
         assert_eq!(codes(Some(Mixed)), [7, 8, 9, 17]);
-        assert_eq!(codes(None).len(), 256 - 18);
+        assert_eq!(codes(None).len(), 256 - 19);
     }
 }

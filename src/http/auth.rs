@@ -32,9 +32,19 @@ pub(super) fn basic(credentials: &Credentials) -> Result<String> {
 /// The authentication scheme a 401 asks for, such as `Basic`: the first word of the first
 /// `WWW-Authenticate` field (RFC 9110 section 11.6.1). What is not visible ASCII is no scheme.
 pub fn challenge(head: &Head) -> Option<String> {
-    let first = head.get("WWW-Authenticate")?.split([' ', '\t', ',']).next()?;
+    challenge_in(head, "WWW-Authenticate")
+}
+
+/// The same of another field: a proxy's is `Proxy-Authenticate` (RFC 9110 section 11.7.1).
+pub(super) fn challenge_in(head: &Head, field: &str) -> Option<String> {
+    let first = challenges(head, field).next()?;
     let is_word = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_graphic());
     is_word.then(|| quoted(first))
+}
+
+/// The first word of each of these fields.
+pub(super) fn challenges<'h>(head: &'h Head, field: &str) -> impl Iterator<Item = &'h str> {
+    head.all(field).filter_map(|value| value.split([' ', '\t', ',']).next())
 }
 
 #[cfg(test)]

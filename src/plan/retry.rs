@@ -41,6 +41,7 @@ pub fn class(kind: ErrorKind) -> Class {
         // A certificate that is not trusted stays so, and a person has to look at it: asking
         // around until some address passes would hide it, and waits would only delay the word.
         ErrorKind::Certificate
+        | ErrorKind::ProxyRefused
         | ErrorKind::Usage
         | ErrorKind::TargetExists
         | ErrorKind::TargetUnusable
@@ -70,6 +71,7 @@ pub fn is_of_source(kind: ErrorKind) -> bool {
         | ErrorKind::RangesIgnored
         | ErrorKind::Resolve
         | ErrorKind::Connect
+        | ErrorKind::ProxyRefused
         | ErrorKind::Status(_)
         | ErrorKind::Certificate
         | ErrorKind::Changed
@@ -208,6 +210,7 @@ mod tests {
             ErrorKind::TargetUnusable,
             ErrorKind::DiskFull,
             ErrorKind::Certificate,
+            ErrorKind::ProxyRefused,
             ErrorKind::Interrupted,
         ] {
             assert_eq!(wait(kind, 1, true), None, "{kind:?}");
