@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod error;
 pub mod hex;
+pub mod host;
 pub mod limits;
 pub mod rng;
 pub mod size;

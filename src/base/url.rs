@@ -214,7 +214,7 @@ fn end_of_userinfo(text: &str) -> usize {
 }
 
 /// A percent sign that no two hexadecimal digits follow stands for itself.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub fn percent_decode(text: &str) -> Vec<u8> {
     percent_decode_str(text).collect()
 }
 

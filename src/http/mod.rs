@@ -35,6 +35,7 @@ mod exchange;
 mod fingerprint;
 mod head;
 mod link;
+pub mod proxy;
 mod push_back;
 mod range;
 mod redirect;

@@ -12,10 +12,10 @@ use crate::base::url::Credentials;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
 use std::fmt;
 
-const USER_AGENT: &str = concat!("ringhaul/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("ringhaul/", env!("CARGO_PKG_VERSION"));
 
 /// Fields that would take a decision out of ringhaul's hands, each with the reason.
-const REFUSED: [(&str, &str); 12] = [
+const REFUSED: [(&str, &str); 13] = [
     ("Range", "ringhaul chooses the ranges itself"),
     ("If-Range", "ringhaul chooses the ranges itself"),
     ("If-Match", "ringhaul makes sure itself that the file stays the same"),
@@ -28,6 +28,7 @@ const REFUSED: [(&str, &str); 12] = [
     ("Trailer", "a download sends no body"),
     ("Expect", "a download sends no body"),
     ("Upgrade", "ringhaul speaks HTTP/1.1 only"),
+    ("Proxy-Authorization", "servers would get it, too; --proxy-user gives it to the proxy only"),
 ];
 
 /// A GET request. Cheap to clone: build it once per source, then give each clone its span.
@@ -39,6 +40,7 @@ pub struct Request {
     if_match: Option<String>,
     if_range: Option<String>,
     authorization: Option<String>,
+    proxy_authorization: Option<String>,
     fields: Vec<(String, String)>,
 }
 
@@ -52,6 +54,7 @@ impl Request {
             if_match: None,
             if_range: None,
             authorization: None,
+            proxy_authorization: None,
             fields: Vec::new(),
         }
     }
@@ -124,6 +127,16 @@ impl Request {
         Ok(self)
     }
 
+    /// Has a proxy, which gets these credentials, ask the origin of `url` (RFC 9112 section 3.2.2).
+    /// What Basic authentication cannot carry is [`ErrorKind::Usage`].
+    pub fn through_proxy(mut self, url: &Url, credentials: Option<&Credentials>) -> Result<Self> {
+        self.target = format!("{}{}", url.origin(), url.request_target());
+        self.proxy_authorization = credentials.map(basic).transpose().map_err(|error| {
+            error.advise("give other credentials with --proxy-user").within("the proxy")
+        })?;
+        Ok(self)
+    }
+
     /// The bytes to send. More than [`REQUEST_BYTES_MAX`] of them are [`ErrorKind::Usage`].
     pub fn encode(&self) -> Result<Vec<u8>> {
         let mut text = format!("GET {} HTTP/1.1\r\n", self.target);
@@ -135,6 +148,7 @@ impl Request {
             ("User-Agent", Some(USER_AGENT)),
             ("Accept", Some("*/*")),
             ("Authorization", self.authorization.as_deref()),
+            ("Proxy-Authorization", self.proxy_authorization.as_deref()),
         ] {
             if let Some(value) = value.filter(|_| !self.has(name)) {
                 line(name, value);
@@ -245,6 +259,19 @@ mod tests {
         let request = get("https://[::1]:443/a b\u{e4}?q=\u{e4} x");
         assert!(text(&request).starts_with("GET /a%20b%C3%A4?q=%C3%A4%20x HTTP/1.1\r\n"));
         assert_eq!(values(&text(&request), "Host"), ["[::1]"]);
+    }
+
+    #[test]
+    fn a_proxy_gets_the_absolute_form_and_its_own_credentials() {
+        let url = Url::parse("http://me:pw@Example.com:8080/a?b#c").unwrap();
+        let of_proxy = Credentials { user: b"Aladdin".into(), password: b"open sesame".into() };
+        let request = Request::get(&url).through_proxy(&url, Some(&of_proxy)).unwrap();
+        let text = text(&request);
+        assert!(text.starts_with("GET http://example.com:8080/a?b HTTP/1.1\r\nHost: example"));
+        let basic = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+        assert_eq!(values(&text, "Proxy-Authorization"), [basic]);
+        assert!(values(&text, "Authorization").is_empty());
+        assert!(!format!("{request:?}").contains("QWx"));
     }
 
     #[test]

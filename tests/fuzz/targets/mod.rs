@@ -18,6 +18,7 @@ mod links;
 mod lists;
 mod metalinks;
 mod piece_lists;
+mod proxies;
 mod request;
 mod sizes;
 mod state;
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     tls_garbage::TARGET,
     tls_wire::TARGET,
     state::TARGET,
+    proxies::TARGET,
 ];
 
 /// The target called `name`; panics if there is none.
