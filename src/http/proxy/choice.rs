@@ -49,7 +49,8 @@ impl Proxies {
     /// counts as absent.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::base::ErrorKind::Usage) for what names no proxy; says where it stands.
+    /// [`ErrorKind::Usage`](crate::base::ErrorKind::Usage) for what names no proxy; says where it
+    /// stands.
     pub fn choose(wishes: &Wishes<'_>, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let set = |names: &[&'static str]| {
             let mut found = names.iter().map(|name| (*name, variable(name)));

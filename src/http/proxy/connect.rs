@@ -1,6 +1,6 @@
 //! CONNECT (RFC 9110 section 9.3.6): the request, and what its answer means.
 
-use super::handshake::{Step, garbled, surplus};
+use super::step::{Step, garbled, surplus};
 use crate::base::host::HostPort;
 use crate::base::limits::INTERIM_RESPONSES_MAX;
 use crate::base::url::Credentials;

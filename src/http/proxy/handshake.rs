@@ -7,6 +7,7 @@ use super::address::{Protocol, Proxy};
 use super::connect::Connect;
 use super::socks4::Socks4;
 use super::socks5::Socks5;
+use super::step::{Step, surplus};
 use crate::base::host::HostPort;
 use crate::base::{Error, ErrorKind, Result};
 use std::net::IpAddr;
@@ -17,17 +18,6 @@ pub struct Handshake {
     /// What the proxy is called in messages.
     name: String,
     talk: Talk,
-}
-
-/// What comes next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// More of the answer has to come.
-    Receive,
-    /// This is to be sent, and then more received.
-    Send(Vec<u8>),
-    /// What is sent from here on reaches the origin.
-    Done,
 }
 
 #[derive(Debug)]
@@ -93,15 +83,4 @@ impl Handshake {
         Error::new(ErrorKind::ConnectionLost, what)
             .advise("check that it speaks what its URL says, and that it may connect there")
     }
-}
-
-/// The error of a proxy that says what its protocol does not know.
-pub(super) fn garbled(name: &str, what: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("{name} {what}"))
-        .advise("check the port of the proxy, and that it speaks what its URL says")
-}
-
-/// The error of a proxy that says more than it was asked.
-pub(super) fn surplus(name: &str) -> Error {
-    garbled(name, "sent bytes behind its answer, before anything was asked of the server")
 }

@@ -11,10 +11,12 @@ mod connect;
 mod handshake;
 mod socks4;
 mod socks5;
+mod step;
 
 pub use address::{Protocol, Proxy};
 pub use choice::{NoProxy, Proxies, Wishes};
-pub use handshake::{Handshake, Step};
+pub use handshake::Handshake;
+pub use step::Step;
 
 #[cfg(test)]
 mod tests;

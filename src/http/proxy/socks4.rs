@@ -3,7 +3,7 @@
 //! States: one request -> one reply of 8 bytes. The password of credentials is not sent, as the
 //! protocol knows a user only.
 
-use super::handshake::{Step, garbled, surplus};
+use super::step::{Step, garbled, surplus};
 use crate::base::host::HostPort;
 use crate::base::url::Credentials;
 use crate::base::{Error, ErrorKind, Result};

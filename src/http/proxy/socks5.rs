@@ -3,7 +3,7 @@
 //! States: methods offered -> (user and password sent ->) request sent -> done. Every answer is
 //! short, and nothing follows it before the next message of ours.
 
-use super::handshake::{Step, garbled, surplus};
+use super::step::{Step, garbled, surplus};
 use crate::base::host::HostPort;
 use crate::base::url::Credentials;
 use crate::base::{Error, ErrorKind, Result};

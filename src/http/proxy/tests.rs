@@ -223,7 +223,10 @@ proptest! {
                     _ => return Ok(()),
                 };
             }
-            let all = if answer.is_empty() { Ok(Step::Receive) } else { whole.on_received(&answer) };
+            let all = match answer.as_slice() {
+                [] => Ok(Step::Receive),
+                answer => whole.on_received(answer),
+            };
             match (all, last) {
                 (Ok(all), Ok(last)) => prop_assert_eq!(all, last),
                 (Err(all), Err(last)) => {
