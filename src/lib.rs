@@ -59,12 +59,11 @@
 //!
 //! | what | its decisions and codecs | its place on the way of a byte |
 //! |---|---|---|
-//! | a proxy | `http/proxy/` (CONNECT, SOCKS) | `net/tunnel.rs`, chosen by `engine/source/` |
 //! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
 //!
-//! A proxy is a part of whom an idle connection leads to (`Peer`). The connections of all files
-//! share one budget (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before
-//! each receive.
+//! A proxy (`http/proxy/`, `net/tunnel.rs`, `engine/source/via.rs`) is a part of whom an idle
+//! connection leads to (`Peer`). The connections of all files share one budget
+//! (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before each receive.
 
 mod base;
 mod batch;
@@ -95,6 +94,7 @@ pub use batch::state::IfExists;
 pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
+pub use engine::options::reach::{NoProxy, Protocol, Proxies, Proxy, Reach, Wishes};
 pub use engine::options::{
     ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, Pins, Roots, SyncMode,
     TlsOptions, TlsVersion,

@@ -61,7 +61,8 @@ const HOUSE: &[Row] = &[
     row("io", &["base"], &["tokio", "rustix", "libc"]),
     row("io::uring", &[], &["tokio_uring", "io_uring"]),
     // libc above io: names of errors and flags. Its functions are unsafe, so they stay in io.
-    row("net", &["base", "tls", "io"], &["tokio", "libc"]),
+    // A part of http: what is said to proxies.
+    row("net", &["base", "http::proxy", "tls", "io"], &["tokio", "libc"]),
     // tokio above io: tells a worker that its write has ended, from the thread of a stream.
     row("disk", &["base", "digest", "io"], &["tokio", "libc"]),
     row(

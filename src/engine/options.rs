@@ -1,5 +1,6 @@
 //! The resolved settings of one transfer. Plain data with its bounds; reads no environment.
 
+pub mod reach;
 mod tls;
 
 use crate::base::limits;
@@ -7,6 +8,7 @@ use crate::base::{Error, ErrorKind, Result, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
+use reach::Reach;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,6 +131,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Follow redirects from https to http.
     pub allow_downgrade: bool,
+    /// How servers are reached: through which proxy.
+    pub reach: Arc<Reach>,
     /// A file to write one JSON line per span and decision to; see the trace's documentation.
     pub trace: Option<PathBuf>,
     /// Digest the file must have; those the server offers are not looked at then.
@@ -257,6 +261,7 @@ impl Default for Options {
             insecure: false,
             tls: TlsOptions::default(),
             allow_downgrade: false,
+            reach: Arc::default(),
             trace: None,
             checksum: None,
             pieces: None,

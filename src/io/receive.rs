@@ -88,6 +88,11 @@ impl Staging {
         self.tail += bytes;
     }
 
+    /// The memory behind the window, for what is written there before it is counted.
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.tail..]
+    }
+
     /// Bytes that fit behind the window.
     pub fn room(&self) -> usize {
         self.memory.len() - self.tail

@@ -1,23 +1,23 @@
 //! Connecting to one of a host's addresses: attempts are raced (RFC 8305 section 5). Which address
 //! is preferred for which connection is the plan's decision.
 
+use super::callee::Callee;
 use crate::base::limits::CONNECTION_ATTEMPT_DELAY;
-use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::patience::Limits;
 use crate::io::socket::Socket;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 
 /// The number of an address and how the attempt went.
 type Attempt = (u32, io::Result<Socket>);
 
-/// The addresses of one origin and which of them failed last. Shared by all shards.
+/// The addresses of one host and which of them failed last. Shared by all shards.
 #[derive(Debug)]
 pub struct Dialer {
-    origin: Origin,
+    callee: Callee,
     addresses: Vec<Address>,
 }
 
@@ -30,23 +30,28 @@ struct Address {
 
 impl Dialer {
     /// Knows the addresses, which are not empty, in order of preference.
-    pub fn new(origin: Origin, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(callee: Callee, addresses: Vec<SocketAddr>) -> Self {
         assert!(!addresses.is_empty(), "the resolver answers an error for no address");
         let addresses = addresses
             .into_iter()
             .map(|socket| Address { socket, failed: AtomicBool::new(false) })
             .collect();
-        Self { origin, addresses }
+        Self { callee, addresses }
     }
 
     /// Who is called.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn callee(&self) -> &Callee {
+        &self.callee
     }
 
     /// How many addresses there are; they are numbered from 0.
     pub fn addresses(&self) -> u32 {
         u32::try_from(self.addresses.len()).expect("the resolver's answer is bounded")
+    }
+
+    /// One of the addresses; another one with each `turn`.
+    pub fn pick(&self, turn: usize) -> IpAddr {
+        self.addresses[turn % self.addresses.len()].socket.ip()
     }
 
     /// A connection to one of the addresses, and its number. They are tried in this `order`, those
@@ -110,13 +115,13 @@ impl Dialer {
     }
 
     fn failure(&self, peer: SocketAddr, error: io::Error) -> Error {
-        let host = self.origin.host_header();
+        let callee = &self.callee;
         let kind = match error.raw_os_error() {
             _ if is_shortage(&error) => ErrorKind::ResourceLimit,
             Some(libc::ETIMEDOUT) => ErrorKind::TimedOut,
             _ => ErrorKind::Connect,
         };
-        let failed = Error::new(kind, format!("cannot connect to {host} at {peer}"));
+        let failed = Error::new(kind, format!("cannot connect to {callee} at {peer}"));
         let failed = match kind {
             ErrorKind::ResourceLimit => {
                 failed.advise("raise 'ulimit -n' or use fewer connections with -c")
@@ -150,7 +155,7 @@ mod tests {
     }
 
     fn dialer(addresses: Vec<SocketAddr>) -> Dialer {
-        Dialer::new(Url::parse("http://host/").unwrap().origin(), addresses)
+        Dialer::new(Callee::server(&Url::parse("http://host/").unwrap().origin()), addresses)
     }
 
     fn refused() -> SocketAddr {

@@ -1,21 +1,22 @@
 //! Names to addresses, off the ring: the system's resolver blocks, so it gets a thread of its own.
 
+use super::callee::{Callee, Role};
+use crate::base::host::HostPort;
 use crate::base::limits::ADDRESSES_MAX;
-use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// All addresses of the origin's host, families alternating (RFC 8305 section 4), at most
+/// All addresses of the callee's host, families alternating (RFC 8305 section 4), at most
 /// [`ADDRESSES_MAX`]. Literals need no resolver. The future may be dropped; the thread then ends
 /// with the resolver's own time limit.
-pub async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>> {
-    if let Ok(address) = origin.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, origin.port)]);
+pub async fn resolve(callee: &Callee) -> Result<Vec<SocketAddr>> {
+    let HostPort { host, port } = callee.at.clone();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let (host, port) = (origin.host.clone(), origin.port);
     let (sender, receiver) = oneshot::channel();
     let look_up = move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
@@ -26,15 +27,20 @@ pub async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>> {
         Error::new(ErrorKind::ResourceLimit, "cannot start a thread for name lookup").caused_by(e)
     })?;
     let found = receiver.await.unwrap_or_else(|_| Err(io::Error::other("the resolver died")));
-    let addresses = found.map_err(|e| unknown_host(&origin.host).caused_by(e))?;
+    let addresses = found.map_err(|e| unknown_host(callee).caused_by(e))?;
     if addresses.is_empty() {
-        return Err(unknown_host(&origin.host));
+        return Err(unknown_host(callee));
     }
     Ok(interleave(addresses))
 }
 
-fn unknown_host(host: &str) -> Error {
-    Error::new(ErrorKind::Resolve, format!("cannot find an address for the host '{host}'"))
+fn unknown_host(callee: &Callee) -> Error {
+    let what = match callee.role {
+        Role::Server => "host",
+        Role::Proxy => "proxy",
+    };
+    let host = &callee.at.host;
+    Error::new(ErrorKind::Resolve, format!("cannot find an address for the {what} '{host}'"))
 }
 
 /// First family first, then alternating; the resolver's order (RFC 6724) within each.
@@ -75,10 +81,14 @@ mod tests {
     #[test]
     fn literals_and_names() {
         let driver = Driver::new(DriverKind::Epoll).unwrap();
-        let find = |url: &str| driver.run(resolve(&Url::parse(url).unwrap().origin()));
+        let find =
+            |url: &str| driver.run(resolve(&Callee::server(&Url::parse(url).unwrap().origin())));
         assert_eq!(find("http://[::1]:81/").unwrap(), addresses(&["[::1]:81"]));
         assert!(find("http://localhost:82/").unwrap().iter().all(|a| a.ip().is_loopback()));
         let error = find("http://no-such-host.invalid/").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Resolve);
+        let at = HostPort::parse("no-such-proxy.invalid:1", None).unwrap();
+        let error = driver.run(resolve(&Callee::proxy(at))).unwrap_err();
+        assert!(error.to_string().contains("the proxy 'no-such-proxy.invalid'"), "{error}");
     }
 }

@@ -1,7 +1,9 @@
 //! A connection that carries bytes to and from a server, plain or through TLS, with one face.
 //!
 //! Plain body bytes go from the socket straight into the lease. Ciphertext goes into the wire's
-//! staging memory and is decrypted from there into the lease. Must not know HTTP.
+//! staging memory and is decrypted from there into the lease. Where TLS with a proxy carries TLS
+//! with the server, the outer ciphertext has a staging memory of its own, and is decrypted into the
+//! inner one. Must not know HTTP.
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Lease;
@@ -23,31 +25,57 @@ const PLAIN_STAGING_BYTES: usize = 64 * 1024;
 pub struct Wire {
     socket: Socket,
     session: Option<Box<Session>>,
+    /// The session with a proxy, which carries that one.
+    outer: Option<Box<Outer>>,
     /// Lent to the kernel while a receive runs; a wire whose future was dropped cannot be used any
     /// more.
     staging: Option<Staging>,
     ended: bool,
 }
 
+/// A TLS session that carries another one.
+struct Outer {
+    session: Session,
+    /// Its ciphertext; lent to the kernel while a receive runs.
+    staging: Option<Staging>,
+}
+
 impl Wire {
     /// A wire without encryption.
     pub fn plain(socket: Socket) -> Self {
         let staging = Some(Staging::new(PLAIN_STAGING_BYTES));
-        Self { socket, session: None, staging, ended: false }
+        Self { socket, session: None, outer: None, staging, ended: false }
     }
 
     /// Shakes hands as a TLS client that wants to talk to `host`.
     pub async fn tls(socket: Socket, config: &TlsConfig, host: &str) -> Result<Self> {
         let session = Some(Box::new(Session::new(config, host)?));
         let staging = Some(Staging::new(TLS_STAGING_BYTES));
-        let mut wire = Self { socket, session, staging, ended: false };
+        let wire = Self { socket, session, outer: None, staging, ended: false };
+        wire.shake_hands(host).await
+    }
+
+    /// Shakes hands with `host`, which a proxy has connected this wire to. What the proxy has sent
+    /// is read; a session with it carries the new one.
+    pub async fn tls_inside(mut self, config: &TlsConfig, host: &str) -> Result<Self> {
+        assert!(!self.has_unread(), "nobody has spoken since the proxy's answer");
+        let session = Box::new(Session::new(config, host)?);
+        let outer_staging = self.staging.replace(Staging::new(TLS_STAGING_BYTES));
+        self.outer = self
+            .session
+            .replace(session)
+            .map(|outer| Box::new(Outer { session: *outer, staging: outer_staging }));
+        self.shake_hands(host).await
+    }
+
+    async fn shake_hands(mut self, host: &str) -> Result<Self> {
         loop {
-            let (_, needs_input) = wire.pump(&mut []).await?;
-            if !wire.session().is_some_and(Session::is_handshaking) {
-                return Ok(wire);
+            let (_, needs_input) = self.pump(&mut []).await?;
+            if !self.session().is_some_and(Session::is_handshaking) {
+                return Ok(self);
             }
-            if needs_input && wire.receive_staging(0, 0, 0).await? == 0 {
-                let peer = wire.peer();
+            if needs_input && self.receive_staging(0, 0, 0).await? == 0 {
+                let peer = self.peer();
                 return Err(Error::new(
                     ErrorKind::Tls,
                     format!("{host} at {peer} closed the connection during the TLS handshake"),
@@ -243,6 +271,10 @@ impl Wire {
         more: u64,
         at_once: usize,
     ) -> Result<usize> {
+        if self.outer.is_some() {
+            // On the heap: who has no such session does not carry the future's memory along.
+            return Box::pin(self.receive_inside()).await;
+        }
         let mut staging = self.staging.take().expect("one receive at a time");
         staging.compact();
         let outstanding =
@@ -256,6 +288,54 @@ impl Wire {
             self.socket.receive_all(staging, len, outstanding - len as u64).await
         };
         self.note_received(staging, result)
+    }
+
+    /// Decrypts what the outer session carries behind what is staged of the inner one; 0 is its
+    /// end.
+    async fn receive_inside(&mut self) -> Result<usize> {
+        loop {
+            let (produced, needs_input) = self.pump_outer().await?;
+            if produced > 0 || !needs_input {
+                self.ended |= produced == 0;
+                return Ok(produced);
+            }
+            let outer = self.outer.as_mut().expect("there is a session with a proxy");
+            let mut staging = outer.staging.take().expect("one receive at a time");
+            staging.compact();
+            let room = staging.room();
+            let (result, mut staging) = self.socket.receive_some(staging, room).await;
+            let received = *result.as_ref().unwrap_or(&0);
+            staging.advance(received);
+            self.outer.as_mut().expect("there is a session with a proxy").staging = Some(staging);
+            self.note_staged();
+            if result.map_err(|e| self.lost(e))? == 0 {
+                self.ended = true;
+                return Ok(0);
+            }
+        }
+    }
+
+    /// Decrypts a step of the outer session into the staging of the inner one. Returns the bytes
+    /// produced and whether ciphertext is missing.
+    async fn pump_outer(&mut self) -> Result<(usize, bool)> {
+        let outer = self.outer.as_mut().expect("there is a session with a proxy");
+        let inner = self.staging.as_mut().expect("no receive is under way");
+        inner.compact();
+        let staging = outer.staging.as_mut().expect("no receive is under way");
+        let pumped = outer.session.pump(staging.filled_mut(), inner.spare_mut());
+        let outgoing = outer.session.take_outgoing();
+        if let Ok(pump) = &pumped {
+            staging.consume(pump.consumed);
+            inner.advance(pump.produced);
+        }
+        if !outgoing.is_empty() {
+            let sent = self.send_records(outgoing).await;
+            if pumped.is_ok() {
+                sent?;
+            }
+        }
+        self.note_staged();
+        pumped.map(|pump| (pump.produced, pump.needs_input))
     }
 
     async fn receive_plain(&mut self, max: usize) -> Result<usize> {
@@ -278,11 +358,25 @@ impl Wire {
     /// what they are.
     fn note_staged(&self) {
         if self.session.is_some() {
-            self.socket.stage(self.staging.as_ref().map_or(0, Staging::len));
+            let outer = self.outer.as_ref().and_then(|outer| outer.staging.as_ref());
+            let staged = self.staging.as_ref().map_or(0, Staging::len);
+            self.socket.stage(staged + outer.map_or(0, Staging::len));
         }
     }
 
-    async fn send_raw(&self, bytes: Vec<u8>) -> Result<()> {
+    async fn send_raw(&mut self, bytes: Vec<u8>) -> Result<()> {
+        let bytes = match &mut self.outer {
+            None => bytes,
+            Some(outer) => {
+                let mut records = Vec::with_capacity(bytes.len() + 64);
+                outer.session.encrypt(&bytes, &mut records)?;
+                records
+            }
+        };
+        self.send_records(bytes).await
+    }
+
+    async fn send_records(&self, bytes: Vec<u8>) -> Result<()> {
         self.socket.send(bytes).await.map_err(|e| self.lost(e))
     }
 

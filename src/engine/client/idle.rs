@@ -8,11 +8,13 @@ use super::budget::{Budget, Permit};
 use super::trust::Trusted;
 use crate::base::limits::{IDLE_CONNECTION_MAX, IDLE_CONNECTIONS_MAX};
 use crate::base::url::Origin;
+use crate::engine::options::reach::Reach;
 use crate::engine::race::{First, race};
 use crate::net::wire::Wire;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Whom a connection leads to: what it may be used for again.
@@ -21,6 +23,8 @@ pub(in crate::engine) struct Peer {
     pub(in crate::engine) origin: Origin,
     /// What its TLS trusts; `None` without TLS.
     pub(in crate::engine) trusted: Option<Trusted>,
+    /// How it is reached: through which proxy, and with whose credentials.
+    pub(in crate::engine) reach: Arc<Reach>,
 }
 
 /// An open connection, whoever uses it.
@@ -31,6 +35,8 @@ pub(in crate::engine) struct Link {
     /// The number of the address it leads to.
     pub(in crate::engine) address: u32,
     pub(in crate::engine) permit: Permit,
+    /// The proxy it leads through, as it is called in messages.
+    pub(in crate::engine) via: Option<Arc<str>>,
 }
 
 /// The idle connections of a shard, the oldest first.

@@ -1,9 +1,9 @@
-//! Addresses of origins, looked up once a minute at most and kept with what is known of each: which
+//! Addresses of hosts, looked up once a minute at most and kept with what is known of each: which
 //! ones answered last.
 
 use crate::base::limits::{NAMES_KEPT, ORIGINS_MAX};
-use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
+use crate::net::callee::Callee;
 use crate::net::dial::Dialer;
 use crate::net::dns;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// The addresses a client knows.
 #[derive(Default)]
 pub(in crate::engine) struct Names {
-    known: Mutex<HashMap<Origin, Known>>,
+    known: Mutex<HashMap<Callee, Known>>,
 }
 
 struct Known {
@@ -22,44 +22,44 @@ struct Known {
 }
 
 impl Names {
-    /// The addresses of `origin`, which a lookup may take `time_max` to find.
+    /// The addresses of `callee`, which a lookup may take `time_max` to find.
     pub(in crate::engine) async fn resolve(
         &self,
-        origin: &Origin,
+        callee: &Callee,
         time_max: Duration,
     ) -> Result<Arc<Dialer>> {
         let now = Instant::now();
-        if let Some(known) = self.lock().get(origin).filter(|known| known.is_fresh(now)) {
+        if let Some(known) = self.lock().get(callee).filter(|known| known.is_fresh(now)) {
             return Ok(known.dialer.clone());
         }
         let addresses =
-            tokio::time::timeout(time_max, dns::resolve(origin)).await.map_err(|_| {
+            tokio::time::timeout(time_max, dns::resolve(callee)).await.map_err(|_| {
                 Error::new(
                     ErrorKind::Resolve,
-                    format!("looking up '{}' took too long", origin.host),
+                    format!("looking up '{}' took too long", callee.at.host),
                 )
             })??;
-        let dialer = Arc::new(Dialer::new(origin.clone(), addresses));
-        self.keep(origin, &dialer, now);
+        let dialer = Arc::new(Dialer::new(callee.clone(), addresses));
+        self.keep(callee, &dialer, now);
         Ok(dialer)
     }
 
     /// None of the addresses answers, so the name is to be looked up again.
-    pub(in crate::engine) fn forget(&self, origin: &Origin) {
-        self.lock().remove(origin);
+    pub(in crate::engine) fn forget(&self, callee: &Callee) {
+        self.lock().remove(callee);
     }
 
-    fn keep(&self, origin: &Origin, dialer: &Arc<Dialer>, now: Instant) {
+    fn keep(&self, callee: &Callee, dialer: &Arc<Dialer>, now: Instant) {
         let mut known = self.lock();
         if known.len() >= ORIGINS_MAX {
             known.retain(|_, known| known.is_fresh(now));
         }
         if known.len() < ORIGINS_MAX {
-            known.insert(origin.clone(), Known { since: now, dialer: dialer.clone() });
+            known.insert(callee.clone(), Known { since: now, dialer: dialer.clone() });
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Callee, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,12 +78,13 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up_again_only_once_forgotten() {
-        let (names, origin) = (Names::default(), Url::parse("http://localhost/").unwrap().origin());
+        let origin = Url::parse("http://localhost/").unwrap().origin();
+        let (names, callee) = (Names::default(), Callee::server(&origin));
         Driver::new(DriverKind::Epoll).unwrap().run(async {
-            let find = async || names.resolve(&origin, Duration::from_secs(20)).await.unwrap();
+            let find = async || names.resolve(&callee, Duration::from_secs(20)).await.unwrap();
             let first = find().await;
             assert!(Arc::ptr_eq(&first, &find().await));
-            names.forget(&origin);
+            names.forget(&callee);
             assert!(!Arc::ptr_eq(&first, &find().await));
         });
     }

@@ -42,6 +42,20 @@ impl Trusted {
     }
 }
 
+impl Trusted {
+    /// What these options trust in a proxy: what is shown to servers, and the keys they may have,
+    /// are not its own.
+    pub(in crate::engine) fn of_proxy(options: &Options) -> Self {
+        let (insecure, ca_certs) = (options.insecure, options.ca_certs.clone());
+        let (certificate, key, pins) = (None, None, None);
+        Self {
+            insecure,
+            ca_certs,
+            tls: TlsOptions { certificate, key, pins, ..options.tls.clone() },
+        }
+    }
+}
+
 impl Trust {
     /// TLS settings that trust and show this.
     pub(in crate::engine) fn config(&self, trusted: &Trusted) -> Result<TlsConfig> {

@@ -21,7 +21,7 @@ impl Ranged {
         let budget = &self.context.client.budget;
         let open = self.sources.iter().filter_map(|source| source.opened());
         let permits = open.fold(idle, |permits, open| {
-            permits.saturating_add(budget.available(open.endpoint.origin()))
+            permits.saturating_add(budget.available(open.endpoint.counted()))
         });
         self.roster().enlist(wanted, permits)
     }

@@ -3,6 +3,7 @@
 //! Owns header fields, credentials and TLS settings; must not know spans or files.
 
 use super::connection::Connection;
+use super::via::Via;
 use crate::base::url::{Credentials, Origin};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::client::Shared;
@@ -15,6 +16,7 @@ use crate::engine::counts::ConnectionCounts;
 use crate::engine::local::Local;
 use crate::http::{Request, sensitive, want_digests};
 use crate::io::patience::Limits;
+use crate::net::callee::Callee;
 use crate::net::dial::Dialer;
 use crate::net::wire::Wire;
 use crate::tls::TlsConfig;
@@ -27,6 +29,10 @@ pub(in crate::engine) struct Endpoint {
     headers: RequestHeaders,
     client: Arc<Shared>,
     dialer: Arc<Dialer>,
+    /// The proxy on the way, if there is one.
+    via: Option<Via>,
+    /// What its connections count for in the budget.
+    counted: Origin,
     /// Whom its connections lead to.
     peer: Peer,
     tls: Option<TlsConfig>,
@@ -67,7 +73,7 @@ impl RequestHeaders {
 }
 
 impl Endpoint {
-    /// Resolves the URL's host. No connection is made yet.
+    /// Resolves the URL's host, or that of its proxy. No connection is made yet.
     pub(in crate::engine) async fn open(
         url: Url,
         headers: RequestHeaders,
@@ -76,14 +82,22 @@ impl Endpoint {
         let (options, client, origin) = (&context.options, &context.client, url.origin());
         let trusted = Trusted::by(options, &url)?;
         let tls = trusted.as_ref().map(|trusted| client.trust.config(trusted)).transpose()?;
-        let dialer = client.names.resolve(&origin, options.connect_timeout).await?;
+        let via = Via::of(&origin, context).await?;
+        let callee = via.as_ref().map_or_else(|| Callee::server(&origin), Via::callee);
+        let dialer = client.names.resolve(&callee, options.connect_timeout).await?;
+        let counted = match &via {
+            Some(via) if options.reach.proxy_counts_as_host => via.proxy().origin(),
+            _ => origin.clone(),
+        };
         let (counts, line) = (context.counts.clone(), context.counts.line.clone());
         Ok(Self {
             url,
             headers,
             client: client.clone(),
             dialer,
-            peer: Peer { origin, trusted },
+            via,
+            counted,
+            peer: Peer { origin, trusted, reach: options.reach.clone() },
             tls,
             connect_timeout: options.connect_timeout,
             limits: Limits::new(options.stall_timeout, options.speed_limit(), line),
@@ -105,7 +119,12 @@ impl Endpoint {
 
     /// What it belongs to.
     pub(in crate::engine) fn origin(&self) -> &Origin {
-        self.dialer.origin()
+        &self.peer.origin
+    }
+
+    /// What its connections count for in the budget.
+    pub(in crate::engine) fn counted(&self) -> &Origin {
+        &self.counted
     }
 
     /// A request for the file without a range.
@@ -145,10 +164,13 @@ impl Endpoint {
         for (name, value) in &headers.fields {
             request = request.header(name, value)?;
         }
-        Ok(request)
+        match &self.via {
+            Some(via) => via.address(request, url),
+            None => Ok(request),
+        }
     }
 
-    /// How many addresses its host has; they are numbered from 0.
+    /// How many addresses its host has, or its proxy; they are numbered from 0.
     pub(in crate::engine) fn addresses(&self) -> u32 {
         self.dialer.addresses()
     }
@@ -179,7 +201,7 @@ impl Endpoint {
     /// to be had now.
     pub(in crate::engine) fn try_permit(&self, shard: &Shard) -> Option<Permit> {
         loop {
-            if let Some(permit) = self.client.budget.try_acquire(self.origin()) {
+            if let Some(permit) = self.client.budget.try_acquire(&self.counted) {
                 return Some(permit);
             }
             if !shard.idle.close_oldest() {
@@ -194,8 +216,8 @@ impl Endpoint {
         let budget = &self.client.budget;
         match self.try_permit(&local.shard) {
             Some(permit) => permit,
-            None if local.holds_connection => budget.acquire_over(self.origin()),
-            None => budget.acquire(self.origin()).await,
+            None if local.holds_connection => budget.acquire_over(&self.counted),
+            None => budget.acquire(&self.counted).await,
         }
     }
 
@@ -210,19 +232,30 @@ impl Endpoint {
         let connecting = tokio::time::timeout(self.connect_timeout, self.dial(order));
         let connected = connecting.await.unwrap_or_else(|_| {
             let host = self.origin().host_header();
-            Err(Error::new(ErrorKind::TimedOut, format!("connecting to {host} took too long"))
+            let through = self.via.as_ref().map(|via| format!(" through {}", via.name()));
+            let what = format!("connecting to {host}{} took too long", through.unwrap_or_default());
+            Err(Error::new(ErrorKind::TimedOut, what)
                 .advise("check the network path, or allow more time with --connect-timeout"))
         });
-        let (wire, address) = connected.inspect_err(|_| self.client.names.forget(self.origin()))?;
-        let link = Link { wire, setup: began.elapsed(), address, permit };
+        let callee = self.dialer.callee();
+        let (wire, address) = connected.inspect_err(|_| self.client.names.forget(callee))?;
+        let via = self.via.as_ref().map(|via| via.name().clone());
+        let link = Link { wire, setup: began.elapsed(), address, permit, via };
         Ok(Connection::new(link, self.counts.count_new()))
     }
 
     async fn dial(&self, order: &[u32]) -> Result<(Wire, u32)> {
         let (socket, address) = self.dialer.dial(order, &self.limits).await?;
-        let wire = match &self.tls {
-            Some(config) => Wire::tls(socket, config, &self.origin().host).await?,
-            None => Wire::plain(socket),
+        let host = &self.origin().host;
+        let wire = match (&self.via, &self.tls) {
+            (None, Some(config)) => Wire::tls(socket, config, host).await?,
+            (None, None) => Wire::plain(socket),
+            // On the heap: who goes directly does not carry the future's memory along.
+            (Some(via), Some(config)) => {
+                let wire = Box::pin(via.reach(socket)).await?;
+                Box::pin(wire.tls_inside(config, host)).await?
+            }
+            (Some(via), None) => Box::pin(via.reach(socket)).await?,
         };
         Ok((wire, address))
     }

@@ -165,7 +165,9 @@ pub(in crate::engine) fn describe_connection(
     if !context.is_heard() {
         return;
     }
-    let mut text = format!("connected to {} in {:.1?}", opened.wire.peer(), opened.setup);
+    let through = opened.via.as_ref().map(|via| format!(" through {via}"));
+    let (peer, through) = (opened.wire.peer(), through.unwrap_or_default());
+    let mut text = format!("connected to {peer}{through} in {:.1?}", opened.setup);
     if let Some(tls) = opened.wire.tls_info() {
         let resumed = if tls.resumed { ", resumed" } else { "" };
         text += &format!(", {} {}{resumed}", tls.version, tls.cipher);

@@ -20,6 +20,7 @@ pub(super) mod retry;
 pub(super) mod tally;
 pub(super) mod twin;
 pub(super) mod versions;
+mod via;
 
 use crate::base::url::is_one_resource;
 use crate::base::{Error, Result, Span, Url};
