@@ -45,7 +45,10 @@ fn mistakes_are_one_line_and_exit_code_2() {
     for (arguments, words) in [
         (&[][..], "<URL>"),
         (&["--conections=4", URL], "'--connections'"),
-        (&["-x", URL], "'-x'"),
+        (&["-Z", URL], "'-Z'"),
+        (&["-x16", URL], "-c N"),
+        (&["-x", "socks4://h", URL], "socks4a://"),
+        (&["-x", "http://h:99999", URL], "--proxy: 'http://h:99999' names no proxy"),
         (&["-c", "0", URL], "1 to 256"),
         (&["-c", "257", URL], "1 to 256"),
         (&["-c", "many", URL], "--connections"),
@@ -136,6 +139,8 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_TIMEOUT", "soon"),
         ("RINGHAUL_VERBOSE", "much"),
         ("RINGHAUL_QUIET", "maybe"),
+        ("RINGHAUL_PROXYTUNNEL", "maybe"),
+        ("RINGHAUL_PROXY_COUNTS_AS_HOST", "maybe"),
     ] {
         let ended = Scene::new().run_with(&[URL], &[(name, bad)]);
         assert!(ended.one_error_line(2).contains(name), "{name}\n{ended:?}");

@@ -15,6 +15,7 @@ mod ordered_output;
 mod piece_hashes;
 mod print;
 mod profile;
+mod reach;
 mod resolve;
 mod serve;
 mod signals;

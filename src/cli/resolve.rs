@@ -2,11 +2,12 @@
 //! system (is this a folder?) and nowhere else; creates nothing.
 
 use super::args::{Change, Direct, DownloadArgs, MetalinkWish, Policy};
-use super::trust;
+use super::{reach, trust};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The engine's settings for these arguments.
 pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
@@ -28,6 +29,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         remote_time: args.remote_time,
         headers: headers(args)?,
         allow_downgrade: args.allow_downgrade,
+        reach: Arc::new(reach::of(&args.reach)?),
         trace: args.trace.clone(),
         checksum: args.checksum.clone(),
         mirrors: args.sources.mirror.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?,

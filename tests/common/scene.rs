@@ -35,8 +35,9 @@ impl Scene {
         let mut command = Command::new("env");
         command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_ringhaul")]);
         for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("RINGHAUL_") || text.starts_with("SSL_CERT_") {
+            let shown = name.to_string_lossy().to_ascii_lowercase();
+            let is_ours = shown.starts_with("ringhaul_") || shown.starts_with("ssl_cert_");
+            if is_ours || shown.ends_with("_proxy") {
                 command.env_remove(name);
             }
         }

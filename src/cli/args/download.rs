@@ -1,6 +1,7 @@
 //! The words of `ringhaul URL`.
 
 use super::batch::BatchArgs;
+use super::reach::ReachArgs;
 use super::sources::SourceArgs;
 use super::tls::TlsArgs;
 use super::values::{
@@ -224,6 +225,10 @@ pub(in crate::cli) struct DownloadArgs {
     /// Where else the file can be had.
     #[command(flatten)]
     pub(in crate::cli) sources: SourceArgs,
+
+    /// The way to servers.
+    #[command(flatten)]
+    pub(in crate::cli) reach: ReachArgs,
 
     /// What only many files need.
     #[command(flatten)]
