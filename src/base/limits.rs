@@ -301,7 +301,42 @@ pub const LINKS_MAX: usize = 256;
 /// and three are cheap to find out.
 pub const RANGES_IGNORED_MAX: u32 = 3;
 
+// http: authentication.
+
+/// Challenges of one answer: servers offer two or three.
+pub const CHALLENGES_MAX: usize = 16;
+/// Parameters of one challenge: those of Digest authentication are eight.
+pub const CHALLENGE_PARAMETERS_MAX: usize = 32;
+/// Bytes of a realm or nonce that is sent back: a request has room for a few.
+pub const CHALLENGE_VALUE_BYTES_MAX: usize = 4096;
+/// Challenges in a row without an answer that is none: each of 256 connections may meet a new nonce
+/// on its own.
+pub const CHALLENGES_FRUITLESS_MAX: u32 = 512;
+
+// http: cookies.
+
+/// Bytes of a cookie's name and value (RFC 6265bis section 5.6).
+pub const COOKIE_BYTES_MAX: usize = 4096;
+/// Bytes of an attribute of a cookie (same section).
+pub const COOKIE_ATTRIBUTE_BYTES_MAX: usize = 1024;
+/// Longest life of a cookie that a server sets: 400 days (RFC 6265bis section 5.5).
+pub const COOKIE_SECONDS_MAX: u64 = 400 * 86_400;
+/// Cookies of one domain; browsers keep 150 to 180, RFC 6265 section 6.1 asks for 50.
+pub const COOKIES_PER_DOMAIN_MAX: usize = 180;
+/// Cookies in all, a megabyte of ordinary ones; RFC 6265 section 6.1 asks for this number.
+pub const COOKIES_MAX: usize = 3000;
+/// Bytes of cookies that one request carries: servers stop at 8 KiB per field, as curl does.
+pub const COOKIE_FIELD_BYTES_MAX: usize = 8190;
+
 // manifest
+/// Bytes of a netrc file: the largest ones have a few hundred lines.
+pub const NETRC_BYTES_MAX: u64 = MIB;
+/// Machines of a netrc file.
+pub const NETRC_ENTRIES_MAX: usize = 10_000;
+/// Bytes of one word of a netrc file, a token as password for example; curl's is 4,096.
+pub const NETRC_TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a cookie file: [`COOKIES_MAX`] of the largest cookies, with their domains and paths.
+pub const COOKIE_FILE_BYTES_MAX: u64 = 16 * MIB;
 /// Bytes of a checksum file: some 50,000 lines of SHA-512.
 pub const CHECKSUM_FILE_BYTES_MAX: u64 = 8 * MIB;
 /// Names an error lists of a checksum file that does not have ours.

@@ -14,7 +14,7 @@
 //!    of the file and may have to be asked for again ([`Part::Unproved`]). Then promise the
 //!    exchange the length that was found with [`Exchange::expect_body`].
 //!    What digests the head offers, [`whole_file_digests`] and [`content_digests`] say; which
-//!    other servers have the file, [`links`] does.
+//!    other servers have the file, [`links`] does; [`Cookies`] hear what it sets.
 //! 4. Bring the body in as `want` says: [`Want::Direct`] bytes straight into place and counted with
 //!    [`Exchange::on_direct`], [`Want::Framed`] bytes through [`Exchange::on_framed`]. The bytes
 //!    behind the head come first.
@@ -28,6 +28,7 @@
 mod auth;
 mod body;
 mod combine;
+mod cookies;
 mod date;
 mod digest_fields;
 mod discovery;
@@ -46,6 +47,7 @@ mod validator;
 pub use auth::challenge;
 pub use body::{ChunkedDecoder, Framing, Step};
 pub use combine::{Asked, Known, Part, check_partial};
+pub use cookies::{Cookie, Cookies};
 pub use date::http_date;
 pub use digest_fields::{
     Offered, Offers, content_digests, contradiction, want_digests, whole_file_digests,

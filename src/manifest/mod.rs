@@ -1,11 +1,14 @@
-//! Rank 1: files that speak of other files. Text goes in, entries come out. Must not know where the
-//! text came from, which algorithms can be computed, or what is done about an entry.
+//! Rank 1: files that speak of other files, or of who may have them. Text goes in, entries come
+//! out. Must not know where the text came from, which algorithms can be computed, or what is done
+//! about an entry.
 
 mod armour;
 mod checksums;
+pub mod cookie_jar;
 mod line;
 mod list;
 mod metalink;
+pub mod netrc;
 mod piece_list;
 mod pieces;
 
