@@ -80,7 +80,11 @@ const HOUSE: &[Row] = &[
     ),
     // Its own codec, its own hash and sockets: an oracle that shares none of our code with the
     // client.
-    row("server", &["base"], &["rustls", "rcgen", "sha2", "sha1", "rustix", "percent_encoding"]),
+    row(
+        "server",
+        &["base"],
+        &["rustls", "rcgen", "sha2", "sha1", "md5", "rustix", "percent_encoding"],
+    ),
     // serde and serde_json read the trace and write the summary.
     // Parts of io without sockets or rings: other programs and what they cost, what the machine
     // grants, files that are replaced as a whole.

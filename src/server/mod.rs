@@ -19,7 +19,7 @@ mod tests;
 mod wire;
 
 pub use codec::range::RangeAsked;
-pub use faults::script::{Fault, Rule, When};
+pub use faults::script::{DigestGate, Fault, Gate, Rule, When};
 pub use faults::shape::{
     Losses, RateStep, Refusal, RetryAfter, Shape, SlowConnections, StepAfter, Throttle,
 };
@@ -34,7 +34,7 @@ pub use wire::tls::{CertificateFiles, TlsConfig, TlsVersion};
 
 use crate::base::limits::{SERVER_BACKLOG, SERVER_CONNECTIONS_MAX};
 use crate::base::{Error, ErrorKind, Result};
-use faults::{flow, script, signing};
+use faults::{flow, gates, script, signing};
 use files::{digests, folder, metalink, site};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -189,6 +189,7 @@ struct Shared {
     shape: Shape,
     script: script::Script,
     signer: signing::Signer,
+    gates: gates::Gates,
     tls: Option<tls::ServerTls>,
     connections_max: usize,
     patience: Patience,
@@ -375,6 +376,7 @@ impl Shared {
         }
         Ok(Self {
             signer: signing::Signer::default(),
+            gates: gates::Gates::default(),
             tls: config.tls.as_ref().map(tls::ServerTls::new).transpose()?,
             connections_max: config.connections_max,
             patience: config.patience,

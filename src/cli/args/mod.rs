@@ -6,6 +6,7 @@ mod batch;
 mod bench;
 mod download;
 pub(super) mod faults;
+pub(super) mod gates;
 pub(super) mod mirrors;
 pub(super) mod ports;
 mod reach;

@@ -2,6 +2,7 @@
 //! Owns that grammar; has no effects.
 
 use super::faults::{FaultArgs, FaultKind, Redirect};
+use super::gates::GateArgs;
 use super::mirrors::{MetalinkArgs, MirrorArgs};
 use super::ports::{self, PortArgs};
 use super::shape::{DELAY_MAX, ShapeArgs};
@@ -121,6 +122,10 @@ pub(in crate::cli) struct ServeArgs {
     /// What is wrong with it.
     #[command(flatten)]
     pub(in crate::cli) faults: FaultArgs,
+
+    /// Whom it lets in.
+    #[command(flatten)]
+    pub(in crate::cli) gates: GateArgs,
 
     /// How files are described.
     #[command(flatten)]

@@ -64,7 +64,7 @@ fn config(args: &ServeArgs, index: u16, port: &PortArgs) -> Config {
         digests: digests(args),
         tls: tls(args, address),
         shape: port.shape.shape(port.seed),
-        script: script(&port.faults, port.seed, size_bytes),
+        script: script(args, &port.faults, port.seed, size_bytes),
         etag: port.faults.etag.as_ref().map_or(EntityTag::FromContent, |tag| tag.0.clone()),
         ..Config::new(port.seed, size_bytes)
     }
@@ -100,7 +100,7 @@ fn metalink(args: &ServeArgs, roots: &[String]) -> Metalink {
     }
 }
 
-fn script(faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
+fn script(args: &ServeArgs, faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
     let fault = |FaultWord { what, after_bytes, times }: &FaultWord| {
         let when = match after_bytes {
             0 => When::All,
@@ -121,7 +121,9 @@ fn script(faults: &FaultArgs, seed: u64, size_bytes: u64) -> Vec<Rule> {
         Rule { when, what, times: *times }
     };
     let corrupt = |part: &Range<u64>| Rule::new(When::All, Fault::FlipBytes(part.clone()));
-    faults.fault.iter().map(fault).chain(faults.corrupt.iter().map(corrupt)).collect()
+    let gates = args.gates.faults().into_iter().map(|gate| Rule::new(When::All, gate));
+    let wrong = faults.fault.iter().map(fault).chain(faults.corrupt.iter().map(corrupt));
+    gates.chain(wrong).collect()
 }
 
 fn tls(args: &ServeArgs, address: SocketAddr) -> Option<TlsConfig> {

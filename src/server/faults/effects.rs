@@ -2,7 +2,7 @@
 //!
 //! Owns the one exhaustive table from faults to effects. Must not know requests or sockets.
 
-use super::script::Fault;
+use super::script::{Fault, Gate};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub(in crate::server) struct Effects {
     pub(in crate::server) redirect_root: Option<String>,
     /// User and password the request must carry.
     pub(in crate::server) credentials: Option<(String, String)>,
+    /// What the request must show, in this order.
+    pub(in crate::server) gates: Vec<Gate>,
     pub(in crate::server) ignores_ranges: bool,
     pub(in crate::server) hides_ranges: bool,
     pub(in crate::server) ignores_conditions: bool,
@@ -175,12 +177,10 @@ impl Effects {
             Fault::RequireBasicAuth { user, password } => {
                 self.credentials = Some((user, password));
             }
+            Fault::Gate(gate) => self.gates.insert(0, gate),
             Fault::Garbage(bytes) => self.garbage = Some(bytes),
             Fault::IgnoreRange => self.ignores_ranges = true,
-            Fault::NoRangeSupport => {
-                self.ignores_ranges = true;
-                self.hides_ranges = true;
-            }
+            Fault::NoRangeSupport => (self.ignores_ranges, self.hides_ranges) = (true, true),
             Fault::WrongRange { shift } => self.range_shift = shift,
             Fault::WrongTotal(total) => self.range_total = Some(total),
             Fault::ShorterRange(bytes) => self.range_bytes_max = Some(bytes),

@@ -5,6 +5,7 @@
 
 pub(super) mod effects;
 pub(super) mod flow;
+pub(super) mod gates;
 pub(super) mod pacer;
 mod refusal;
 pub(super) mod script;

@@ -88,6 +88,8 @@ pub enum Fault {
         /// Password.
         password: String,
     },
+    /// Something has to be shown first.
+    Gate(Gate),
     /// These bytes instead of an answer, then the connection closes.
     Garbage(Vec<u8>),
 
@@ -226,6 +228,40 @@ pub enum Fault {
     /// answer, and nobody can connect, until time is up. Only for [`When::All`] and
     /// [`When::FromBodyBytes`].
     ServerUnreachable,
+}
+
+/// What a client has to show before it gets a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// The answer to a challenge, which comes with 401 (RFC 7616).
+    Digest(DigestGate),
+    /// This token; without it 401 (RFC 6750).
+    Bearer(String),
+    /// A cookie that a redirect to the same URL sets.
+    Cookie,
+}
+
+/// Digest authentication. A count that a nonce has had before is answered with 400.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestGate {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+    /// MD5 in the place of SHA-256.
+    pub md5: bool,
+    /// Requests that each nonce is good for; `None` is any number.
+    pub nonce_requests: Option<u32>,
+    /// Names the next nonce once the old one is used up (`Authentication-Info`), which is taken all
+    /// the same; otherwise it is refused as stale.
+    pub names_next: bool,
+}
+
+impl DigestGate {
+    /// SHA-256, and one nonce for all.
+    pub fn new(user: String, password: String) -> Self {
+        Self { user, password, md5: false, nonce_requests: None, names_next: false }
+    }
 }
 
 impl Fault {

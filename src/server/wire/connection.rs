@@ -193,9 +193,7 @@ fn answer(
         shared.book.turned_away();
         effects.instead = Some(refusal.answer(SystemTime::now()));
     }
-    if effects.instead.is_none() && shared.site.signs {
-        effects.instead = shared.signer.judge(&request.target, effects.signs_for_requests);
-    }
+    turn_away(shared, request, &mut effects);
     outlet.begin(entry, effects.bytes_per_second.or_else(|| shape.connection_rate(connection)));
     let waited = asked.arrived_at.elapsed();
     let delay = shape.delay(entry.0).saturating_sub(waited) + effects.head_delay;
@@ -221,6 +219,16 @@ fn answer(
     shared.book.answered(entry, answer.status);
     note(&|fault| fired::shows(fault, request, &answer));
     deliver(outlet, request, &answer, &effects)
+}
+
+/// Decides whether something else is answered in place of the file.
+fn turn_away(shared: &Shared, request: &Request, effects: &mut Effects) {
+    if effects.instead.is_none() {
+        effects.instead = shared.gates.judge(request, effects);
+    }
+    if effects.instead.is_none() && shared.site.signs {
+        effects.instead = shared.signer.judge(&request.target, effects.signs_for_requests);
+    }
 }
 
 /// Answers bytes that are no request.

@@ -7,7 +7,7 @@ use super::deliver::chunk_start_from;
 use super::respond::{Answer, Body};
 use crate::server::codec::request::Request;
 use crate::server::faults::effects::Framing;
-use crate::server::faults::script::Fault;
+use crate::server::faults::script::{Fault, Gate};
 
 /// Whether `fault`, which was chosen for `request`, shows in `answer` if all of it is read. Of
 /// several that contradict each other each counts for itself.
@@ -20,7 +20,10 @@ pub(super) fn shows(fault: &Fault, request: &Request, answer: &Answer) -> bool {
         Fault::Status { code, .. } => answer.status == *code,
         Fault::Redirect { status, .. } => answer.status == *status,
         Fault::RedirectToRoot(_) => answer.status == 302,
-        Fault::RequireBasicAuth { .. } => answer.status == 401,
+        Fault::RequireBasicAuth { .. } | Fault::Gate(Gate::Digest(_) | Gate::Bearer(_)) => {
+            answer.status == 401
+        }
+        Fault::Gate(Gate::Cookie) => answer.status == 302,
         Fault::ExpiringRedirect { .. } => matches!(answer.status, 302 | 403),
         Fault::NoHead => answer.status == 405,
         Fault::NotSatisfiable { .. } => answer.status == 416,
