@@ -89,11 +89,13 @@ mod skip;
 
 pub use base::Url;
 pub use base::error::{Error, ErrorKind, Result, Side};
+pub use base::url::Credentials;
 pub use batch::result::{Asked, Outcome, Status, Summary};
 pub use batch::state::IfExists;
 pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
+pub use engine::options::login::{CookieJar, Login, Netrc, Token};
 pub use engine::options::reach::{NoProxy, Protocol, Proxies, Proxy, Reach, Wishes};
 pub use engine::options::{
     ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, Pins, Roots, SyncMode,

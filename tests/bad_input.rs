@@ -291,7 +291,7 @@ fn wrong_credentials_are_a_401_that_shows_none() {
     let fault = Fault::RequireBasicAuth { user: "me".into(), password: "other".into() };
     let site = always(fault);
     let url = site.server.url("/x?token=1").replace("http://", "http://me:sesame@");
-    let words = ["401", "Basic", "(server side)", "give credentials"];
+    let words = ["401", "Basic", "(server side)", "check name and password"];
     expect_error(run_alone(&url, no_retries()), ErrorKind::Status(401), 8, &words);
     site.assert_disconnected();
 }

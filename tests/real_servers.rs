@@ -11,8 +11,8 @@ mod launch;
 use common::tools::find_or_skip;
 use common::{Run, SEED, checksum, fetch, scratch, skipped};
 use launch::{Certificate, Ports, RealServer};
-use ringhaul::Report;
 use ringhaul::internal::base::size::MIB;
+use ringhaul::{Credentials, ErrorKind, Login, Report};
 use ringhaul::{DirectMode, Options};
 use std::path::Path;
 use std::process::Command;
@@ -71,6 +71,9 @@ fn nginx() {
                    scgi_temp_path {home}/scgi;\n\
                    server {{\n\
                      listen 127.0.0.1:{}; listen 127.0.0.1:{} ssl; root {home}/served;\n\
+                     location /private/ {{\n\
+                       alias {home}/served/; auth_basic files; auth_basic_user_file {home}/users;\n\
+                     }}\n\
                      ssl_certificate {}; ssl_certificate_key {};\n\
                    }}\n\
                  }}\n",
@@ -81,6 +84,7 @@ fn nginx() {
                 home = home.display(),
             );
             std::fs::write(home.join("nginx.conf"), config).expect("a scratch file");
+            std::fs::write(home.join("users"), "me:{PLAIN}sesame\n").expect("a scratch file");
             let mut command = Command::new(program);
             command.arg("-p").arg(home).arg("-c").arg(home.join("nginx.conf"));
             command.arg("-e").arg(home.join("log"));
@@ -88,6 +92,13 @@ fn nginx() {
         });
         expect_ranges(&server.http("/file"), &Options::default());
         expect_ranges(&server.https("/file"), &trusting(&certificate));
+        let user = Credentials { user: b"me".to_vec(), password: b"sesame".to_vec() };
+        let login = Login { user: Some(user), ..Login::default() };
+        let options = Options { login, ..Options::default() };
+        expect_ranges(&server.http("/private/file"), &options);
+        let run = download(&server.http("/private/file"), Options::default());
+        let error = run.expect_error(ErrorKind::Status(401)).to_string();
+        assert!(error.contains("Basic authentication for 'files'"), "{error}");
     });
 }
 

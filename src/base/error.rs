@@ -190,7 +190,7 @@ impl ErrorKind {
 
 fn status_advice(code: u16) -> &'static str {
     match code {
-        401 => "give credentials, as user:password@ in the URL or as a header with -H",
+        401 => "give credentials with -u NAME, --netrc or --bearer-file",
         403 => "check that you may read it; a signed URL may have expired",
         404 | 410 => "check the URL",
         416 => "the file is shorter than expected; start again",

@@ -2,7 +2,9 @@
 //! secrets. Thin over the `url` crate; imports only the error words.
 
 use super::error::{Error, ErrorKind, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
+};
 use std::fmt;
 
 /// The two schemes ringhaul speaks.
@@ -158,6 +160,16 @@ impl Url {
         })
     }
 
+    /// The same with this user name and password.
+    pub fn with_credentials(&self, credentials: &Credentials) -> Self {
+        let encoded = |bytes: &[u8]| percent_encode(bytes, RESERVED).to_string();
+        let mut inner = self.inner.clone();
+        let set = inner.set_username(&encoded(&credentials.user));
+        set.and_then(|()| inner.set_password(Some(&encoded(&credentials.password))))
+            .expect("http and https URLs have a host, and so room for credentials");
+        Self { inner, scheme: self.scheme }
+    }
+
     /// All of it, with what `Display` keeps to itself: for those who ask, never for those who look.
     pub fn exposed(&self) -> String {
         self.inner.as_str().to_owned()
@@ -247,6 +259,18 @@ mod tests {
         let credentials = url.credentials().unwrap();
         assert_eq!(credentials.user, b"us@er");
         assert_eq!(credentials.password, b"p:w");
+    }
+
+    #[test]
+    fn any_credentials_fit_a_url() {
+        let url = Url::parse("http://old:one@h/x?y").unwrap();
+        for (user, password) in [("me", "p:w@/?#%41"), ("", "x"), ("\u{e4} ", ""), ("a%3Ab", "\n")]
+        {
+            let credentials = Credentials { user: user.into(), password: password.into() };
+            let with = url.with_credentials(&credentials);
+            assert_eq!(with.credentials(), Some(credentials));
+            assert_eq!((with.origin(), with.request_target()), (url.origin(), "/x?y".into()));
+        }
     }
 
     #[test]

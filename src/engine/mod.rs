@@ -16,6 +16,7 @@ mod counts;
 pub mod description;
 mod download;
 mod failure;
+mod jar;
 pub mod landing;
 pub mod lane;
 mod local;

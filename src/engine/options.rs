@@ -1,5 +1,6 @@
 //! The resolved settings of one transfer. Plain data with its bounds; reads no environment.
 
+pub mod login;
 pub mod reach;
 mod tls;
 
@@ -8,6 +9,7 @@ use crate::base::{Error, ErrorKind, Result, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
+use login::Login;
 use reach::Reach;
 use std::fmt;
 use std::path::PathBuf;
@@ -123,6 +125,8 @@ pub struct Options {
     pub remote_time: bool,
     /// Additional request header fields, in order; they replace defaults of the same name.
     pub headers: Vec<(String, String)>,
+    /// Credentials and cookies.
+    pub login: Login,
     /// PEM files with certificates trusted beside the built-in roots.
     pub ca_certs: Vec<PathBuf>,
     /// Accept any certificate.
@@ -257,6 +261,7 @@ impl Default for Options {
             sync: SyncMode::File,
             remote_time: false,
             headers: Vec::new(),
+            login: Login::default(),
             ca_certs: Vec::new(),
             insecure: false,
             tls: TlsOptions::default(),

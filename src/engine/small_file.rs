@@ -13,7 +13,7 @@ use super::source::retry::retrying;
 use super::stop::StopHandle;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
-use crate::http::{Discovery, Exchange, Validator, discover, sensitive, status_error};
+use crate::http::{Discovery, Exchange, Validator, discover, status_error};
 use std::rc::Rc;
 use std::sync::mpsc;
 
@@ -22,8 +22,8 @@ use std::sync::mpsc;
 pub struct Small<'a> {
     /// Where it is.
     pub url: &'a Url,
-    /// What is to be downloaded besides. `Host` and header fields that give rights are meant for
-    /// its origin and go to no other.
+    /// What is to be downloaded besides. `Host`, header fields that give rights and credentials are
+    /// meant for its origin and go to no other.
     pub beside: &'a Url,
     /// Most bytes it may have.
     pub bytes_max: u64,
@@ -38,12 +38,9 @@ impl Small<'_> {
     /// [`ErrorKind::Usage`] if the file is too large.
     pub fn fetch(&self, options: &Options, stop: &StopHandle) -> Result<Vec<u8>> {
         options.validate()?;
-        let mut options = options.clone();
-        if self.url.origin() != self.beside.origin() {
-            options.headers.retain(|(name, _)| !sensitive(name));
-        }
-        let client = Client::for_one(&options)?;
-        let context = Context::new(options, stop.clone(), None, client.shared());
+        let client = Client::for_one(options)?;
+        let context = Context::new(options.clone(), stop.clone(), None, client.shared());
+        context.set_home(self.beside.origin());
         let wanted = InMemory { url: self.url.clone(), bytes_max: self.bytes_max };
         let (sender, receiver) = mpsc::channel();
         let work = async move |shard: Rc<_>| wanted.fetch(&Local::new(&context, &shard)).await;
@@ -83,7 +80,7 @@ impl InMemory {
         let Located { endpoint, mut opening, .. } = located;
         let received = match self.check(&opening) {
             Ok(()) => self.receive(&mut opening).await,
-            Err(error) => Err(error),
+            Err(error) => Err(endpoint.identity.explain(error)),
         };
         let failed = |e: Error| Failure::of_answer(opening.head(), e.within(endpoint.url()));
         let body = received.map_err(failed)?;

@@ -1,12 +1,21 @@
-//! Basic authentication (RFC 7617), and the name of the scheme a server asks for.
+//! Basic authentication (RFC 7617), and what a server asks for; `digest` is Digest authentication.
 //!
 //! Must not know where credentials come from or whom they may be sent to.
+
+mod challenge;
+mod digest;
+
+pub use digest::Digest;
 
 use super::head::{Head, quoted};
 use crate::base::url::Credentials;
 use crate::base::{Error, ErrorKind, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+pub(super) use challenge::challenges;
+
+/// Schemes that an error names: servers offer two or three.
+const SCHEMES_SHOWN_MAX: usize = 4;
 
 /// The value of an `Authorization` field for these credentials.
 ///
@@ -29,22 +38,29 @@ pub(super) fn basic(credentials: &Credentials) -> Result<String> {
     Ok(format!("Basic {}", STANDARD.encode(&pair)))
 }
 
-/// The authentication scheme a 401 asks for, such as `Basic`: the first word of the first
-/// `WWW-Authenticate` field (RFC 9110 section 11.6.1). What is not visible ASCII is no scheme.
-pub fn challenge(head: &Head) -> Option<String> {
-    challenge_in(head, "WWW-Authenticate")
-}
-
-/// The same of another field: a proxy's is `Proxy-Authenticate` (RFC 9110 section 11.7.1).
-pub(super) fn challenge_in(head: &Head, field: &str) -> Option<String> {
-    let first = challenges(head, field).next()?;
-    let is_word = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_graphic());
-    is_word.then(|| quoted(first))
-}
-
-/// The first word of each of these fields.
-pub(super) fn challenges<'h>(head: &'h Head, field: &str) -> impl Iterator<Item = &'h str> {
-    head.all(field).filter_map(|value| value.split([' ', '\t', ',']).next())
+/// What a 401 asks for, in words, such as `Basic authentication for 'files'`; and what to do about
+/// it. `None` where it names no scheme.
+pub(super) fn demand(head: &Head) -> Option<(String, &'static str)> {
+    let asked = challenges(head, "WWW-Authenticate");
+    let mut schemes: Vec<String> = Vec::new();
+    for challenge in &asked {
+        let scheme = quoted(&challenge.scheme);
+        if !schemes.contains(&scheme) && schemes.len() < SCHEMES_SHOWN_MAX {
+            schemes.push(scheme);
+        }
+    }
+    let realm = asked.iter().find_map(|challenge| challenge.get("realm"));
+    let realm = realm.map_or_else(String::new, |realm| format!(" for '{}'", quoted(realm)));
+    let is_one = |scheme: &str| asked.iter().any(|challenge| challenge.is(scheme));
+    let advice = match () {
+        () if is_one("Basic") || is_one("Digest") => {
+            "give name and password with -u NAME, which asks for the password, or with --netrc"
+        }
+        () if is_one("Bearer") => "give a token with --bearer-file FILE",
+        () => "ringhaul knows Basic, Digest and Bearer; give what else is needed with -H @FILE",
+    };
+    let words = format!("{} authentication{realm}", schemes.join(" or "));
+    (!schemes.is_empty()).then_some((words, advice))
 }
 
 #[cfg(test)]
@@ -75,13 +91,19 @@ mod tests {
     }
 
     #[test]
-    fn scheme_of_a_challenge() {
-        let asked = |value: &str| challenge(&head(401, &[("WWW-Authenticate", value)]));
-        assert_eq!(asked("Basic realm=\"x\"").as_deref(), Some("Basic"));
-        assert_eq!(asked("Negotiate, Basic realm=\"x\"").as_deref(), Some("Negotiate"));
+    fn what_a_server_asks_for() {
+        let asked = |value: &str| demand(&head(401, &[("WWW-Authenticate", value)]));
+        let (words, advice) = asked("Basic realm=\"x\", Digest realm=\"y\", basic").unwrap();
+        assert_eq!(words, "Basic or Digest or basic authentication for 'x'");
+        assert!(advice.contains("-u NAME") && advice.contains("--netrc"), "{advice}");
+        let (words, advice) = asked("Bearer").unwrap();
+        assert!(words == "Bearer authentication" && advice.contains("--bearer-file"), "{advice}");
+        assert!(asked("Negotiate").unwrap().1.contains("-H @FILE"));
         assert_eq!(asked(""), None);
         // ISO-8859-1 has control characters above ASCII too.
-        assert_eq!(asked("B\u{93}sic"), None);
-        assert_eq!(challenge(&head(401, &[])), None);
+        assert_eq!(asked("\u{93}Basic"), None);
+        assert_eq!(demand(&head(401, &[])), None);
+        let long = format!("{} realm=\"{}\"", "x".repeat(1000), "y".repeat(1000));
+        assert!(asked(&long).unwrap().0.len() < 200);
     }
 }

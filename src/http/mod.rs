@@ -44,7 +44,7 @@ mod request;
 mod status;
 mod validator;
 
-pub use auth::challenge;
+pub use auth::Digest;
 pub use body::{ChunkedDecoder, Framing, Step};
 pub use combine::{Asked, Known, Part, check_partial};
 pub use cookies::{Cookie, Cookies};
@@ -59,6 +59,6 @@ pub use link::{Link, Links, links};
 pub use push_back::retry_after;
 pub use range::ContentRange;
 pub use redirect::{Next, Rules, follow, may_have_expired, sensitive};
-pub use request::{Request, parse_header_argument};
+pub use request::{Request, Sent, parse_header_argument};
 pub use status::status_error;
 pub use validator::Validator;

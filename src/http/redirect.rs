@@ -17,7 +17,8 @@ pub struct Rules {
 /// The next URL to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// Where to, without user name, password and fragment.
+    /// Where to, without fragment. Its user name and password are those of `Location`, or, within
+    /// one origin, those of the URL before.
     pub url: Url,
     /// Whether scheme, host and port stay the same; otherwise credentials and [`sensitive`]
     /// fields stay behind.
@@ -29,8 +30,9 @@ pub struct Next {
 /// Followed are 301, 302, 303, 307 and 308, which for GET all mean the same. A missing, repeated or
 /// unusable `Location`, and https to http unless allowed, are [`ErrorKind::Redirect`].
 ///
-/// A user name and password in `Location` are ignored, though RFC 9110 section 10.2.2 lets a server
-/// send them: what reaches our request comes from our user, never from a peer.
+/// A user name and password in `Location` (RFC 9110 section 10.2.2) are those of the server that
+/// redirects, which may let its clients in elsewhere: they are used there. Those of our user stay
+/// within the origin.
 pub fn follow(current: &Url, head: &Head, rules: &Rules) -> Result<Option<Next>> {
     if !matches!(head.status(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -40,7 +42,7 @@ pub fn follow(current: &Url, head: &Head, rules: &Rules) -> Result<Option<Next>>
     let location = location
         .filter(|text| !text.is_empty())
         .ok_or_else(|| refused("redirects without saying where to"))?;
-    let url = current.join(location).and_then(|url| bare(&url)).map_err(|_| {
+    let url = current.join(location).and_then(|url| next(current, &url)).map_err(|_| {
         refused("redirects to what is no usable URL")
             .advise("ringhaul follows to http:// and https:// only; check the URL with -v")
     })?;
@@ -93,6 +95,18 @@ pub fn may_have_expired(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Status(401 | 403 | 410))
 }
 
+/// The URL without its fragment; within one origin with the credentials of the one before, unless
+/// it has its own.
+fn next(current: &Url, url: &Url) -> Result<Url> {
+    let bare = bare(url)?;
+    let own = url.credentials();
+    let kept = if bare.origin() == current.origin() { current.credentials() } else { None };
+    Ok(match own.or(kept) {
+        Some(credentials) => bare.with_credentials(&credentials),
+        None => bare,
+    })
+}
+
 /// The URL rebuilt from what goes on the wire, so that nothing else can be left in it.
 pub(super) fn bare(url: &Url) -> Result<Url> {
     Url::parse(&format!("{}{}", url.origin(), url.request_target()))
@@ -142,12 +156,26 @@ mod tests {
     }
 
     #[test]
-    fn credentials_neither_arrive_nor_travel() {
-        for location in ["http://eve:pw@h/x", "//eve:pw@h/x", "/x", "http:\\\\eve:pw@h/x"] {
+    fn credentials_of_a_location_are_used_and_those_of_the_user_stay_in_the_origin() {
+        for (location, user) in [
+            ("http://eve:pw@h/x", Some("eve")),
+            ("//eve:pw@o/x", Some("eve")),
+            ("http:\\\\eve:p%40w@o/x", Some("eve")),
+            ("/x", Some("me")),
+            ("http://h/x", Some("me")),
+            ("http://h:80/x", Some("me")),
+            ("http://o/x", None),
+            ("//h:81/x", None),
+            ("https://h/x", None),
+        ] {
             let next = from("http://me:secret@h/a", location).unwrap().unwrap();
-            assert_eq!(next.url.credentials(), None, "{location}");
-            assert!(next.same_origin, "{location}");
+            let found = next.url.credentials().map(|found| found.user);
+            assert_eq!(found.as_deref(), user.map(str::as_bytes), "{location}");
         }
+        let next = from("http://m%3Ae:s%2Fc@h/a", "/b#x").unwrap().unwrap();
+        let found = next.url.credentials().unwrap();
+        assert_eq!((&found.user[..], &found.password[..]), (&b"m:e"[..], &b"s/c"[..]));
+        assert_eq!(from("http://h/a", "/b").unwrap().unwrap().url.credentials(), None);
     }
 
     #[test]

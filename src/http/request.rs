@@ -41,7 +41,22 @@ pub struct Request {
     if_range: Option<String>,
     authorization: Option<String>,
     proxy_authorization: Option<String>,
+    /// What a jar adds to the cookies among the fields.
+    cookies: Option<String>,
+    /// See [`Sent::login`].
+    login: u64,
     fields: Vec<(String, String)>,
+}
+
+/// What has to be known of a request when its answer comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Indicates whether a 206 vouches for the version that `If-Range` names.
+    pub is_conditional: bool,
+    /// The number of the Digest challenge that it answers; 0 is none.
+    pub login: u64,
+    /// Indicates whether it has an `Authorization` of the user's own: no challenge changes that.
+    pub has_own_login: bool,
 }
 
 impl Request {
@@ -55,6 +70,8 @@ impl Request {
             if_range: None,
             authorization: None,
             proxy_authorization: None,
+            cookies: None,
+            login: 0,
             fields: Vec::new(),
         }
     }
@@ -87,9 +104,10 @@ impl Request {
         self
     }
 
-    /// Indicates whether a 206 in answer vouches for the version that `If-Range` names.
-    pub fn is_conditional(&self) -> bool {
-        self.range.is_some() && self.if_range.is_some()
+    /// What has to be known when its answer comes.
+    pub fn sent(&self) -> Sent {
+        let is_conditional = self.range.is_some() && self.if_range.is_some();
+        Sent { is_conditional, login: self.login, has_own_login: self.has_authorization() }
     }
 
     /// Adds a field of the user's. It replaces a default of the same name (`User-Agent`, `Accept`,
@@ -137,6 +155,31 @@ impl Request {
         Ok(self)
     }
 
+    /// Sends this value as `Authorization`, unless the user gives one; it answers the Digest
+    /// challenge number `login`, or none (0).
+    pub fn authorization(mut self, value: String, login: u64) -> Self {
+        (self.authorization, self.login) = (Some(value), login);
+        self
+    }
+
+    /// Sends these cookies behind those that the user gives as `Cookie`.
+    pub fn cookies(mut self, field: String) -> Self {
+        self.cookies = Some(field);
+        self
+    }
+
+    /// Whether the user gives an `Authorization`.
+    pub fn has_authorization(&self) -> bool {
+        self.has("Authorization")
+    }
+
+    /// The names of the cookies that the user gives.
+    pub fn cookie_names(&self) -> Vec<&str> {
+        let fields = self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Cookie"));
+        let pairs = fields.flat_map(|(_, value)| value.split(';'));
+        pairs.filter_map(|pair| pair.split_once('=')).map(|(name, _)| trim_ows(name)).collect()
+    }
+
     /// The bytes to send. More than [`REQUEST_BYTES_MAX`] of them are [`ErrorKind::Usage`].
     pub fn encode(&self) -> Result<Vec<u8>> {
         let mut text = format!("GET {} HTTP/1.1\r\n", self.target);
@@ -155,8 +198,16 @@ impl Request {
             }
         }
         line("Accept-Encoding", "identity");
+        // One field has them all (RFC 6265 section 5.4).
+        let mut cookies = self.cookies.as_deref();
         for (name, value) in &self.fields {
-            line(name, value);
+            match cookies.take_if(|_| name.eq_ignore_ascii_case("Cookie")) {
+                Some(more) => line(name, &format!("{value}; {more}")),
+                None => line(name, value),
+            }
+        }
+        if let Some(cookies) = cookies {
+            line("Cookie", cookies);
         }
         if let Some(validator) = &self.if_match {
             line("If-Match", validator);
@@ -309,6 +360,26 @@ mod tests {
         assert_eq!(values(&text, "Host"), ["other"]);
         assert_eq!(values(&text, "Cookie"), ["a=b", "c=ä"]);
         assert_eq!(values(&text, "X-Empty"), [""]);
+    }
+
+    #[test]
+    fn cookies_of_a_jar_join_those_of_the_user() {
+        let jar = || "c=3; d=4".to_owned();
+        assert_eq!(values(&text(&get("http://h/").cookies(jar())), "Cookie"), ["c=3; d=4"]);
+        let request = get("http://h/").header("cookie", "a=1; b =2").unwrap();
+        assert_eq!(request.cookie_names(), ["a", "b"]);
+        assert_eq!(values(&text(&request.cookies(jar())), "Cookie"), ["a=1; b =2; c=3; d=4"]);
+    }
+
+    #[test]
+    fn what_is_known_of_a_request_when_it_was_sent() {
+        let request = get("http://h/").authorization("Digest x".to_owned(), 7);
+        assert_eq!(values(&text(&request), "Authorization"), ["Digest x"]);
+        let sent = Sent { is_conditional: false, login: 7, has_own_login: false };
+        assert_eq!(request.sent(), sent);
+        let own = request.header("Authorization", "mine").unwrap();
+        assert_eq!(values(&text(&own), "Authorization"), ["mine"]);
+        assert!(own.sent().has_own_login);
     }
 
     #[test]

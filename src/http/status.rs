@@ -2,12 +2,12 @@
 //!
 //! Must not know which statuses are data for whom: `discovery` and `combine` decide.
 
-use super::auth::{challenge, challenge_in, challenges};
+use super::auth::{challenges, demand};
 use super::head::{Head, quoted};
 use crate::base::{Error, ErrorKind};
 
-/// The error of an answer whose status is no data: status, reason phrase, and for 401 and 407 the
-/// scheme asked for. A 407 is a proxy's, whether or not it was asked (RFC 9110 section 15.5.8).
+/// The error of an answer whose status is no data: status, reason phrase, and for 401 and 407 what
+/// is asked for. A 407 is a proxy's, whether or not it was asked (RFC 9110 section 15.5.8).
 pub fn status_error(head: &Head) -> Error {
     let code = head.status();
     if code == 407 {
@@ -17,18 +17,19 @@ pub fn status_error(head: &Head) -> Error {
     if !head.reason().is_empty() {
         text = format!("{text} {}", quoted(head.reason()));
     }
-    let scheme = if code == 401 { challenge(head) } else { None };
-    if let Some(scheme) = scheme {
-        text = format!("{text}, asking for {scheme} authentication");
+    match demand(head).filter(|_| code == 401) {
+        None => Error::new(ErrorKind::Status(code), text),
+        Some((what, advice)) => {
+            Error::new(ErrorKind::Status(code), format!("{text}, asking for {what}")).advise(advice)
+        }
     }
-    Error::new(ErrorKind::Status(code), text)
 }
 
 /// The error of the 407 of a proxy, which is called `who`.
 pub(super) fn wants_credentials(head: &Head, who: &str) -> Error {
-    let field = "Proxy-Authenticate";
-    let takes_basic = challenges(head, field).any(|scheme| scheme.eq_ignore_ascii_case("Basic"));
-    let scheme = if takes_basic { None } else { challenge_in(head, field) };
+    let asked = challenges(head, "Proxy-Authenticate");
+    let takes_basic = asked.iter().any(|challenge| challenge.is("Basic"));
+    let scheme = asked.first().filter(|_| !takes_basic).map(|asked| quoted(&asked.scheme));
     let text = format!(
         "{who} asks for {}credentials (407)",
         match &scheme {
@@ -72,7 +73,7 @@ mod tests {
         };
         let text = status_error(&unauthorized).to_string();
         assert!(text.starts_with(
-            "the server answered 401 Unauthorized, asking for Digest authentication (server side)"
+            "the server answered 401 Unauthorized, asking for Digest authentication for 'x' (server"
         ));
         assert!(status_error(&head(404, &[])).to_string().starts_with("the server answered 404 ("));
     }

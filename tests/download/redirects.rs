@@ -126,13 +126,17 @@ fn all_parts_come_from_where_the_redirects_end() {
 }
 
 #[test]
-fn userinfo_in_a_location_is_not_obeyed() {
+fn userinfo_in_a_location_is_used_there_in_place_of_ours() {
     let file = Site::start(Config::new(SEED, SIZE));
-    let location = with_userinfo(&file.url("/file"), "intruder:evil");
+    let location = with_userinfo(&file.url("/file"), "guest:pass");
     let site = Site::start(redirect(Config::new(SEED, 0), "/", 302, location));
-    site.fetch("/start", site.options.clone()).expect_file(SEED, SIZE);
-    let authorised = |head: &String| head.to_lowercase().contains("authorization");
-    assert!(!file.heads().iter().any(authorised), "{:?}", file.heads());
+    let url = with_userinfo(&site.url("/start"), "me:mine");
+    fetch(&url, secret_options(&site)).expect_file(SEED, SIZE);
+    assert!(site.heads()[0].contains("Authorization: Basic bWU6bWluZQ=="), "{:?}", site.heads());
+    for head in file.heads() {
+        assert!(head.contains("Authorization: Basic Z3Vlc3Q6cGFzcw=="), "{head}");
+        assert!(!head.contains("cookie-secret"), "{head}");
+    }
 }
 
 #[test]

@@ -63,12 +63,13 @@ fn a_wrong_password_is_refused_once_and_not_told() {
         let before = site.stats().requests;
         let run = fetch(&url(&site, userinfo), options(&site));
         let error = run.expect_error(ErrorKind::Status(401)).to_string();
-        assert!(error.contains("credentials"), "{error}");
+        assert!(error.contains("those that were sent are refused"), "{error}");
         expect_discreet(&run);
         assert_eq!(site.stats().requests, before + 1, "asking again would not help");
     }
     let run = site.fetch("/private/file?token=token-secret", options(&site));
-    run.expect_error(ErrorKind::Status(401));
+    let error = run.expect_error(ErrorKind::Status(401)).to_string();
+    assert!(error.contains("'ringhaul'") && error.contains("-u NAME"), "{error}");
     expect_discreet(&run);
 }
 

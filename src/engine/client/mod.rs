@@ -11,16 +11,19 @@ pub(super) mod budget;
 mod driver;
 pub(super) mod idle;
 pub(super) mod learned;
+pub(super) mod logins;
 mod names;
 pub(super) mod shard;
 pub(super) mod threads;
 pub(super) mod trust;
 
+use super::jar::CookieJar;
 use super::options::{ClientOptions, Options};
 use crate::base::Result;
 use crate::base::limits::CONNECTIONS_AUTO_MAX;
 use budget::Budget;
 use learned::Learned;
+use logins::Logins;
 use names::Names;
 use std::sync::Arc;
 use threads::Threads;
@@ -77,6 +80,10 @@ pub(super) struct Shared {
     pub(super) learned: Learned,
     /// TLS settings and their sessions.
     pub(super) trust: Trust,
+    /// Digest challenges.
+    pub(super) logins: Logins,
+    /// Cookies of transfers that have no jar of their own.
+    pub(super) jar: CookieJar,
 }
 
 impl Client {
@@ -112,6 +119,8 @@ impl Client {
             names: Names::default(),
             learned: Learned::default(),
             trust: Trust::default(),
+            logins: Logins::default(),
+            jar: CookieJar::default(),
         };
         Ok(Self { open: Arc::new(Open { shared: Arc::new(shared) }) })
     }

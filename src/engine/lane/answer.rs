@@ -9,10 +9,11 @@ use crate::engine::client::shard::Allowance;
 use crate::engine::context::Context;
 use crate::engine::receive::pieces::mismatch;
 use crate::engine::source::discover::check_size;
+use crate::engine::source::endpoint::Endpoint;
 use crate::engine::transfer::expected_digest::on_offer;
 use crate::http::{
-    Discovery, Exchange, Head, Rules, Want, discover, follow, http_date, retry_after, status_error,
-    whole_file_digests,
+    Discovery, Exchange, Head, Rules, Sent, Want, discover, follow, http_date, retry_after,
+    status_error, whole_file_digests,
 };
 use crate::io::buffers::Lease;
 use crate::net::wire::Wire;
@@ -50,14 +51,18 @@ pub(super) enum After {
 enum Judged {
     /// The body is the file, of this size if that is known.
     Small { total: Option<u64> },
-    /// The body is of no use.
-    Discard(End),
+    /// The body is of no use; without an end the file is to be asked for again.
+    Discard(Option<End>),
 }
 
 /// What the connections of a lane receive with.
 pub(super) struct Receiver<'a> {
     /// Its number.
     pub(super) lane: u64,
+    /// Whom it asks.
+    pub(super) endpoint: &'a Endpoint,
+    /// What the request was.
+    pub(super) sent: Sent,
     pub(super) context: &'a Context,
     pub(super) common: &'a Common,
     pub(super) allowance: &'a Allowance,
@@ -86,7 +91,8 @@ impl Arrived {
 }
 
 impl Receiver<'_> {
-    /// Receives the answer to the request for `wanted`, the next one on the connection.
+    /// Receives the answer to the request for `wanted`, the next one on the connection; without an
+    /// end the server wants to know who asks, and is to be asked again.
     ///
     /// # Errors
     /// Of the connection, or of the way the answer is put: the connection is of no use any more.
@@ -95,7 +101,7 @@ impl Receiver<'_> {
         wire: &mut Wire,
         arrived: &mut Arrived,
         wanted: &Wanted,
-    ) -> Result<(End, After)> {
+    ) -> Result<(Option<End>, After)> {
         wire.expect_head();
         let mut exchange = Exchange::new();
         self.read_head(wire, arrived, &mut exchange).await?;
@@ -105,12 +111,13 @@ impl Receiver<'_> {
             Ok(judged) => judged,
             Err(error) => {
                 let retry_after = retry_after(head);
-                Judged::Discard(End::Failed { error: error.within(&wanted.url), retry_after })
+                let error = error.within(&wanted.url);
+                Judged::Discard(Some(End::Failed { error, retry_after }))
             }
         };
         let end = match judged {
             Judged::Small { total } => {
-                self.small(wire, arrived, &mut exchange, wanted, total).await?
+                Some(self.small(wire, arrived, &mut exchange, wanted, total).await?)
             }
             Judged::Discard(end) => {
                 if self.discard(wire, arrived, &mut exchange).await? == After::Ended {
@@ -148,31 +155,36 @@ impl Receiver<'_> {
     }
 
     fn judge(&self, head: &Head, wanted: &Wanted) -> Result<Judged> {
+        let Self { endpoint, sent, .. } = *self;
+        endpoint.hear_for(&wanted.url, wanted.is_redirected, head);
+        if endpoint.learns_for(&wanted.url, wanted.is_redirected, head, sent) {
+            return Ok(Judged::Discard(None));
+        }
         let rules = Rules { allow_downgrade: self.context.options.allow_downgrade };
         if let Some(next) = follow(&wanted.url, head, &rules)? {
             let (url, is_same_origin) = (next.url, next.same_origin);
-            return Ok(Judged::Discard(End::Moved { url, is_same_origin }));
+            return Ok(Judged::Discard(Some(End::Moved { url, is_same_origin })));
         }
         if head.status() == 304 {
             if wanted.condition.is_none() {
                 return Err(status_error(head));
             }
-            return Ok(Judged::Discard(End::Unchanged));
+            return Ok(Judged::Discard(Some(End::Unchanged)));
         }
         Ok(match discover(head, asked())? {
             Discovery::Ranged { known, body } if body == Span::new(0, known.total) => {
                 Judged::Small { total: Some(known.total) }
             }
             Discovery::Ranged { known, .. } if known.total > SMALL_FILE_BYTES_MAX => {
-                Judged::Discard(End::Large(Some(known.total)))
+                Judged::Discard(Some(End::Large(Some(known.total))))
             }
             Discovery::Whole { total, .. } if total.is_none_or(|t| t <= SMALL_FILE_BYTES_MAX) => {
                 Judged::Small { total }
             }
-            Discovery::Whole { total, .. } => Judged::Discard(End::Large(total)),
+            Discovery::Whole { total, .. } => Judged::Discard(Some(End::Large(total))),
             // The answer is an error page.
             Discovery::Empty { .. } | Discovery::Ranged { .. } | Discovery::AskWhole => {
-                Judged::Discard(End::Large(None))
+                Judged::Discard(Some(End::Large(None)))
             }
         })
     }

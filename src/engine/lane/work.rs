@@ -17,7 +17,7 @@ use crate::engine::race::{First, race};
 use crate::engine::source::connection::Connection;
 use crate::engine::source::endpoint::{Endpoint, RequestHeaders};
 use crate::engine::source::follow::describe_connection;
-use crate::http::Request;
+use crate::http::Sent;
 use crate::io::socket::SocketHandle;
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -41,6 +41,8 @@ pub(super) struct Lane {
     held: VecDeque<Box<Wanted>>,
     /// Those of them whose requests are on the wire of the present connection.
     asked: usize,
+    /// What these requests were.
+    sent: VecDeque<Sent>,
     /// Connections in a row that ended at the first of them.
     lost: u32,
     silence: Silence,
@@ -79,6 +81,7 @@ impl Lane {
             allowance,
             held: VecDeque::new(),
             asked: 0,
+            sent: VecDeque::new(),
             lost: 0,
             silence: Silence::new(),
             is_stuck: false,
@@ -128,6 +131,7 @@ impl Lane {
     /// An idle connection, or a new one.
     async fn connect(&mut self, endpoint: &Endpoint) -> Result<Serving> {
         self.asked = 0;
+        self.sent.clear();
         let connection = match endpoint.idle(&self.local.shard) {
             Some(connection) => connection,
             None => {
@@ -170,7 +174,7 @@ impl Lane {
     async fn exchange(&mut self, endpoint: &Endpoint, serving: &mut Serving) -> Result<After> {
         self.send(endpoint, serving).await?;
         let Some(wanted) = self.held.pop_front() else { return Ok(After::GoesOn) };
-        let (end, after) = match self.receive(serving, &wanted).await {
+        let (end, after) = match self.receive(endpoint, serving, &wanted).await {
             Ok(received) => received,
             Err(error) => {
                 self.held.push_front(wanted);
@@ -179,7 +183,12 @@ impl Lane {
         };
         serving.has_answered = true;
         (self.asked, self.lost) = (self.asked - 1, 0);
-        self.common.desk.ended(self.id, wanted.id, end);
+        self.sent.pop_front();
+        match end {
+            Some(end) => self.common.desk.ended(self.id, wanted.id, end),
+            // Asked again, behind what is on the wire.
+            None => self.held.push_back(wanted),
+        }
         let is_surplus = self.asked == 0 && !serving.arrived.is_empty();
         Ok(if is_surplus { After::Ended } else { after })
     }
@@ -190,9 +199,10 @@ impl Lane {
         let mut requests = Vec::new();
         while self.asked < self.held.len() {
             match request(endpoint, &self.held[self.asked]) {
-                Ok(bytes) => {
+                Ok((bytes, sent)) => {
                     requests.extend(bytes);
                     self.asked += 1;
+                    self.sent.push_back(sent);
                 }
                 Err(error) => {
                     let wanted = self.held.remove(self.asked).expect("it is held");
@@ -208,12 +218,19 @@ impl Lane {
         Ok(())
     }
 
-    /// Receives the answer to the request for `wanted`. Where it brings nothing for too long the
-    /// files behind it are given back.
-    async fn receive(&mut self, serving: &mut Serving, wanted: &Wanted) -> Result<(End, After)> {
+    /// Receives the answer to the request for `wanted`; without an end it is to be asked for again.
+    /// Where it brings nothing for too long the files behind it are given back.
+    async fn receive(
+        &mut self,
+        endpoint: &Endpoint,
+        serving: &mut Serving,
+        wanted: &Wanted,
+    ) -> Result<(Option<End>, After)> {
         let Serving { connection, socket, arrived, .. } = serving;
         let receiver = Receiver {
             lane: self.id,
+            endpoint,
+            sent: self.sent.front().copied().unwrap_or_default(),
             context: &self.local.context,
             common: &self.common,
             allowance: &self.allowance,
@@ -269,13 +286,13 @@ fn is_clean(serving: &Serving) -> bool {
 }
 
 /// The request for a file.
-fn request(endpoint: &Endpoint, wanted: &Wanted) -> Result<Vec<u8>> {
+fn request(endpoint: &Endpoint, wanted: &Wanted) -> Result<(Vec<u8>, Sent)> {
     let (own, is_redirected) = (&wanted.headers, wanted.is_redirected);
     let mut request = endpoint.request_for(&wanted.url, own, is_redirected)?.range(asked());
     if let Some((name, value)) = &wanted.condition {
         request = request.header(name, value)?;
     }
-    Request::encode(&request)
+    Ok((request.encode()?, request.sent()))
 }
 
 fn lane_number(id: u64) -> u32 {

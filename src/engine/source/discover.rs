@@ -136,6 +136,7 @@ async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Dis
     match found {
         Ok(found) => Ok(found.map(|found| Discovered { endpoint, found, facts, offers, named })),
         Err(error) => {
+            let error = endpoint.identity.explain(error);
             let failure = Failure::from(error.within(endpoint.url()));
             Err(Failure { retry_after, ..failure })
         }

@@ -1,10 +1,13 @@
 //! A URL after its redirects: how to connect to it and what every request to it says.
 //!
-//! Owns header fields, credentials and TLS settings; must not know spans or files.
+//! Owns header fields and TLS settings; must not know spans or files. Who asks is `login`'s.
 
+use super::body;
 use super::connection::Connection;
+use super::exchange::Opening;
+use super::login::Identity;
 use super::via::Via;
-use crate::base::url::{Credentials, Origin};
+use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::client::Shared;
 use crate::engine::client::budget::Permit;
@@ -14,7 +17,7 @@ use crate::engine::client::trust::Trusted;
 use crate::engine::context::Context;
 use crate::engine::counts::ConnectionCounts;
 use crate::engine::local::Local;
-use crate::http::{Request, sensitive, want_digests};
+use crate::http::{Head, Request, Sent, sensitive, want_digests};
 use crate::io::patience::Limits;
 use crate::net::callee::Callee;
 use crate::net::dial::Dialer;
@@ -23,10 +26,15 @@ use crate::tls::TlsConfig;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Most bytes of a refusal that are read to keep its connection.
+const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
+
 /// A URL that serves the file itself, with everything that is needed to ask it.
 pub(in crate::engine) struct Endpoint {
     url: Url,
     headers: RequestHeaders,
+    /// Who asks.
+    pub(in crate::engine) identity: Identity,
     client: Arc<Shared>,
     dialer: Arc<Dialer>,
     /// The proxy on the way, if there is one.
@@ -46,29 +54,27 @@ pub(in crate::engine) struct Endpoint {
     counts: Arc<ConnectionCounts>,
 }
 
-/// What requests carry besides the range: the user's header fields and credentials.
+/// What requests carry besides the range: the user's header fields.
 #[derive(Clone)]
 pub(in crate::engine) struct RequestHeaders {
     fields: Vec<(String, String)>,
-    credentials: Option<Credentials>,
+    /// What the caller has given for its own origin may go along.
+    is_home: bool,
 }
 
 impl RequestHeaders {
-    /// Header fields from the options, credentials from the URL. What gives rights is meant for the
-    /// origin of the URL that was named first, and not for its mirrors.
+    /// Header fields from the options. What gives rights is meant for the origin of the URL that
+    /// was named first, and not for its mirrors.
     pub(in crate::engine) fn new(url: &Url, context: &Context) -> Self {
-        let mut fields = context.options.headers.clone();
-        if !context.is_home(&url.origin()) {
-            fields.retain(|(name, _)| !sensitive(name));
-        }
-        Self { fields, credentials: url.credentials() }
+        let all = Self { fields: context.options.headers.clone(), is_home: true };
+        if context.is_home(&url.origin()) { all } else { all.without_secrets() }
     }
 
     /// What may go to another origin: everything but what is meant for its own (RFC 9110 15.4).
     pub(in crate::engine) fn without_secrets(&self) -> Self {
         let mut fields = self.fields.clone();
         fields.retain(|(name, _)| !sensitive(name));
-        Self { fields, credentials: None }
+        Self { fields, is_home: false }
     }
 }
 
@@ -90,9 +96,11 @@ impl Endpoint {
             _ => origin.clone(),
         };
         let (counts, line) = (context.counts.clone(), context.counts.line.clone());
+        let identity = Identity::new(&url, headers.is_home, context);
         Ok(Self {
             url,
             headers,
+            identity,
             client: client.clone(),
             dialer,
             via,
@@ -129,12 +137,12 @@ impl Endpoint {
 
     /// A request for the file without a range.
     pub(in crate::engine) fn request(&self) -> Result<Request> {
-        self.request_with(&self.url, &self.headers)
+        self.identity.sign(self.bare_request(&self.url, &self.headers.fields)?, &self.url)
     }
 
     /// The same for another file of the origin, with the credentials of its own URL, and with its
     /// `own` header fields instead of those of the same name. If another origin's redirect led
-    /// there, it gets nothing that gives rights.
+    /// there, it gets nothing that gives rights but what that has named.
     pub(in crate::engine) fn request_for(
         &self,
         url: &Url,
@@ -144,24 +152,61 @@ impl Endpoint {
         let mut fields = self.headers.fields.clone();
         fields.retain(|(name, _)| !own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         fields.extend_from_slice(own);
-        let headers = RequestHeaders { fields, credentials: url.credentials() };
+        let mut headers = RequestHeaders { fields, is_home: self.headers.is_home };
         if is_redirected {
-            return self.request_with(url, &headers.without_secrets());
+            headers = headers.without_secrets();
         }
-        self.request_with(url, &headers)
+        let request = self.bare_request(url, &headers.fields)?;
+        self.identity.sign_for(request, url, headers.is_home)
     }
 
-    fn request_with(&self, url: &Url, headers: &RequestHeaders) -> Result<Request> {
-        let mut request = Request::get(url);
-        if let Some(credentials) = &headers.credentials {
-            request = request.basic_auth(credentials)?;
+    /// Takes what an answer says for later requests.
+    pub(in crate::engine) fn hear(&self, head: &Head) {
+        self.identity.hear(&self.url, self.headers.is_home, head);
+    }
+
+    /// The same of an answer to a request of [`Self::request_for`].
+    pub(in crate::engine) fn hear_for(&self, url: &Url, is_redirected: bool, head: &Head) {
+        self.identity.hear(url, self.headers.is_home && !is_redirected, head);
+    }
+
+    /// Takes the challenge of an answer; `true` if it is one, and to ask again makes sense.
+    pub(in crate::engine) fn learns(&self, opening: &Opening) -> bool {
+        let head = opening.head();
+        head.status() == 401 && self.identity.learns(&self.url, head, opening.sent)
+    }
+
+    /// Receives what is left of an answer that is of no use, and keeps its connection if that can
+    /// be used again.
+    pub(in crate::engine) async fn put_aside(&self, mut opening: Opening, shard: &Shard) {
+        let received = body::receive(&mut opening, REFUSAL_BYTES_MAX).await;
+        if matches!(received, Ok(Some(_)))
+            && let Some(connection) = opening.reuse()
+        {
+            self.park(shard, connection);
         }
+    }
+
+    /// Takes the challenge of an answer to a request of [`Self::request_for`]; `true` if it is one,
+    /// and to ask again makes sense.
+    pub(in crate::engine) fn learns_for(
+        &self,
+        url: &Url,
+        is_redirected: bool,
+        head: &Head,
+        sent: Sent,
+    ) -> bool {
+        self.identity.learns_for(url, self.headers.is_home && !is_redirected, head, sent)
+    }
+
+    fn bare_request(&self, url: &Url, fields: &[(String, String)]) -> Result<Request> {
+        let mut request = Request::get(url);
         if self.wants_digests {
             for (name, value) in want_digests() {
                 request = request.header(name, value)?;
             }
         }
-        for (name, value) in &headers.fields {
+        for (name, value) in fields {
             request = request.header(name, value)?;
         }
         match &self.via {

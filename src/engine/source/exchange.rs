@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use crate::base::{Error, ErrorKind, Result};
-use crate::http::{Exchange, Head, Request};
+use crate::http::{Exchange, Head, Request, Sent};
 
 /// Bytes read at once while a head is expected: most heads are smaller, and what comes behind it
 /// has to be copied.
@@ -14,15 +14,15 @@ pub(in crate::engine) struct Opening {
     pub(in crate::engine) exchange: Exchange,
     /// Bytes that came behind the head: of the body, and behind it of the next response.
     pub(in crate::engine) surplus: Vec<u8>,
-    /// Whether the request carried `If-Range`.
-    pub(in crate::engine) is_conditional: bool,
+    /// What the request was.
+    pub(in crate::engine) sent: Sent,
 }
 
 /// A connection on which a request has been sent ahead, and what has arrived of its response.
 pub(in crate::engine) struct Pending {
     connection: Connection,
     arrived: Vec<u8>,
-    is_conditional: bool,
+    sent: Sent,
 }
 
 impl Opening {
@@ -39,11 +39,11 @@ impl Opening {
         self.exchange.reusable().then_some(self.connection)
     }
 
-    /// The connection with the response to the request that was sent ahead, with `If-Range` or
-    /// without, if this one has ended as it should.
-    pub(in crate::engine) fn pending(self, is_conditional: bool) -> Option<Pending> {
+    /// The connection with the response to the request that was `sent` ahead, if this one has ended
+    /// as it should.
+    pub(in crate::engine) fn pending(self, sent: Sent) -> Option<Pending> {
         let Self { connection, exchange, surplus: arrived, .. } = self;
-        exchange.reusable().then_some(Pending { connection, arrived, is_conditional })
+        exchange.reusable().then_some(Pending { connection, arrived, sent })
     }
 
     /// Takes note that the peer has ended the connection; an error unless that ends the body.
@@ -65,8 +65,7 @@ pub(in crate::engine) async fn ask(
 ) -> Result<Opening> {
     connection.wire.expect_head();
     connection.wire.send(request.encode()?).await?;
-    let is_conditional = request.is_conditional();
-    read_head(Pending { connection, arrived: Vec::new(), is_conditional }).await
+    read_head(Pending { connection, arrived: Vec::new(), sent: request.sent() }).await
 }
 
 /// Reads the head of the response to a request that has been sent.
@@ -76,7 +75,7 @@ pub(in crate::engine) async fn answer(pending: Pending) -> Result<Opening> {
 }
 
 async fn read_head(pending: Pending) -> Result<Opening> {
-    let Pending { mut connection, mut arrived, is_conditional } = pending;
+    let Pending { mut connection, mut arrived, sent } = pending;
     let mut exchange = Exchange::new();
     loop {
         if arrived.is_empty() {
@@ -88,7 +87,7 @@ async fn read_head(pending: Pending) -> Result<Opening> {
         if let Some(surplus) = exchange.on_head(&arrived)? {
             let surplus = arrived.split_off(arrived.len() - surplus);
             connection.wire.expect_body();
-            return Ok(Opening { connection, exchange, surplus, is_conditional });
+            return Ok(Opening { connection, exchange, surplus, sent });
         }
         arrived.clear();
     }

@@ -118,8 +118,27 @@ impl Named {
     }
 }
 
-/// Asks for the range, on that condition, or for everything.
+/// Asks for the range, on that condition, or for everything; again, where the server wants to know
+/// who asks.
 async fn first_answer(
+    local: &Local,
+    endpoint: &Endpoint,
+    range: Option<Span>,
+    if_range: &Validator,
+) -> Result<(Opening, FirstTimes)> {
+    loop {
+        let (opening, times) = one_answer(local, endpoint, range, if_range).await?;
+        endpoint.hear(opening.head());
+        if !endpoint.learns(&opening) {
+            return Ok((opening, times));
+        }
+        let text = "the server asks for Digest authentication: answering its challenge";
+        local.context.tell(Level::Detail, Some(0), text);
+        endpoint.put_aside(opening, &local.shard).await;
+    }
+}
+
+async fn one_answer(
     local: &Local,
     endpoint: &Endpoint,
     range: Option<Span>,

@@ -16,6 +16,7 @@ pub(super) mod endpoint;
 pub(super) mod exchange;
 pub(super) mod facts;
 pub(super) mod follow;
+pub(super) mod login;
 pub(super) mod retry;
 pub(super) mod tally;
 pub(super) mod twin;

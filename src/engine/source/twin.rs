@@ -124,6 +124,12 @@ impl Twin<'_> {
         while (bytes.len() as u64) < sample.len() {
             let rest = Span::new(sample.start() + bytes.len() as u64, sample.end());
             let mut opening = self.ask(rest, reach).await?;
+            let endpoint = reach.renewed.as_ref().unwrap_or(self.endpoint);
+            endpoint.hear(opening.head());
+            if endpoint.learns(&opening) {
+                endpoint.put_aside(opening, &self.local.shard).await;
+                continue;
+            }
             let part = match self.versions.check(&opening, rest) {
                 Err(error) if self.has_expired(&error, reach) => {
                     opening = self.renew(rest, reach).await?;

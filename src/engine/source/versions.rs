@@ -19,7 +19,7 @@ impl Versions {
 
     /// Judges the head of an answer that was asked for `span`; see [`check_partial`].
     pub(in crate::engine) fn check(&self, opening: &Opening, span: Span) -> Result<Part> {
-        let asked = Asked { span, is_conditional: opening.is_conditional };
+        let asked = Asked { span, is_conditional: opening.sent.is_conditional };
         check_partial(opening.head(), asked, &mut self.lock())
     }
 

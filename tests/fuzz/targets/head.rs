@@ -3,12 +3,13 @@
 
 use super::Target;
 use super::exchange::SEEDS;
+use ringhaul::internal::base::limits::COOKIE_FIELD_BYTES_MAX;
 use ringhaul::internal::base::limits::HEAD_BYTES_MAX;
-use ringhaul::internal::base::url::Scheme;
+use ringhaul::internal::base::url::{Credentials, Scheme};
 use ringhaul::internal::base::{Span, Url};
 use ringhaul::internal::http::{
-    Asked, Discovery, Exchange, Framing, Head, HeadParse, Known, Part, Rules, Validator, challenge,
-    check_partial, discover, follow, parse, retry_after, status_error,
+    Asked, Cookies, Digest, Discovery, Exchange, Framing, Head, HeadParse, Known, Part, Rules,
+    Validator, check_partial, discover, follow, parse, retry_after, status_error,
 };
 
 pub(super) const TARGET: Target =
@@ -168,14 +169,32 @@ fn judgements_hold(head: &Head) {
     for span in [asked, Span::new(2, 10)] {
         parts_hold(head, span, total);
     }
-    for text in [status_error(head).to_string(), challenge(head).unwrap_or_default()] {
-        assert!(!text.chars().any(char::is_control) && text.chars().count() < 400, "{text:?}");
-    }
+    let text = status_error(head).to_string();
+    assert!(!text.chars().any(char::is_control) && text.chars().count() < 600, "{text:?}");
+    logs_in(head);
     let _ = retry_after(head);
     let current = Url::parse("https://me:secret@h/a?token").expect("a URL");
     if let Ok(Some(next)) = follow(&current, head, &Rules::default()) {
         assert_eq!(next.url.scheme(), Scheme::Https, "a downgrade needs permission");
-        assert_eq!(next.url.credentials(), None);
+        let found = next.url.credentials();
+        let is_ours = found.is_some_and(|found| found.password == b"secret");
+        assert!(!is_ours || next.same_origin, "ours stay in the origin");
         assert_eq!(next.same_origin, next.url.origin() == current.origin());
+    }
+}
+
+/// Whatever is asked for is answered in one line, and cookies keep their bounds.
+fn logs_in(head: &Head) {
+    let url = Url::parse("https://www.example.com/a/b").expect("a URL");
+    let me = Credentials { user: b"me".to_vec(), password: b"\xff\0".to_vec() };
+    if let Some(mut digest) = Digest::of(head) {
+        let value = digest.answer(&me, "/a/b", 1).expect("a usual name");
+        assert!(!value.contains(['\r', '\n']), "{value:?}");
+    }
+    let mut cookies = Cookies::default();
+    cookies.hear(&url, head, 1_700_000_000);
+    assert!(cookies.count() <= head.all("Set-Cookie").count());
+    if let Some(field) = cookies.field(&url, 1_700_000_000, &[]) {
+        assert!(field.len() <= COOKIE_FIELD_BYTES_MAX && !field.contains(['\r', '\n', '\0']));
     }
 }

@@ -29,13 +29,19 @@ impl Worker {
     }
 
     /// The answer with the bytes of `rest` it holds; where the URL has expired, that of a new URL.
-    /// `None` if the rest is to be asked for again: another worker has found the new URL, or what
-    /// lacks its proof is asked for on condition, which then is the proof.
+    /// `None` if the rest is to be asked for again: another worker has found the new URL, what
+    /// lacks its proof is asked for on condition, which then is the proof, or the server wants to
+    /// know anew who asks.
     pub(super) async fn usable(
         &mut self,
         rest: Span,
         opening: Opening,
     ) -> Result<Option<(Span, Opening)>, Failure> {
+        self.endpoint.hear(opening.head());
+        if self.endpoint.learns(&opening) {
+            self.endpoint.put_aside(opening, &self.local.shard).await;
+            return Ok(None);
+        }
         let (part, opening) = match self.check(rest, &opening) {
             Err(failure) if self.source.may_have_expired(&self.endpoint, &failure.error) => {
                 drop(opening);
@@ -67,10 +73,12 @@ impl Worker {
 
     /// The head of an answer that was requested ahead. Whatever is wrong with it is no failure of
     /// the span: the plan frees it and sends no more requests ahead. Only a server that has enough
-    /// says so to any request, and means the wait it asks for; or one whose URL has expired.
+    /// says so to any request, and means the wait it asks for; or one whose URL has expired, or
+    /// that wants to know anew who asks.
     async fn answer_ahead(&self, rest: Span, pending: Pending) -> Result<Opening, Failure> {
         let opening = answer(pending).await.at_stage(Stage::Ahead)?;
         match self.source.versions().check(&opening, rest) {
+            Err(_) if self.endpoint.identity.may_learn(opening.head()) => Ok(opening),
             Err(error) if !self.is_meant_for_all(&error) => Err(error).at_stage(Stage::Ahead),
             Ok(_) | Err(_) => Ok(opening),
         }
@@ -85,8 +93,8 @@ impl Worker {
     pub(super) async fn request_ahead(&mut self, opening: &mut Opening) -> Result<()> {
         let Some(fetch) = self.ranged.ahead(self.id) else { return Ok(()) };
         let request = self.question(fetch.span)?;
-        let (requested, is_conditional) = (self.local.context.now(), request.is_conditional());
-        self.ahead = Some(Ahead { fetch, requested, is_conditional });
+        let (requested, sent) = (self.local.context.now(), request.sent());
+        self.ahead = Some(Ahead { fetch, requested, sent });
         opening.connection.wire.send(request.encode()?).await?;
         self.ranged.requested(self.id, fetch.span.start());
         Ok(())

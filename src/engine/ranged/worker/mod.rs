@@ -24,7 +24,7 @@ use crate::engine::source::connection::Connection;
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::{Opening, Pending};
 use crate::engine::trace::SpanTrace;
-use crate::http::Exchange;
+use crate::http::{Exchange, Sent};
 use crate::plan::{AheadFault, ConnectionId, Fetch, Next};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -61,8 +61,8 @@ struct Ahead {
     fetch: Fetch,
     /// When it was requested, since the transfer began.
     requested: Duration,
-    /// Whether with `If-Range`.
-    is_conditional: bool,
+    /// What the request was.
+    sent: Sent,
 }
 
 /// How the worker's part in a span has ended.
@@ -369,8 +369,8 @@ impl Worker {
             // The end of the span was taken away, and the answer ahead lies behind it.
             return None;
         }
-        let is_conditional = self.ahead.as_ref().is_some_and(|ahead| ahead.is_conditional);
-        let pending = opening.pending(is_conditional);
+        let sent = self.ahead.as_ref().map_or_else(Sent::default, |ahead| ahead.sent);
+        let pending = opening.pending(sent);
         if pending.is_none() {
             self.ahead = None;
             self.ranged.ahead_lost(self.id);
