@@ -433,3 +433,39 @@ fn nobody_to_tell_the_url_is_an_error() {
     let output = command.stdout(Stdio::from(full)).output().expect("the binary runs");
     assert!(Ended::of(output).one_error_line(16).contains("standard output"));
 }
+
+/// Gates as curl and ringhaul pass them, and as they hold back who shows nothing.
+#[test]
+fn gates_let_in_who_shows_what_they_ask_for() {
+    let scene = Scene::new();
+    for (gate, ours, theirs) in [
+        (&["--require-user", "me:pw"][..], &["-u", "me:pw"][..], &["-u", "me:pw"][..]),
+        (
+            &["--require-digest", "me:pw", "--nonce-requests", "2"],
+            &["-u", "me:pw", "--digest", "--chunk-size", "512K"],
+            &["--digest", "-u", "me:pw"],
+        ),
+        (
+            &["--require-bearer", "t0ken"],
+            &["--oauth2-bearer", "t0ken"],
+            &["--oauth2-bearer", "t0ken"],
+        ),
+        (&["--cookie-gate"], &[], &["-L", "-b", "none"]),
+    ] {
+        let serving = Serving::start(&scene, &[&["--size", SIZE], gate].concat());
+        let url = serving.url("f");
+        scene.run(&[ours, &[&url]].concat()).success();
+        assert_content(&scene.path().join("f"), DEFAULT_SEED, SIZE_BYTES);
+        std::fs::remove_file(scene.path().join("f")).expect("our own file");
+        if gate[0] != "--cookie-gate" {
+            assert!(scene.run(&[&url]).error_line(8).contains("401"), "{gate:?}");
+        }
+        let Some(curl) = common::tools::find_or_skip("curl", false, "no gate meets it") else {
+            continue;
+        };
+        let mut command = Command::new(curl);
+        command.args(["-s", "-f", "-o", "c"]).args(theirs).arg(&url).current_dir(scene.path());
+        assert!(command.status().expect("curl runs").success(), "{gate:?}");
+        assert_content(&scene.path().join("c"), DEFAULT_SEED, SIZE_BYTES);
+    }
+}

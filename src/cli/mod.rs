@@ -10,6 +10,7 @@ mod complaint;
 mod doctor;
 mod download;
 mod exit_codes;
+mod login;
 mod metalink;
 mod ordered_output;
 mod piece_hashes;
@@ -50,8 +51,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
         Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
-        None => fetch(&args.download),
+        None => fetch_logged_in(args.download),
     }
+}
+
+/// Brings in credentials and cookies first, and writes cookies down in the end.
+fn fetch_logged_in(mut args: args::DownloadArgs) -> Result<(), Failure> {
+    login::settle(&mut args)?;
+    let fetched = fetch(&args);
+    let kept = login::keep_cookies(&args);
+    fetched.and(kept.map_err(Failure::from))
 }
 
 /// One file or many, named by URLs, lists or a Metalink.

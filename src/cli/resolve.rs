@@ -28,6 +28,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         force: args.force,
         remote_time: args.remote_time,
         headers: headers(args)?,
+        login: args.settled_login.clone(),
         allow_downgrade: args.allow_downgrade,
         reach: Arc::new(reach::of(&args.reach)?),
         trace: args.trace.clone(),
@@ -153,7 +154,7 @@ fn headers(args: &DownloadArgs) -> Result<Vec<(String, String)>> {
 }
 
 /// Splits `Name: value`. A line break in it would smuggle in a second field.
-fn header_field(text: &str) -> Option<(String, String)> {
+pub(super) fn header_field(text: &str) -> Option<(String, String)> {
     let (name, value) = text.split_once(':')?;
     let usable = !name.is_empty()
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())

@@ -109,6 +109,17 @@ pub fn replace(path: &Path, mode: u32, bytes: &[u8], durable: bool) -> io::Resul
     new.name(path, true).map(drop)
 }
 
+/// The same for a secret: whatever mode the old file has, the new one has `mode`. A device or pipe
+/// is written to as it is, and so is what a link leads to.
+pub fn replace_private(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    if look_at(path)?.is_some_and(|old| !old.is_file()) {
+        return File::options().write(true).truncate(true).open(path)?.write_all(bytes);
+    }
+    let new = Nameless::create(&fresh_path(folder_of(path)), mode)?;
+    new.file().write_all(bytes)?;
+    new.name(path, true).map(drop)
+}
+
 /// Finds out whether [`replace`] can do its work; leaves everything as it is.
 pub fn check_replaceable(path: &Path, mode: u32) -> io::Result<()> {
     match look_at(path)? {

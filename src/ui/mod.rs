@@ -8,12 +8,14 @@
 mod bar;
 mod batch;
 mod lines;
+mod password;
 mod screen;
 mod text;
 mod width;
 
 pub use crate::base::text::printable;
 pub use batch::{Answer, BatchUi, Failure, ask, can_ask};
+pub use password::ask_password;
 
 use crate::engine::progress::{Event, Level, Progress, Report};
 use bar::Bar;

@@ -1,6 +1,7 @@
 //! The words of `ringhaul URL`.
 
 use super::batch::BatchArgs;
+use super::login::LoginArgs;
 use super::reach::ReachArgs;
 use super::sources::SourceArgs;
 use super::tls::TlsArgs;
@@ -9,6 +10,7 @@ use super::values::{
     retry_wait, speed_limit, timeout, up_to,
 };
 use crate::base::limits;
+use crate::engine::options::login::Login;
 use crate::engine::options::{Algorithm, Checksum};
 use clap::ArgAction;
 use clap::builder::BoolishValueParser;
@@ -178,9 +180,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) no_register: bool,
 
-    /// Send this request header, as 'Name: value'; repeatable. Host, Authorization, Cookie and
-    /// names with key, token or session in them go to the origin of URL only.
-    #[arg(short = 'H', long, value_name = "HEADER", env = "RINGHAUL_HEADER")]
+    /// Send this request header, as 'Name: value', or those in FILE (@-: standard input), one a
+    /// line; repeatable. Host, Authorization, Cookie and names with key, token or session in them
+    /// go to the origin of URL only.
+    #[arg(short = 'H', long, value_name = "HEADER|@FILE", env = "RINGHAUL_HEADER")]
     #[arg(action = ArgAction::Append, help_heading = "Request")]
     pub(in crate::cli) header: Vec<String>,
 
@@ -229,6 +232,14 @@ pub(in crate::cli) struct DownloadArgs {
     /// The way to servers.
     #[command(flatten)]
     pub(in crate::cli) reach: ReachArgs,
+
+    /// What lets it in.
+    #[command(flatten)]
+    pub(in crate::cli) login: LoginArgs,
+
+    /// The same, with all that it names read and asked for.
+    #[arg(skip)]
+    pub(in crate::cli) settled_login: Login,
 
     /// What only many files need.
     #[command(flatten)]

@@ -7,6 +7,7 @@ mod bench;
 mod download;
 pub(super) mod faults;
 pub(super) mod gates;
+mod login;
 pub(super) mod mirrors;
 pub(super) mod ports;
 mod reach;
@@ -24,6 +25,7 @@ MB/s. SIZE is bytes, in powers of 1024 as sizes are printed: 60M is 60 MiB.";
 pub(super) use batch::{Ask, IfThere, Sync};
 pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use download::{DownloadArgs, Given};
+pub(super) use login::LoginArgs;
 pub(super) use reach::ReachArgs;
 pub(super) use serve::ServeArgs;
 pub(super) use sources::{MetalinkWish, Policy};
@@ -105,6 +107,7 @@ pub(super) fn parse(
         threads: is_given("threads"),
     };
     settle_volume(download, &matches)?;
+    settle_tokens(download, &matches)?;
     settle_digests(download, &matches)?;
     if let Some(Command::Serve(serve_args)) = &mut args.command {
         let matches = matches.subcommand_matches("serve").expect("it was asked for");
@@ -140,6 +143,22 @@ fn settle_volume(
     let kept = settle(matches, &wishes)?;
     args.quiet &= kept == Some("quiet");
     args.verbose = if kept == Some("verbose") { args.verbose } else { 0 };
+    Ok(())
+}
+
+/// One token.
+fn settle_tokens(
+    args: &mut DownloadArgs,
+    matches: &ArgMatches,
+) -> std::result::Result<(), clap::Error> {
+    let login = &mut args.login;
+    let wishes = [
+        ("oauth2_bearer", login.oauth2_bearer.is_some()),
+        ("bearer_file", login.bearer_file.is_some()),
+    ];
+    let kept = settle(matches, &wishes)?;
+    login.oauth2_bearer = login.oauth2_bearer.take().filter(|_| kept == Some("oauth2_bearer"));
+    login.bearer_file = login.bearer_file.take().filter(|_| kept == Some("bearer_file"));
     Ok(())
 }
 
