@@ -1,4 +1,5 @@
-//! The options that say how long to wait and how often to try, end to end.
+//! The options that say how long to wait and how often to try, end to end. The cases of a test do
+//! little but wait, so they run at once.
 
 mod common;
 #[path = "patience/drips.rs"]
@@ -6,7 +7,7 @@ mod drips;
 #[path = "patience/tickets.rs"]
 mod tickets;
 
-use common::{SEED, Site, both_schemes, expect_error, slowed, status};
+use common::{SEED, Site, at_once, both_schemes, expect_error, slowed, status};
 use ringhaul::ErrorKind;
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, RequestLog, Rule, When};
@@ -37,7 +38,7 @@ fn pauses(log: &[RequestLog]) -> Vec<Duration> {
 
 #[test]
 fn the_whole_download_may_take_so_long_and_the_next_run_goes_on() {
-    for config in both_schemes(SIZE) {
+    at_once(both_schemes(SIZE), |config| {
         let site = site(slow(config.clone()));
         let site = site.with(|options| {
             options.max_time = Some(Duration::from_millis(700));
@@ -49,19 +50,20 @@ fn the_whole_download_may_take_so_long_and_the_next_run_goes_on() {
         let site = site.moved(config).with(|options| options.max_time = None);
         let report = site.succeeds(SIZE);
         assert!((64 * KIB..MIB).contains(&report.resumed_bytes), "{}", report.resumed_bytes);
-    }
+    });
 }
 
 #[test]
 fn time_is_up_in_whatever_the_download_is_doing() {
     let stalled = |when, fault| Config::new(SEED, SIZE).rule(when, fault);
-    for config in [
+    let configs = [
         stalled(When::All, Fault::StallBeforeHead),
         Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept),
         stalled(When::All, Fault::NoRangeSupport).rule(When::All, Fault::StallAfter(MIB)),
         stalled(When::FromRequest(2), Fault::StallBeforeHead),
         stalled(When::All, status(503, "")),
-    ] {
+    ];
+    at_once(configs, |config| {
         let site = site(config).with(|options| {
             options.max_time = Some(Duration::from_millis(300));
             (options.retries, options.retry_wait) = (3, NEVER);
@@ -69,12 +71,12 @@ fn time_is_up_in_whatever_the_download_is_doing() {
         let began = Instant::now();
         site.fails(ErrorKind::TimedOut, 6, &["not complete after", "--max-time"]);
         assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
-    }
+    });
 }
 
 #[test]
 fn waits_grow_from_the_one_that_was_asked_for() {
-    for when in [When::All, When::FromRequest(3)] {
+    at_once([When::All, When::FromRequest(3)], |when| {
         let site = site(Config::new(SEED, SIZE).rule(when.clone(), status(503, "")));
         let site = site.with(|options| {
             (options.connections, options.retries) = (Some(1), 3);
@@ -91,19 +93,19 @@ fn waits_grow_from_the_one_that_was_asked_for() {
             // Half to all of it, and what a loaded machine adds.
             assert!(pause >= whole / 2 && pause < whole + PROMPT, "{pause:?} of {whole:?}");
         }
-    }
+    });
 }
 
 #[test]
 fn so_many_retries_and_no_more() {
-    for retries in [0, 1, 4] {
+    at_once([0, 1, 4], |retries| {
         let site = site(Config::new(SEED, SIZE).rule(When::All, Fault::Garbage(b"?".to_vec())));
         let site = site.with(|options| {
             (options.retries, options.retry_wait) = (retries, Duration::from_millis(1));
         });
         site.fails(ErrorKind::Protocol, 9, &[]);
         assert_eq!(site.server.stats().requests, u64::from(retries) + 1);
-    }
+    });
 }
 
 #[test]
@@ -113,28 +115,28 @@ fn silence_is_a_stall_after_its_time() {
         Rule::new(When::FromRequest(3), Fault::StallBeforeHead),
         Rule::new(When::FromRequest(3), Fault::StallAfter(100_000)),
     ];
-    for rule in stalls {
-        for config in both_schemes(SIZE) {
+    at_once(stalls, |rule| {
+        at_once(both_schemes(SIZE), |config| {
             let site = site(Config { script: vec![rule.clone()], ..config });
             let site = site.with(|options| options.stall_timeout = Duration::from_millis(250));
             let began = Instant::now();
             site.fails(ErrorKind::TimedOut, 6, &["--timeout"]);
             let took = began.elapsed();
             assert!(took >= Duration::from_millis(250) && took < PROMPT, "{took:?}");
-        }
-    }
+        });
+    });
 }
 
 #[test]
 fn slow_is_no_stall() {
     // Its pieces come more often than the limit, and all of it takes far longer.
-    for config in both_schemes(300 * KIB) {
+    at_once(both_schemes(300 * KIB), |config| {
         let site = site(slowed(config, 400 * KIB));
         let site = site.with(|options| {
             (options.connections, options.stall_timeout) = (Some(1), Duration::from_millis(400));
         });
         site.succeeds(300 * KIB);
-    }
+    });
 }
 
 #[test]

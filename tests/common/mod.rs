@@ -64,6 +64,17 @@ pub(crate) fn bounded<T: Send + 'static>(
     outcome.expect("a worker that does not panic sends its outcome")
 }
 
+/// Runs all cases at once: for those that wait for a server or a timeout rather than compute. A
+/// case that fails says what; the others go on to their end.
+pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for case in cases {
+            let run = &run;
+            scope.spawn(move || run(case));
+        }
+    });
+}
+
 /// Joins `thread`; panics rather than waits when it does not end.
 pub(crate) fn wait_for_end<T: Send + 'static>(thread: thread::JoinHandle<T>) -> T {
     bounded("the thread", move || thread.join().expect("the thread does not panic"))

@@ -1,6 +1,6 @@
 //! A TLS peer that has shaken hands and then sends nothing but session tickets, a byte at a time.
 
-use crate::common::{expect_error, fetch, wait_for_end};
+use crate::common::{at_once, expect_error, fetch, wait_for_end};
 use ringhaul::ErrorKind;
 use ringhaul::{Engine, Options};
 use rustls::pki_types::PrivateKeyDer;
@@ -64,7 +64,7 @@ fn drip(listener: &TcpListener) -> usize {
 
 #[test]
 fn session_tickets_are_no_progress() {
-    for engine in [Engine::IoUring, Engine::Epoll] {
+    at_once([Engine::IoUring, Engine::Epoll], |engine| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("https://{}/f", listener.local_addr().expect("it is bound"));
         let server = std::thread::spawn(move || drip(&listener));
@@ -81,5 +81,5 @@ fn session_tickets_are_no_progress() {
         assert!((LIMIT..ENDED).contains(&began.elapsed()), "{:?}", began.elapsed());
         let sent = wait_for_end(server);
         assert!(sent > 1, "some of them came before the limit");
-    }
+    });
 }
