@@ -1,7 +1,7 @@
 //! No options at all: the right bytes of every size, bounds that are kept, and a verdict that
 //! names what the server does.
 
-use super::common::{SEED, Site, both_schemes, checksum, paced, slowed};
+use super::common::{SEED, Site, at_once, both_schemes, checksum, paced, slowed};
 use super::traced::fetch_traced;
 use ringhaul::Options;
 use ringhaul::internal::base::size::MIB;
@@ -13,7 +13,7 @@ const SIZES: [u64; 7] = [0, 1, 4095, MIB, MIB + 1, 5 * MIB + 77, 64 * MIB + 1];
 #[test]
 fn the_right_bytes_of_every_size() {
     for size_bytes in SIZES {
-        for config in both_schemes(size_bytes) {
+        at_once(both_schemes(size_bytes), |config| {
             let site = Site::start(config);
             site.fetch("/f", site.options.clone()).expect_file(SEED, size_bytes);
             for threads in [1, 2] {
@@ -24,7 +24,7 @@ fn the_right_bytes_of_every_size() {
                 assert!(report.verified.is_some() && report.threads <= threads, "{report:?}");
                 assert_eq!(report.retries, 0, "{:?}", run.texts());
             }
-        }
+        });
     }
 }
 
@@ -60,13 +60,13 @@ fn one_connection_is_never_more() {
 #[test]
 fn a_fixed_count_is_exact() {
     let size_bytes = 16 * MIB;
-    for connections in [2, 7] {
+    at_once([2, 7], |connections| {
         let site = per_connection(4 * MIB, size_bytes);
         let options = Options { connections: Some(connections), ..site.options.clone() };
         let traced = fetch_traced(&site, options, size_bytes);
         assert_eq!(traced.report().connections, connections);
         assert!(traced.trace.about("connections").is_empty(), "{:?}", traced.trace.decisions);
-    }
+    });
 }
 
 #[test]

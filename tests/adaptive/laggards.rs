@@ -1,7 +1,7 @@
 //! Connections that fall behind or say nothing any more: nobody waits for them, and what is
 //! fetched twice is committed once.
 
-use super::common::{SEED, Site, paced};
+use super::common::{SEED, Site, at_once, paced};
 use super::traced::{Traced, fetch_traced};
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, SlowConnections, When};
@@ -73,9 +73,8 @@ fn what_is_fetched_twice_counts_once() {
     // The last spans are asked for when little else is left to do.
     let late = When::RangeStartFrom(size_bytes - 512 * KIB);
     let (crawl, stall) = (Fault::Rate(64 * KIB), Fault::StallAfter(70 * KIB));
-    for (fault, engine) in
-        [(crawl.clone(), Engine::Auto), (crawl, Engine::Epoll), (stall, Engine::Auto)]
-    {
+    let cases = [(crawl.clone(), Engine::Auto), (crawl, Engine::Epoll), (stall, Engine::Auto)];
+    at_once(cases, |(fault, engine)| {
         let rule = Rule::once(late.clone(), fault);
         let what = format!("{rule:?} {engine}");
         let is_crawl = matches!(rule.what, Fault::Rate(_));
@@ -95,5 +94,5 @@ fn what_is_fetched_twice_counts_once() {
         assert!(is_hedged || is_replaced || is_cut, "{what}: {:#?}", traced.trace);
         assert!(traced.report().elapsed < STALL_TIMEOUT / 3, "{what}: {:#?}", traced.trace);
         assert_eq!(traced.run.progress.last().map(|last| last.bytes_done), Some(size_bytes));
-    }
+    });
 }
