@@ -137,8 +137,11 @@ fn the_path_of_the_built_in_server_is_the_one_asked_for() {
     // Or else these bounds would show nothing. A busy machine may be slow once.
     for connections in ["--connections=1", "--connections=2"] {
         let is_plain = |cell: &Cell| !slow(cell) && !late(cell) && !lossy(cell);
-        let tries: Vec<Cell> = (0..3).map(|_| shaped(&[connections])).collect();
-        assert!(tries.iter().any(is_plain), "{connections} {tries:?}");
+        let mut tries: Vec<Cell> = Vec::new();
+        while tries.len() < 3 && !tries.last().is_some_and(is_plain) {
+            tries.push(shaped(&[connections]));
+        }
+        assert!(tries.last().is_some_and(is_plain), "{connections} {tries:?}");
     }
 }
 
