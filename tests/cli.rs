@@ -4,7 +4,7 @@ mod common;
 
 use common::{Ended, Place, Scene};
 use std::fs::File;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// A URL nobody listens at, for runs that end before they connect.
 const URL: &str = "http://127.0.0.1:9/file.bin";
@@ -24,6 +24,19 @@ fn help_goes_to_standard_output() {
     let doctor = Scene::new().run(&["doctor", "--help"]);
     assert!(doctor.code == Some(0) && doctor.stdout.contains("[default: 512M]"), "{doctor:?}");
     assert!(Scene::new().run(&["help"]).stdout.contains("\n  serve "), "the list of commands");
+}
+
+#[test]
+fn no_handshake_waits_for_the_jitter_of_the_processor() {
+    // `.cargo/config.toml` tells the build of the TLS library, whose functions are looked for.
+    let lines_with = |symbol: &str| {
+        let program = env!("CARGO_BIN_EXE_ringhaul");
+        let found = Command::new("grep").args(["-c", symbol, program]).output();
+        let count = String::from_utf8(found.expect("grep is there").stdout).expect("a number");
+        count.trim().parse::<u64>().expect("a number")
+    };
+    assert!(lines_with("SSL\\|RAND_bytes") > 0, "the program has its symbols");
+    assert_eq!(lines_with("jent_read_entropy"), 0);
 }
 
 #[test]
