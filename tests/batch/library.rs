@@ -9,6 +9,7 @@ use ringhaul::server::Fault;
 use ringhaul::{Batch, BatchOptions, Error, ErrorKind, Item, Observer, Outcome, Result, Status};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 /// All that an observer was told.
 #[derive(Default)]
@@ -80,7 +81,10 @@ fn connections_are_counted_though_a_batch_is_over_in_no_time() {
     for (path, size) in [("/small", SIZE), ("/large", 3 * MIB)] {
         let paths: Vec<String> = (0..12).map(|number| format!("{path}-{number}")).collect();
         let sizes: Vec<(&str, u64)> = paths.iter().map(|path| (path.as_str(), size)).collect();
-        let farm = Farm::new(sized(many(), &sizes));
+        let mut config = sized(many(), &sizes);
+        // One connection could have brought all of them before the next one is open.
+        config.shape.first_byte_delay = Duration::from_millis(15);
+        let farm = Farm::new(config);
         let item = |path: &String| {
             let mut item = Item::new(farm.url(path));
             item.asked.size = Some(size);
