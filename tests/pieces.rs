@@ -3,11 +3,13 @@
 
 mod common;
 
-use common::{Place, SEED, Scene, Site, checksum, expect_error, serve, slowed, status};
+use common::{Place, SEED, Scene, Site, bounded, checksum, expect_error, serve, slowed, status};
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::internal::digest::{Checksum, PieceHashes};
 use ringhaul::server::{Config, Fault, Metalink, RangeAsked, Rule, Server, When, content};
-use ringhaul::{Algorithm, ErrorKind, Level, OnChange, Options, Report, Url};
+use ringhaul::{
+    Algorithm, Client, ClientOptions, ErrorKind, Level, OnChange, Options, Report, Url,
+};
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -111,6 +113,18 @@ fn pieces_within_spans_are_hashed_as_they_come() {
     // Where a span was shared out again, a piece may come in two parts.
     let read_back_bytes = report.pieces.expect("verified").read_back_bytes;
     assert!(read_back_bytes < SIZE / 4, "{read_back_bytes} bytes");
+}
+
+#[test]
+fn connections_wait_for_the_hash_and_nothing_is_read_back() {
+    // The memory is all in use, and a file of this size is here before the hash of it is.
+    let site = alone(good(), PIECE).with(|options| options.connections = Some(1));
+    let memory_bytes = Some(4 * MIB);
+    let client = Client::new(&ClientOptions { memory_bytes, ..ClientOptions::default() });
+    let running = site.download().start(&client.expect("usable options")).expect("it starts");
+    let report = bounded("the download", move || running.wait()).expect("it succeeds");
+    site.assert_whole(SEED, SIZE);
+    assert_eq!(report.pieces.expect("verified").read_back_bytes, 0);
 }
 
 #[test]

@@ -2,9 +2,13 @@
 //! order.
 //!
 //! Blocks are hashed from memory in the order in which they come, as far as their pieces can be
-//! hashed on with them. Everything else (blocks that found no room in the queue, that came before
-//! others of their piece, or that an earlier run has left) is read back from the file once its
-//! piece is whole there. Must not know what follows from a bad piece.
+//! hashed on with them. Everything else (blocks that came before others of their piece, that nobody
+//! offered, or that an earlier run has left) is read back from the file once its piece is whole
+//! there. Must not know what follows from a bad piece.
+//!
+//! The queue takes every block, but says when it is full: whoever receives then waits until half of
+//! it is hashed. That costs no time, as the file is not whole before the thread is done, and saves
+//! reading back. A short queue keeps blocks in the processor's cache.
 //!
 //! States: verifying -> over (a read failed, [`PieceVerifier::end`], or dropped). Once it is over
 //! no block is held any more, and further ones are let go at once.
@@ -19,6 +23,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+/// Blocks that wait before the queue counts as full: some milliseconds of hashing, which is more
+/// than it takes to receive the next ones.
+const WAITING_MAX: usize = 8;
 
 /// A running verification. Dropping it ends the thread.
 pub struct PieceVerifier {
@@ -39,43 +47,39 @@ struct Shared {
 struct Queue {
     /// Each with its offset in the file.
     blocks: VecDeque<(u64, Block)>,
-    /// Bytes of all of them.
-    bytes: u64,
-    /// Most bytes of blocks that may wait.
-    bytes_max: u64,
     /// No block is taken any more.
     is_over: bool,
 }
 
 /// What the thread does next.
 enum Step {
-    Hash(u64, Block),
+    /// And whether there is room again behind the block.
+    Hash(u64, Block, bool),
     ReadBack(Span),
 }
 
 impl PieceVerifier {
-    /// Starts the thread, which goes on with `check`. At most `budget_bytes` of blocks wait in
-    /// memory for it.
+    /// Starts the thread, which goes on with `check`.
     ///
     /// `on_disk` is what is in the file: pieces with other bytes, and those that were bad, are
     /// judged anew.
     ///
-    /// The thread calls `on_verdict` for each piece that is judged, and `on_failed` if bytes could
-    /// not be read back; it drops `on_verdict` when it ends, however it does.
+    /// The thread calls `on_verdict` for each piece that is judged, `on_room` when the queue was
+    /// full and is so no more, and `on_failed` if bytes could not be read back. It drops
+    /// `on_verdict` when it ends, however it does, and calls `on_room` then.
     ///
     /// # Errors
     /// ResourceLimit, if there is no thread.
     pub fn start(
         check: &Arc<Mutex<PieceCheck>>,
-        budget_bytes: u64,
         output: &Output,
         on_disk: &SpanSet,
         mut on_verdict: impl FnMut(Verdict) + Send + 'static,
+        on_room: impl Fn() + Send + 'static,
         on_failed: impl FnOnce(Error) + Send + 'static,
     ) -> Result<Self> {
         begin(&mut lock(check), on_disk);
-        let queue =
-            Queue { blocks: VecDeque::new(), bytes: 0, bytes_max: budget_bytes, is_over: false };
+        let queue = Queue { blocks: VecDeque::new(), is_over: false };
         let shared = Arc::new(Shared {
             check: check.clone(),
             queue: Mutex::new(queue),
@@ -83,9 +87,10 @@ impl PieceVerifier {
             read_back_bytes: AtomicU64::new(0),
         });
         let (own, reader) = (shared.clone(), Reader::new(output));
+        let ending = Ending { shared: shared.clone(), on_room };
         let work = move || {
-            let outcome = own.verify_all(reader, &mut on_verdict);
-            own.end();
+            let outcome = own.verify_all(reader, &mut on_verdict, &ending.on_room);
+            drop(ending);
             if let Err(error) = outcome {
                 on_failed(error);
             }
@@ -100,17 +105,20 @@ impl PieceVerifier {
 
     /// Offers the block at `offset`, before it is written.
     pub fn offer(&self, offset: u64, block: Block) {
-        let bytes = block.as_ref().len() as u64;
         let mut queue = lock(&self.shared.queue);
-        if queue.is_over || queue.bytes + bytes > queue.bytes_max {
-            // It goes home here, outside of the lock, and is read back.
+        if queue.is_over {
+            // It goes home here, outside of the lock.
             drop(queue);
             return drop(block);
         }
-        queue.bytes += bytes;
         queue.blocks.push_back((offset, block));
         drop(queue);
         self.shared.bell.notify_one();
+    }
+
+    /// Whether as many blocks wait to be hashed as should; there is a call once that is over.
+    pub fn is_full(&self) -> bool {
+        lock(&self.shared.queue).blocks.len() >= WAITING_MAX
     }
 
     /// These bytes can be read back from now on.
@@ -144,10 +152,20 @@ impl Drop for PieceVerifier {
 
 impl Shared {
     /// The thread's life.
-    fn verify_all(&self, mut reader: Reader, on_verdict: &mut impl FnMut(Verdict)) -> Result<()> {
+    fn verify_all(
+        &self,
+        mut reader: Reader,
+        on_verdict: &mut impl FnMut(Verdict),
+        on_room: &impl Fn(),
+    ) -> Result<()> {
         while let Some(step) = self.next_step() {
             match step {
-                Step::Hash(offset, block) => _ = self.hash(offset, block.as_ref()),
+                Step::Hash(offset, block, has_room_again) => {
+                    if has_room_again {
+                        on_room();
+                    }
+                    self.hash(offset, block.as_ref());
+                }
                 Step::ReadBack(span) => {
                     let bytes = reader.read(span)?;
                     let hashed_bytes = self.hash(span.start(), bytes);
@@ -168,8 +186,8 @@ impl Shared {
                 return None;
             }
             if let Some((offset, block)) = queue.blocks.pop_front() {
-                queue.bytes -= block.as_ref().len() as u64;
-                return Some(Step::Hash(offset, block));
+                let has_room_again = queue.blocks.len() == WAITING_MAX / 2;
+                return Some(Step::Hash(offset, block, has_room_again));
             }
             let unhashed = to_read_back(&lock(&self.check));
             if let Some(span) = unhashed {
@@ -203,10 +221,22 @@ impl Shared {
         let mut queue = lock(&self.queue);
         queue.is_over = true;
         let blocks = std::mem::take(&mut queue.blocks);
-        queue.bytes = 0;
         drop(queue);
         drop(blocks);
         self.bell.notify_one();
+    }
+}
+
+/// Held by the thread until its end, be that a panic: nobody waits for room any more.
+struct Ending<F: Fn()> {
+    shared: Arc<Shared>,
+    on_room: F,
+}
+
+impl<F: Fn()> Drop for Ending<F> {
+    fn drop(&mut self) {
+        self.shared.end();
+        (self.on_room)();
     }
 }
 

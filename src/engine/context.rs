@@ -81,6 +81,10 @@ pub(super) struct Load {
     cpu_permille: AtomicU32,
     /// Over the whole transfer, per thread slot: CPU time in microseconds.
     cpu_us_max: AtomicU64,
+    /// Reports over the whole transfer.
+    reports: AtomicU32,
+    /// Those of shards whose connections waited for the hash of pieces.
+    reports_of_hash: AtomicU32,
 }
 
 impl Load {
@@ -98,6 +102,18 @@ impl Load {
         self.cpu_permille.fetch_max((cpu_busy * 1000.0) as u32, Ordering::Relaxed);
         let cpu_us = u64::try_from(cpu_total.as_micros()).unwrap_or(u64::MAX);
         self.cpu_us_max.fetch_max(cpu_us, Ordering::Relaxed);
+    }
+
+    /// Beside each report: whether connections waited for the hash of pieces.
+    pub(super) fn report_hash(&self, held: bool) {
+        self.reports.fetch_add(1, Ordering::Relaxed);
+        self.reports_of_hash.fetch_add(u32::from(held), Ordering::Relaxed);
+    }
+
+    /// Share of the reports, 0 to 1, in which connections waited for the hash of pieces.
+    pub(super) fn hash_waiting(&self) -> f64 {
+        let reports = self.reports.load(Ordering::Relaxed).max(1);
+        f64::from(self.reports_of_hash.load(Ordering::Relaxed)) / f64::from(reports)
     }
 
     /// What was reported since the last call.

@@ -11,6 +11,8 @@ const TIME_MIN: Duration = Duration::from_secs(1);
 const BYTES_MIN: u64 = 1 << 20;
 /// A processor this busy is the bottleneck; the rest is waits between two packets.
 const CPU_BUSY: f64 = 0.9;
+/// Receiving that waited for the hash in this share of the ticks was held up by it.
+const HASH_SHARE: f64 = 0.2;
 /// Receiving that waited for writes in this share of the ticks was held up by them.
 const DISK_SHARE: f64 = 0.2;
 /// Waits before retries that took this share of the time were what took it.
@@ -32,8 +34,10 @@ pub struct Totals {
     pub bytes: u64,
     /// Share of the time the busiest engine thread was on a processor, 0 to 1.
     pub cpu_busy: f64,
-    /// Indicates whether receiving waited for the hash.
+    /// Indicates whether the hash of the file ended long after the last byte had come.
     pub hash_behind: bool,
+    /// Share of the time in which receiving waited for the hash of pieces, 0 to 1.
+    pub hash_waiting: f64,
     /// Time in waits before retries while nothing else went on, before there was a plan.
     pub waited: Duration,
     /// Failures that were retried.
@@ -214,6 +218,10 @@ pub(super) fn judge(totals: Totals, evidence: Evidence) -> Limiter {
     if elapsed < TIME_MIN || bytes < BYTES_MIN {
         return Limiter::TooShort { elapsed, bytes };
     }
+    // It waits in the same blocks, and counts as waiting for the disk, too.
+    if totals.hash_waiting >= HASH_SHARE {
+        return Limiter::Cpu { busy: totals.cpu_busy, is_hash: true };
+    }
     if evidence.disk_waiting >= DISK_SHARE {
         return Limiter::Disk { waiting: evidence.disk_waiting };
     }
@@ -296,6 +304,11 @@ mod tests {
             (totals(), Evidence { disk_waiting: 0.5, ..evidence() }, "writing on this machine: 50"),
             (Totals { cpu_busy: 0.97, ..totals() }, evidence(), "this machine's processor: the"),
             (Totals { hash_behind: true, ..totals() }, evidence(), "this machine's processor (the"),
+            (
+                Totals { hash_waiting: 0.5, ..totals() },
+                Evidence { disk_waiting: 0.5, ..evidence() },
+                "this machine's processor (the hash)",
+            ),
             (Totals { bytes: 10, ..totals() }, evidence(), "too short to say: 10 B in 10.0 s"),
         ];
         for (totals, evidence, begins) in rows {

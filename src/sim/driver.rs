@@ -250,6 +250,7 @@ impl Driver {
             bytes: self.plan.delivered_bytes() + self.book.wasted_bytes,
             cpu_busy: CPU_BUSY,
             hash_behind: false,
+            hash_waiting: 0.0,
             ..Totals::default()
         };
         Outcome {

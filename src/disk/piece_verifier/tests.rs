@@ -43,30 +43,31 @@ impl Rig {
         Self { _folder: folder, content, output, pool: Pool::new(POOL_BLOCKS).unwrap(), check }
     }
 
-    fn start(
-        &self,
-        budget_blocks: u64,
-        on_disk: &SpanSet,
-    ) -> (PieceVerifier, mpsc::Receiver<Verdict>) {
+    fn start(&self, on_disk: &SpanSet) -> (PieceVerifier, mpsc::Receiver<Verdict>) {
         let (sender, receiver) = mpsc::channel();
         let on_verdict = move |verdict| _ = sender.send(verdict);
-        let budget_bytes = budget_blocks * BLOCK;
         let on_failed = |error| panic!("{error}");
         let (check, output) = (&self.check, &self.output);
-        let started =
-            PieceVerifier::start(check, budget_bytes, output, on_disk, on_verdict, on_failed);
+        let started = PieceVerifier::start(check, output, on_disk, on_verdict, || {}, on_failed);
         (started.unwrap(), receiver)
     }
 
     /// Blocks of the file arrive in this order.
     fn deliver(&self, verifier: &PieceVerifier, order: &[u64]) {
+        self.write(verifier, order, true);
+    }
+
+    /// Blocks of the file are written in this order, and offered first if that is wanted.
+    fn write(&self, verifier: &PieceVerifier, order: &[u64], is_offered: bool) {
         Driver::new(DriverKind::IoUring).unwrap().run(async {
             for index in order {
                 let span = Span::with_len(index * BLOCK, BLOCK).intersect(Span::new(0, TOTAL));
                 let mut lease = self.pool.lease().await;
                 lease.append(&self.content[span.start() as usize..span.end() as usize]);
                 let filled = lease.freeze();
-                verifier.offer(span.start(), filled.clone());
+                if is_offered {
+                    verifier.offer(span.start(), filled.clone());
+                }
                 self.output.write(filled, span.start()).await.unwrap();
                 verifier.on_written(span);
             }
@@ -102,7 +103,7 @@ fn all() -> SpanSet {
 fn small_pieces_in_any_order_and_large_ones_in_order_are_not_read_back() {
     for (piece_bytes, order) in [(1 << 18, [4, 1, 3, 0, 2]), (2 * BLOCK, [0, 1, 2, 3, 4])] {
         let rig = Rig::new(piece_bytes);
-        let (verifier, verdicts) = rig.start(POOL_BLOCKS.into(), &SpanSet::new());
+        let (verifier, verdicts) = rig.start(&SpanSet::new());
         rig.deliver(&verifier, &order);
         assert_eq!(rig.end(&verifier, &verdicts), (vec![], 0), "pieces of {piece_bytes}");
     }
@@ -111,20 +112,54 @@ fn small_pieces_in_any_order_and_large_ones_in_order_are_not_read_back() {
 #[test]
 fn what_cannot_be_hashed_as_it_comes_is_read_back() {
     let rig = Rig::new(2 * BLOCK);
-    let (verifier, verdicts) = rig.start(POOL_BLOCKS.into(), &SpanSet::new());
+    let (verifier, verdicts) = rig.start(&SpanSet::new());
     rig.deliver(&verifier, &[1, 0, 2, 3, 4]);
     assert_eq!(rig.end(&verifier, &verdicts), (vec![], BLOCK));
-    // Nothing finds room in the queue.
+    // Nobody offers anything.
     let rig = Rig::new(1 << 18);
-    let (verifier, verdicts) = rig.start(0, &SpanSet::new());
-    rig.deliver(&verifier, &[3, 2, 1, 0, 4]);
+    let (verifier, verdicts) = rig.start(&SpanSet::new());
+    rig.write(&verifier, &[3, 2, 1, 0, 4], false);
     assert_eq!(rig.end(&verifier, &verdicts), (vec![], TOTAL));
+}
+
+#[test]
+fn a_full_queue_takes_more_and_says_when_there_is_room() {
+    let rig = Rig::new(1 << 18);
+    let (room, rung) = mpsc::channel();
+    let (sender, verdicts) = mpsc::channel();
+    let verifier = PieceVerifier::start(
+        &rig.check,
+        &rig.output,
+        &SpanSet::new(),
+        move |verdict| _ = sender.send(verdict),
+        move || _ = room.send(()),
+        |error| panic!("{error}"),
+    );
+    let verifier = verifier.unwrap();
+    // The thread stops at the first block.
+    let held = lock(&rig.check);
+    assert!(!verifier.is_full());
+    let mut lease = rig.pool.try_lease().unwrap();
+    lease.append(&rig.content[..BLOCK_BYTES]);
+    let block = lease.freeze();
+    for _ in 0..WAITING_MAX + 2 {
+        verifier.offer(0, block.clone());
+    }
+    drop(block);
+    assert!(verifier.is_full() && rung.try_recv().is_err());
+    drop(held);
+    rung.recv_timeout(HANG_LIMIT).unwrap();
+    assert!(!verifier.is_full());
+    rig.deliver(&verifier, &[1, 2, 3, 4]);
+    assert_eq!(rig.end(&verifier, &verdicts), (vec![], 0));
+    // Whoever waits at its end is not forgotten.
+    rung.recv_timeout(HANG_LIMIT).unwrap();
 }
 
 #[test]
 fn what_is_known_outlives_one_thread_and_what_was_bad_is_judged_anew() {
     let rig = Rig::new(1 << 18);
-    let (verifier, verdicts) = rig.start(POOL_BLOCKS.into(), &SpanSet::new());
+    let (verifier, verdicts) = rig.start(&SpanSet::new());
     rig.deliver(&verifier, &[0, 1, 2, 3, 4]);
     rig.end(&verifier, &verdicts);
     // The third block is lost, and the last byte changes, which nobody looks at.
@@ -132,10 +167,10 @@ fn what_is_known_outlives_one_thread_and_what_was_bad_is_judged_anew() {
     kept.remove(Span::with_len(2 * BLOCK, BLOCK));
     rig.spoil(TOTAL - 1);
     rig.spoil(2 * BLOCK + 9);
-    let (verifier, verdicts) = rig.start(0, &kept);
+    let (verifier, verdicts) = rig.start(&kept);
     verifier.on_written(Span::with_len(2 * BLOCK, BLOCK));
     assert_eq!(rig.end(&verifier, &verdicts), (vec![8], BLOCK));
-    let (verifier, verdicts) = rig.start(0, &all());
+    let (verifier, verdicts) = rig.start(&all());
     assert_eq!(verdicts.recv_timeout(HANG_LIMIT).map(|verdict| verdict.piece), Ok(8));
     assert_eq!(rig.end(&verifier, &verdicts), (vec![8], 1 << 18));
 }

@@ -325,7 +325,9 @@ impl Supervisor {
         let (cpu_busy, cpu_total) = self.meter.read();
         let saturated = self.ranged.to.output.is_saturated();
         let exhausted = self.sink.was_exhausted();
-        self.ranged.context.load.report(exhausted, saturated, cpu_busy, cpu_total);
+        let load = &self.ranged.context.load;
+        load.report(exhausted, saturated, cpu_busy, cpu_total);
+        load.report_hash(self.sink.was_held_by_hash());
     }
 }
 

@@ -32,6 +32,8 @@ pub(in crate::engine) struct Pieces {
     ledger: Arc<PieceLedger>,
     verifier: PieceVerifier,
     found: Arc<Found>,
+    /// Rings when there is room again in the queue of the thread.
+    room: Arc<Notify>,
     /// What was in the file when the attempt began.
     here: SpanSet,
     /// The only source of the attempt is one of several, and may be left out.
@@ -111,13 +113,12 @@ impl PieceLedger {
 }
 
 impl Pieces {
-    /// Starts to verify the pieces of the file in `output`, in which `here` is written. At most
-    /// `budget_bytes` of blocks wait in memory. A failure is the context's at once.
+    /// Starts to verify the pieces of the file in `output`, in which `here` is written. A failure
+    /// is the context's at once.
     pub(in crate::engine) fn start(
         context: &Arc<Context>,
         ledger: &Arc<PieceLedger>,
         is_trial: bool,
-        budget_bytes: u64,
         output: &Output,
         here: &SpanSet,
     ) -> Result<Arc<Self>> {
@@ -138,15 +139,33 @@ impl Pieces {
         let failing = context.clone();
         let on_failed = move |error| failing.fail(error);
         let check = &ledger.check;
-        let verifier =
-            PieceVerifier::start(check, budget_bytes, output, here, on_verdict, on_failed)?;
+        let room = Arc::new(Notify::new());
+        let bell = room.clone();
+        let on_room = move || bell.notify_waiters();
+        let verifier = PieceVerifier::start(check, output, here, on_verdict, on_room, on_failed)?;
         let (ledger, here) = (ledger.clone(), here.clone());
-        Ok(Arc::new(Self { ledger, verifier, found, here, is_trial }))
+        Ok(Arc::new(Self { ledger, verifier, found, room, here, is_trial }))
     }
 
     /// Offers the block at `offset`, before it is written.
     pub(in crate::engine) fn offer(&self, offset: u64, block: Block) {
         self.verifier.offer(offset, block);
+    }
+
+    /// Whether as many blocks wait to be hashed as should.
+    pub(in crate::engine) fn is_full(&self) -> bool {
+        self.verifier.is_full()
+    }
+
+    /// Waits while as many blocks wait to be hashed as should.
+    pub(in crate::engine) async fn room(&self) {
+        loop {
+            let rung = self.room.notified();
+            if !self.is_full() {
+                return;
+            }
+            rung.await;
+        }
     }
 
     /// These bytes can be read back from now on.

@@ -53,6 +53,8 @@ pub(in crate::engine) struct Sink {
     written: Notify,
     /// A connection had to wait for a block since this was last asked.
     is_exhausted: Cell<bool>,
+    /// The same, because too many blocks waited for the hash of their pieces.
+    is_held_by_hash: Cell<bool>,
 }
 
 /// A block in the file, and its CRC-32C if that was wanted.
@@ -94,6 +96,7 @@ impl Sink {
             writes: Cell::new(0),
             written: Notify::new(),
             is_exhausted: Cell::new(false),
+            is_held_by_hash: Cell::new(false),
         })
     }
 
@@ -149,8 +152,18 @@ impl Sink {
         self.is_exhausted.replace(false)
     }
 
-    /// A block to fill; waits for one, and while too many wait for the disk.
+    /// Whether that was because blocks waited for the hash of their pieces.
+    pub(in crate::engine) fn was_held_by_hash(&self) -> bool {
+        self.is_held_by_hash.replace(false)
+    }
+
+    /// A block to fill; waits for one, and while too many wait for the hash of pieces or the disk.
     pub(in crate::engine) async fn lease(&self) -> Lease {
+        if let Some(pieces) = self.to.pieces.as_ref().filter(|pieces| pieces.is_full()) {
+            self.is_exhausted.set(true);
+            self.is_held_by_hash.set(true);
+            pieces.room().await;
+        }
         loop {
             let written = self.shard.written().notified();
             // An ordered output has bounds of its own, and these blocks may wait for this one.
@@ -196,16 +209,17 @@ impl Sink {
         });
     }
 
-    /// Hands a block to the hashes, if there is room.
+    /// Hands a block to the hash of its pieces, and to that of the file if there is room.
     fn offer(&self, block: &Block, offset: u64) {
+        if let Some(pieces) = &self.to.pieces {
+            // Whatever room there is: it keeps no block, and connections wait for it.
+            pieces.offer(offset, block.clone());
+        }
         if self.allowance.blocks.free_blocks() < self.allowance.reserve {
             return;
         }
         if let Some(hashing) = &self.to.hashing {
             hashing.offer(offset, block.clone());
-        }
-        if let Some(pieces) = &self.to.pieces {
-            pieces.offer(offset, block.clone());
         }
     }
 

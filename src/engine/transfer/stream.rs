@@ -205,8 +205,7 @@ impl<'a> Stream<'a> {
         // An ordered output computes digests on the way.
         let algorithms = if ordered.is_some() { &[][..] } else { &self.wanted.algorithms };
         let hashing = Hashing::start(context, algorithms, budget_bytes, self.output, &here)?;
-        let start =
-            |ledger| Pieces::start(context, ledger, false, budget_bytes, self.output, &here);
+        let start = |ledger| Pieces::start(context, ledger, false, self.output, &here);
         let pieces = self.pieces.map(start).transpose()?;
         let book = Arc::new(Book::new(total.unwrap_or(u64::MAX), on_disk.runs()));
         book.want_sums(ordered.is_some());

@@ -197,7 +197,9 @@ impl Attempt<'_> {
         let bytes = ending.received.bytes - context.resumed_bytes().min(ending.received.bytes);
         let (waited, retries) = (context.waited(), context.retries());
         let elapsed = received_at;
-        let totals = Totals { elapsed, bytes, cpu_busy, hash_behind, waited, retries };
+        let hash_waiting = context.load.hash_waiting();
+        let totals =
+            Totals { elapsed, bytes, cpu_busy, hash_behind, hash_waiting, waited, retries };
         ending.ranges.as_ref().map(|ranged| match ranged.limiter(totals) {
             Limiter::Disk { waiting } if ending.output.is_ordered() => {
                 let share = waiting * 100.0;

@@ -208,15 +208,10 @@ impl<'a> Attempt<'a> {
     }
 
     /// Starts to verify pieces, if their digests are known.
-    fn start_pieces(
-        &self,
-        budget_bytes: u64,
-        output: &Output,
-        here: &SpanSet,
-    ) -> Result<Option<Arc<Pieces>>> {
+    fn start_pieces(&self, output: &Output, here: &SpanSet) -> Result<Option<Arc<Pieces>>> {
         let Some(ledger) = self.transfer.pieces.get() else { return Ok(None) };
         let (context, is_trial) = (self.context(), self.is_trial);
-        Pieces::start(context, ledger, is_trial, budget_bytes, output, here).map(Some)
+        Pieces::start(context, ledger, is_trial, output, here).map(Some)
     }
 
     /// The file that the source serves has to have the size of that whose pieces are known.
@@ -305,7 +300,7 @@ impl<'a> Attempt<'a> {
         let is_ordered = self.transfer.ordered.is_some();
         let in_order = if is_ordered { Vec::new() } else { wanted.in_order() };
         let hashing = Hashing::start(self.context(), &in_order, budget_bytes, &output, &here)?;
-        self.pieces = self.start_pieces(budget_bytes, &output, &here)?;
+        self.pieces = self.start_pieces(&output, &here)?;
         let pieces = self.pieces.clone();
         let ordered = self.transfer.ordered.clone();
         let to = Destination { output, hashing, pieces, book, is_journaled, ordered };
