@@ -168,13 +168,21 @@ impl Wire {
             return Ok(bytes);
         }
         let mut bytes = vec![0; max];
-        loop {
-            let (produced, needs_input) = self.pump(&mut bytes).await?;
-            if produced > 0 || !needs_input || self.receive_staging(0, 0, 0).await? == 0 {
-                bytes.truncate(produced);
-                return Ok(bytes);
-            }
+        let produced = self.read_decrypted(&mut bytes).await?;
+        bytes.truncate(produced);
+        Ok(bytes)
+    }
+
+    /// The same, at the start of `room`: how many bytes; 0 at the end of the stream.
+    pub async fn read_into(&mut self, room: &mut [u8]) -> Result<usize> {
+        if self.session.is_some() {
+            return self.read_decrypted(room).await;
         }
+        let received = self.receive_plain(room.len().min(PLAIN_STAGING_BYTES)).await?;
+        let staging = self.staging_mut();
+        room[..received].copy_from_slice(&staging.filled_mut()[..received]);
+        staging.consume(received);
+        Ok(received)
     }
 
     /// Fills up to `want` bytes behind the filled part of `lease`, which has room for them, in as
@@ -211,6 +219,15 @@ impl Wire {
             self.pay(received);
         });
         (lease, result)
+    }
+
+    async fn read_decrypted(&mut self, room: &mut [u8]) -> Result<usize> {
+        loop {
+            let (produced, needs_input) = self.pump(room).await?;
+            if produced > 0 || !needs_input || self.receive_staging(0, 0, 0).await? == 0 {
+                return Ok(produced);
+            }
+        }
     }
 
     async fn fill_decrypted(

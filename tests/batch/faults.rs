@@ -3,16 +3,18 @@
 
 use crate::common::{Ended, eventually, scene, status, tools};
 use crate::farm::{Farm, SIZE, SOME_FAILED, assert_ended, at, many, many_tls, sized};
-use ringhaul::internal::base::size::MIB;
+use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, When};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 /// Names and sizes around every bound that sizes have.
-const SIZES: [(&str, u64); 6] = [
+const SIZES: [(&str, u64); 8] = [
     ("/empty", 0),
     ("/byte", 1),
     ("/small", SIZE),
+    ("/read", 64 * KIB),
+    ("/read-and-byte", 64 * KIB + 1),
     ("/block", MIB),
     ("/block-and-byte", MIB + 1),
     ("/large", 3 * MIB + 3),
@@ -54,7 +56,7 @@ fn files_of_all_sizes_are_one_batch() {
     sizes.push(("/huge", 20 * MIB));
     let farm = Farm::new(sized(many(), &sizes));
     let ended = farm.fetch(farm.lines(&["/huge"]) + &all_sizes(&farm), &[]);
-    assert!(ended.success().stderr.contains("7 files: 7 fetched, 0 failed"), "{ended:?}");
+    assert!(ended.success().stderr.contains("9 files: 9 fetched, 0 failed"), "{ended:?}");
     let files: Vec<_> = sizes.iter().map(|(path, size)| (&path[1..], *path, *size)).collect();
     farm.holds(&files);
 }
@@ -77,7 +79,7 @@ fn sizes_in_the_list_change_nothing_even_if_they_are_wrong() {
 fn https_carries_all_of_them() {
     let farm = Farm::new(sized(many_tls(), &SIZES));
     farm.write("ca.pem", farm.server.certificate_pem().expect("it has one"));
-    assert_ended(&farm.fetch(all_sizes(&farm), &[]), 7, &["--ca-cert", "6 of 6 files failed"]);
+    assert_ended(&farm.fetch(all_sizes(&farm), &[]), 7, &["--ca-cert", "8 of 8 files failed"]);
     assert!(farm.files().is_empty(), "{:?}", farm.files());
     farm.fetch(all_sizes(&farm), &["--ca-cert", "ca.pem"]).success();
     has_all_sizes(&farm);

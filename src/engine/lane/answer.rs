@@ -19,7 +19,8 @@ use crate::io::buffers::Lease;
 use crate::net::wire::Wire;
 use std::time::SystemTime;
 
-/// Bytes read at once where nobody knows how many come: several small answers.
+/// Bytes that are read ahead at most: several small answers with one system call. A body that fits
+/// takes no block.
 const READ_BYTES: usize = 64 * 1024;
 /// Bodies that are thrown away are read to their end up to this size, as a new connection costs
 /// more.
@@ -33,9 +34,12 @@ pub(super) fn asked() -> Span {
 /// Bytes that have arrived on a connection and are not used up.
 #[derive(Default)]
 pub(super) struct Arrived {
-    bytes: Vec<u8>,
+    /// Empty, or [`READ_BYTES`] long.
+    memory: Vec<u8>,
     /// Index of the first byte that is not used up.
     used: usize,
+    /// Index behind the last byte that has arrived.
+    end: usize,
 }
 
 /// How a connection is left behind an answer.
@@ -70,23 +74,28 @@ pub(super) struct Receiver<'a> {
 
 impl Arrived {
     fn rest(&self) -> &[u8] {
-        &self.bytes[self.used..]
+        &self.memory[self.used..self.end]
     }
 
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.used == self.bytes.len()
+        self.used == self.end
     }
 
     fn take(&mut self, bytes: usize) {
         self.used += bytes;
     }
 
-    /// Receives more behind an empty rest; nothing at the end of the stream.
-    async fn refill(&mut self, wire: &mut Wire) -> Result<()> {
-        debug_assert!(self.is_empty());
-        (self.bytes, self.used) = (wire.read_some(READ_BYTES).await?, 0);
-        Ok(())
+    /// Receives more behind the rest, which leaves room; the number of bytes, 0 at the end of the
+    /// stream.
+    async fn more(&mut self, wire: &mut Wire) -> Result<usize> {
+        self.memory.resize(READ_BYTES, 0);
+        self.memory.copy_within(self.used..self.end, 0);
+        (self.used, self.end) = (0, self.end - self.used);
+        assert!(self.end < READ_BYTES, "there is room");
+        let received = wire.read_into(&mut self.memory[self.end..]).await?;
+        self.end += received;
+        Ok(received)
     }
 }
 
@@ -138,8 +147,7 @@ impl Receiver<'_> {
     ) -> Result<()> {
         loop {
             if arrived.is_empty() {
-                arrived.refill(wire).await?;
-                if arrived.is_empty() {
+                if arrived.more(wire).await? == 0 {
                     exchange.on_eof()?;
                 }
             }
@@ -201,25 +209,16 @@ impl Receiver<'_> {
         if let Some(total) = total {
             exchange.expect_body(total);
         }
-        let here = usize::try_from(total.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        if matches!(exchange.want(), Want::Direct(_) | Want::Nothing)
-            && arrived.rest().len() >= here
-        {
-            // Most of them: the body is here with its head.
-            exchange.on_direct(here as u64);
-            wire.pay(here);
-            self.context.received(here as u64);
-            let head = exchange.head().expect("it has come");
-            let end = self.store(&arrived.rest()[..here], head, wanted);
-            arrived.take(here);
-            return Ok(end);
+        let bytes = usize::try_from(total.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        if matches!(exchange.want(), Want::Direct(_) | Want::Nothing) && bytes <= READ_BYTES {
+            return self.beside_head(wire, arrived, exchange, wanted, bytes).await;
         }
         let mut lease = self.allowance.blocks.lease().await;
         while !exchange.is_complete() {
             match exchange.want() {
                 Want::Framed => {
                     if arrived.is_empty() {
-                        arrived.refill(wire).await?;
+                        arrived.more(wire).await?;
                         self.check_eof(wire, arrived, exchange)?;
                     }
                     let step = exchange.on_framed(arrived.rest(), lease.spare_mut())?;
@@ -243,6 +242,37 @@ impl Receiver<'_> {
         let block = lease.freeze();
         let head = exchange.head().expect("it has come");
         Ok(self.store(block.as_ref(), head, wanted))
+    }
+
+    /// Receives a short body of known length to where its head was.
+    async fn beside_head(
+        &self,
+        wire: &mut Wire,
+        arrived: &mut Arrived,
+        exchange: &mut Exchange,
+        wanted: &Wanted,
+        bytes: usize,
+    ) -> Result<End> {
+        let mut received = 0;
+        loop {
+            let here = arrived.rest().len().min(bytes);
+            let new = here - received;
+            exchange.on_direct(new as u64);
+            wire.pay(new);
+            self.context.received(new as u64);
+            received = here;
+            if received == bytes {
+                break;
+            }
+            // What is behind it belongs to the next answers.
+            if arrived.more(wire).await? == 0 {
+                self.on_eof(wire, exchange)?;
+            }
+        }
+        let head = exchange.head().expect("it has come");
+        let end = self.store(&arrived.rest()[..bytes], head, wanted);
+        arrived.take(bytes);
+        Ok(end)
     }
 
     /// More of a body that needs no decoding; `None` if the block is full before its end.
@@ -287,9 +317,11 @@ impl Receiver<'_> {
 
     /// Where nothing has arrived, the peer has ended the connection.
     fn check_eof(&self, wire: &Wire, arrived: &Arrived, exchange: &mut Exchange) -> Result<()> {
-        if !arrived.is_empty() {
-            return Ok(());
-        }
+        if arrived.is_empty() { self.on_eof(wire, exchange) } else { Ok(()) }
+    }
+
+    /// The peer has ended the connection.
+    fn on_eof(&self, wire: &Wire, exchange: &mut Exchange) -> Result<()> {
         if !wire.ended_cleanly() {
             let what = "the connection ended without TLS close_notify: the body may be cut short";
             return Err(Error::new(ErrorKind::Truncated, what));
@@ -310,7 +342,7 @@ impl Receiver<'_> {
                 return Ok(After::Ended);
             }
             if arrived.is_empty() {
-                arrived.refill(wire).await?;
+                arrived.more(wire).await?;
                 self.check_eof(wire, arrived, exchange)?;
                 continue;
             }
