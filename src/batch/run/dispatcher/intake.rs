@@ -12,8 +12,10 @@ impl Dispatcher {
     pub(in crate::batch::run) fn offer(&self, job: Job) -> bool {
         let mut state = self.lock();
         while !state.scheduler.wants_more() && state.fatal.is_none() {
+            state.is_reader_waiting = true;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.is_reader_waiting = false;
         if state.fatal.is_some() {
             return false;
         }

@@ -22,7 +22,9 @@ impl Desk for Dispatcher {
         let now = state.now();
         match state.scheduler.next_for_lane(LaneId(lane), now) {
             LaneNext::Take(id) => {
-                if state.scheduler.waiting() <= WAITING_ITEMS_MAX / 2 {
+                // A bell costs a system call, and most of the time nobody listens.
+                let has_room = state.scheduler.waiting() <= WAITING_ITEMS_MAX / 2;
+                if has_room && std::mem::take(&mut state.is_reader_waiting) {
                     self.room.notify_all();
                 }
                 state.take(lane, id)

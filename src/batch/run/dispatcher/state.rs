@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) held: usize,
     /// A lane has nothing to do.
     pub(super) is_awaited: bool,
+    /// The reader of the list waits for room.
+    pub(super) is_reader_waiting: bool,
     pub(super) lanes: HashMap<u64, OpenLane>,
     /// Why no more is begun.
     pub(super) fatal: Option<Error>,
@@ -93,6 +95,7 @@ impl State {
             known: Known::default(),
             held: 0,
             is_awaited: false,
+            is_reader_waiting: false,
             lanes: HashMap::new(),
             fatal: None,
             next_id: 0,
