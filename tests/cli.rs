@@ -165,6 +165,7 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_DIR", "missing", 14, "mkdir -p 'missing'"),
         ("RINGHAUL_HEADER", "Good: 1\nbad", 2, "header 2"),
         ("RINGHAUL_USER_AGENT", "a\nb", 2, "--user-agent"),
+        ("RINGHAUL_REFERER", "no-url", 2, "--referer"),
         ("RINGHAUL_CHECKSUM_FILE", "missing", 2, "'missing'"),
     ] {
         let ended = Scene::new().run_with(&[URL], &[(name, value)]);

@@ -150,6 +150,7 @@ fn headers(args: &DownloadArgs) -> Result<Vec<(String, String)>> {
             fields.push(("User-Agent".to_owned(), name.clone()));
         }
     }
+    fields.extend(referer::field(args.referer.as_deref(), &fields)?);
     Ok(fields)
 }
 
@@ -168,5 +169,6 @@ fn not_a_header(number: usize) -> Error {
         .advise("write it as 'Name: value', on one line")
 }
 
+mod referer;
 #[cfg(test)]
 mod tests;

@@ -192,6 +192,11 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(help_heading = "Request")]
     pub(in crate::cli) user_agent: Option<String>,
 
+    /// The URL of the page that links to the file (Referer), for servers that ask for it.
+    #[arg(short = 'e', long, value_name = "URL", env = "RINGHAUL_REFERER")]
+    #[arg(help_heading = "Request")]
+    pub(in crate::cli) referer: Option<String>,
+
     /// Follow redirects from https to http.
     #[arg(long, env = "RINGHAUL_ALLOW_DOWNGRADE", help_heading = "Request")]
     #[arg(value_parser = BoolishValueParser::new())]
