@@ -101,7 +101,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
 #[test]
 fn bad_urls_are_told_apart() {
     for (url, words) in [
-        ("no-scheme.example/x", "http://host/path"),
+        ("no-scheme/x", "http://host/path"),
         ("ftp://h/x", "'ftp' is not supported"),
         ("file:///etc/passwd", "'file' is not supported"),
         ("http://", "URL"),

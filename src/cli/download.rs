@@ -86,6 +86,9 @@ fn prepare(
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
+    for text in &args.notes {
+        ui.on_event(&note(text));
+    }
     let notes = metalink.into_iter().flat_map(|read| read.described.notes);
     for text in said.into_iter().chain(trust::note(args)).chain(notes) {
         ui.on_event(&Event { level: Level::Detail, connection: None, text });
@@ -139,6 +142,11 @@ fn target(args: &DownloadArgs, is_ordered: bool, name: &str) -> Result<PathBuf> 
         None if is_ordered => Ok(name.into()),
         None => resolve::target(args, name),
     }
+}
+
+/// What is to be said about the command line.
+pub(super) fn note(text: &str) -> Event {
+    Event { level: Level::Note, connection: None, text: text.to_owned() }
 }
 
 pub(super) fn insecure_warning() -> Event {

@@ -10,6 +10,7 @@ mod complaint;
 mod doctor;
 mod download;
 mod exit_codes;
+mod habits;
 mod login;
 mod metalink;
 mod ordered_output;
@@ -22,7 +23,7 @@ mod serve;
 mod signals;
 mod trust;
 
-use crate::base::{Error, ErrorKind};
+use crate::base::{Error, ErrorKind, url};
 use std::ffi::OsString;
 
 /// Why the program does not end with exit code 0. `main` prints the line and exits with the code.
@@ -43,10 +44,13 @@ impl From<Error> for Failure {
 /// Does what the command line says, program name first. Help and version go to standard output,
 /// everything about a transfer to standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
-    let args = match args::parse(arguments) {
+    let grammar = args::command();
+    let words = habits::translate(arguments, &grammar)?;
+    let mut args = match args::parse_by(grammar, words.all) {
         Ok(args) => args,
         Err(error) => return complaint::answer(&error),
     };
+    complete_urls(&mut args.download)?;
     match &args.command {
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
@@ -61,6 +65,21 @@ fn fetch_logged_in(mut args: args::DownloadArgs) -> Result<(), Failure> {
     let fetched = fetch(&args);
     let kept = login::keep_cookies(&args);
     fetched.and(kept.map_err(Failure::from))
+}
+
+/// A URL without a scheme means https.
+fn complete_urls(args: &mut args::DownloadArgs) -> Result<(), Failure> {
+    let mut completed = None;
+    for place in &mut args.urls {
+        if let Some(url) = habits::with_scheme(place)? {
+            let shown = url::without_secrets(place);
+            completed.get_or_insert(shown);
+            *place = url;
+        }
+    }
+    let note = |shown| format!("'{shown}' has no scheme: https:// is meant, http:// is not tried");
+    args.notes.extend(completed.map(note));
+    Ok(())
 }
 
 /// One file or many, named by URLs, lists or a Metalink.

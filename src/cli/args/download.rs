@@ -250,6 +250,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[command(flatten)]
     pub(in crate::cli) batch: BatchArgs,
 
+    /// What is to be said about the command line before anything is fetched.
+    #[arg(skip)]
+    pub(in crate::cli) notes: Vec<String>,
+
     /// Which of the settings that a profile may choose are the user's own.
     #[arg(skip)]
     pub(in crate::cli) given: Given,

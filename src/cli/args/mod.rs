@@ -84,12 +84,13 @@ pub(super) struct DoctorArgs {
     pub(super) size: u64,
 }
 
-/// Reads a command line, program name first, and the environment. `Err` is also the way out of
-/// `--help` and `--version`.
-pub(super) fn parse(
+/// Reads a command line, program name first, and the environment by `grammar`, which is that of
+/// [`command`]. `Err` is also the way out of `--help` and `--version`.
+pub(super) fn parse_by(
+    grammar: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> std::result::Result<Args, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
+    let matches = grammar.try_get_matches_from(arguments)?;
     let mut args = Args::from_arg_matches(&matches)?;
     let download = &mut args.download;
     if source_of(&matches, "header") == ValueSource::EnvVariable {
@@ -115,6 +116,14 @@ pub(super) fn parse(
             .map_err(|text| command().error(ClapKind::ArgumentConflict, text))?;
     }
     Ok(args)
+}
+
+/// Reads a command line as it stands.
+#[cfg(test)]
+pub(super) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> std::result::Result<Args, clap::Error> {
+    parse_by(command(), arguments)
 }
 
 /// The grammar. The help states the rule for environment variables once, not at every option;

@@ -30,6 +30,9 @@ pub(super) fn run(args: &DownloadArgs, metalink: Option<metalink::Read>) -> Resu
     let items = Items::new(args, described)?;
     let mut options = settings::options(args, &items)?;
     let mut audience = Audience::new(args)?;
+    for text in &args.notes {
+        audience.on_event(&download::note(text));
+    }
     for text in notes.into_iter().chain(trust::note(args)) {
         audience.on_event(&Event { level: Level::Detail, connection: None, text });
     }
