@@ -103,7 +103,7 @@ pub use engine::options::{
 };
 pub use engine::progress::{
     Event, FileValidator, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,
-    VerifiedPieces,
+    VerifiedPieces, Waiting,
 };
 pub use engine::stop::StopHandle;
 pub use engine::{Client, Download, Running};

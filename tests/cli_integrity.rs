@@ -24,7 +24,7 @@ fn a_checksum_file_beside_us_is_looked_into() {
     let (scene, server) = (Scene::new(), serve_with(""));
     let lines = format!("{}  other.bin\n{} *pool/file.bin\n", "0".repeat(64), digits());
     std::fs::write(scene.path().join("sums.txt"), lines).expect("a file");
-    let expected = format!(", verified sha256:{} (from sums.txt)", digits());
+    let expected = format!("\nverified sha256:{} (from sums.txt)\n", digits());
     // Saved under the name of the list, or under another one, which the URL's replaces.
     for arguments in [&[][..], &["-o", "mine"]] {
         let common = ["--checksum-file", "sums.txt", &server.url("/a/file.bin?sig=secret")];

@@ -45,7 +45,7 @@ fn the_whole_download_may_take_so_long_and_the_next_run_goes_on() {
             options.journal_interval = Duration::from_millis(100);
         });
         let began = Instant::now();
-        site.fails(ErrorKind::TimedOut, 6, &["not complete after 700.0ms", "--max-time", "kept"]);
+        site.fails(ErrorKind::TimedOut, 6, &["not complete after 0.7 s", "--max-time", "kept"]);
         assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
         let site = site.moved(config).with(|options| options.max_time = None);
         let report = site.succeeds(SIZE);

@@ -7,9 +7,10 @@ mod common;
 use common::child::{CHILD_DONE, CHILD_VARIABLE, child_of, limited};
 use common::{bounded, tools};
 use ringhaul::Level;
+use ringhaul::Phase;
 use ringhaul::internal::batch::progress::{Active, Progress};
 use ringhaul::internal::batch::result::Summary;
-use ringhaul::internal::ui::{Answer, BatchUi, Failure, Verbosity, ask};
+use ringhaul::internal::ui::{Answer, BatchUi, Failure, Ui, Verbosity, ask};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -17,6 +18,7 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 const DRAWS: &str = "a_batch_is_drawn_in_place_and_as_wide_as_the_terminal_is_now";
+const BARS: &str = "a_transfer_is_drawn_in_one_line_of_ascii_where_the_locale_has_no_more";
 const ASKS: &str = "failures_are_shown_and_retried_as_typed";
 const EARLY: &str = "what_was_typed_before_the_question_is_no_answer";
 const STOPS: &str = "a_signal_ends_the_question";
@@ -70,6 +72,42 @@ fn draw() {
 }
 
 #[test]
+fn a_transfer_is_drawn_in_one_line_of_ascii_where_the_locale_has_no_more() {
+    if child_of(BARS).is_some() {
+        return draw_bar();
+    }
+    let Some(seen) = on_terminal_in("C", BARS, &[]) else { return };
+    let drawn: Vec<String> = seen.split(['\r', '\n']).map(plain).collect();
+    let is_there = |line: &str| drawn.iter().any(|drawn| drawn == line);
+    assert!(is_there("a-lon~bin   50 %  1.00 MB/s  eta 0:01"), "40 columns: {drawn:#?}");
+    assert!(drawn.iter().any(|line| line.contains("=======-----")), "100 columns: {drawn:#?}");
+    assert!(drawn.iter().any(|line| line.len() == 99), "as wide as it is then: {drawn:#?}");
+    assert!(is_there("http://h/x?... is slow"), "{drawn:#?}");
+    let (_, after) = seen.split_once("is slow").expect("a line above the bar");
+    assert!(after.contains("50 %"), "the bar is drawn again below: {after:?}");
+    // Progress of the test program itself is ASCII, too.
+    assert!(seen.is_ascii(), "{seen:?}");
+}
+
+/// Draws a bar, becomes wider, draws it again, says something, and ends.
+fn draw_bar() {
+    let ui = Ui::new("a-long-näme.bin", Verbosity::Normal);
+    let mut progress = ringhaul::Progress::default();
+    progress.phase = Phase::Downloading;
+    (progress.bytes_done, progress.bytes_total) = (1_000_000, Some(2_000_000));
+    progress.rate_bytes_per_second = 1e6;
+    progress.steady_rate_bytes_per_second = Some(1e6);
+    ui.on_progress(&progress);
+    let status = Command::new("stty").args(["cols", "100"]).status().expect("stty can be started");
+    assert!(status.success(), "the size is set");
+    progress.elapsed = Duration::from_millis(100);
+    ui.on_progress(&progress);
+    ui.say(Level::Note, "http://h/x?… is slow");
+    ui.clear();
+    tell(CHILD_DONE);
+}
+
+#[test]
 fn failures_are_shown_and_retried_as_typed() {
     if child_of(ASKS).is_some() {
         let failures = [Failure { name: "a.bin".into(), cause: "refused".into() }];
@@ -112,13 +150,22 @@ fn a_signal_ends_the_question() {
 /// text of `typed` is typed when the terminal has shown what stands with it, after the one before.
 /// `None`, said loudly, where there is no `script`.
 fn on_terminal(test: &str, typed: &'static [(&str, &str)]) -> Option<String> {
+    on_terminal_in("C.UTF-8", test, typed)
+}
+
+/// The same in this locale.
+fn on_terminal_in(locale: &str, test: &str, typed: &'static [(&str, &str)]) -> Option<String> {
     let program = tools::find_or_skip("script", false, "nothing is drawn on a terminal")?;
     let child = limited(test, "stty cols 40 rows 12 -echo");
     let words = child.get_args().map(|word| word.to_string_lossy().replace('\'', r"'\''"));
     let line: String = words.map(|word| format!(" '{word}'")).collect();
     let mut script = Command::new(program);
     script.args(["-q", "-e", "-c", &format!("sh{line}"), "/dev/null"]);
-    script.env("TERM", "xterm").env_remove("NO_COLOR").env(CHILD_VARIABLE, format!("{test}:"));
+    script
+        .env("LC_ALL", locale)
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .env(CHILD_VARIABLE, format!("{test}:"));
     script.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut running = script.spawn().expect("script can be started");
     let keyboard = running.stdin.take().expect("it is a pipe");

@@ -98,7 +98,7 @@ const HOUSE: &[Row] = &[
     row(
         "ui",
         &["base", "io::terminal", "engine::progress", "batch::progress", "batch::result"],
-        &["indicatif", "console"],
+        &["console"],
     ),
     row(
         "cli",

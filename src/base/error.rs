@@ -2,6 +2,7 @@
 //!
 //! Owns the two exhaustive tables (side, exit code). Must not know how errors are printed.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -150,6 +151,36 @@ impl ErrorKind {
             ErrorKind::ProxyRefused => 18,
             ErrorKind::Interrupted => 130,
         }
+    }
+
+    /// The reason in a few words, where there is no room for more: `503`, `connection lost`.
+    pub fn in_brief(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            ErrorKind::Usage => "wrong arguments",
+            ErrorKind::TargetExists => "the target exists",
+            ErrorKind::TargetUnusable => "target not usable",
+            ErrorKind::DiskFull => "disk full",
+            ErrorKind::DiskIo => "disk error",
+            ErrorKind::EngineUnavailable => "no engine",
+            ErrorKind::ResourceLimit => "a limit of this machine",
+            ErrorKind::Resolve => "host name not found",
+            ErrorKind::Connect => "no connection",
+            ErrorKind::ConnectionLost => "connection lost",
+            ErrorKind::TimedOut => "timed out",
+            ErrorKind::Tls => "TLS failed",
+            ErrorKind::Certificate => "certificate not trusted",
+            ErrorKind::Status(code) => return Cow::Owned(code.to_string()),
+            ErrorKind::Protocol => "broken answer",
+            ErrorKind::RangeMismatch => "wrong range",
+            ErrorKind::RangesIgnored => "range ignored",
+            ErrorKind::Changed => "file changed",
+            ErrorKind::Truncated => "answer cut short",
+            ErrorKind::ContentEncoding => "content encoded",
+            ErrorKind::Redirect => "bad redirect",
+            ErrorKind::ChecksumMismatch => "wrong digest",
+            ErrorKind::Interrupted => "stopped",
+            ErrorKind::Internal => "a bug in ringhaul",
+        })
     }
 
     /// What to do next, where nothing more specific is known.

@@ -122,7 +122,11 @@ pub const NAME_SHOWN_CHARS_MAX: usize = 80;
 pub const PROGRESS_LINE_INTERVAL_MIN: Duration = Duration::from_secs(5);
 /// Longest time without one: build systems kill jobs that are silent for ten minutes.
 pub const PROGRESS_LINE_INTERVAL_MAX: Duration = Duration::from_secs(60);
-/// Shortest time between two drawings of a batch: eyes follow no more than 20 a second.
+/// Silence from which on it is told: shorter ones are the round trips of a long path.
+pub const SILENCE_TOLD_MIN: Duration = Duration::from_secs(5);
+/// Shortest wait that is told where there is no terminal: it is over before a shorter one is read.
+pub const WAIT_LINE_MIN: Duration = Duration::from_secs(1);
+/// Shortest time between two drawings: eyes follow no more than 20 a second.
 pub const PROGRESS_DRAW_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// Files a snapshot of a batch names, and lines below its total: on 24 rows they leave room for
 /// what was said before.
@@ -147,6 +151,14 @@ pub const STEAL_TRIES_MAX: u32 = 2;
 pub const RATE_WINDOW: Duration = Duration::from_secs(3);
 /// Samples a rate window keeps at most: about one per 100 ms of the window above.
 pub const RATE_SAMPLES_MAX: usize = 32;
+/// Time from the first byte until a time left is told: before that, TCP and the number of
+/// connections grow, and the mean says nothing of the rest.
+pub const STEADY_RATE_AFTER: Duration = Duration::from_secs(1);
+/// Memory of the rate that the time left is told by: a part of the time that bytes have flowed, so
+/// that a slow start is soon forgotten, and at most this, as a minute ago says little of the next.
+pub const STEADY_RATE_MEMORY_MAX: Duration = Duration::from_secs(10);
+/// That part is one in this.
+pub const STEADY_RATE_MEMORY_PART: u32 = 4;
 
 const _: () = assert!(STEAL_BLOCKS_MIN >= 2, "each side of a cut keeps at least a block");
 const _: () = assert!(STEAL_TRIES_MAX >= 1);

@@ -106,6 +106,22 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// A wait or a time limit: `50 ms`, `0.3 s`, `4 s`, `2:05`. Rounded up, so that a countdown does
+/// not show 0 before its end.
+pub fn format_wait(wait: Duration) -> String {
+    let milliseconds = wait.as_nanos().div_ceil(1_000_000);
+    match milliseconds {
+        0 => "0 s".to_owned(),
+        1..100 => format!("{milliseconds} ms"),
+        100..=900 => format!("0.{} s", milliseconds.div_ceil(100)),
+        901..=99_000 => format!("{} s", milliseconds.div_ceil(1000)),
+        _ => {
+            let seconds = u64::try_from(milliseconds.div_ceil(1000)).unwrap_or(u64::MAX);
+            format_duration(Duration::from_secs(seconds))
+        }
+    }
+}
+
 /// A number of bytes with its unit, where `K` stands for `thousand`; an error says what is wrong.
 fn parse_number(text: &str, thousand: u64) -> std::result::Result<u64, &'static str> {
     let trimmed = text.trim();
@@ -190,6 +206,28 @@ mod tests {
         for text in ["", "s", "-3s", "3 weeks", "nan", "1e400s"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn waits_are_rounded_up() {
+        for (milliseconds, text) in [
+            (0, "0 s"),
+            (1, "1 ms"),
+            (99, "99 ms"),
+            (100, "0.1 s"),
+            (101, "0.2 s"),
+            (900, "0.9 s"),
+            (901, "1 s"),
+            (1001, "2 s"),
+            (27_000, "27 s"),
+            (99_000, "99 s"),
+            (99_001, "1:40"),
+            (600_000, "10:00"),
+            (u64::MAX, "5124095576030:25:52"),
+        ] {
+            assert_eq!(format_wait(Duration::from_millis(milliseconds)), text, "{milliseconds}");
+        }
+        assert_eq!(format_wait(Duration::from_nanos(1)), "1 ms");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a running batch tells: a snapshot of all its files. Plain data and the time that is left;
 //! knows nothing of terminals.
 
+use crate::base::limits::STEADY_RATE_AFTER;
 use std::time::Duration;
 
 /// A snapshot of a running batch.
@@ -96,9 +97,10 @@ impl Progress {
 
     /// Time that is left: by bytes if all sizes are known; else by files, but no less than the
     /// bytes that are known to be missing take. `None` while the lists are being read, or nothing
-    /// moves.
+    /// moves, and in the first second, in which the rates say little.
     pub fn eta(&self) -> Option<Duration> {
-        if !self.is_list_read {
+        let is_early = self.elapsed < STEADY_RATE_AFTER && self.files_ended() < self.files_read;
+        if !self.is_list_read || is_early {
             return None;
         }
         let seconds = match self.bytes_all_expected() {
@@ -173,6 +175,8 @@ mod tests {
     #[test]
     fn known_sizes_count_bytes() {
         assert_eq!((half_way().share(), eta_seconds(&half_way())), (Some(0.25), Some(12)));
+        let early = Progress { elapsed: Duration::from_millis(900), ..half_way() };
+        assert_eq!(early.eta(), None);
         let stuck = Progress { rate_bytes_per_second: 0.0, ..half_way() };
         assert_eq!(stuck.eta(), None);
         let beyond = Progress { bytes_done: 20_000, ..half_way() };

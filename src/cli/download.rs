@@ -10,7 +10,7 @@ use crate::batch::naming;
 use crate::engine::Download;
 use crate::engine::description::Description;
 use crate::engine::options::Options;
-use crate::engine::progress::{Event, Level, Report};
+use crate::engine::progress::{Level, Report};
 use crate::ui::Ui;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,6 @@ pub(super) fn run(
     let watch = Watch::start()?;
     let is_described = metalink.is_some();
     let (download, ui) = prepare(args, metalink, &watch)?;
-    if args.insecure {
-        ui.on_event(&insecure_warning());
-    }
     let report = transfer(download, &ui, &watch)?;
     ui.finish(&report);
     print::digests(&report, ordered_output::takes_standard_output(args))?;
@@ -87,11 +84,11 @@ fn prepare(
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let ui = Arc::new(Ui::new(&name, resolve::verbosity(args)));
     for text in &args.notes {
-        ui.on_event(&note(text));
+        ui.say(Level::Note, text);
     }
     let notes = metalink.into_iter().flat_map(|read| read.described.notes);
     for text in said.into_iter().chain(trust::note(args)).chain(notes) {
-        ui.on_event(&Event { level: Level::Detail, connection: None, text });
+        ui.say(Level::Detail, &text);
     }
     let download = match target {
         _ if let Some(stream) = stream => download.stream(stream),
@@ -142,16 +139,6 @@ fn target(args: &DownloadArgs, is_ordered: bool, name: &str) -> Result<PathBuf> 
         None if is_ordered => Ok(name.into()),
         None => resolve::target(args, name),
     }
-}
-
-/// What is to be said about the command line.
-pub(super) fn note(text: &str) -> Event {
-    Event { level: Level::Note, connection: None, text: text.to_owned() }
-}
-
-pub(super) fn insecure_warning() -> Event {
-    let text = "--insecure: certificates are not checked; anyone on the way can change the file";
-    Event { level: Level::Warning, connection: None, text: text.to_owned() }
 }
 
 /// What to print and how to exit: an interruption carries the code of the signal behind it.

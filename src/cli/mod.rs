@@ -25,6 +25,7 @@ mod trust;
 
 use crate::base::{Error, ErrorKind, url};
 use std::ffi::OsString;
+use crate::ui;
 
 /// Why the program does not end with exit code 0. `main` prints the line and exits with the code.
 #[derive(Debug)]
@@ -33,6 +34,16 @@ pub struct Failure {
     pub line: String,
     /// The exit code, as listed by `ringhaul --help`.
     pub exit_code: u8,
+}
+
+impl Failure {
+    /// Prints the line, if there is one, to standard error. Nobody may be reading; the exit code
+    /// still tells.
+    pub fn print(&self) {
+        if !self.line.is_empty() {
+            ui::write_line(&self.line);
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -4,15 +4,16 @@
 use super::client::Shared;
 use super::counts::ConnectionCounts;
 use super::options::{Engine, Options};
-use super::progress::{Event, Level, Phase, Progress};
+use super::progress::{Event, INSECURE_WARNING, Level, Phase, Progress};
 use super::race::{First, race};
 use super::stop::StopHandle;
+use super::waits::{Retry, Waits};
 use crate::base::limits::UNKEPT_NOTE_BYTES_MIN;
 use crate::base::size::format_bytes;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
 use crate::plan::Pressure;
-use crate::plan::rate::RateWindow;
+use crate::plan::rate::{RateWindow, SteadyRate};
 use crate::plan::retry::Backoff;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -54,8 +55,13 @@ pub(super) struct Context {
     /// Why a stop keeps nothing, if that is so.
     unkept: Mutex<Option<&'static str>>,
     retries: AtomicU32,
+    is_insecurity_told: AtomicBool,
+    /// Blocks could not be registered, as too little memory may be locked.
+    lacks_locked_memory: AtomicBool,
     /// Most connections at once, whatever the options allow.
     connections_limit: AtomicU32,
+    /// Grows with each byte that is received, and with what else arrives.
+    arrived: AtomicU64,
     /// Time in waits before retries while nothing else went on, in nanoseconds.
     waited_ns: AtomicU64,
     /// What the shards have felt since the last tick of the plan.
@@ -136,6 +142,8 @@ struct Told {
     phase: Phase,
     total_bytes: Option<u64>,
     rate: RateWindow,
+    steady_rate: SteadyRate,
+    waits: Waits,
 }
 
 impl Context {
@@ -145,8 +153,13 @@ impl Context {
         on_event: Option<EventListener>,
         client: &Arc<Shared>,
     ) -> Arc<Self> {
-        let rate = RateWindow::new();
-        let told = Told { phase: Phase::Connecting, total_bytes: None, rate };
+        let told = Told {
+            phase: Phase::Connecting,
+            total_bytes: None,
+            rate: RateWindow::new(),
+            steady_rate: SteadyRate::default(),
+            waits: Waits::default(),
+        };
         Arc::new(Self {
             options,
             client: client.clone(),
@@ -166,7 +179,10 @@ impl Context {
             unchecked_bytes: AtomicU64::new(0),
             unkept: Mutex::new(None),
             retries: AtomicU32::new(0),
+            is_insecurity_told: AtomicBool::new(false),
+            lacks_locked_memory: AtomicBool::new(false),
             connections_limit: AtomicU32::new(u32::MAX),
+            arrived: AtomicU64::new(0),
             waited_ns: AtomicU64::new(0),
             load: Load::default(),
             told: Mutex::new(told),
@@ -295,6 +311,14 @@ impl Context {
         }
     }
 
+    /// Says once that certificates are not checked, when the first one would be. Who has many
+    /// transfers says so by itself.
+    pub(super) fn warn_of_insecurity(&self) {
+        if !self.client.is_shared && !self.is_insecurity_told.swap(true, Ordering::Relaxed) {
+            self.tell(Level::Warning, None, INSECURE_WARNING);
+        }
+    }
+
     /// Says that a shard has another driver than it should, if nobody has said so.
     pub(super) fn tell_of_fallback(&self) {
         if let Some(note) = self.client.threads.drivers.take_note() {
@@ -310,6 +334,12 @@ impl Context {
     /// Counts body bytes that arrived.
     pub(super) fn received(&self, bytes: u64) {
         self.here_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.arrived.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Something has arrived that nobody has received yet.
+    pub(super) fn stirred(&self) {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `bytes` of the file are here when an attempt begins.
@@ -379,6 +409,21 @@ impl Context {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What has failed, `number` times in a row by now, is retried after `wait`, in which nothing
+    /// may come. The server has named this time, if it `is_asked`.
+    pub(super) fn wait_for_retry(
+        &self,
+        kind: ErrorKind,
+        wait: Duration,
+        number: u32,
+        is_asked: bool,
+    ) {
+        let (now, arrived) = (self.now(), self.arrived.load(Ordering::Relaxed));
+        let (at, number_max) = (now.saturating_add(wait), self.options.retries);
+        let retry = Retry { kind, at, number, number_max, is_asked };
+        lock(&self.told).waits.begin(now, arrived, retry);
+    }
+
     /// Counts a failure that is retried after `wait`, in which nothing else goes on.
     pub(super) fn retried_after(&self, wait: Duration) {
         self.retried();
@@ -389,6 +434,16 @@ impl Context {
     /// Time in such waits.
     pub(super) fn waited(&self) -> Duration {
         Duration::from_nanos(self.waited_ns.load(Ordering::Relaxed))
+    }
+
+    /// Blocks could not be registered, as this machine lets too little memory be locked.
+    pub(super) fn set_lacks_locked_memory(&self) {
+        self.lacks_locked_memory.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was so.
+    pub(super) fn lacks_locked_memory(&self) -> bool {
+        self.lacks_locked_memory.load(Ordering::Relaxed)
     }
 
     /// Failures that were retried.
@@ -423,6 +478,8 @@ impl Context {
         let resumed_bytes = self.resumed_bytes();
         let mut told = lock(&self.told);
         told.rate.sample(now, self.new_bytes());
+        told.steady_rate.sample(now, self.new_bytes());
+        let (waiting, silence) = told.waits.look(now, self.arrived.load(Ordering::Relaxed));
         Progress {
             phase: told.phase,
             bytes_done,
@@ -431,7 +488,10 @@ impl Context {
             bytes_total: told.total_bytes,
             elapsed: now,
             rate_bytes_per_second: told.rate.bytes_per_second(now),
+            steady_rate_bytes_per_second: told.steady_rate.bytes_per_second(),
             connections: self.counts.open(),
+            waiting,
+            silence,
         }
     }
 

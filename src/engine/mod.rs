@@ -32,5 +32,6 @@ pub mod stop;
 pub mod trace;
 mod transfer;
 
+mod waits;
 pub use client::Client;
 pub use download::{Download, Running};

@@ -5,6 +5,7 @@ pub mod reach;
 mod tls;
 
 use crate::base::limits;
+use crate::base::size::format_wait;
 use crate::base::{Error, ErrorKind, Result, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
@@ -311,16 +312,19 @@ impl Options {
         let memory_max = limits::CLIENT_MEMORY_BYTES_MAX;
         in_range("memory in bytes", self.memory_bytes, memory_min, memory_max)?;
         in_range("retries", self.retries.into(), 0, limits::RETRIES_MAX.into())?;
-        for (name, time) in [("connect", self.connect_timeout), ("stall", self.stall_timeout)] {
+        for (name, time) in [
+            ("connect timeout", self.connect_timeout),
+            ("stall timeout", self.stall_timeout),
+            ("time of the whole download", self.max_time.unwrap_or(Duration::MAX)),
+        ] {
             if time.is_zero() {
-                return Err(Error::new(ErrorKind::Usage, format!("the {name} timeout is zero")));
+                return Err(Error::new(ErrorKind::Usage, format!("the {name} is zero")));
             }
         }
         if self.speed_limit_bytes == Some(0) || self.speed_time == Some(Duration::ZERO) {
             return Err(Error::new(ErrorKind::Usage, "the speed limit or its time is zero"));
         }
         self.tls.validate()?;
-        let max_time = self.max_time.unwrap_or(Duration::MAX);
         for (name, time, min, max) in [
             (
                 "journal interval",
@@ -334,10 +338,10 @@ impl Options {
                 limits::RETRY_WAIT_ASKED_MIN,
                 limits::RETRY_WAIT_ASKED_MAX,
             ),
-            ("time of the whole download", max_time, Duration::from_nanos(1), Duration::MAX),
         ] {
             if !(min..=max).contains(&time) {
-                let context = format!("the {name} must be {min:?} to {max:?}, not {time:?}");
+                let [min, max, time] = [min, max, time].map(format_wait);
+                let context = format!("the {name} must be {min} to {max}, not {time}");
                 return Err(Error::new(ErrorKind::Usage, context));
             }
         }

@@ -1,17 +1,25 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
-use crate::base::size::GIB;
-use crate::base::{Error, Url};
+use crate::base::size::{GIB, MIB};
+use crate::base::{Error, ErrorKind, Url};
 pub use crate::engine::options::{Algorithm, Engine};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Bytes from which on CPU time per byte says more of the transfer than of the program's start,
+/// which takes some 10 ms: less than 0.2 s per GiB.
+const CPU_BYTES_MIN: u64 = 64 * MIB;
+
+/// Silence in which no time left is told: it would grow and grow.
+const SILENCE_WITHOUT_ETA: Duration = Duration::from_secs(2);
+
 /// What the transfer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Phase {
     /// Resolving, connecting, asking for the first span.
+    #[default]
     Connecting,
     /// Body bytes flow.
     Downloading,
@@ -32,7 +40,7 @@ pub enum Phase {
 /// });
 /// # Ok::<(), ringhaul::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Progress {
     /// What it is doing.
@@ -51,19 +59,43 @@ pub struct Progress {
     pub elapsed: Duration,
     /// Bytes per second over the last seconds.
     pub rate_bytes_per_second: f64,
+    /// Bytes per second since the first byte, of which recent ones count more; `None` in the first
+    /// second, in which it says little.
+    pub steady_rate_bytes_per_second: Option<f64>,
     /// Connections that are open now.
     pub connections: u32,
+    /// What is waited for before the next try, if nothing else goes on.
+    pub waiting: Option<Waiting>,
+    /// Time in which nothing has come.
+    pub silence: Duration,
 }
 
 impl Progress {
-    /// Time left at the present rate, if size and rate are known.
+    /// Time left at the steady rate, if size and rate are known and something comes.
     pub fn eta(&self) -> Option<Duration> {
-        let left = self.bytes_total?.saturating_sub(self.bytes_done);
-        if self.rate_bytes_per_second < 1.0 {
+        if self.silence >= SILENCE_WITHOUT_ETA {
             return None;
         }
-        Duration::try_from_secs_f64(left as f64 / self.rate_bytes_per_second).ok()
+        let left = self.bytes_total?.saturating_sub(self.bytes_done);
+        let rate = self.steady_rate_bytes_per_second.filter(|rate| *rate >= 1.0)?;
+        Duration::try_from_secs_f64(left as f64 / rate).ok()
     }
+}
+
+/// A wait before something that has failed is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// How it has failed.
+    pub kind: ErrorKind,
+    /// Time until it is tried again.
+    pub left: Duration,
+    /// The number of that try, from 1.
+    pub retry: u32,
+    /// Retries in a row before the transfer fails.
+    pub retries_max: u32,
+    /// The server has said how long to wait (Retry-After).
+    pub is_asked: bool,
 }
 
 /// How much a reader must want to know to see an event.
@@ -79,6 +111,10 @@ pub enum Level {
     /// Shown with `-vv`: every request and span.
     Trace,
 }
+
+/// The warning where certificates are not checked.
+pub const INSECURE_WARNING: &str =
+    "--insecure: certificates are not checked; anyone on the way can change the file";
 
 /// Something that happened.
 ///
@@ -216,6 +252,8 @@ pub struct Report {
     pub direct: bool,
     /// The arena was registered with the kernel.
     pub registered: bool,
+    /// It was not, as this machine does not let this user lock that much memory.
+    pub lacks_locked_memory: bool,
     /// The server answers ranges; otherwise it was one stream.
     pub ranges: bool,
     /// Failures that were retried.
@@ -259,15 +297,15 @@ impl Report {
         self.new_bytes() as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// CPU seconds per GiB that this run has fetched; `None` below 1 MiB, where start-up is all
-    /// there is.
+    /// CPU seconds per GiB that this run has fetched; `None` below 64 MiB, where start-up is most
+    /// of it.
     pub fn cpu_seconds_per_gib(&self) -> Option<f64> {
         let new_bytes = self.new_bytes();
-        (new_bytes >= 1 << 20).then(|| self.cpu.as_secs_f64() * GIB as f64 / new_bytes as f64)
+        (new_bytes >= CPU_BYTES_MIN).then(|| self.cpu.as_secs_f64() * GIB as f64 / new_bytes as f64)
     }
 
     /// Bytes of the file that no earlier run had left.
-    fn new_bytes(&self) -> u64 {
+    pub fn new_bytes(&self) -> u64 {
         self.bytes.saturating_sub(self.resumed_bytes)
     }
 }
@@ -279,19 +317,19 @@ mod tests {
     #[test]
     fn eta_needs_size_and_rate() {
         let mut progress = Progress {
-            phase: Phase::Downloading,
             bytes_done: 100,
-            resumed_bytes: 0,
-            unchecked_bytes: 0,
             bytes_total: Some(300),
-            elapsed: Duration::from_secs(1),
-            rate_bytes_per_second: 100.0,
-            connections: 1,
+            steady_rate_bytes_per_second: Some(100.0),
+            ..Progress::default()
         };
         assert_eq!(progress.eta(), Some(Duration::from_secs(2)));
-        progress.rate_bytes_per_second = 0.0;
-        assert_eq!(progress.eta(), None);
-        progress.bytes_total = None;
+        let silent = Progress { silence: Duration::from_secs(2), ..progress.clone() };
+        assert_eq!(silent.eta(), None);
+        for unknown in [Some(0.0), None] {
+            progress.steady_rate_bytes_per_second = unknown;
+            assert_eq!(progress.eta(), None);
+        }
+        (progress.bytes_total, progress.steady_rate_bytes_per_second) = (None, Some(100.0));
         assert_eq!(progress.eta(), None);
     }
 }

@@ -11,7 +11,7 @@ use super::source::exchange::Opening;
 use super::source::follow::{Located, locate};
 use super::source::retry::retrying;
 use super::stop::StopHandle;
-use crate::base::size::format_bytes;
+use crate::base::size::{format_bytes, format_wait};
 use crate::base::{Error, ErrorKind, Result, Span, Url};
 use crate::http::{Discovery, Exchange, Validator, discover, status_error};
 use std::rc::Rc;
@@ -66,7 +66,7 @@ impl InMemory {
         let limited = async {
             let Some(time) = context.options.max_time else { return fetching.await };
             tokio::time::timeout(time, fetching).await.unwrap_or_else(|_| {
-                let what = format!("{} did not come within {time:.1?}", self.url);
+                let what = format!("{} did not come within {}", self.url, format_wait(time));
                 Err(Error::new(ErrorKind::TimedOut, what)
                     .advise("try again, or allow more time with --max-time"))
             })

@@ -10,7 +10,7 @@
 //! heads) move nothing.
 
 use crate::base::limits::STALL_BYTES;
-use crate::base::size::format_bytes;
+use crate::base::size::{format_bytes, format_wait};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -320,13 +320,14 @@ impl Stall {
     /// What the peer did, as the end of a sentence that begins with its address.
     pub fn describe(self) -> String {
         match self {
-            Stall::Silent(time) => format!("sent nothing for {time:.1?}"),
+            Stall::Silent(time) => format!("sent nothing for {}", format_wait(time)),
             Stall::Unanswered(time) => {
-                format!("did not send the head of its answer within {time:.1?}")
+                format!("did not send the head of its answer within {}", format_wait(time))
             }
             Stall::Slow { bytes, bytes_min, time, .. } => {
                 let (bytes, bytes_min) = (format_bytes(bytes), format_bytes(bytes_min));
-                format!("sent {bytes} of the file in {time:.1?}, and at least {bytes_min} were due")
+                let time = format_wait(time);
+                format!("sent {bytes} of the file in {time}, and at least {bytes_min} were due")
             }
         }
     }

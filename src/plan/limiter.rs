@@ -142,17 +142,18 @@ impl fmt::Display for Limiter {
                 write!(f, "a limit per connection: {} each, and {trial}", size::format_rate(rate))
             }
             Limiter::Waits { share, retries } => {
-                write!(f, "waits before {retries} retries: {:.0} % of the time", share * 100.0)
+                let noun = if retries == 1 { "retry" } else { "retries" };
+                write!(f, "waits before {retries} {noun}: {:.0} % of the time", share * 100.0)
             }
-            Limiter::ServerPushBack { connections, refusals, is_throttled: false } => write!(
-                f,
-                "the server's push-back: it refused {refusals} times beyond {connections} \
-                 connections"
-            ),
-            Limiter::ServerPushBack { connections, is_throttled: true, .. } => write!(
-                f,
-                "the server's push-back: it throttled, and {connections} connections were kept"
-            ),
+            Limiter::ServerPushBack { connections, refusals, is_throttled: false } => {
+                let (all, times) = (Connections(connections), if refusals == 1 { "" } else { "s" });
+                write!(f, "the server's push-back: {refusals} refusal{times} beyond {all}")
+            }
+            Limiter::ServerPushBack { connections, is_throttled: true, .. } => {
+                let (all, were) =
+                    (Connections(connections), if connections == 1 { "was" } else { "were" });
+                write!(f, "the server's push-back: it throttled, and {all} {were} kept")
+            }
             Limiter::Cpu { busy, is_hash } => write!(
                 f,
                 "this machine's processor{}: the busiest thread was at {:.0} %",

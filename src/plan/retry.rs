@@ -110,6 +110,11 @@ impl Backoff {
         Self { retries, failures: 0, retry_wait, jitter: Jitter::new(jitter_seed) }
     }
 
+    /// Failures in a row so far.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// The question has failed: the wait before it is asked again, or `None`: give up. What the
     /// server asked for with Retry-After is the caller's to add.
     pub fn next(&mut self, kind: ErrorKind) -> Option<Duration> {

@@ -14,6 +14,7 @@ use super::sizing::{self, Sizing};
 use super::sources::Sources;
 use super::workers::Workers;
 use super::{Arrival, ConnectionId, Fanout, Fetch, Next, Settings, SourceId, Unopened};
+use crate::base::size::format_wait;
 use crate::base::span::{Span, SpanSet};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Transfer {
     last_tick_at: Duration,
     /// Indicates whether the transfer has given up.
     failed: bool,
+    /// How often the stretch that failed last has failed in a row.
+    failures_in_a_row: u32,
 }
 
 impl Transfer {
@@ -83,6 +86,7 @@ impl Transfer {
             now: Duration::ZERO,
             last_tick_at: Duration::ZERO,
             failed: false,
+            failures_in_a_row: 0,
             ledger,
             settings,
         }
@@ -235,7 +239,7 @@ impl Transfer {
             }
             Unopened::Failed(kind) => {
                 let rest = self.sources.not_opened(self.now, source, retry::class(kind));
-                format!("{source} is tried again in {rest:.1?}: {kind:?}")
+                format!("{source} is tried again in {}: {}", format_wait(rest), kind.in_brief())
             }
         };
         self.log.note(self.now, Choice::Source, text);

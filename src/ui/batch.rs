@@ -13,20 +13,16 @@ mod lines;
 pub use ask::{Answer, Failure, ask, can_ask};
 
 use super::screen::Screen;
-use super::{Verbosity, can_redraw, colours_allowed, text, write_line};
+use super::terminal::{Looks, Size, can_redraw, size, write, write_line};
+use super::{Verbosity, text};
 use crate::base::limits::PROGRESS_DRAW_INTERVAL_MIN;
 use crate::batch::progress::Progress;
 use crate::batch::result::Summary;
 use crate::engine::progress::{Event, Level};
-use console::Term;
-use frame::{Size, frame};
+use frame::frame;
 use lines::Lines;
-use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// The size of a terminal that does not say it.
-const SIZE_UNKNOWN: Size = Size { rows: 24, columns: 80 };
 
 /// The face of one batch. Feed it progress and events from any thread. After `clear` the terminal
 /// is free, until the next progress.
@@ -48,7 +44,7 @@ impl BatchUi {
     pub fn new(verbosity: Verbosity) -> Self {
         let face = match verbosity {
             Verbosity::Quiet => Face::Silent,
-            _ if can_redraw() => Face::Drawing(Mutex::new(Drawing::new(colours_allowed()))),
+            _ if can_redraw() => Face::Drawing(Mutex::new(Drawing::new(Looks::of_terminal()))),
             _ => Face::Lines(Mutex::default()),
         };
         Self { face, limit: verbosity.limit() }
@@ -108,12 +104,12 @@ struct Drawing {
     screen: Screen,
     /// The snapshot that is drawn.
     shown: Option<Progress>,
-    colours: bool,
+    looks: Looks,
 }
 
 impl Drawing {
-    fn new(colours: bool) -> Self {
-        Self { colours, ..Self::default() }
+    fn new(looks: Looks) -> Self {
+        Self { looks, ..Self::default() }
     }
 
     /// The bytes that show `progress`; none if the last drawing is too recent.
@@ -132,12 +128,13 @@ impl Drawing {
 
     /// The bytes that put `line` above what is drawn.
     fn say(&mut self, line: &str, size: Size) -> String {
-        self.screen.replace_by(line, size.columns) + &self.draw(size)
+        let line = self.looks.charset.line(line);
+        self.screen.replace_by(&line, size.columns) + &self.draw(size)
     }
 
     fn draw(&mut self, size: Size) -> String {
         let Some(progress) = &self.shown else { return String::new() };
-        self.screen.draw(&frame(progress, size, self.colours), size.columns)
+        self.screen.draw(&frame(progress, size, self.looks), size.columns)
     }
 
     fn clear(&mut self, size: Size) -> String {
@@ -148,21 +145,8 @@ impl Drawing {
     }
 }
 
-/// Asked anew for each drawing, as a window may have been resized.
-fn size() -> Size {
-    let size = Term::stderr().size_checked();
-    size.map_or(SIZE_UNKNOWN, |(rows, columns)| Size { rows: rows.into(), columns: columns.into() })
-}
-
 fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One write each, so that a terminal shows no half of it.
-fn write(bytes: &str) {
-    if !bytes.is_empty() {
-        let _ = std::io::stderr().lock().write_all(bytes.as_bytes());
-    }
 }
 
 #[cfg(test)]
@@ -177,7 +161,7 @@ mod tests {
 
     #[test]
     fn drawings_keep_their_distance() {
-        let mut drawing = Drawing::new(false);
+        let mut drawing = Drawing::new(Looks::default());
         let mut is_drawn = |milliseconds| !drawing.show(&at(milliseconds), SIZE).is_empty();
         assert_eq!([0, 49, 50, 99, 100].map(&mut is_drawn), [true, false, true, false, true]);
         assert!(is_drawn(10), "another run");
@@ -185,7 +169,7 @@ mod tests {
 
     #[test]
     fn lines_stand_above_what_is_drawn() {
-        let mut drawing = Drawing::new(false);
+        let mut drawing = Drawing::new(Looks::default());
         assert_eq!(drawing.say("first", SIZE), "\r\x1b[Jfirst\n");
         drawing.show(&at(0), SIZE);
         let said = drawing.say("second", SIZE);

@@ -1,9 +1,10 @@
 //! Progress where nothing can be redrawn (a log, a pipe, a dumb terminal): which snapshots are
 //! worth a line. The output stays bounded: one line at the start, then one when a tenth of the
-//! file and five seconds have passed, whichever is later, and at least one a minute.
+//! file and five seconds have passed, whichever is later, and at least one a minute. Each wait
+//! before a retry and each silence is told once, if five seconds have passed since the last one.
 
 use super::text;
-use crate::base::limits::{PROGRESS_LINE_INTERVAL_MAX, PROGRESS_LINE_INTERVAL_MIN};
+use crate::base::limits::{PROGRESS_LINE_INTERVAL_MAX, PROGRESS_LINE_INTERVAL_MIN, WAIT_LINE_MIN};
 use crate::base::text::printable;
 use crate::engine::progress::{Phase, Progress};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,17 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Lines {
     name: String,
-    last: Mutex<Option<Said>>,
+    last: Mutex<Last>,
+}
+
+/// What was told last.
+#[derive(Debug, Default)]
+struct Last {
+    progress: Option<Said>,
+    /// When a wait or a silence was told.
+    wait: Option<Duration>,
+    /// The one that goes on has been told: the number of the retry, 0 of a silence.
+    told: Option<u32>,
 }
 
 /// What the last line told.
@@ -24,20 +35,45 @@ struct Said {
 
 impl Lines {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: printable(name), last: Mutex::new(None) }
+        Self { name: printable(name), last: Mutex::default() }
     }
 
     /// The line for this snapshot, if one is due.
     pub(super) fn next(&self, progress: &Progress) -> Option<String> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = match *last {
+        if let Some(words) = last.wait_words(progress) {
+            return Some(format!("{}: {words}", self.name));
+        }
+        let line = match last.progress {
             _ if progress.phase != Phase::Downloading => return None,
             None => text::opening_line(&self.name, progress),
             Some(said) if is_due(said, progress) => text::progress_line(&self.name, progress),
             Some(_) => return None,
         };
-        *last = Some(Said { elapsed: progress.elapsed, bytes_done: progress.bytes_done });
+        let said = Said { elapsed: progress.elapsed, bytes_done: progress.bytes_done };
+        last.progress = Some(said);
         Some(line)
+    }
+}
+
+impl Last {
+    /// What is waited for, if that is new and worth a line.
+    fn wait_words(&mut self, progress: &Progress) -> Option<String> {
+        let words = text::wait_words(progress, true);
+        let retry = progress.waiting.as_ref().map(|waiting| (waiting.retry, waiting.left));
+        let Some(words) = words else {
+            self.told = None;
+            return None;
+        };
+        let (number, left) = retry.unwrap_or((0, Duration::MAX));
+        let is_long = left >= WAIT_LINE_MIN;
+        let since = self.wait.map(|at| progress.elapsed.saturating_sub(at));
+        let is_rare = since.is_none_or(|since| since >= PROGRESS_LINE_INTERVAL_MIN);
+        if self.told == Some(number) || !is_long || !is_rare {
+            return None;
+        }
+        (self.told, self.wait) = (Some(number), Some(progress.elapsed));
+        Some(words)
     }
 }
 
@@ -51,17 +87,18 @@ fn is_due(said: Said, progress: &Progress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ErrorKind;
+    use crate::engine::progress::Waiting;
 
     fn at(seconds: u64, bytes_done: u64, bytes_total: Option<u64>) -> Progress {
         Progress {
             phase: Phase::Downloading,
             bytes_done,
-            resumed_bytes: 0,
-            unchecked_bytes: 0,
             bytes_total,
             elapsed: Duration::from_secs(seconds),
             rate_bytes_per_second: 1000.0,
             connections: 4,
+            ..Progress::default()
         }
     }
 
@@ -76,6 +113,37 @@ mod tests {
         assert_eq!(lines.next(&at(30, 550, Some(1000))), None, "too little");
         assert!(lines.next(&at(31, 600, Some(1000))).is_some());
         assert!(lines.next(&at(91, 600, Some(1000))).is_some(), "a sign of life");
+    }
+
+    #[test]
+    fn each_wait_is_told_once() {
+        let lines = Lines::new("x");
+        let waiting = |at: u64, retry, left| {
+            let (kind, left) = (ErrorKind::Status(503), Duration::from_millis(left));
+            let waiting = Waiting { kind, left, retry, retries_max: 5, is_asked: false };
+            let now = at / 10;
+            lines.next(&Progress {
+                phase: Phase::Connecting,
+                elapsed: Duration::from_millis(at * 100),
+                waiting: Some(waiting),
+                ..super::tests::at(now, 0, None)
+            })
+        };
+        assert_eq!(waiting(1, 1, 400), None, "too short");
+        let told = waiting(5, 2, 1_900).unwrap();
+        assert_eq!(told, "x: 503, trying again in 2 s (2 of 5)");
+        assert_eq!(waiting(6, 2, 1_800), None);
+        assert_eq!(waiting(25, 3, 3_900), None, "too soon after the last one");
+        assert!(waiting(60, 4, 7_900).is_some());
+        let silent = |seconds, silence| {
+            let silence = Duration::from_secs(silence);
+            lines.next(&Progress { silence, ..at(seconds, 500, Some(1000)) })
+        };
+        assert!(silent(20, 0).unwrap().starts_with("x: downloading"));
+        assert_eq!(silent(26, 6).unwrap(), "x: stalled for 6 s");
+        assert_eq!(silent(40, 20), None);
+        assert_eq!(silent(41, 0), None);
+        assert_eq!(silent(47, 6).unwrap(), "x: stalled for 6 s");
     }
 
     #[test]

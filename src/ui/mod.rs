@@ -2,25 +2,30 @@
 //! plain lines elsewhere, nothing when quiet. Owns that choice and the order of the output; knows
 //! only the engine's progress words. Writing to standard error never fails a transfer.
 //!
-//! `batch` is the same for many files, and the question at their end; `screen` redraws lines in
-//! place, `width` counts columns.
+//! `batch` is the same for many files, and the question at their end. `screen` redraws lines in
+//! place, which `parts` makes; `terminal` is where they go, `charset` what can be shown there, and
+//! `width` counts columns.
 
 mod bar;
 mod batch;
+mod charset;
 mod lines;
 mod password;
+mod parts;
 mod screen;
+mod terminal;
 mod text;
 mod width;
 
 pub use crate::base::text::printable;
 pub use batch::{Answer, BatchUi, Failure, ask, can_ask};
 pub use password::ask_password;
+pub use terminal::{can_redraw, colours_allowed, write_line};
 
 use crate::engine::progress::{Event, Level, Progress, Report};
 use bar::Bar;
 use lines::Lines;
-use std::io::{IsTerminal, Write};
+use terminal::Looks;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,7 +74,7 @@ impl Ui {
     pub fn new(name: &str, verbosity: Verbosity) -> Self {
         let face = match verbosity {
             Verbosity::Quiet => Face::Silent,
-            _ if can_redraw() => Face::Bar(Bar::new(name, colours_allowed())),
+            _ if can_redraw() => Face::Bar(Bar::new(name, Looks::of_terminal())),
             _ => Face::Lines(Lines::new(name)),
         };
         Self { face, limit: verbosity.limit() }
@@ -78,8 +83,10 @@ impl Ui {
     /// A bar where there can be one, and warnings; nothing else. For transfers that are a part of
     /// something which reports by itself.
     pub fn bar_only(name: &str) -> Self {
-        let face =
-            if can_redraw() { Face::Bar(Bar::new(name, colours_allowed())) } else { Face::Silent };
+        let face = match can_redraw() {
+            true => Face::Bar(Bar::new(name, Looks::of_terminal())),
+            false => Face::Silent,
+        };
         Self { face, limit: Some(Level::Warning) }
     }
 
@@ -90,7 +97,7 @@ impl Ui {
             Face::Bar(bar) => bar.show(progress),
             Face::Lines(lines) => {
                 if let Some(line) = lines.next(progress) {
-                    self.say(&line);
+                    self.print(&line);
                 }
             }
         }
@@ -99,8 +106,13 @@ impl Ui {
     /// Shows an event, if its level is wanted.
     pub fn on_event(&self, event: &Event) {
         if self.limit.is_some_and(|limit| event.level <= limit) {
-            self.say(&text::event_line(event));
+            self.print(&text::event_line(event));
         }
+    }
+
+    /// Shows a line, if its level is wanted.
+    pub fn say(&self, level: Level, text: &str) {
+        self.on_event(&Event { level, connection: None, text: text.to_owned() });
     }
 
     /// Takes the bar off the terminal for good; there may be other lines to print.
@@ -117,37 +129,17 @@ impl Ui {
             if self.limit >= Some(Level::Detail) {
                 text::source_lines(report).iter().for_each(|line| write_line(line));
             }
-            write_line(&text::closing_line(report));
-            if let Some(limiter) = &report.limiter {
-                write_line(&format!("limited by: {}", printable(limiter)));
-            }
+            text::closing_lines(report).iter().for_each(|line| write_line(line));
         }
     }
 
     /// A line above the bar or, without a bar, just a line.
-    fn say(&self, line: &str) {
+    fn print(&self, line: &str) {
         match &self.face {
             Face::Bar(bar) => bar.say(line),
             Face::Silent | Face::Lines(_) => write_line(line),
         }
     }
-}
-
-/// One write per line keeps lines of several threads whole. A closed standard error (`2>&1 | head`)
-/// is no reason to lose a download.
-fn write_line(line: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
-}
-
-/// Whether standard error is a terminal that can redraw a line.
-pub fn can_redraw() -> bool {
-    let terminal_named = std::env::var_os("TERM").is_some_and(|t| !t.is_empty() && t != "dumb");
-    terminal_named && std::io::stderr().is_terminal()
-}
-
-/// Any non-empty NO_COLOR forbids colour (no-color.org).
-pub fn colours_allowed() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 #[cfg(test)]

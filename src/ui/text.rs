@@ -2,43 +2,50 @@
 //! terminal, and neither colours nor cursor movements.
 
 use super::width;
-use crate::base::size::{format_bytes, format_duration, format_rate};
+use crate::base::limits::SILENCE_TOLD_MIN;
+use crate::base::size::{KIB, MIB, format_bytes, format_duration, format_rate, format_wait};
 use crate::base::text::printable;
 use crate::engine::progress::{
-    Engine, Event, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,
+    Engine, Event, Level, Phase, Progress, Repaired, Report, SourceReport, Verified, Waiting,
 };
 use std::time::Duration;
+
+/// Fewer bytes are over before there is a rate, unless they take some time.
+const RATE_BYTES_MIN: u64 = 64 * KIB;
+const RATE_TIME_MIN: Duration = Duration::from_secs(1);
+/// A countdown does not show less: nobody reads milliseconds.
+const COUNTDOWN_MIN: Duration = Duration::from_millis(100);
+/// Fewer bytes are over before anything limits them, if nothing fails.
+const LIMITER_BYTES_MIN: u64 = MIB;
 
 /// `name` in at most `columns_max` columns, as it may be shown.
 pub(super) fn short_name(name: &str, columns_max: usize) -> String {
     width::shorten(&printable(name), columns_max)
 }
 
-/// Behind the bar: `1.20 GiB / 2.00 GiB  812.30 MB/s  eta 0:03  4 conn`.
-pub(super) fn bar_text(progress: &Progress) -> String {
-    let amount = match progress.bytes_total {
-        Some(total) => format!("{} / {}", format_bytes(progress.bytes_done), format_bytes(total)),
-        None => format_bytes(progress.bytes_done),
+/// What is waited for, if that is worth a word: `503, trying again in 4 s (2 of 5)`, or with fewer
+/// words `503, again in 4 s (2/5)`; `stalled for 6 s`.
+pub(super) fn wait_words(progress: &Progress, is_wordy: bool) -> Option<String> {
+    if let Some(waiting) = &progress.waiting {
+        return Some(retry_words(waiting, is_wordy));
+    }
+    let is_long = progress.silence >= SILENCE_TOLD_MIN;
+    let what = match progress.phase {
+        Phase::Downloading => "stalled",
+        Phase::Connecting if progress.connections == 0 => "connecting",
+        Phase::Connecting => "no answer",
+        Phase::Verifying | Phase::Finishing => return None,
     };
-    match progress.phase {
-        Phase::Connecting => "connecting".to_owned(),
-        Phase::Verifying if progress.unchecked_bytes > 0 => {
-            format!("{amount}  checking {} kept", format_bytes(progress.unchecked_bytes))
-        }
-        Phase::Verifying => format!("{amount}  verifying the checksum"),
-        Phase::Finishing => format!("{amount}  syncing to disk"),
-        Phase::Downloading => {
-            let rate = format_rate(progress.rate_bytes_per_second);
-            let eta = match progress.bytes_total {
-                Some(_) => format!("  eta {}", clock(progress.eta())),
-                None => format!("  {}", clock(Some(progress.elapsed))),
-            };
-            let checking = match progress.unchecked_bytes {
-                0 => String::new(),
-                bytes => format!("  checking {} kept", format_bytes(bytes)),
-            };
-            format!("{amount}  {rate}{eta}  {} conn{checking}", progress.connections)
-        }
+    is_long.then(|| format!("{what} for {} s", progress.silence.as_secs()))
+}
+
+fn retry_words(waiting: &Waiting, is_wordy: bool) -> String {
+    let Waiting { kind, left, retry, retries_max, is_asked, .. } = waiting;
+    let asked = if *is_asked { " as asked" } else { "" };
+    let (why, left) = (kind.in_brief(), format_wait((*left).max(COUNTDOWN_MIN)));
+    match is_wordy {
+        true => format!("{why}, trying again in {left}{asked} ({retry} of {retries_max})"),
+        false => format!("{why}, again in {left}{asked} ({retry}/{retries_max})"),
     }
 }
 
@@ -53,87 +60,113 @@ pub(super) fn progress_line(name: &str, progress: &Progress) -> String {
         bytes => format!(", {} of what was here still to be checked", format_bytes(bytes)),
     };
     match progress.bytes_total {
-        Some(total) => format!(
-            "{name}: {} % ({done} of {}), {rate}, {} left, {connections}{checking}",
-            percent(progress.bytes_done, total),
-            format_bytes(total),
-            clock(progress.eta()),
-        ),
+        Some(total) => {
+            let (percent, of) = (percent(progress.bytes_done, total), format_bytes(total));
+            let left = progress.eta().map(|left| format!("{} left, ", clock(Some(left))));
+            let left = left.unwrap_or_default();
+            format!("{name}: {percent} % ({done} of {of}), {rate}, {left}{connections}{checking}")
+        }
         None => format!("{name}: {done}, {rate}, {connections}{checking}"),
     }
 }
 
 /// The first line where there is no bar.
 pub(super) fn opening_line(name: &str, progress: &Progress) -> String {
-    let size = match progress.bytes_total {
-        Some(total) => format_bytes(total),
-        None => "size unknown".to_owned(),
+    let here = format_bytes(progress.resumed_bytes);
+    let size = match (progress.bytes_total, progress.resumed_bytes) {
+        (Some(total), 0) => format_bytes(total),
+        (Some(total), _) => format!("{}, {here} of it are here", format_bytes(total)),
+        (None, 0) => "size unknown".to_owned(),
+        (None, _) => format!("size unknown, {here} are here"),
     };
-    let here = match progress.resumed_bytes {
+    let connections = match progress.connections {
         0 => String::new(),
-        bytes => format!(" of which {} are here", format_bytes(bytes)),
+        connections => format!(", {}", counted(connections, "connection")),
     };
-    let connections = counted(progress.connections, "connection");
-    format!("{name}: downloading, {size}{here}, {connections}")
+    format!("{name}: downloading, {size}{connections}")
 }
 
-/// The last line: what was done, how fast, and by which means.
-pub(super) fn closing_line(report: &Report) -> String {
-    if let Some(repaired) = report.repaired.as_ref().filter(|repaired| repaired.is_untouched) {
-        return untouched_line(report, repaired);
+/// The last lines: what was done, how fast and by which means; what it was compared with; and what
+/// limited it.
+pub(super) fn closing_lines(report: &Report) -> Vec<String> {
+    let untouched = report.repaired.as_ref().filter(|repaired| repaired.is_untouched);
+    let mut lines = vec![match untouched {
+        Some(repaired) => untouched_line(report, repaired),
+        None => closing_line(report),
+    }];
+    lines.extend(report.verified.as_ref().map(verified_line));
+    let is_worth_it = report.new_bytes() >= LIMITER_BYTES_MIN || report.retries > 0;
+    let limiter = report.limiter.as_ref().filter(|_| is_worth_it);
+    lines.extend(limiter.map(|limiter| format!("limited by: {}", printable(limiter))));
+    lines
+}
+
+fn closing_line(report: &Report) -> String {
+    let path = printable(&report.path.display().to_string());
+    let (bytes, elapsed) = (format_bytes(report.bytes), format_duration(report.elapsed));
+    let mut parts = vec![format!("{path}: {bytes} in {elapsed}")];
+    let is_slow = report.elapsed >= RATE_TIME_MIN && report.new_bytes() >= KIB;
+    if is_slow || report.new_bytes() >= RATE_BYTES_MIN {
+        parts.push(format_rate(report.rate_bytes_per_second()));
     }
-    let mut line = format!(
-        "{}: {} in {}, {}, {}",
-        printable(&report.path.display().to_string()),
-        format_bytes(report.bytes),
-        format_duration(report.elapsed),
-        format_rate(report.rate_bytes_per_second()),
-        counted(report.connections, "connection"),
-    );
+    parts.push(connections_words(report));
     if let Some(repaired) = &report.repaired {
-        line.push_str(&format!(", {}", repaired_words(repaired)));
+        parts.push(repaired_words(repaired));
     } else if report.resumed_bytes > 0 {
-        line.push_str(&format!(", resumed {}", format_bytes(report.resumed_bytes)));
-    }
-    if !report.ranges {
-        line.push_str(" (one stream: the server offers no ranges)");
+        parts.push(format!("resumed {}", format_bytes(report.resumed_bytes)));
     }
     if report.retries > 0 {
-        line.push_str(&format!(", {}", counted_with(report.retries, "retry", "retries")));
+        parts.push(counted_with(report.retries, "retry", "retries"));
     }
-    if let Some(cpu) = report.cpu_seconds_per_gib() {
-        line.push_str(&format!(", {cpu:.2} CPU s/GiB"));
+    parts.extend(report.cpu_seconds_per_gib().map(|cpu| format!("{cpu:.2} CPU s/GiB")));
+    parts.extend(means(report));
+    if let Some(pieces) = &report.pieces {
+        let count = counted_with(pieces.count, "piece", "pieces");
+        parts.push(format!("verified {count} ({})", pieces.algorithm.registered_name()));
     }
-    line.push_str(if report.discarded {
-        ", discarded"
-    } else if report.is_ordered {
-        ", in order"
-    } else if report.direct {
-        ", direct"
-    } else {
-        ", buffered"
-    });
-    if !report.discarded && !report.is_ordered {
-        line.push_str(if report.registered { ", registered" } else { ", not registered" });
+    parts.join(", ")
+}
+
+/// `4 connections`, or why there was one.
+fn connections_words(report: &Report) -> String {
+    let has_digest = report.verified.is_some() || !report.digests.is_empty();
+    let why = match report.ranges {
+        true => "",
+        false if report.discarded && has_digest => {
+            " (one stream: bytes that are not kept are hashed in order)"
+        }
+        false => " (one stream: the server offers no ranges)",
+    };
+    format!("{}{why}", counted(report.connections, "connection"))
+}
+
+/// By which means the bytes got to the disk, and from where.
+fn means(report: &Report) -> Vec<String> {
+    let mut means = Vec::new();
+    let mut push = |word: &str| means.push(word.to_owned());
+    match (report.discarded, report.direct) {
+        (true, _) => push("discarded"),
+        _ if report.is_ordered => push("in order"),
+        (false, true) => push("direct"),
+        (false, false) => push("buffered"),
+    }
+    match (report.registered, report.lacks_locked_memory) {
+        _ if report.discarded || report.is_ordered => {}
+        (true, _) => push("registered"),
+        (false, true) => push("not registered (memlock limit)"),
+        (false, false) => {}
     }
     if report.engine == Engine::Epoll {
-        line.push_str(", epoll");
+        push("epoll");
     }
     let brought = report.sources.iter().filter(|source| source.bytes > 0).count();
     if brought > 1 || report.sources.len() > 1 {
-        line.push_str(&format!(", {brought} of {} sources", report.sources.len()));
+        means.push(format!("{brought} of {} sources", report.sources.len()));
     }
     if report.is_compared {
-        line.push_str(", compared by samples");
+        means.push("compared by samples".to_owned());
     }
-    if let Some(verified) = &report.verified {
-        line.push_str(&verified_words(verified));
-    }
-    if let Some(pieces) = &report.pieces {
-        let count = counted_with(pieces.count, "piece", "pieces");
-        line.push_str(&format!(", verified {count} ({})", pieces.algorithm.registered_name()));
-    }
-    line
+    means
 }
 
 /// The last line of a repair that found nothing to do.
@@ -141,11 +174,11 @@ fn untouched_line(report: &Report, repaired: &Repaired) -> String {
     let path = printable(&report.path.display().to_string());
     let (bytes, elapsed) = (format_bytes(report.bytes), format_duration(report.elapsed));
     let pieces = match repaired.pieces {
+        Some(1) => ", the piece is right".to_owned(),
         Some(count) => format!(", {count} pieces are right"),
         None => String::new(),
     };
-    let verified = report.verified.as_ref().map(verified_words).unwrap_or_default();
-    format!("{path}: nothing to repair, {bytes} read in {elapsed}{pieces}{verified}")
+    format!("{path}: nothing to repair, {bytes} read in {elapsed}{pieces}")
 }
 
 /// `repaired 2 of 400 pieces, 2.00 MiB fetched`.
@@ -157,9 +190,9 @@ fn repaired_words(repaired: &Repaired) -> String {
     format!("{what}, {} fetched", format_bytes(repaired.fetched_bytes))
 }
 
-fn verified_words(verified: &Verified) -> String {
+fn verified_line(verified: &Verified) -> String {
     let (digest, against) = (printable(&verified.digest), printable(&verified.against));
-    format!(", verified {digest} ({against})")
+    format!("verified {digest} ({against})")
 }
 
 /// What each source brought, in a line each: `http://m/x.iso: 1.20 GiB, 98.30 MB/s, 2 connections`.
@@ -194,8 +227,13 @@ pub(super) fn event_line(event: &Event) -> String {
     format!("{level}{connection}{}", printable(&event.text))
 }
 
+/// The part of `total` that is done, from 0 to 1.
+pub(super) fn share(done: u64, total: u64) -> f64 {
+    if total == 0 { 1.0 } else { (done as f64 / total as f64).min(1.0) }
+}
+
 /// Whole percent, rounded down: 100 means done.
-fn percent(done: u64, total: u64) -> u64 {
+pub(super) fn percent(done: u64, total: u64) -> u64 {
     if total == 0 {
         return 100;
     }
@@ -229,20 +267,20 @@ fn counted_with(count: impl Into<u64>, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Url;
-    use crate::base::size::{GIB, MIB};
+    use crate::base::size::GIB;
+    use crate::base::{ErrorKind, Url};
     use crate::engine::progress::Verified;
 
     fn progress() -> Progress {
         Progress {
             phase: Phase::Downloading,
             bytes_done: GIB,
-            resumed_bytes: 0,
-            unchecked_bytes: 0,
             bytes_total: Some(2 * GIB),
             elapsed: Duration::from_millis(61_500),
             rate_bytes_per_second: 512.0 * MIB as f64,
+            steady_rate_bytes_per_second: Some(512.0 * MIB as f64),
             connections: 4,
+            ..Progress::default()
         }
     }
 
@@ -265,6 +303,7 @@ mod tests {
             is_ordered: false,
             direct: true,
             registered: true,
+            lacks_locked_memory: false,
             ranges: true,
             retries: 0,
             limiter: None,
@@ -278,20 +317,36 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_says_amount_rate_time_and_connections() {
-        assert_eq!(bar_text(&progress()), "1.00 GiB / 2.00 GiB  536.87 MB/s  eta 0:02  4 conn");
-        let unknown = Progress { bytes_total: None, ..progress() };
-        assert_eq!(bar_text(&unknown), "1.00 GiB  536.87 MB/s  1:02  4 conn");
-        let verifying = Progress { phase: Phase::Verifying, ..progress() };
-        assert!(bar_text(&verifying).ends_with("verifying the checksum"));
+    fn waits_are_told_with_their_reason_and_number() {
+        let waiting = Waiting {
+            kind: ErrorKind::Status(503),
+            left: Duration::from_millis(26_900),
+            retry: 2,
+            retries_max: 5,
+            is_asked: true,
+        };
+        let waits = |waiting| wait_words(&Progress { waiting: Some(waiting), ..progress() }, true);
+        let asked = waits(waiting.clone()).unwrap();
+        assert_eq!(asked, "503, trying again in 27 s as asked (2 of 5)");
+        let left = Duration::from_millis(300);
+        let own = Waiting { kind: ErrorKind::Connect, is_asked: false, left, ..waiting };
+        assert_eq!(waits(own).unwrap(), "no connection, trying again in 0.3 s (2 of 5)");
+        let silent = |phase, connections, seconds| {
+            let silence = Duration::from_secs_f64(seconds);
+            wait_words(&Progress { phase, connections, silence, ..progress() }, true)
+        };
+        assert_eq!(silent(Phase::Downloading, 4, 4.9), None);
+        assert_eq!(silent(Phase::Downloading, 4, 6.9).unwrap(), "stalled for 6 s");
+        assert_eq!(silent(Phase::Connecting, 0, 5.0).unwrap(), "connecting for 5 s");
+        assert_eq!(silent(Phase::Connecting, 1, 7.0).unwrap(), "no answer for 7 s");
+        assert_eq!(silent(Phase::Finishing, 0, 99.0), None);
+    }
+
+    #[test]
+    fn what_is_still_to_be_checked_is_told() {
         let checking = Progress { unchecked_bytes: 3 * MIB, ..progress() };
-        assert!(bar_text(&checking).ends_with("4 conn  checking 3.00 MiB kept"));
         let line = progress_line("x", &checking);
         assert!(line.ends_with(", 3.00 MiB of what was here still to be checked"), "{line}");
-        let checking = Progress { phase: Phase::Verifying, ..checking };
-        assert!(bar_text(&checking).ends_with("checking 3.00 MiB kept"));
-        let connecting = Progress { phase: Phase::Connecting, ..progress() };
-        assert_eq!(bar_text(&connecting), "connecting");
     }
 
     #[test]
@@ -304,7 +359,8 @@ mod tests {
         };
         let line = |repaired: &Repaired| {
             let resumed_bytes = 2 * GIB - repaired.fetched_bytes;
-            closing_line(&Report { repaired: Some(repaired.clone()), resumed_bytes, ..report() })
+            let repaired = Some(repaired.clone());
+            closing_lines(&Report { repaired, resumed_bytes, ..report() }).remove(0)
         };
         let told = line(&repaired);
         assert!(told.contains(", repaired 2 of 400 pieces, 2.00 MiB fetched,"), "{told}");
@@ -324,26 +380,44 @@ mod tests {
         assert_eq!(progress_line("x", &unknown), "x: 1.00 GiB, 536.87 MB/s, 1 connection");
         assert_eq!(opening_line("x", &unknown), "x: downloading, size unknown, 1 connection");
         let resumed = Progress { resumed_bytes: GIB, ..progress() };
-        let line = "x: downloading, 2.00 GiB of which 1.00 GiB are here, 4 connections";
+        let line = "x: downloading, 2.00 GiB, 1.00 GiB of it are here, 4 connections";
         assert_eq!(opening_line("x", &resumed), line);
+        let unknown = Progress { bytes_total: None, ..resumed };
+        let line = "x: downloading, size unknown, 1.00 GiB are here, 4 connections";
+        assert_eq!(opening_line("x", &unknown), line);
+        let early = Progress { steady_rate_bytes_per_second: None, ..progress() };
+        let line = "x: 50 % (1.00 GiB of 2.00 GiB), 536.87 MB/s, 4 connections";
+        assert_eq!(progress_line("x", &early), line);
     }
 
     #[test]
     fn the_closing_line_names_the_means() {
         assert_eq!(
-            closing_line(&report()),
-            "out/x.iso: 2.00 GiB in 2.00 s, 1.07 GB/s, 4 connections, 0.21 CPU s/GiB, direct, \
-             registered"
+            closing_lines(&report()),
+            ["out/x.iso: 2.00 GiB in 2.00 s, 1.07 GB/s, 4 connections, 0.21 CPU s/GiB, direct, \
+              registered"]
         );
         let discarded = Report { discarded: true, ..report() };
         assert!(closing_line(&discarded).ends_with("0.21 CPU s/GiB, discarded"));
+        let limiter = Some("the network path".into());
+        let limited = Report { registered: false, lacks_locked_memory: true, limiter, ..report() };
+        let lines = closing_lines(&limited);
+        assert!(lines[0].ends_with(", direct, not registered (memlock limit)"), "{lines:?}");
+        assert_eq!(lines[1], "limited by: the network path");
+        let not_asked_for = Report { registered: false, ..report() };
+        assert!(closing_line(&not_asked_for).ends_with("CPU s/GiB, direct"));
+    }
+
+    #[test]
+    fn a_few_bytes_have_no_rate_and_a_digest_has_its_own_line() {
         let verified = Verified {
             digest: "sha256:ab".into(),
             against: "given with --checksum".into(),
             read_back_bytes: 0,
         };
         let poor = Report {
-            bytes: 7,
+            bytes: 3,
+            elapsed: Duration::from_millis(10),
             connections: 1,
             ranges: false,
             retries: 1,
@@ -354,11 +428,15 @@ mod tests {
             ..report()
         };
         assert_eq!(
-            closing_line(&poor),
-            "out/x.iso: 7 B in 2.00 s, 4 B/s, 1 connection (one stream: the server offers no \
-             ranges), 1 retry, buffered, not registered, epoll, verified sha256:ab (given with \
-             --checksum)"
+            closing_lines(&poor),
+            [
+                "out/x.iso: 3 B in 0.01 s, 1 connection (one stream: the server offers no \
+                 ranges), 1 retry, buffered, epoll",
+                "verified sha256:ab (given with --checksum)"
+            ]
         );
+        let hashed = closing_line(&Report { discarded: true, ..poor });
+        assert!(hashed.contains("(one stream: bytes that are not kept are hashed"), "{hashed}");
     }
 
     #[test]

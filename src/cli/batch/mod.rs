@@ -16,7 +16,7 @@ use crate::base::Result;
 use crate::batch::result::{Conclusion, Summary};
 use crate::batch::state::IfExists;
 use crate::batch::{Batch, BatchOptions, Item, Observer};
-use crate::engine::progress::{Event, Level};
+use crate::engine::progress::{Event, INSECURE_WARNING, Level};
 use audience::Audience;
 use items::Items;
 
@@ -36,8 +36,9 @@ pub(super) fn run(args: &DownloadArgs, metalink: Option<metalink::Read>) -> Resu
     for text in notes.into_iter().chain(trust::note(args)) {
         audience.on_event(&Event { level: Level::Detail, connection: None, text });
     }
-    if args.insecure {
-        audience.on_event(&download::insecure_warning());
+    if args.insecure && may_use_tls(args) {
+        let text = INSECURE_WARNING.to_owned();
+        audience.on_event(&Event { level: Level::Warning, connection: None, text });
     }
     let mut summary = fetch(&options, items, &mut audience, &watch)?;
     while summary.failed > 0 && audience.wants_retry(&summary, &watch) {
@@ -61,6 +62,12 @@ fn fetch(
     let summary = batch.run(items, audience);
     audience.clear();
     summary.map_err(|error| download::failure(error, watch))
+}
+
+/// Whether a certificate may come up: all but URLs of http may lead to one.
+fn may_use_tls(args: &DownloadArgs) -> bool {
+    let is_plain = |url: &String| url.get(..5).is_some_and(|s| s.eq_ignore_ascii_case("http:"));
+    args.urls.is_empty() || !args.batch.input_file.is_empty() || !args.urls.iter().all(is_plain)
 }
 
 /// The exit code, and the line that goes with it.

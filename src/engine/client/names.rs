@@ -2,6 +2,7 @@
 //! ones answered last.
 
 use crate::base::limits::{NAMES_KEPT, ORIGINS_MAX};
+use crate::base::size::format_wait;
 use crate::base::{Error, ErrorKind, Result};
 use crate::net::callee::Callee;
 use crate::net::dial::Dialer;
@@ -34,9 +35,11 @@ impl Names {
         }
         let addresses =
             tokio::time::timeout(time_max, dns::resolve(callee)).await.map_err(|_| {
-                Error::new(
-                    ErrorKind::Resolve,
-                    format!("looking up '{}' took too long", callee.at.host),
+                let (host, time) = (&callee.at.host, format_wait(time_max));
+                let what = format!("the host name '{host}' was not found within {time}");
+                Error::new(ErrorKind::Resolve, what).advise(
+                    "check this machine's name service, or allow more time with \
+                             --connect-timeout",
                 )
             })??;
         let dialer = Arc::new(Dialer::new(callee.clone(), addresses));

@@ -30,6 +30,9 @@ impl Ranged {
                 plan.on_held_back(now, id);
             }
             if let Some(TcpInfo { received_bytes, out_of_order, .. }) = roster.tcp_info(id) {
+                if roster.has_stirred(id, received_bytes) {
+                    self.context.stirred();
+                }
                 plan.on_arrival(now, id, Arrival { received_bytes, out_of_order });
             }
         }

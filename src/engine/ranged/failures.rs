@@ -6,6 +6,7 @@ use crate::base::{Error, ErrorKind};
 use crate::engine::failure::{Failure, Stage};
 use crate::engine::progress::Level;
 use crate::engine::source::contest::all_failed;
+use crate::engine::source::retry::after;
 use crate::plan::retry::is_of_source;
 use crate::plan::{ConnectionId, Verdict};
 use std::sync::atomic::Ordering;
@@ -28,6 +29,7 @@ impl Ranged {
             kind => kind,
         };
         let verdict = plan.on_failed(now, id, kind, retry_after, stage == Stage::Connecting);
+        let number = plan.failures_in_a_row();
         drop(plan);
         match verdict {
             // The decision has been told: nobody else has failed.
@@ -41,10 +43,14 @@ impl Ranged {
                     _ => self.context.retried(),
                 }
                 let wait = at.saturating_sub(now);
+                if number > 0 {
+                    let is_asked = retry_after.is_some_and(|asked| asked >= wait);
+                    self.context.wait_for_retry(error.kind(), wait, number, is_asked);
+                }
+                let when = after(wait);
                 let text = match self.is_single() {
-                    true => format!("{error}; trying again in {wait:.1?}"),
-                    false if wait.is_zero() => format!("{}: {error}; going on", source.url()),
-                    false => format!("{}: {error}; going on in {wait:.1?}", source.url()),
+                    true => format!("{error}; trying again {when}"),
+                    false => format!("{}: {error}; going on {when}", source.url()),
                 };
                 self.context.tell(Level::Detail, Some(id.0), text);
             }

@@ -6,6 +6,7 @@
 use crate::engine::receive::claim::Claim;
 use crate::io::socket::{SocketHandle, TcpInfo};
 use crate::plan::{ConnectionId, SourceId};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ struct WorkerState {
     /// The span it receives.
     claim: Option<Arc<Claim>>,
     socket: Option<SocketHandle>,
+    /// Bytes that had arrived on the socket when this was last asked.
+    arrived_bytes: Cell<u64>,
     /// Its bytes have been delivered by another one.
     is_aborted: bool,
     /// Its connection was shut because it lags behind.
@@ -105,6 +108,12 @@ impl Roster {
     /// What the kernel knows of the worker's connection: a system call.
     pub(super) fn tcp_info(&self, id: ConnectionId) -> Option<TcpInfo> {
         self.workers.get(&id)?.socket.as_ref()?.tcp_info()
+    }
+
+    /// Whether any of the bytes that have arrived on the worker's socket came since the last call.
+    pub(super) fn has_stirred(&self, id: ConnectionId, received_bytes: u64) -> bool {
+        let state = self.workers.get(&id);
+        state.is_some_and(|state| received_bytes > state.arrived_bytes.replace(received_bytes))
     }
 
     /// Others have delivered the worker's bytes: ends its connection.

@@ -108,6 +108,9 @@ impl Sink {
             return;
         }
         if let Err(e) = self.shard.register(file_bytes, &self.allowance) {
+            if matches!(e.raw_os_error(), Some(libc::ENOMEM | libc::EPERM)) {
+                self.context.set_lacks_locked_memory();
+            }
             self.context.tell(Level::Detail, None, format!("blocks are not registered: {e}"));
         }
     }

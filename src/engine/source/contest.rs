@@ -3,6 +3,7 @@
 //! what they are held against later. Must not know what a transfer does with them.
 
 use super::discover::{self, Discovered, Found};
+use super::retry::after;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
 use crate::engine::failure::Failure;
 use crate::engine::local::Local;
@@ -109,7 +110,10 @@ impl Contest {
                     return Err(self.all_failed());
                 };
                 self.local.context.retried_after(wait);
-                let text = format!("{}; trying again in {wait:.1?}", self.all_failed());
+                let error = self.all_failed();
+                let (kind, number) = (error.kind(), backoff.failures());
+                self.local.context.wait_for_retry(kind, wait, number, false);
+                let text = format!("{error}; trying again {}", after(wait));
                 self.local.context.tell(Level::Detail, Some(0), text);
                 tokio::time::sleep(wait).await;
                 self.waiting = self.causes.keys().copied().collect();

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::exchange::Opening;
 use super::login::Identity;
 use super::via::Via;
+use crate::base::size::format_wait;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::client::Shared;
@@ -95,6 +96,9 @@ impl Endpoint {
             Some(via) if options.reach.proxy_counts_as_host => via.proxy().origin(),
             _ => origin.clone(),
         };
+        if tls.is_some() && options.insecure {
+            context.warn_of_insecurity();
+        }
         let (counts, line) = (context.counts.clone(), context.counts.line.clone());
         let identity = Identity::new(&url, headers.is_home, context);
         Ok(Self {
@@ -276,9 +280,10 @@ impl Endpoint {
         let began = Instant::now();
         let connecting = tokio::time::timeout(self.connect_timeout, self.dial(order));
         let connected = connecting.await.unwrap_or_else(|_| {
-            let host = self.origin().host_header();
+            let (host, time) = (self.origin().host_header(), format_wait(self.connect_timeout));
             let through = self.via.as_ref().map(|via| format!(" through {}", via.name()));
-            let what = format!("connecting to {host}{} took too long", through.unwrap_or_default());
+            let through = through.unwrap_or_default();
+            let what = format!("{host} could not be connected to{through} within {time}");
             Err(Error::new(ErrorKind::TimedOut, what)
                 .advise("check the network path, or allow more time with --connect-timeout"))
         });

@@ -26,7 +26,7 @@ use super::race::{First, race};
 use super::receive::pieces::PieceLedger;
 use super::trace::{Line, Trace, seconds};
 use crate::base::limits::ATTEMPTS_MAX;
-use crate::base::size::format_bytes;
+use crate::base::size::{format_bytes, format_wait};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::digest::PieceHashes;
 use crate::disk::journal::Found;
@@ -110,7 +110,7 @@ impl Transfer {
         let Some(limit) = context.options.max_time else { return pending().await };
         tokio::time::sleep(limit.saturating_sub(context.now())).await;
         loop {
-            let what = format!("the download is not complete after {limit:.1?}");
+            let what = format!("the download is not complete after {}", format_wait(limit));
             let late = Error::new(ErrorKind::TimedOut, what);
             context.fail(late.advise("allow more with --max-time"));
             // The next attempt may have begun since.
@@ -237,6 +237,14 @@ impl Transfer {
 
     /// Says what is kept for a later run, if it is.
     fn explain(&self, error: Error) -> Error {
+        let is_refused = self.context().options.on_change == OnChange::Fail;
+        if error.kind() == ErrorKind::Changed && is_refused {
+            let kept = match self.reserved.kept_bytes() {
+                0 => String::new(),
+                bytes => format!("; {} of the old one are kept until then", format_bytes(bytes)),
+            };
+            return error.advise(format!("fetch the new one with --on-change restart{kept}"));
+        }
         let advice = match (error.kind(), self.linked()) {
             (ErrorKind::Interrupted, _) => "run the same command again".to_owned(),
             (ErrorKind::ChecksumMismatch, Some(Linked { url, .. })) => {

@@ -341,6 +341,7 @@ impl Repair<'_> {
             is_ordered: false,
             direct: false,
             registered: false,
+            lacks_locked_memory: false,
             ranges: true,
             retries: context.retries(),
             limiter: None,

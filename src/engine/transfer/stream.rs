@@ -14,6 +14,7 @@ use crate::engine::context::Context;
 use crate::engine::local::Local;
 use crate::engine::ordered::Ordered;
 use crate::engine::progress::Level;
+use crate::engine::race::{First, race};
 use crate::engine::receive::claim::Claim;
 use crate::engine::receive::hashing::Hashing;
 use crate::engine::receive::intake::{Delivery, Intake};
@@ -22,10 +23,16 @@ use crate::engine::receive::sink::{Destination, Sink};
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::exchange::Opening;
 use crate::engine::source::facts::Facts;
+use crate::engine::source::retry::after;
 use crate::http::{Exchange, Validator};
+use crate::io::socket::SocketHandle;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two looks at what has arrived.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What a stream needs besides its response.
 pub(super) struct Stream<'a> {
@@ -92,6 +99,29 @@ impl Delivery for Kept<'_> {
     }
 }
 
+/// Runs `receiving`, and has the context know meanwhile that something arrives, though a receive on
+/// a slow connection takes long to end.
+async fn watched<T>(
+    context: &Context,
+    socket: &SocketHandle,
+    receiving: impl Future<Output = T>,
+) -> T {
+    let watching = async {
+        let mut arrived_bytes = 0;
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            let received_bytes = socket.tcp_info().map_or(0, |info| info.received_bytes);
+            if received_bytes > std::mem::replace(&mut arrived_bytes, received_bytes) {
+                context.stirred();
+            }
+        }
+    };
+    match race(receiving, watching).await {
+        First::Left(received) => received,
+        First::Right(never) => never,
+    }
+}
+
 impl<'a> Stream<'a> {
     pub(super) fn new(
         transfer: &'a Transfer,
@@ -126,7 +156,10 @@ impl<'a> Stream<'a> {
                 return Err(error.within(self.url));
             };
             context.retried();
-            let text = format!("{error}; starting over in {wait:.1?}, as there are no ranges");
+            context.wait_for_retry(error.kind(), wait, backoff.failures(), false);
+            let when = after(wait);
+            let text =
+                format!("{error}; fetching it from the start {when}, as there are no ranges");
             context.tell(Level::Detail, Some(0), text);
             tokio::time::sleep(wait).await;
         }
@@ -180,7 +213,8 @@ impl<'a> Stream<'a> {
         let kept = Kept::new(context, on_disk);
         let mut intake = Intake::new(context, &sink, &claim).delivering(&kept);
         let mut opening = whole.opening;
-        let result = intake.receive(&mut opening, 0).await;
+        let socket = opening.connection.wire.handle();
+        let result = watched(context, &socket, intake.receive(&mut opening, 0)).await;
         intake.flush();
         let is_excess = opening.exchange.is_complete() && !opening.surplus.is_empty();
         let result = match result {

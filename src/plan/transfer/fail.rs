@@ -4,6 +4,7 @@
 use super::Transfer;
 use crate::base::ErrorKind;
 use crate::base::limits::{RANGES_IGNORED_MAX, RETRY_AFTER_MAX};
+use crate::base::size::format_wait;
 use crate::plan::decision::Choice;
 use crate::plan::ledger::Assignment;
 use crate::plan::retry::{self, Class, Terms};
@@ -75,7 +76,7 @@ impl Transfer {
         if !owns || (was_replaced && is_forgiven) {
             // A shadow or our own doing: the bytes themselves have not failed.
             self.ledger.release(connection, earlier, self.now);
-            return self.verdict(self.now);
+            return self.verdict(self.now, earlier);
         }
         // What the server refuses because it serves the others is no failure of these bytes.
         let failures = if is_forgiven { earlier } else { earlier.saturating_add(1) };
@@ -91,7 +92,7 @@ impl Transfer {
         self.failed |= wait.is_none();
         let at = self.now.saturating_add(wait.unwrap_or_default().max(asked));
         self.ledger.release(connection, failures, at);
-        self.verdict(at)
+        self.verdict(at, failures)
     }
 
     /// The same while another source is open: these bytes go there at once, and nothing is counted
@@ -122,16 +123,15 @@ impl Transfer {
             self.note(cap.map(|cap| (Choice::Cap, text(cap))));
         } else {
             let rest = self.sources.on_failed(self.now, source, class, asked);
-            let why =
-                if was_replaced { "it is silent or slow".into() } else { format!("{kind:?}") };
-            let text = |rest| format!("{source} is left out for {rest:.1?}: {why}");
+            let why = if was_replaced { "it is silent or slow".into() } else { kind.in_brief() };
+            let text = |rest| format!("{source} is left out for {}: {why}", format_wait(rest));
             self.note(rest.map(|rest| (Choice::Source, text(rest))));
         }
         self.sources.leave(connection);
         self.workers.entry(connection).on_gone();
         let failures = self.ledger.assignment(connection).map_or(0, Assignment::failures);
         self.ledger.release(connection, failures, self.now);
-        self.verdict(self.now)
+        self.verdict(self.now, failures)
     }
 
     /// A request sent ahead came to nothing: no more are sent to this origin. The span is free
@@ -154,7 +154,9 @@ impl Transfer {
             source.is_ahead_on = false;
             let why = match why {
                 AheadFault::Closed => "the server closed the connection".into(),
-                AheadFault::WrongAnswer(kind) => format!("the server answered wrongly: {kind:?}"),
+                AheadFault::WrongAnswer(kind) => {
+                    format!("the server answered wrongly: {}", kind.in_brief())
+                }
             };
             self.log.note(self.now, Choice::AheadOff, format!("{connection}: {why}"));
         }
@@ -175,7 +177,13 @@ impl Transfer {
         self.sources.leave(connection);
     }
 
-    fn verdict(&self, at: Duration) -> Verdict {
+    /// How often the stretch that failed last has failed in a row.
+    pub fn failures_in_a_row(&self) -> u32 {
+        self.failures_in_a_row
+    }
+
+    fn verdict(&mut self, at: Duration, failures: u32) -> Verdict {
+        self.failures_in_a_row = failures;
         if self.failed { Verdict::GiveUp } else { Verdict::Retry { at } }
     }
 

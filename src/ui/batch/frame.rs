@@ -1,34 +1,20 @@
 //! What is drawn of a batch: a line for all files, and some below it for the largest that are
 //! being fetched. Pure functions of a snapshot and the size of the terminal; knows no cursor.
 //!
-//! A part of the total that does not fit is left out, the least important one first; no line
-//! reaches the last column, where terminals differ in what comes next.
+//! No line reaches the last column, where terminals differ in what comes next.
 
 use crate::base::limits::BATCH_ACTIVE_MAX;
 use crate::base::size::{format_bytes, format_rate};
 use crate::batch::progress::{Active, Progress};
+use crate::ui::parts::{BAR_COLUMNS_MIN, Content, GAP, Part, lay_out, push_bar};
 use crate::ui::screen::Line;
+use crate::ui::terminal::{Looks, Size};
 use crate::ui::text::{clock, short_name};
 use crate::ui::width;
 
-/// Rows and columns of a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-}
-
 const RED: &str = "\x1b[31m";
-const CYAN: &str = "\x1b[36m";
-const DIM: &str = "\x1b[2m";
-/// Ranks of the parts of a total.
-const RANKS: u8 = 10;
-/// Between two parts of a line.
-const GAP: &str = "  ";
 /// Below this many rows only the total is drawn.
 const ROWS_FOR_FILES_MIN: usize = 6;
-/// A bar shorter than this says less than its percentage.
-const BAR_COLUMNS_MIN: usize = 10;
 /// Columns of a name that are kept free before a bar comes into its line.
 const NAME_COLUMNS_BEFORE_BAR: usize = 40;
 /// Columns of `1023.99 MiB` and `999.99 MB/s`, and of two of the first with a slash.
@@ -37,7 +23,7 @@ const AMOUNT_COLUMNS: usize = 2 * NUMBER_COLUMNS + 3;
 
 /// The lines of `progress`, each with fewer columns than the terminal, and fewer lines than it has
 /// rows.
-pub(super) fn frame(progress: &Progress, size: Size, colours: bool) -> Vec<Line> {
+pub(super) fn frame(progress: &Progress, size: Size, looks: Looks) -> Vec<Line> {
     let columns = size.columns.saturating_sub(1);
     let files_max = match size.rows {
         rows if rows < ROWS_FOR_FILES_MIN => 0,
@@ -45,61 +31,13 @@ pub(super) fn frame(progress: &Progress, size: Size, colours: bool) -> Vec<Line>
     };
     let mut lines = vec![total(progress, columns)];
     lines.extend(progress.active.iter().take(files_max).map(|file| active(file, columns)));
-    if !colours {
-        lines.iter_mut().for_each(|line| line.styled.clone_from(&line.plain));
-    }
-    lines
-}
-
-/// A part of the total.
-struct Part {
-    content: Content,
-    /// Parts are given room in this order.
-    rank: u8,
-}
-
-enum Content {
-    Text(String, &'static str),
-    /// A bar for this share, which also takes the columns that are left.
-    Bar(f64),
-}
-
-impl Part {
-    fn columns_min(&self) -> usize {
-        match &self.content {
-            Content::Text(text, _) => width::columns(text),
-            Content::Bar(_) => BAR_COLUMNS_MIN,
-        }
-    }
+    lines.into_iter().map(|line| looks.put(line)).collect()
 }
 
 /// `12/50+ files  3 failed  24 %  ━━━╸─────  1.20 GiB / 5.00 GiB+  812.30 MB/s  eta 0:03`, and more
 /// where there is room.
 fn total(progress: &Progress, columns: usize) -> Line {
-    let (parts, left) = fitting(parts(progress), columns);
-    let mut line = Line::default();
-    for (number, part) in parts.iter().enumerate() {
-        line.push(if number == 0 { "" } else { GAP }, "");
-        match &part.content {
-            Content::Text(text, style) => line.push(&width::shorten(text, columns), style),
-            Content::Bar(share) => push_bar(&mut line, *share, BAR_COLUMNS_MIN + left),
-        }
-    }
-    line
-}
-
-/// Those parts that have room, and columns that are left; at least the first one by rank.
-fn fitting(mut parts: Vec<Part>, columns: usize) -> (Vec<Part>, usize) {
-    let mut left = columns + GAP.len();
-    for rank in 0..RANKS {
-        let Some(at) = parts.iter().position(|part| part.rank == rank) else { continue };
-        match left.checked_sub(parts[at].columns_min() + GAP.len()) {
-            Some(rest) => left = rest,
-            None if rank == 0 => left = 0,
-            None => drop(parts.remove(at)),
-        }
-    }
-    (parts, left)
+    lay_out(parts(progress), columns)
 }
 
 /// All parts, in the order in which they stand.
@@ -198,25 +136,16 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", (share * 100.0).floor())
 }
 
-fn push_bar(line: &mut Line, share: f64, columns: usize) {
-    let halves = (share.clamp(0.0, 1.0) * 2.0 * columns as f64).floor();
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and twice the columns"
-    )]
-    let halves = halves as usize;
-    let half = if halves % 2 == 1 { "╸" } else { "" };
-    line.push(&format!("{}{half}", "━".repeat(halves / 2)), CYAN);
-    line.push(&"─".repeat(columns - halves.div_ceil(2)), DIM);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::size::{GIB, MIB};
     use proptest::prelude::*;
     use std::time::Duration;
+
+    fn looks(colours: bool) -> Looks {
+        Looks { colours, ..Looks::default() }
+    }
 
     fn progress() -> Progress {
         Progress {
@@ -242,7 +171,7 @@ mod tests {
     }
 
     fn drawn(progress: &Progress, rows: usize, columns: usize) -> Vec<String> {
-        let lines = frame(progress, Size { rows, columns }, true);
+        let lines = frame(progress, Size { rows, columns }, looks(true));
         for line in &lines {
             assert_eq!(console::strip_ansi_codes(&line.styled), line.plain);
         }
@@ -307,8 +236,10 @@ mod tests {
         let mut progress = progress();
         progress.files_failed = 3;
         let size = Size { rows: 24, columns: 80 };
-        assert!(frame(&progress, size, true)[0].styled.contains("  \x1b[31m3 failed\x1b[0m  "));
-        let plain = frame(&progress, size, false);
+        assert!(
+            frame(&progress, size, looks(true))[0].styled.contains("  \x1b[31m3 failed\x1b[0m  ")
+        );
+        let plain = frame(&progress, size, looks(false));
         assert!(plain.iter().all(|line| line.styled == line.plain));
         assert!(plain[0].plain.contains("  3 failed  "));
     }

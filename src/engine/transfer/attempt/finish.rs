@@ -247,6 +247,7 @@ impl Attempt<'_> {
             registered: ending.is_registered,
             ranges: ending.stream.is_none(),
             retries: context.retries(),
+            lacks_locked_memory: context.lacks_locked_memory(),
             limiter,
             verified,
             pieces: self.verified_pieces(),
