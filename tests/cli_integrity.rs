@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Place, SEED, Scene, serve, sha256_digits, status};
-use ringhaul::server::{Config, Fault, Server, When};
+use ringhaul::server::{Config, DigestField, Fault, Server, When};
 
 const SIZE_BYTES: u64 = 100_003;
 
@@ -142,4 +142,58 @@ fn digests_are_printed_as_sha256sum_does() {
     let ended = scene.run(&["-q", "-o", "b", &both, "--print-digest=sha256,sha256", &url]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
     assert_eq!(ended.stdout, format!("{}  b\n", digits()));
+}
+
+#[test]
+fn other_digests_are_labelled_and_keep_the_order_asked_for() {
+    let (scene, server) = (Scene::new(), serve_with(""));
+    let asked = "--print-digest=crc32c,md5,sha256,sha1";
+    let checksum = format!("--checksum=sha256:{}", digits());
+    for (output, checksum) in [("a", None), ("b", Some(&checksum)), ("/dev/null", None)] {
+        let url = server.url("/file.bin");
+        let arguments = [asked, "-q", "-o", output, &url].into_iter();
+        let arguments: Vec<&str> = arguments.chain(checksum.map(String::as_str)).collect();
+        let ended = scene.run(&arguments);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        let [crc32c, md5, sha256, sha1] = lines[..] else { panic!("{ended:?}") };
+        assert!(crc32c.starts_with(&format!("CRC32C ({output}) = ")), "{crc32c}");
+        assert!(md5.starts_with(&format!("MD5 ({output}) = ")), "{md5}");
+        assert_eq!(sha256, format!("{}  {output}", digits()));
+        assert!(sha1.starts_with(&format!("SHA1 ({output}) = ")), "{sha1}");
+    }
+}
+
+#[test]
+fn dev_null_is_hashed_in_order_whatever_the_hash_takes() {
+    let (scene, server) = (Scene::new(), serve(Config::new(SEED, 64 << 20)));
+    let url = server.url("/file.bin");
+    let right = format!("--checksum={}", common::checksum(SEED, 64 << 20));
+    // Slower than loopback: blocks wait for the hash.
+    let slow = "--print-digest=md5,sha512,sha1";
+    let ended = scene.run(&["-o", "/dev/null", "-c", "4", &right, slow, &url]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.contains("1 connection (one stream: bytes that are not kept"),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains("\nverified sha256:"), "{ended:?}");
+    assert_eq!(ended.stdout.lines().count(), 3, "{ended:?}");
+    let wrong = format!("--checksum=sha256:{}", "a".repeat(64));
+    let line = scene.run(&["-o", "/dev/null", &wrong, &url]).error_line(13).to_owned();
+    assert!(line.contains("compare the expected digest") && !line.contains("kept"), "{line}");
+    assert!(scene.names().is_empty());
+}
+
+#[test]
+fn a_digest_of_the_server_that_does_not_fit_says_whose_it_is() {
+    let mut config = Config::new(SEED, SIZE_BYTES).rule(When::All, Fault::WrongDigest);
+    config.digests = vec![DigestField::ReprDigestSha256];
+    let (scene, server) = (Scene::new(), serve(config));
+    let url = server.url("/file.bin");
+    let line = scene.run(&["-o", "a", &url]).error_line(13).to_owned();
+    assert!(line.contains("not those of the server's Repr-Digest"), "{line}");
+    assert!(line.contains("--no-verify ignores that word"), "{line}");
+    assert!(!line.contains("its source"), "{line}");
+    scene.run(&["-o", "b", "--no-verify", &url]).success();
 }

@@ -5,8 +5,12 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::engine::progress::Report;
 use std::io::Write;
 
-/// Prints `HEX  NAME` for each digest of the report; to standard error if the file itself went to
-/// standard output.
+/// The algorithm whose lines do not name it.
+const UNTAGGED: &str = "sha256";
+
+/// Prints each digest of the report, in the order asked for: `HEX  NAME`, and what is no SHA-256
+/// with its name, as `MD5 (NAME) = HEX`. They go to standard error if the file itself went to standard
+/// output.
 pub(super) fn digests(report: &Report, is_output_taken: bool) -> Result<()> {
     let name = report.path.as_os_str().as_encoded_bytes();
     let lines: Vec<u8> = report.digests.iter().flat_map(|digest| line(digest, name)).collect();
@@ -21,10 +25,11 @@ pub(super) fn digests(report: &Report, is_output_taken: bool) -> Result<()> {
     })
 }
 
-/// As GNU coreutils write it: a name with a line break or a backslash is escaped, which a backslash
-/// at the start says. Other bytes stay as they are, whatever their encoding.
+/// As GNU coreutils write it, with `--tag` or without: a name with a line break or a backslash is
+/// escaped, which a backslash at the start says. Other bytes stay as they are, whatever their
+/// encoding.
 fn line(digest: &str, name: &[u8]) -> Vec<u8> {
-    let digits = digest.split_once(':').map_or(digest, |(_, digits)| digits);
+    let (algorithm, digits) = digest.split_once(':').unwrap_or(("", digest));
     let mut escaped = Vec::with_capacity(name.len());
     for &byte in name {
         match byte {
@@ -35,7 +40,11 @@ fn line(digest: &str, name: &[u8]) -> Vec<u8> {
         }
     }
     let sign: &[u8] = if escaped == name { b"" } else { b"\\" };
-    [sign, digits.as_bytes(), b"  ", &escaped, b"\n"].concat()
+    if algorithm == UNTAGGED {
+        return [sign, digits.as_bytes(), b"  ", &escaped, b"\n"].concat();
+    }
+    let tag = algorithm.to_ascii_uppercase();
+    [sign, tag.as_bytes(), b" (", &escaped, b") = ", digits.as_bytes(), b"\n"].concat()
 }
 
 #[cfg(test)]
@@ -43,9 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_those_of_sha256sum() {
+    fn lines_are_those_of_sha256sum_and_others_are_tagged() {
         assert_eq!(line("sha256:ab", b"out/x y"), b"ab  out/x y\n");
         assert_eq!(line("sha256:ab", b"a\nb\\c\rd"), b"\\ab  a\\nb\\\\c\\rd\n");
-        assert_eq!(line("md5:ab", b"\xff"), b"ab  \xff\n");
+        assert_eq!(line("md5:ab", b"\xff"), b"MD5 (\xff) = ab\n");
+        assert_eq!(line("sha512:ab", b"a\nb"), b"\\SHA512 (a\\nb) = ab\n");
     }
 }

@@ -6,6 +6,7 @@ use super::{reach, trust};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +101,7 @@ pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
     match output.as_os_str().as_encoded_bytes() {
         output_name => {
             let path = dir.join(output);
+            must_be_file(&path)?;
             // As with cp and mv: a folder means "into it", and a slash at the end asks for one.
             if output_name.ends_with(b"/") || path.is_dir() {
                 must_be_folder(&path)?;
@@ -111,6 +113,26 @@ pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
             Ok(path)
         }
     }
+}
+
+/// Only files and folders can be written to, and the one device that keeps nothing.
+fn must_be_file(path: &Path) -> Result<()> {
+    let Ok(kind) = path.metadata().map(|found| found.file_type()) else { return Ok(()) };
+    let shown = path.display();
+    match () {
+        () if path == Path::new(NOWHERE) || kind.is_file() || kind.is_dir() => Ok(()),
+        () if kind.is_fifo() => Err(not_yet(&format!("'-o {shown}' (a FIFO)"))),
+        () if kind.is_char_device() => Err(not_yet(&format!("'-o {shown}' (a device)"))),
+        () => {
+            let what = format!("'{shown}' is neither a file nor a folder");
+            Err(Error::new(ErrorKind::TargetUnusable, what))
+        }
+    }
+}
+
+fn not_yet(what: &str) -> Error {
+    let advice = "output in order comes in a later version; name a file with -o";
+    Error::new(ErrorKind::Usage, format!("{what} is not supported yet")).advise(advice)
 }
 
 pub(super) fn must_be_folder(path: &Path) -> Result<()> {

@@ -121,7 +121,8 @@ impl Download {
     }
 
     /// Receives and checks every byte, but keeps none: for measuring what is in front of the disk.
-    /// Nothing can be resumed or verified against a digest of the whole file then.
+    /// Nothing can be resumed then. A digest of the whole file wants the bytes in order: they come
+    /// in one stream if one is asked for.
     pub fn discard(mut self) -> Self {
         self.output = Some(Target::Nowhere);
         self

@@ -350,6 +350,11 @@ impl Options {
 }
 
 impl Options {
+    /// Whether the caller wants a digest of the whole file.
+    pub(super) fn wants_digest(&self) -> bool {
+        self.checksum.is_some() || !self.digests.is_empty()
+    }
+
     /// The average speed that is asked of each connection.
     pub(super) fn speed_limit(&self) -> Option<SpeedLimit> {
         let is_asked = self.speed_limit_bytes.is_some() || self.speed_time.is_some();
@@ -370,11 +375,10 @@ impl Options {
         Ok(())
     }
 
-    /// Without a file there is nothing to go on from later, and nothing to read back for a digest,
-    /// which wants the bytes in order.
+    /// Without a file there is nothing to go on from later, and nothing to read back for a piece.
     pub(super) fn keep_nothing(&mut self) -> Result<()> {
-        if self.checksum.is_some() || self.pieces.is_some() || !self.digests.is_empty() {
-            let what = "bytes that are kept nowhere have no digest";
+        if self.pieces.is_some() {
+            let what = "pieces of bytes that are kept nowhere cannot be verified";
             return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
         }
         (self.verify, self.resume, self.journal) = (false, false, false);

@@ -68,7 +68,8 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) no_verify: bool,
 
-    /// Print the file's digest to standard output, as sha256sum does; repeatable, or with commas.
+    /// Print the file's digest to standard output, as sha256sum does, other ones with their
+    /// algorithm's name as with --tag; repeatable, or with commas, and printed in this order.
     #[arg(long, value_name = "ALGO", env = "RINGHAUL_PRINT_DIGEST", help_heading = "Integrity")]
     #[arg(action = ArgAction::Append, value_delimiter = ',')]
     pub(in crate::cli) print_digest: Vec<Algorithm>,

@@ -218,7 +218,8 @@ impl Sink {
             // Whatever room there is: it keeps no block, and connections wait for it.
             pieces.offer(offset, block.clone());
         }
-        if self.allowance.blocks.free_blocks() < self.allowance.reserve {
+        let is_spare = self.allowance.blocks.free_blocks() >= self.allowance.reserve;
+        if !is_spare && !self.to.output.is_nowhere() {
             return;
         }
         if let Some(hashing) = &self.to.hashing {

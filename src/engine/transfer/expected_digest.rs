@@ -13,6 +13,8 @@ pub(in crate::engine) struct Expected {
     pub(in crate::engine) checksum: Checksum,
     /// Where it came from, as the user reads it.
     pub(super) against: String,
+    /// It is the server's own word.
+    pub(super) is_servers: bool,
 }
 
 /// The digests of an attempt.
@@ -33,13 +35,13 @@ fn choose(
     if let Some(checksum) = options.checksum.clone() {
         let endpoint = options.checksum_source.as_ref().map(|endpoint| format!("from {endpoint}"));
         let against = endpoint.unwrap_or_else(|| "given with --checksum".to_owned());
-        return Ok(Some(Expected { checksum, against }));
+        return Ok(Some(Expected { checksum, against, is_servers: false }));
     }
     if !options.verify {
         return Ok(None);
     }
     let chosen = better(on_offer(offers)?, described);
-    if let Some(Expected { checksum, against }) = &chosen {
+    if let Some(Expected { checksum, against, .. }) = &chosen {
         let text = format!("{against} is {checksum}: the file will be compared with it");
         context.tell(Level::Detail, None, text);
     }
@@ -65,7 +67,7 @@ pub(in crate::engine) fn on_offer(offers: &[Offered]) -> Result<Option<Expected>
         let algorithm = offered.algorithm.parse().ok()?;
         let checksum = Checksum::new(algorithm, offered.value.clone()).ok()?;
         let against = format!("server's {}", offered.field);
-        Some(Expected { checksum, against })
+        Some(Expected { checksum, against, is_servers: true })
     });
     let known: Vec<Expected> = known.collect();
     let algorithms: Vec<Algorithm> = known.iter().map(|e| e.checksum.algorithm).collect();
@@ -110,7 +112,7 @@ pub(super) fn compare(
     digests: &[Digest],
     read_back_bytes: u64,
 ) -> Result<Option<Verified>> {
-    let Some(Expected { checksum, against }) = expected else { return Ok(None) };
+    let Some(Expected { checksum, against, .. }) = expected else { return Ok(None) };
     let digest = digests.iter().find(|digest| digest.algorithm == checksum.algorithm);
     let digest = digest.expect("the expected digest is computed");
     checksum.verify(digest)?;

@@ -119,13 +119,15 @@ impl Transfer {
     }
 
     async fn attempts(&self) -> Result<Report> {
-        let context = self.context();
+        let (context, options) = (self.context(), &self.context().options);
         let (mut on_disk, repaired) = match self.begin().await? {
             Begun::With(on_disk, repaired) => (on_disk, repaired),
             Begun::Whole(report) => return Ok(*report),
         };
         context.set_resumed(on_disk.bytes());
-        let mut is_ranged = true;
+        // Bytes that are kept nowhere cannot be read back for a digest: they have to come in order.
+        let is_hashed_only = matches!(self.reserved, Reserved::Nowhere) && options.wants_digest();
+        let mut is_ranged = !is_hashed_only;
         let mut attempts = 0;
         let mut choice = Choice::new(&self.urls);
         loop {

@@ -234,7 +234,12 @@ impl<'a> Stream<'a> {
     /// Where the bytes of one attempt go.
     fn new_sink(&self, total: Option<u64>, on_disk: &OnDisk) -> Result<Rc<Sink>> {
         let Local { context, shard, .. } = self.local;
-        let (budget_bytes, here) = (hash_budget_bytes(1), on_disk.spans());
+        let here = on_disk.spans();
+        let budget_bytes = match self.output.is_nowhere() {
+            // None of it can be read back: a block goes home once it is hashed.
+            true => u64::MAX,
+            false => hash_budget_bytes(1),
+        };
         let ordered = self.ordered.cloned();
         // An ordered output computes digests on the way.
         let algorithms = if ordered.is_some() { &[][..] } else { &self.wanted.algorithms };

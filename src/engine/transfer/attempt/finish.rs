@@ -166,8 +166,10 @@ impl Attempt<'_> {
         }
         let verified =
             expected_digest::compare(wanted.expected.as_ref(), &digests, read_back_bytes)
-                .map_err(|error| mismatch(error, ending))?;
-        digests.retain(|digest| context.options.digests.contains(&digest.algorithm));
+                .map_err(|error| mismatch(error, ending, wanted))?;
+        let asked = &context.options.digests;
+        digests.retain(|digest| asked.contains(&digest.algorithm));
+        digests.sort_by_key(|digest| asked.iter().position(|asked| *asked == digest.algorithm));
         Ok(Verdict { verified, digests })
     }
 
@@ -245,9 +247,9 @@ impl Attempt<'_> {
             discarded: ending.output.is_nowhere(),
             direct: ending.output.is_direct(),
             registered: ending.is_registered,
+            lacks_locked_memory: context.lacks_locked_memory(),
             ranges: ending.stream.is_none(),
             retries: context.retries(),
-            lacks_locked_memory: context.lacks_locked_memory(),
             limiter,
             verified,
             pieces: self.verified_pieces(),
@@ -268,16 +270,28 @@ pub(super) fn wrong_size(ledger: &PieceLedger, bytes: u64) -> Option<Error> {
     (bytes != expected_bytes).then_some(error)
 }
 
-fn mismatch(error: Error, ending: &Ending) -> Error {
+/// The error of a wrong digest says who has named the right one.
+fn mismatch(error: Error, ending: &Ending, wanted: &Wanted) -> Error {
+    let servers = wanted.expected.as_ref().filter(|expected| expected.is_servers);
+    let (error, advice) = match servers {
+        Some(expected) => {
+            let advice = "try again, as the bytes or the server's word are wrong; --no-verify \
+                          ignores that word";
+            (error.within(format!("the bytes are not those of the {}", expected.against)), advice)
+        }
+        None => (error, "compare the expected digest with its source"),
+    };
     if ending.output.is_ordered() {
         let what = "all bytes but the last ones have been passed on: whatever was made of them is \
-                    wrong; compare the expected digest with its source";
-        return error.advise(what);
+                    wrong";
+        return error.advise(format!("{what}; {advice}"));
+    }
+    if !ending.output.is_readable() {
+        return error.advise(advice);
     }
     ending.output.keep_part();
     let part = ending.output.part_path().display();
     error.advise(format!(
-        "the bytes are kept as {part} until the next run, which fetches them anew; compare the \
-         expected digest with its source"
+        "the bytes are kept as {part} until the next run, which fetches them anew; {advice}"
     ))
 }
