@@ -28,8 +28,8 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    head exchange chunked content_range request url sizes digest_fields links checksums lists
-    metalinks piece_lists journal tls_garbage tls_wire state proxies
+    head exchange chunked content_range request url sizes digest_fields links dispositions checksums
+    lists metalinks piece_lists journal tls_garbage tls_wire state proxies
 }
 
 #[test]

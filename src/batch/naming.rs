@@ -42,6 +42,17 @@ pub fn file_name(url: &Url) -> String {
     safe_name(&url.last_segment())
 }
 
+/// The same for a name that a server proposes; `None` if nothing of it is of use.
+pub fn proposed_name(proposed: &str) -> Option<String> {
+    let is_blank = |c: char| c.is_whitespace() || is_unsafe(c) || c == '.';
+    (!proposed.chars().all(is_blank)).then(|| safe_name(proposed))
+}
+
+/// Whether the URL has a name for its file.
+pub fn names_file(url: &Url) -> bool {
+    !url.last_segment().trim().is_empty()
+}
+
 fn safe_name(proposed: &str) -> String {
     let clean: String =
         proposed.chars().map(|c| if is_unsafe(c) { '_' } else { c }).collect::<String>();
@@ -135,6 +146,27 @@ mod tests {
         }
         assert_eq!(safe_name(".."), "_.");
         assert_eq!(safe_name("."), "_");
+    }
+
+    #[test]
+    fn what_a_server_proposes_is_made_safe_or_refused() {
+        let shell = "~/.ssh/authorized_keys";
+        for (proposed, name) in [
+            ("a b.iso", Some("a b.iso")),
+            (".bashrc", Some("_bashrc")),
+            ("-rf", Some("_rf")),
+            (shell, Some("~_.ssh_authorized_keys")),
+            ("x.part", Some("x_part")),
+            ("", None),
+            ("..", None),
+            (" . ", None),
+            ("\u{1b}\u{202e}", None),
+        ] {
+            assert_eq!(proposed_name(proposed).as_deref(), name, "{proposed:?}");
+        }
+        let named = |url: &str| names_file(&Url::parse(url).unwrap());
+        assert!(named("http://h/a") && named("http://h/d/a?b"));
+        assert!(!named("http://h") && !named("http://h/d/") && !named("http://h/%20?a"));
     }
 
     #[test]

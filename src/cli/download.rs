@@ -3,7 +3,8 @@
 use super::args::{DownloadArgs, MetalinkWish};
 use super::signals::Watch;
 use super::{
-    Failure, checksum_file, metalink, ordered_output, piece_hashes, print, profile, resolve, trust,
+    Failure, checksum_file, metalink, ordered_output, piece_hashes, print, profile, remote_name,
+    resolve, trust,
 };
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::naming;
@@ -59,8 +60,16 @@ fn prepare(
         None => {
             let urls = args.urls.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?;
             let download = first_of(urls, &mut options);
-            let name = naming::file_name(download.url());
-            let target = target(args, is_ordered, &name)?;
+            let stop = download.stop_handle();
+            watch.guard(stop.clone());
+            let named = match is_ordered {
+                true => Ok(None),
+                false => remote_name::target(args, download.url(), &mut options, &stop),
+            };
+            let target = match named.map_err(|error| failure(error, watch))? {
+                Some(target) => target,
+                None => target(args, is_ordered, &naming::file_name(download.url()))?,
+            };
             (download, target)
         }
         Some(read) => {

@@ -18,6 +18,7 @@ mod piece_hashes;
 mod print;
 mod profile;
 mod reach;
+mod remote_name;
 mod resolve;
 mod serve;
 mod signals;
@@ -26,6 +27,7 @@ mod trust;
 use crate::base::{Error, ErrorKind, url};
 use std::ffi::OsString;
 use crate::ui;
+use std::ffi::OsString;
 
 /// Why the program does not end with exit code 0. `main` prints the line and exits with the code.
 #[derive(Debug)]

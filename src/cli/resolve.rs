@@ -6,7 +6,6 @@ use super::{reach, trust};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,24 +114,15 @@ pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
     }
 }
 
-/// Only files and folders can be written to, and the one device that keeps nothing.
+/// Only files and folders can be written to at any place, and the one device that keeps nothing.
 fn must_be_file(path: &Path) -> Result<()> {
     let Ok(kind) = path.metadata().map(|found| found.file_type()) else { return Ok(()) };
     let shown = path.display();
-    match () {
-        () if path == Path::new(NOWHERE) || kind.is_file() || kind.is_dir() => Ok(()),
-        () if kind.is_fifo() => Err(not_yet(&format!("'-o {shown}' (a FIFO)"))),
-        () if kind.is_char_device() => Err(not_yet(&format!("'-o {shown}' (a device)"))),
-        () => {
-            let what = format!("'{shown}' is neither a file nor a folder");
-            Err(Error::new(ErrorKind::TargetUnusable, what))
-        }
+    if path == Path::new(NOWHERE) || kind.is_file() || kind.is_dir() {
+        return Ok(());
     }
-}
-
-fn not_yet(what: &str) -> Error {
-    let advice = "output in order comes in a later version; name a file with -o";
-    Error::new(ErrorKind::Usage, format!("{what} is not supported yet")).advise(advice)
+    let what = format!("'{shown}' is neither a file nor a folder");
+    Err(Error::new(ErrorKind::TargetUnusable, what))
 }
 
 pub(super) fn must_be_folder(path: &Path) -> Result<()> {

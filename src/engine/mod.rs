@@ -26,12 +26,13 @@ pub mod progress;
 mod race;
 mod ranged;
 mod receive;
+pub mod remote_name;
 pub mod small_file;
 mod source;
 pub mod stop;
 pub mod trace;
 mod transfer;
-
 mod waits;
+
 pub use client::Client;
 pub use download::{Download, Running};

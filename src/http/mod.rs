@@ -32,6 +32,7 @@ mod cookies;
 mod date;
 mod digest_fields;
 mod discovery;
+mod disposition;
 mod exchange;
 mod fingerprint;
 mod head;
@@ -53,6 +54,7 @@ pub use digest_fields::{
     Offered, Offers, content_digests, contradiction, want_digests, whole_file_digests,
 };
 pub use discovery::{Discovery, discover};
+pub use disposition::proposed_name;
 pub use exchange::{Exchange, Want};
 pub use head::{Head, HeadParse, parse};
 pub use link::{Link, Links, links};

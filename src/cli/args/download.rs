@@ -2,6 +2,7 @@
 
 use super::batch::BatchArgs;
 use super::login::LoginArgs;
+use super::names::NameArgs;
 use super::reach::ReachArgs;
 use super::sources::SourceArgs;
 use super::tls::TlsArgs;
@@ -230,6 +231,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short, long, env = "RINGHAUL_QUIET", help_heading = "Messages")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) quiet: bool,
+
+    /// Who names the file.
+    #[command(flatten)]
+    pub(in crate::cli) names: NameArgs,
 
     /// Where else the file can be had.
     #[command(flatten)]

@@ -5,7 +5,7 @@ use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::Item;
 use crate::batch::lists::Lists;
 use crate::batch::naming;
-use crate::cli::args::{DownloadArgs, MetalinkWish};
+use crate::cli::args::{DownloadArgs, MetalinkWish, RemoteName};
 use crate::cli::resolve;
 use crate::engine::description::Description;
 use std::path::{Path, PathBuf};
@@ -109,6 +109,7 @@ fn refuse_what_is_for_one(args: &DownloadArgs, is_one: bool) -> Result<()> {
         ("--print-digest", !args.print_digest.is_empty()),
         ("--trace", args.trace.is_some()),
         ("--profile", args.profile.is_some()),
+        ("--remote-name", args.names.remote_name != RemoteName::Off),
     ];
     match given.into_iter().find(|(_, is_given)| *is_given) {
         None => Ok(()),

@@ -10,6 +10,7 @@ mod checksums;
 mod chunked;
 mod content_range;
 mod digest_fields;
+mod dispositions;
 mod exchange;
 mod head;
 mod input;
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     sizes::TARGET,
     digest_fields::TARGET,
     links::TARGET,
+    dispositions::TARGET,
     checksums::TARGET,
     lists::TARGET,
     metalinks::TARGET,
