@@ -149,6 +149,19 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is drawn on a terminal of this width.
+#[cfg(test)]
+pub(super) fn frame_lines(progress: &Progress, columns: usize) -> Vec<String> {
+    let lines = frame(progress, Size { rows: 24, columns }, Looks::default());
+    lines.into_iter().map(|line| line.plain).collect()
+}
+
+/// What is said where nothing can be drawn.
+#[cfg(test)]
+pub(super) fn batch_lines(progress: &Progress) -> String {
+    lines::line(progress)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,8 @@ mod lines;
 mod password;
 mod parts;
 mod screen;
+#[cfg(test)]
+mod snapshot;
 mod terminal;
 mod text;
 mod width;

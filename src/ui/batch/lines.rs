@@ -54,7 +54,7 @@ fn is_tenth_more(before: u64, now: u64) -> bool {
 }
 
 /// `1234 of 5000 files, 3 failed, 1.20 GiB of 5.00 GiB, 812.30 MB/s, 0:03 left, 50 connections`.
-fn line(progress: &Progress) -> String {
+pub(super) fn line(progress: &Progress) -> String {
     let read = if progress.is_list_read { "" } else { " read until now" };
     let mut line = format!("{} of {} files{read}", progress.files_present(), progress.files_read);
     for (count, what) in
