@@ -54,7 +54,11 @@ const HOUSE: &[Row] = &[
     row("sim", &["base", "plan"], &[]),
     row("schedule", &["base"], &[]),
     // sha2 and md5: the hashes of Digest authentication.
-    row("http", &["base"], &["httparse", "httpdate", "base64", "percent_encoding", "psl", "sha2", "md5"]),
+    row(
+        "http",
+        &["base"],
+        &["httparse", "httpdate", "base64", "percent_encoding", "psl", "sha2", "md5"],
+    ),
     row("tls", &["base"], &["rustls", "webpki_roots", "base64"]),
     row("digest", &["base"], &["sha2", "sha1", "md5", "blake3", "crc_fast"]),
     // serde and serde_json read JSON Lines, quick_xml Metalinks.

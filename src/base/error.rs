@@ -165,6 +165,7 @@ impl ErrorKind {
             ErrorKind::ResourceLimit => "a limit of this machine",
             ErrorKind::Resolve => "host name not found",
             ErrorKind::Connect => "no connection",
+            ErrorKind::ProxyRefused => "refused by the proxy",
             ErrorKind::ConnectionLost => "connection lost",
             ErrorKind::TimedOut => "timed out",
             ErrorKind::Tls => "TLS failed",

@@ -25,7 +25,6 @@ mod signals;
 mod trust;
 
 use crate::base::{Error, ErrorKind, url};
-use std::ffi::OsString;
 use crate::ui;
 use std::ffi::OsString;
 

@@ -10,8 +10,8 @@ mod bar;
 mod batch;
 mod charset;
 mod lines;
-mod password;
 mod parts;
+mod password;
 mod screen;
 #[cfg(test)]
 mod snapshot;

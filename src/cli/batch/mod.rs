@@ -30,15 +30,11 @@ pub(super) fn run(args: &DownloadArgs, metalink: Option<metalink::Read>) -> Resu
     let items = Items::new(args, described)?;
     let mut options = settings::options(args, &items)?;
     let mut audience = Audience::new(args)?;
-    for text in &args.notes {
-        audience.on_event(&download::note(text));
-    }
-    for text in notes.into_iter().chain(trust::note(args)) {
-        audience.on_event(&Event { level: Level::Detail, connection: None, text });
-    }
+    let mut say = |level, text| audience.on_event(&Event { level, connection: None, text });
+    args.notes.iter().for_each(|text| say(Level::Note, text.clone()));
+    notes.into_iter().chain(trust::note(args)).for_each(|text| say(Level::Detail, text));
     if args.insecure && may_use_tls(args) {
-        let text = INSECURE_WARNING.to_owned();
-        audience.on_event(&Event { level: Level::Warning, connection: None, text });
+        say(Level::Warning, INSECURE_WARNING.to_owned());
     }
     let mut summary = fetch(&options, items, &mut audience, &watch)?;
     while summary.failed > 0 && audience.wants_retry(&summary, &watch) {

@@ -96,7 +96,8 @@ impl Linked {
     /// The digest that the file should have.
     pub(super) fn expected(&self) -> Option<Expected> {
         let checksum = self.checksum.clone()?;
-        Some(Expected { checksum, against: format!("from {}", self.url) })
+        let against = format!("from {}", self.url);
+        Some(Expected { checksum, against, is_servers: true })
     }
 
     fn words(&self) -> String {
