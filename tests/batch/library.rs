@@ -9,7 +9,6 @@ use ringhaul::server::Fault;
 use ringhaul::{Batch, BatchOptions, Error, ErrorKind, Item, Observer, Outcome, Result, Status};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
 
 /// All that an observer was told.
 #[derive(Default)]
@@ -77,13 +76,13 @@ fn an_observer_hears_of_every_file() {
 }
 
 #[test]
-fn connections_are_counted_though_a_batch_is_over_in_no_time() {
+fn connections_are_counted_though_a_batch_is_over_soon() {
     for (path, size) in [("/small", SIZE), ("/large", 3 * MIB)] {
         let paths: Vec<String> = (0..12).map(|number| format!("{path}-{number}")).collect();
         let sizes: Vec<(&str, u64)> = paths.iter().map(|path| (path.as_str(), size)).collect();
         let mut config = sized(many(), &sizes);
-        // One connection could have brought all of them before the next one is open.
-        config.shape.first_byte_delay = Duration::from_millis(15);
+        // One connection could have brought all small ones before the batch looks for more to do.
+        config.shape.connection_bytes_per_second = (size == SIZE).then_some(MIB);
         let farm = Farm::new(config);
         let item = |path: &String| {
             let mut item = Item::new(farm.url(path));
