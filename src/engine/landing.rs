@@ -106,14 +106,14 @@ impl Landing {
         Ok(Self { shared, staging, thread })
     }
 
-    /// A new file in the staging folder, for the lane with this number.
+    /// A new file in the staging folder.
     ///
     /// # Errors
     /// What the disk has to say.
-    pub fn begin(&self, lane: u64) -> Result<Staged> {
+    pub fn begin(&self) -> Result<Staged> {
         let staging = lock(&self.staging).clone();
         let over = || Error::new(ErrorKind::Interrupted, "the batch has ended");
-        staging.ok_or_else(over)?.begin(lane)
+        staging.ok_or_else(over)?.begin()
     }
 
     /// Has the file land; the listener hears of it.
@@ -310,7 +310,7 @@ mod tests {
 
     impl Bench {
         fn land(&self, id: u64, target: &str, replace: bool) {
-            let mut staged = self.landing.begin(id).unwrap();
+            let mut staged = self.landing.begin().unwrap();
             staged.write(&id.to_le_bytes()).unwrap();
             staged.close(None).unwrap();
             self.landing.land(Ready { id, staged, target: target.into(), replace });

@@ -63,8 +63,8 @@ impl Folder {
         }
     }
 
-    /// Makes the file `name` in this folder, for writing. Whatever has the name already is an error
-    /// (`AlreadyExists`).
+    /// Makes the file `name` in this folder, or in one below it, for writing. Whatever has the name
+    /// already is an error (`AlreadyExists`).
     pub fn create(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         Ok(fs::openat(&self.0, name, flags, Mode::from_raw_mode(FILE_MODE))?.into())

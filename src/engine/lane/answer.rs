@@ -61,8 +61,6 @@ enum Judged {
 
 /// What the connections of a lane receive with.
 pub(super) struct Receiver<'a> {
-    /// Its number.
-    pub(super) lane: u64,
     /// Whom it asks.
     pub(super) endpoint: &'a Endpoint,
     /// What the request was.
@@ -382,7 +380,7 @@ impl Receiver<'_> {
             verify_pieces(bytes, pieces)?;
         }
         let digest = self.verify(bytes, head, wanted)?;
-        let mut staged = self.common.landing.begin(self.lane)?;
+        let mut staged = self.common.landing.begin()?;
         staged.write(bytes)?;
         staged.close(self.modified(head))?;
         let field = |name: &str| head.get(name).map(str::to_owned);

@@ -228,7 +228,6 @@ impl Lane {
     ) -> Result<(Option<End>, After)> {
         let Serving { connection, socket, arrived, .. } = serving;
         let receiver = Receiver {
-            lane: self.id,
             endpoint,
             sent: self.sent.front().copied().unwrap_or_default(),
             context: &self.local.context,
