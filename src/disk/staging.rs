@@ -25,10 +25,9 @@ const NAME: &str = ".ringhaul.staging";
 /// has to look for: in a virtual machine 1 MiB took up to four times the time of 64 KiB pieces.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// Folders in it, so that those who make files and those who name them seldom wait for each other (a
-/// folder has one lock), and that each has few files: a file system looks through all names of a
-/// small folder. With 32 of them making and naming 5,000 files on ext4 takes 8 % less CPU time than
-/// with 8.
+/// Folders in it, so that those who make files and those who name them seldom wait for each other:
+/// a folder has one lock. A file system also looks through all names of a small folder: with 32 of
+/// them making and naming 5,000 files on ext4 takes 8 % less CPU time than with 8.
 const ROOMS: u64 = 32;
 /// Files that go to one room before it is the turn of the next, so that few files need few rooms.
 const ROOM_FILES: u64 = 4;

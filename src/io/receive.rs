@@ -35,7 +35,8 @@ unsafe impl Target for Lease {
     }
 }
 
-/// Ordinary memory with a filled window, for heads and ciphertext.
+/// Ordinary memory with a filled window, for heads and ciphertext. By default it has no room.
+#[derive(Default)]
 pub struct Staging {
     memory: Box<[u8]>,
     /// Index of the first byte that is not used up.
@@ -51,6 +52,11 @@ impl Staging {
     }
 
     /// What has arrived and is not used up.
+    pub fn filled(&self) -> &[u8] {
+        &self.memory[self.head..self.tail]
+    }
+
+    /// The same, to be changed in place.
     pub fn filled_mut(&mut self) -> &mut [u8] {
         &mut self.memory[self.head..self.tail]
     }

@@ -173,15 +173,23 @@ impl Wire {
         Ok(bytes)
     }
 
-    /// The same, at the start of `room`: how many bytes; 0 at the end of the stream.
-    pub async fn read_into(&mut self, room: &mut [u8]) -> Result<usize> {
+    /// The same, behind what `ahead` has, as far as there is room: how many bytes; 0 at the end of
+    /// the stream.
+    pub async fn read_ahead(&mut self, ahead: &mut Staging) -> Result<usize> {
+        ahead.compact();
+        assert!(ahead.room() > 0, "nothing could be received");
         if self.session.is_some() {
-            return self.read_decrypted(room).await;
+            let received = self.read_decrypted(ahead.spare_mut()).await?;
+            ahead.advance(received);
+            return Ok(received);
         }
-        let received = self.receive_plain(room.len().min(PLAIN_STAGING_BYTES)).await?;
-        let staging = self.staging_mut();
-        room[..received].copy_from_slice(&staging.filled_mut()[..received]);
-        staging.consume(received);
+        let lent = std::mem::take(ahead);
+        let room = lent.room();
+        let (result, lent) = self.socket.receive_some(lent, room).await;
+        *ahead = lent;
+        let received = result.map_err(|e| self.lost(e))?;
+        ahead.advance(received);
+        self.ended |= received == 0;
         Ok(received)
     }
 

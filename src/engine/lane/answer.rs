@@ -16,12 +16,13 @@ use crate::http::{
     status_error, whole_file_digests,
 };
 use crate::io::buffers::Lease;
+use crate::io::receive::Staging;
 use crate::net::wire::Wire;
 use std::time::SystemTime;
 
 /// Bytes that are read ahead at most: several small answers with one system call. A body that fits
 /// takes no block.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 128 * 1024;
 /// Bodies that are thrown away are read to their end up to this size, as a new connection costs
 /// more.
 const DISCARDED_BYTES_MAX: u64 = 64 * 1024;
@@ -33,14 +34,7 @@ pub(super) fn asked() -> Span {
 
 /// Bytes that have arrived on a connection and are not used up.
 #[derive(Default)]
-pub(super) struct Arrived {
-    /// Empty, or [`READ_BYTES`] long.
-    memory: Vec<u8>,
-    /// Index of the first byte that is not used up.
-    used: usize,
-    /// Index behind the last byte that has arrived.
-    end: usize,
-}
+pub(super) struct Arrived(Staging);
 
 /// How a connection is left behind an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,28 +66,25 @@ pub(super) struct Receiver<'a> {
 
 impl Arrived {
     fn rest(&self) -> &[u8] {
-        &self.memory[self.used..self.end]
+        self.0.filled()
     }
 
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.used == self.end
+        self.0.is_empty()
     }
 
     fn take(&mut self, bytes: usize) {
-        self.used += bytes;
+        self.0.consume(bytes);
     }
 
     /// Receives more behind the rest, which leaves room; the number of bytes, 0 at the end of the
     /// stream.
     async fn more(&mut self, wire: &mut Wire) -> Result<usize> {
-        self.memory.resize(READ_BYTES, 0);
-        self.memory.copy_within(self.used..self.end, 0);
-        (self.used, self.end) = (0, self.end - self.used);
-        assert!(self.end < READ_BYTES, "there is room");
-        let received = wire.read_into(&mut self.memory[self.end..]).await?;
-        self.end += received;
-        Ok(received)
+        if self.is_empty() && self.0.room() == 0 {
+            self.0 = Staging::new(READ_BYTES);
+        }
+        wire.read_ahead(&mut self.0).await
     }
 }
 
@@ -144,10 +135,8 @@ impl Receiver<'_> {
         exchange: &mut Exchange,
     ) -> Result<()> {
         loop {
-            if arrived.is_empty() {
-                if arrived.more(wire).await? == 0 {
-                    exchange.on_eof()?;
-                }
+            if arrived.is_empty() && arrived.more(wire).await? == 0 {
+                exchange.on_eof()?;
             }
             let fed = arrived.rest().len();
             match exchange.on_head(arrived.rest())? {
