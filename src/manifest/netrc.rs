@@ -264,7 +264,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig {
-            failure_persistence: None, ..ProptestConfig::with_cases(2000)
+            failure_persistence: None, ..ProptestConfig::with_cases(500)
         })]
 
         /// What is written in quotes comes back, whatever it is.

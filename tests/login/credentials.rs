@@ -120,6 +120,7 @@ fn a_list_is_let_in_as_well() {
         assert!(server.stats().log.iter().all(|entry| entry.status != Some(400)));
         let refused = scene.run(&["-u", "me:no", "-i", "list", "-d", ".", "--if-exists=replace"]);
         assert_refused(&refused, 8, &["40 of 40 files failed"]);
+        assert!(refused.stderr.contains("those that were sent are refused"), "{refused:?}");
     }
 }
 

@@ -107,7 +107,7 @@ fn what_is_no_such_file_is_refused_before_anything_is_asked() {
     }
     assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
     let path = scene.path().join("words");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("our own file");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("our own file");
     if File::open(&path).is_ok() {
         return skipped("this user may read every file");
     }

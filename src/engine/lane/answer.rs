@@ -109,7 +109,8 @@ impl Receiver<'_> {
             Ok(judged) => judged,
             Err(error) => {
                 let retry_after = retry_after(head);
-                let error = error.within(&wanted.url);
+                let (url, is_redirected) = (&wanted.url, wanted.is_redirected);
+                let error = self.endpoint.explain_for(url, is_redirected, error).within(url);
                 Judged::Discard(Some(End::Failed { error, retry_after }))
             }
         };

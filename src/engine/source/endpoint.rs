@@ -191,6 +191,16 @@ impl Endpoint {
         }
     }
 
+    /// Says whether it was credentials that an answer to a request of [`Self::request_for`] refuses.
+    pub(in crate::engine) fn explain_for(
+        &self,
+        url: &Url,
+        is_redirected: bool,
+        error: Error,
+    ) -> Error {
+        self.identity.explain_for(url, self.headers.is_home && !is_redirected, error)
+    }
+
     /// Takes the challenge of an answer to a request of [`Self::request_for`]; `true` if it is one,
     /// and to ask again makes sense.
     pub(in crate::engine) fn learns_for(

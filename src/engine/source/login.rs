@@ -98,8 +98,17 @@ impl Identity {
 
     /// A refusal of what was sent is another matter than one of nothing.
     pub(in crate::engine) fn explain(&self, error: Error) -> Error {
+        self.explain_with(error, &self.rights)
+    }
+
+    /// The same of another URL of its origin.
+    pub(super) fn explain_for(&self, url: &Url, is_home: bool, error: Error) -> Error {
+        self.explain_with(error, &self.login.rights(url, is_home))
+    }
+
+    fn explain_with(&self, error: Error, rights: &Rights) -> Error {
         let is_refusal = error.kind() == ErrorKind::Status(401);
-        match self.rights {
+        match rights {
             Rights::Name(_) if is_refusal && self.login.digest_only => error
                 .advise("check name and password; --digest answers nothing but Digest challenges"),
             Rights::Name(_) if is_refusal => {

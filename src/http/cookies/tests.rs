@@ -166,7 +166,7 @@ fn values_do_not_show() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        failure_persistence: None, ..ProptestConfig::with_cases(2000)
+        failure_persistence: None, ..ProptestConfig::with_cases(500)
     })]
 
     /// Whatever a server sets, nothing of it goes to a host that is not below the domain of the one
