@@ -62,7 +62,7 @@ fn bearer(login: &LoginArgs) -> Result<Option<Token>> {
         (Some(token), _) => token.clone(),
         (None, None) => return Ok(None),
         (None, Some(path)) => {
-            let wanted = Secret { path, what: "the token", option: "--bearer-file" };
+            let wanted = Secret { path, what: "the token file", option: "--bearer-file" };
             let text = wanted.read_text(REQUEST_BYTES_MAX as u64)?;
             text.lines().next().unwrap_or_default().to_owned()
         }

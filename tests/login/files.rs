@@ -80,7 +80,7 @@ fn a_netrc_file_that_others_can_read_needs_permission() {
 #[test]
 fn what_is_no_such_file_is_refused_before_anything_is_asked() {
     let scene = Scene::new();
-    let binary: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let binary: Vec<u8> = (0..=255).cycle().take(10_000).collect();
     private(&scene, "binary", binary);
     private(&scene, "words", "machine h login me\npassword sesame sesame\n");
     let sparse = File::create(private(&scene, "sparse", "")).expect("a scratch file");
