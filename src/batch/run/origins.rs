@@ -79,7 +79,8 @@ impl Origins {
     pub(super) fn failed(&mut self, origin: OriginId, error: Error) -> Option<Duration> {
         let known = &mut self.all[origin.0 as usize];
         known.failures += 1;
-        let is_final = error.kind() == ErrorKind::Certificate || known.failures >= FAILURES_MAX;
+        let stays = matches!(error.kind(), ErrorKind::Certificate | ErrorKind::ProxyRefused);
+        let is_final = stays || known.failures >= FAILURES_MAX;
         if is_final {
             known.lost = Some(error);
             return None;

@@ -94,7 +94,10 @@ impl State {
     pub(super) fn on_failed_download(&mut self, origin: OriginId, error: &Error) {
         let is_unreachable = matches!(
             error.kind(),
-            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Certificate
+            ErrorKind::Resolve
+                | ErrorKind::Connect
+                | ErrorKind::ProxyRefused
+                | ErrorKind::Certificate
         );
         if is_unreachable {
             self.origins.suspect(origin);
