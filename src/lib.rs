@@ -96,7 +96,9 @@ pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
 pub use engine::options::login::{CookieJar, Login, Netrc, Token};
-pub use engine::options::reach::{NoProxy, Protocol, Proxies, Proxy, Reach, Wishes};
+pub use engine::options::reach::{
+    ConnectTo, Family, NoProxy, Protocol, Proxies, Proxy, Reach, Resolve, Route, Source, Wishes,
+};
 pub use engine::options::{
     ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, Pins, Roots, SyncMode,
     TlsOptions, TlsVersion,

@@ -153,6 +153,9 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_VERBOSE", "much"),
         ("RINGHAUL_QUIET", "maybe"),
         ("RINGHAUL_PROXYTUNNEL", "maybe"),
+        ("RINGHAUL_IPV4", "maybe"),
+        ("RINGHAUL_IPV6", "maybe"),
+        ("RINGHAUL_MPTCP", "maybe"),
         ("RINGHAUL_PROXY_COUNTS_AS_HOST", "maybe"),
     ] {
         let ended = Scene::new().run_with(&[URL], &[(name, bad)]);
@@ -167,6 +170,10 @@ fn every_option_reads_its_variable() {
         ("RINGHAUL_USER_AGENT", "a\nb", 2, "--user-agent"),
         ("RINGHAUL_REFERER", "no-url", 2, "--referer"),
         ("RINGHAUL_CHECKSUM_FILE", "missing", 2, "'missing'"),
+        ("RINGHAUL_INTERFACE", "eth0,a/b", 2, "--interface"),
+        ("RINGHAUL_CONNECT_TO", "::h:1\nbad", 2, "--connect-to"),
+        ("RINGHAUL_RESOLVE", "bad", 2, "--resolve"),
+        ("RINGHAUL_PROXY", "ftp://h", 2, "'ftp' are not supported"),
     ] {
         let ended = Scene::new().run_with(&[URL], &[(name, value)]);
         assert!(ended.one_error_line(code).contains(words), "{name}\n{ended:?}");

@@ -136,7 +136,7 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Follow redirects from https to http.
     pub allow_downgrade: bool,
-    /// How servers are reached: through which proxy.
+    /// How servers are reached: through which proxy, and how sockets get there.
     pub reach: Arc<Reach>,
     /// A file to write one JSON line per span and decision to; see the trace's documentation.
     pub trace: Option<PathBuf>,

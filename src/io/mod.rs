@@ -14,11 +14,13 @@
 pub mod buffers;
 pub mod child;
 pub mod clock;
+pub mod connect;
 pub mod descriptors;
 pub mod driver;
 pub mod epoll;
 pub mod file;
 pub mod folder;
+pub mod interfaces;
 pub mod ours;
 pub mod patience;
 pub mod priority;

@@ -3,6 +3,7 @@
 //! Connecting goes through readiness with every driver, because racing addresses (RFC 8305) means
 //! dropping attempts, and only readiness futures may simply be dropped.
 
+use super::connect::{self, Making, Remote};
 use super::descriptors;
 use super::driver::Channel;
 use super::patience::{Due, Limits, Patience, Stall};
@@ -34,7 +35,9 @@ const TCP_INFO_BYTES: libc::socklen_t = size_of::<libc::tcp_info>() as libc::soc
 /// A connected socket. Dropping it shuts it down, which ends whatever the kernel still does on it.
 pub struct Socket {
     channel: Channel,
-    peer: SocketAddr,
+    peer: Remote,
+    /// Whether it is Multipath TCP; `None` if it was not to be.
+    is_multipath: Option<bool>,
     patience: RefCell<Patience>,
     /// Why it was shut, if that was for want of patience.
     stall: Cell<Option<Stall>>,
@@ -48,15 +51,20 @@ impl Socket {
     /// send or receive fails with `TimedOut`, and [`Socket::stall`] says why. Beside others of the
     /// same line it is refused (EMFILE) before it takes what the rest of the transfer needs.
     pub async fn connect(peer: SocketAddr, limits: Limits) -> io::Result<Self> {
+        Self::connect_by(&Remote::Ip(peer), &Making::default(), limits).await
+    }
+
+    /// The same, made in this way.
+    pub async fn connect_by(remote: &Remote, how: &Making, limits: Limits) -> io::Result<Self> {
         if limits.has_connections() && descriptors::left().is_some_and(|it| it <= DESCRIPTORS_SPARE)
         {
             return Err(io::Error::from_raw_os_error(libc::EMFILE));
         }
-        let stream = tokio::net::TcpStream::connect(peer).await?;
-        stream.set_nodelay(true)?;
+        let connected = connect::connect(remote, how).await?;
         Ok(Self {
-            channel: Channel::new(stream.into_std()?)?,
-            peer,
+            channel: Channel::new(connected.stream)?,
+            peer: remote.clone(),
+            is_multipath: connected.is_multipath,
             patience: RefCell::new(Patience::new(limits)),
             stall: Cell::new(None),
             received_bytes: Cell::new(0),
@@ -90,8 +98,13 @@ impl Socket {
     }
 
     /// The address at the other end.
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
+    pub fn peer(&self) -> &Remote {
+        &self.peer
+    }
+
+    /// Whether it is Multipath TCP; `None` if it was not to be.
+    pub fn is_multipath(&self) -> Option<bool> {
+        self.is_multipath
     }
 
     /// Sends all of `bytes`.
@@ -123,6 +136,9 @@ impl Socket {
         len: usize,
         more: u64,
     ) -> (io::Result<usize>, T) {
+        if !self.is_plain_tcp() {
+            return self.receive_some(target, len).await;
+        }
         let halve = more == 0 && len > LAST_PIECE_BYTES;
         let now = if halve { len / 2 } else { len };
         // The kernel looks at the mark again after each partial copy, when up to `now - 1` bytes
@@ -149,6 +165,12 @@ impl Socket {
     /// A handle for others, also on other threads.
     pub fn handle(&self) -> SocketHandle {
         SocketHandle { fd: self.channel.fd().clone() }
+    }
+
+    /// Whether TCP_INFO tells all that arrives while a receive sleeps in the kernel, so that it may
+    /// sleep long without being taken for stalled.
+    fn is_plain_tcp(&self) -> bool {
+        matches!(self.peer, Remote::Ip(_)) && self.is_multipath.is_none()
     }
 
     fn shutdown(&self) {

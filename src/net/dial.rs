@@ -2,13 +2,16 @@
 //! is preferred for which connection is the plan's decision.
 
 use super::callee::Callee;
+use super::route::Route;
 use crate::base::limits::CONNECTION_ATTEMPT_DELAY;
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::connect::{Making, Remote, SourceUnusable};
 use crate::io::patience::Limits;
 use crate::io::socket::Socket;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::task::JoinSet;
 
 /// The number of an address and how the attempt went.
@@ -19,24 +22,27 @@ type Attempt = (u32, io::Result<Socket>);
 pub struct Dialer {
     callee: Callee,
     addresses: Vec<Address>,
+    route: Arc<Route>,
+    /// Connections dialled so far, which the sources of the route are shared out among.
+    dialled: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Address {
-    socket: SocketAddr,
+    socket: Remote,
     /// The last attempt failed: others are tried first.
     failed: AtomicBool,
 }
 
 impl Dialer {
     /// Knows the addresses, which are not empty, in order of preference.
-    pub fn new(callee: Callee, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(callee: Callee, addresses: Vec<Remote>, route: Arc<Route>) -> Self {
         assert!(!addresses.is_empty(), "the resolver answers an error for no address");
         let addresses = addresses
             .into_iter()
             .map(|socket| Address { socket, failed: AtomicBool::new(false) })
             .collect();
-        Self { callee, addresses }
+        Self { callee, addresses, route, dialled: AtomicUsize::new(0) }
     }
 
     /// Who is called.
@@ -50,8 +56,11 @@ impl Dialer {
     }
 
     /// One of the addresses; another one with each `turn`.
-    pub fn pick(&self, turn: usize) -> IpAddr {
-        self.addresses[turn % self.addresses.len()].socket.ip()
+    pub fn pick(&self, turn: usize) -> Option<IpAddr> {
+        match &self.addresses[turn % self.addresses.len()].socket {
+            Remote::Ip(address) => Some(address.ip()),
+            Remote::Unix(_) => None,
+        }
     }
 
     /// A connection to one of the addresses, and its number. They are tried in this `order`, those
@@ -59,15 +68,18 @@ impl Dialer {
     /// company by the next one, and the first to succeed wins. Dropping the future gives all
     /// attempts up.
     pub async fn dial(&self, order: &[u32], limits: &Limits) -> Result<(Socket, u32)> {
+        let number = self.dialled.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.sorted(order).into_iter();
         let mut attempts = JoinSet::new();
         // What this machine lacks says more than that another address does not answer.
         let mut shortage = None;
         loop {
             if let Some(index) = waiting.next() {
-                let peer = self.address(index).socket;
-                let limits = limits.clone();
-                attempts.spawn_local(async move { (index, Socket::connect(peer, limits).await) });
+                let peer = self.address(index).socket.clone();
+                let (limits, how) = (limits.clone(), self.making(number, &peer));
+                attempts.spawn_local(async move {
+                    (index, Socket::connect_by(&peer, &how, limits).await)
+                });
             }
             let Some(joined) = self.next_outcome(&mut attempts, waiting.len()).await else {
                 continue;
@@ -79,7 +91,7 @@ impl Dialer {
                 Ok(socket) => return Ok((socket, index)),
                 Err(e) if attempts.is_empty() && waiting.len() == 0 => {
                     let (index, e) = shortage.unwrap_or((index, e));
-                    return Err(self.failure(self.address(index).socket, e));
+                    return Err(self.failure(&self.address(index).socket, e));
                 }
                 Err(e) if is_shortage(&e) => shortage = Some((index, e)),
                 Err(_) => {}
@@ -104,6 +116,15 @@ impl Dialer {
         }))
     }
 
+    /// How the connection with this number is made.
+    fn making(&self, number: usize, peer: &Remote) -> Making {
+        let source = match peer {
+            Remote::Ip(address) => self.route.source(number, address),
+            Remote::Unix(_) => None,
+        };
+        Making { source, mptcp: self.route.mptcp }
+    }
+
     fn sorted(&self, order: &[u32]) -> Vec<u32> {
         let mut order = order.to_vec();
         order.sort_by_key(|&index| self.address(index).failed.load(Ordering::Relaxed));
@@ -114,10 +135,11 @@ impl Dialer {
         &self.addresses[index as usize]
     }
 
-    fn failure(&self, peer: SocketAddr, error: io::Error) -> Error {
+    fn failure(&self, peer: &Remote, error: io::Error) -> Error {
         let callee = &self.callee;
         let kind = match error.raw_os_error() {
             _ if is_shortage(&error) => ErrorKind::ResourceLimit,
+            _ if SourceUnusable::is_in(&error) => ErrorKind::Usage,
             Some(libc::ETIMEDOUT) => ErrorKind::TimedOut,
             _ => ErrorKind::Connect,
         };
@@ -126,6 +148,7 @@ impl Dialer {
             ErrorKind::ResourceLimit => {
                 failed.advise("raise 'ulimit -n' or use fewer connections with -c")
             }
+            ErrorKind::Usage => failed.advise("'ip address' lists interfaces and addresses"),
             _ => failed,
         };
         failed.caused_by(error)
@@ -143,7 +166,7 @@ mod tests {
     use super::*;
     use crate::base::Url;
     use crate::io::driver::{Driver, DriverKind};
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::time::Duration;
 
     fn limits() -> Limits {
@@ -155,7 +178,9 @@ mod tests {
     }
 
     fn dialer(addresses: Vec<SocketAddr>) -> Dialer {
-        Dialer::new(Callee::server(&Url::parse("http://host/").unwrap().origin()), addresses)
+        let callee = Callee::server(&Url::parse("http://host/").unwrap().origin());
+        let addresses = addresses.into_iter().map(Remote::Ip).collect();
+        Dialer::new(callee, addresses, Arc::default())
     }
 
     fn refused() -> SocketAddr {
@@ -177,7 +202,8 @@ mod tests {
             let order = [first, (first + 1) % 3];
             let (socket, index) = driver.run(dialer.dial(&order, &limits())).unwrap();
             assert_eq!(index, first);
-            assert_eq!(socket.peer(), listeners[first as usize].local_addr().unwrap());
+            let expected = listeners[first as usize].local_addr().unwrap();
+            assert_eq!(*socket.peer(), Remote::Ip(expected));
         }
     }
 
@@ -189,7 +215,7 @@ mod tests {
         let driver = driver();
         for _ in 0..4 {
             let (socket, index) = driver.run(dialer.dial(&[0, 1], &limits())).unwrap();
-            assert_eq!((socket.peer(), index), (good, 1));
+            assert_eq!((socket.peer(), index), (&Remote::Ip(good), 1));
         }
         assert_eq!(dialer.sorted(&[0, 1]), [1, 0], "the refused one comes last");
     }
@@ -214,7 +240,7 @@ mod tests {
         let good = TcpListener::bind("127.0.0.1:0").unwrap();
         let dialer = dialer(vec![silent, good.local_addr().unwrap()]);
         let (socket, _) = driver().run(dialer.dial(&[0, 1], &limits())).unwrap();
-        assert_eq!(socket.peer(), good.local_addr().unwrap());
+        assert_eq!(*socket.peer(), Remote::Ip(good.local_addr().unwrap()));
         drop(fill);
     }
 }

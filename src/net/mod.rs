@@ -4,5 +4,6 @@
 pub mod callee;
 pub mod dial;
 pub mod dns;
+pub mod route;
 pub mod tunnel;
 pub mod wire;

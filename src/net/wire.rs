@@ -7,12 +7,12 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::Lease;
+use crate::io::connect::Remote;
 use crate::io::patience::{Due, Limits, Stall};
 use crate::io::receive::Staging;
 use crate::io::socket::{Socket, SocketHandle};
 use crate::tls::{Session, SessionInfo, TlsConfig};
 use std::io;
-use std::net::SocketAddr;
 
 /// Ciphertext on its way: large enough for few wakeups, small enough to stay in a core's cache.
 const TLS_STAGING_BYTES: usize = 256 * 1024;
@@ -90,8 +90,13 @@ impl Wire {
     }
 
     /// The address at the other end.
-    pub fn peer(&self) -> SocketAddr {
+    pub fn peer(&self) -> &Remote {
         self.socket.peer()
+    }
+
+    /// Whether it is Multipath TCP; `None` if it was not to be.
+    pub fn is_multipath(&self) -> Option<bool> {
+        self.socket.is_multipath()
     }
 
     /// A handle on the socket for others.

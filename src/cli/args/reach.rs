@@ -1,6 +1,8 @@
-//! How servers are reached: through which proxy.
+//! How servers are reached: through which proxy, and how sockets get to them.
 
+use clap::ArgAction;
 use clap::builder::BoolishValueParser;
+use std::path::PathBuf;
 
 /// Options of the way to servers.
 #[derive(Debug, Default, clap::Args)]
@@ -31,4 +33,39 @@ pub(in crate::cli) struct ReachArgs {
     #[arg(long, env = "RINGHAUL_PROXY_COUNTS_AS_HOST")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) proxy_counts_as_host: bool,
+
+    /// Use IPv4 addresses only.
+    #[arg(short = '4', long, env = "RINGHAUL_IPV4", conflicts_with = "ipv6")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) ipv4: bool,
+
+    /// Use IPv6 addresses only.
+    #[arg(short = '6', long, env = "RINGHAUL_IPV6")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) ipv6: bool,
+
+    /// Connect from this network interface or address of this machine; repeatable, or with commas:
+    /// connections are spread over them.
+    #[arg(long, value_name = "NAME|ADDR", env = "RINGHAUL_INTERFACE")]
+    #[arg(action = ArgAction::Append, value_delimiter = ',')]
+    pub(in crate::cli) interface: Vec<String>,
+
+    /// Use these addresses for a host and port, or for a port of any host (*); repeatable.
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", env = "RINGHAUL_RESOLVE")]
+    #[arg(action = ArgAction::Append)]
+    pub(in crate::cli) resolve: Vec<String>,
+
+    /// Connect to HOST2:PORT2 in the place of HOST1:PORT1, whose name and certificate still count;
+    /// empty: any on the left, the same on the right; repeatable.
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", env = "RINGHAUL_CONNECT_TO")]
+    #[arg(action = ArgAction::Append)]
+    pub(in crate::cli) connect_to: Vec<String>,
+
+    /// Connect to this socket of the file system in the place of all hosts, and without a proxy.
+    #[arg(long, value_name = "PATH", env = "RINGHAUL_UNIX_SOCKET")]
+    pub(in crate::cli) unix_socket: Option<PathBuf>,
+
+    /// Use Multipath TCP where the kernel and the server have it; -v says whether they do.
+    #[arg(long, env = "RINGHAUL_MPTCP", value_parser = BoolishValueParser::new())]
+    pub(in crate::cli) mptcp: bool,
 }

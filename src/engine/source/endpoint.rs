@@ -90,8 +90,10 @@ impl Endpoint {
         let trusted = Trusted::by(options, &url)?;
         let tls = trusted.as_ref().map(|trusted| client.trust.config(trusted)).transpose()?;
         let via = Via::of(&origin, context).await?;
-        let callee = via.as_ref().map_or_else(|| Callee::server(&origin), Via::callee);
-        let dialer = client.names.resolve(&callee, options.connect_timeout).await?;
+        let route = &options.reach.route;
+        let direct = || route.redirected(Callee::server(&origin));
+        let callee = via.as_ref().map_or_else(direct, Via::callee);
+        let dialer = client.names.resolve(&callee, route, options.connect_timeout).await?;
         let counted = match &via {
             Some(via) if options.reach.proxy_counts_as_host => via.proxy().origin(),
             _ => origin.clone(),
@@ -297,8 +299,9 @@ impl Endpoint {
             Err(Error::new(ErrorKind::TimedOut, what)
                 .advise("check the network path, or allow more time with --connect-timeout"))
         });
-        let callee = self.dialer.callee();
-        let (wire, address) = connected.inspect_err(|_| self.client.names.forget(callee))?;
+        let (wire, address) = connected.inspect_err(|_| {
+            self.client.names.forget(self.dialer.callee(), &self.peer.reach.route);
+        })?;
         let via = self.via.as_ref().map(|via| via.name().clone());
         let link = Link { wire, setup: began.elapsed(), address, permit, via };
         Ok(Connection::new(link, self.counts.count_new()))

@@ -187,6 +187,11 @@ pub(in crate::engine) fn describe_connection(
     let through = opened.via.as_ref().map(|via| format!(" through {via}"));
     let (peer, through) = (opened.wire.peer(), through.unwrap_or_default());
     let mut text = format!("connected to {peer}{through} in {:.1?}", opened.setup);
+    match opened.wire.is_multipath() {
+        Some(true) => text += ", Multipath TCP",
+        Some(false) => text += ", plain TCP, as Multipath TCP is not to be had",
+        None => {}
+    }
     if let Some(tls) = opened.wire.tls_info() {
         let resumed = if tls.resumed { ", resumed" } else { "" };
         text += &format!(", {} {}{resumed}", tls.version, tls.cipher);

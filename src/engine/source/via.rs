@@ -45,19 +45,23 @@ enum Way {
 }
 
 impl Via {
-    /// The way to `origin`, if it is one through a proxy. No connection is made yet.
+    /// The way to `origin`, if it is one through a proxy; a socket of the file system stands for
+    /// all of them. No connection is made yet.
     pub(super) async fn of(origin: &Origin, context: &Context) -> Result<Option<Self>> {
         let (options, client) = (&context.options, &context.client);
         let proxies = &options.reach.proxies;
-        let Some(proxy) = proxies.of(origin).cloned() else { return Ok(None) };
+        let route = &options.reach.route;
+        let chosen = proxies.of(origin).filter(|_| route.unix_socket.is_none()).cloned();
+        let Some(proxy) = chosen else { return Ok(None) };
         let tls = match proxy.is_tls() {
             true => Some(client.trust.config(&Trusted::of_proxy(options))?),
             false => None,
         };
         let way = if proxies.is_tunnel(&proxy, origin) {
-            let callee = Callee::server(origin);
+            let callee = route.redirected(Callee::server(origin));
+            let time_max = options.connect_timeout;
             let addresses = match proxy.wants_addresses() {
-                true => Some(client.names.resolve(&callee, options.connect_timeout).await?),
+                true => Some(client.names.resolve(&callee, route, time_max).await?),
                 false => None,
             };
             Way::Tunnel { target: callee.at, addresses, failures: AtomicUsize::new(0) }
@@ -94,7 +98,7 @@ impl Via {
             None => Wire::plain(socket),
         };
         let Way::Tunnel { target, addresses, failures } = &self.way else { return Ok(wire) };
-        let address = addresses.as_ref().map(|it| it.pick(failures.load(Ordering::Relaxed)));
+        let address = addresses.as_ref().and_then(|it| it.pick(failures.load(Ordering::Relaxed)));
         let handshake = Handshake::new(&self.proxy, target, address)?;
         tunnel::open(&mut wire, handshake).await.inspect_err(|_| {
             failures.fetch_add(1, Ordering::Relaxed);
