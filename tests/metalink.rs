@@ -140,7 +140,7 @@ fn what_is_no_use_is_said() {
         let line = ended.error_line(2);
         assert!(line.contains(words), "{text}: {line}");
     }
-    assert!(scene.run(&["--metalink", "off"]).error_line(2).contains("no URL"));
+    assert!(scene.run(&["--metalink", "off"]).error_line(2).contains("<URL>"));
     assert!(scene.run(&["--metalink", "none.meta4"]).error_line(2).contains("none.meta4"));
     assert_eq!(names(scene.path()), ["bad.meta4"]);
 }

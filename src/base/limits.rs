@@ -433,6 +433,8 @@ pub const BENCH_FILES_MAX: u64 = 1_000_000;
 pub const BENCH_RUNS_MAX: u32 = 1000;
 
 // profiles
+/// Bytes of a config file: some thousand tables.
+pub const CONFIG_BYTES_MAX: u64 = MIB;
 /// Bytes of a file of profiles: some two thousand origins.
 pub const PROFILES_BYTES_MAX: u64 = MIB;
 

@@ -22,15 +22,14 @@ pub(super) fn answer(error: &clap::Error) -> Result<(), Failure> {
 fn usage_line(error: &clap::Error) -> String {
     let origin = environment_name(error).map_or(String::new(), |name| format!("{name}: "));
     // Our own value parsers have said it all; clap would wrap it in a second sentence.
-    if let Some(own) = error.source().and_then(|source| source.downcast_ref::<Error>()) {
+    if let Some(own) = own(error) {
         let option = text_of(error, ContextKind::InvalidArg).unwrap_or_default();
         let own = without_secrets(error, &own.to_string());
         return format!("ringhaul: error: {origin}{option}: {own}");
     }
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
-    let message = joined(paragraphs.next().unwrap_or_default());
-    let message = without_secrets(error, message.trim_start_matches("error: "));
+    let message = message(error, paragraphs.next().unwrap_or_default());
     let tips = paragraphs.filter_map(|p| p.trim_start().strip_prefix("tip: ")).map(joined);
     let mut advice = tips.collect::<Vec<_>>().join("; ");
     if advice.is_empty() {
@@ -38,6 +37,29 @@ fn usage_line(error: &clap::Error) -> String {
     }
     let own = Error::new(ErrorKind::Usage, format!("{origin}{message}")).advise(advice);
     format!("ringhaul: error: {own}")
+}
+
+/// What is wrong with a value that stands at `place` in a file.
+pub(super) fn of_value(error: &clap::Error, place: &str) -> Error {
+    let (what, advice) = match own(error) {
+        Some(own) => (without_secrets(error, &own.context()), own.advice()),
+        None => {
+            let rendered = error.render().to_string();
+            let first = rendered.split("\n\n").next().unwrap_or_default();
+            (message(error, first), ErrorKind::Usage.advice())
+        }
+    };
+    Error::new(ErrorKind::Usage, format!("{place}: {what}")).advise(advice)
+}
+
+/// What a value parser of ours has said.
+fn own(error: &clap::Error) -> Option<&Error> {
+    error.source().and_then(|source| source.downcast_ref())
+}
+
+/// The first paragraph of what clap says, on one line.
+fn message(error: &clap::Error, paragraph: &str) -> String {
+    without_secrets(error, joined(paragraph).trim_start_matches("error: "))
 }
 
 /// The variable a bad value came from, so that nobody searches the command line for it.

@@ -96,7 +96,7 @@ fn names_metalink(args: &DownloadArgs) -> bool {
 }
 
 /// Whether a path or URL ends like the name of a Metalink.
-fn is_metalink_place(place: &str) -> bool {
+pub(super) fn is_metalink_place(place: &str) -> bool {
     if is_url(place) {
         return Url::parse(place).is_ok_and(|url| is_metalink_name(&url.last_segment()));
     }

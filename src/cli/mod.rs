@@ -7,12 +7,14 @@ mod bench;
 mod brought;
 mod checksum_file;
 mod complaint;
+mod config;
 mod doctor;
 mod download;
 mod exit_codes;
 mod habits;
 mod login;
 mod metalink;
+mod nearest;
 mod ordered_output;
 mod piece_hashes;
 mod print;
@@ -21,8 +23,10 @@ mod reach;
 mod remote_name;
 mod resolve;
 mod serve;
+mod settings_folder;
 mod signals;
 mod trust;
+mod variables;
 
 use crate::base::{Error, ErrorKind, url};
 use crate::ui;
@@ -58,15 +62,20 @@ impl From<Error> for Failure {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     let grammar = args::command();
     let words = habits::translate(arguments, &grammar)?;
-    let mut args = match args::parse_by(grammar, words.all) {
+    let holding = config::holding(&words, &grammar)?;
+    let misspelt = if words.is_job { Vec::new() } else { variables::unknown(&grammar) };
+    let mut args = match args::parse_by(grammar, words.all, &holding.defaults()) {
         Ok(args) => args,
         Err(error) => return complaint::answer(&error),
     };
+    args.download.headers_by_origin = resolve::headers_by_origin(&holding.by_origin)?;
+    args.download.notes.extend(holding.notes.into_iter().chain(misspelt));
     complete_urls(&mut args.download)?;
     match &args.command {
         Some(args::Command::Doctor(doctor_args)) => doctor::run(doctor_args),
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
         Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
+        Some(args::Command::Config(config_args)) => config::run(config_args),
         None => fetch_logged_in(args.download),
     }
 }
@@ -79,10 +88,10 @@ fn fetch_logged_in(mut args: args::DownloadArgs) -> Result<(), Failure> {
     fetched.and(kept.map_err(Failure::from))
 }
 
-/// A URL without a scheme means https.
+/// A URL without a scheme means https; a Metalink may be a file here.
 fn complete_urls(args: &mut args::DownloadArgs) -> Result<(), Failure> {
     let mut completed = None;
-    for place in &mut args.urls {
+    for place in args.urls.iter_mut().filter(|place| !metalink::is_metalink_place(place)) {
         if let Some(url) = habits::with_scheme(place)? {
             let shown = url::without_secrets(place);
             completed.get_or_insert(shown);

@@ -1,5 +1,5 @@
-//! What a finished download puts on standard output: the digests that were asked for, in the form
-//! that `sha256sum --check` reads.
+//! What goes to standard output: the digests that were asked for, in the form that
+//! `sha256sum --check` reads, and texts.
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::progress::Report;
@@ -21,6 +21,14 @@ pub(super) fn digests(report: &Report, is_output_taken: bool) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     out.write_all(&lines).and_then(|()| out.flush()).map_err(|cause| {
+        Error::new(ErrorKind::DiskIo, "cannot write to standard output").caused_by(cause)
+    })
+}
+
+/// Prints a text as it is.
+pub(super) fn text(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|cause| {
         Error::new(ErrorKind::DiskIo, "cannot write to standard output").caused_by(cause)
     })
 }

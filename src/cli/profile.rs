@@ -2,6 +2,7 @@
 //! what is in it. What the file says and what deserves to be in it is the bench's to know.
 
 use super::args::DownloadArgs;
+use super::settings_folder::settings_folder;
 use crate::base::limits::PROFILES_BYTES_MAX;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
@@ -74,8 +75,7 @@ fn use_for(options: &mut Options, args: &DownloadArgs, profile: &Profile) -> Str
 }
 
 impl ProfileFile {
-    /// The file that was named, or that in the folder of the user's settings (XDG Base Directory
-    /// Specification).
+    /// The file that was named, or that in the folder of the user's settings.
     pub(super) fn of(
         named: Option<&Path>,
         variable: &dyn Fn(&str) -> Option<OsString>,
@@ -83,11 +83,7 @@ impl ProfileFile {
         if let Some(path) = named {
             return Ok(Self { path: path.to_owned(), is_named: true });
         }
-        // The specification has relative ones passed over.
-        let folder = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let settings = folder("XDG_CONFIG_HOME");
-        let settings = settings.or_else(|| folder("HOME").map(|home| home.join(".config")));
-        let settings = settings.ok_or_else(|| {
+        let settings = settings_folder(variable).ok_or_else(|| {
             let what = "neither XDG_CONFIG_HOME nor HOME says where profiles are";
             Error::new(ErrorKind::Usage, what).advise("name a file with --profile=FILE")
         })?;

@@ -2,7 +2,9 @@
 //! system (is this a folder?) and nowhere else; creates nothing.
 
 use super::args::{Change, Direct, DownloadArgs, MetalinkWish, Policy};
+use super::config::Entry;
 use super::{reach, trust};
+use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
@@ -153,17 +155,42 @@ fn headers(args: &DownloadArgs) -> Result<Vec<(String, String)>> {
         .map(|(index, text)| header_field(text).ok_or_else(|| not_a_header(index + 1)))
         .collect::<Result<_>>()?;
     if let Some(name) = &args.user_agent {
-        let named = fields.iter().any(|(field, _)| field.eq_ignore_ascii_case("user-agent"));
-        let usable = !name.contains(char::is_control);
-        if !usable {
-            return Err(Error::new(ErrorKind::Usage, "--user-agent has a control character"));
-        }
-        if !named {
-            fields.push(("User-Agent".to_owned(), name.clone()));
+        let field = user_agent(name)?;
+        if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(&field.0)) {
+            fields.push(field);
         }
     }
     fields.extend(referer::field(args.referer.as_deref(), &fields)?);
     Ok(fields)
+}
+
+fn user_agent(name: &str) -> Result<(String, String)> {
+    if name.contains(char::is_control) {
+        return Err(Error::new(ErrorKind::Usage, "--user-agent has a control character"));
+    }
+    Ok(("User-Agent".to_owned(), name.to_owned()))
+}
+
+/// The header fields that the config file has for the files of each origin.
+pub(super) fn headers_by_origin(
+    tables: &[(Origin, Vec<Entry>)],
+) -> Result<Vec<(Origin, Vec<(String, String)>)>> {
+    let of = |(origin, entries): &(Origin, Vec<Entry>)| {
+        let mut fields = Vec::new();
+        for entry in entries {
+            let wrong = |error: Error| error.within(&entry.place);
+            for value in &entry.values {
+                let field = match entry.id.as_str() {
+                    "header" => header_field(value).ok_or_else(|| not_a_header(1)).map(Some),
+                    "user_agent" => user_agent(value).map(Some),
+                    _ => referer::field(Some(value), &[]),
+                };
+                fields.extend(field.map_err(wrong)?);
+            }
+        }
+        Ok((origin.clone(), fields))
+    };
+    tables.iter().map(of).collect()
 }
 
 /// Splits `Name: value`. A line break in it would smuggle in a second field.

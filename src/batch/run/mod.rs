@@ -111,6 +111,7 @@ impl Batch {
             if_exists: self.options.if_exists,
             state: self.state.clone(),
             taken: taken.clone(),
+            headers_by_origin: self.options.headers_by_origin,
         };
         reader::start(items, preparer, dispatcher)?;
         EventLoop::new(crew, Recorder::new(self.state, taken), self.stop, observer).run()

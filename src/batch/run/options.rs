@@ -1,6 +1,7 @@
 //! The settings of a batch, and what they mean for those who do the work. Must not know that work.
 
 use crate::base::Result;
+use crate::base::url::Origin;
 use crate::batch::state::IfExists;
 use crate::engine::landing::Durability;
 use crate::engine::options::{ClientOptions, Options, SyncMode};
@@ -30,6 +31,8 @@ pub struct BatchOptions {
     pub state: Option<PathBuf>,
     /// The first failure ends the batch.
     pub fail_fast: bool,
+    /// Header fields for the files of these origins, unless an item has its own of that name.
+    pub headers_by_origin: Vec<(Origin, Vec<(String, String)>)>,
     /// Settings of each file. Its checksum, output and trace are not used.
     pub options: Options,
     /// Settings of the client that fetches them all.
@@ -50,6 +53,7 @@ impl Default for BatchOptions {
             remote_time: false,
             state: None,
             fail_fast: false,
+            headers_by_origin: Vec::new(),
             options,
             client: ClientOptions::default(),
         }

@@ -2,6 +2,7 @@
 //! there already is enough. Reads the disk, asks no server.
 
 use super::job::Job;
+use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::item::Item;
 use crate::batch::naming::{Taken, target};
@@ -41,6 +42,7 @@ pub(super) struct Preparer {
     pub(super) if_exists: IfExists,
     pub(super) state: Option<Arc<Mutex<State>>>,
     pub(super) taken: Arc<Mutex<Taken>>,
+    pub(super) headers_by_origin: Vec<(Origin, Vec<(String, String)>)>,
 }
 
 impl Preparer {
@@ -71,7 +73,8 @@ impl Preparer {
     fn try_prepare(&self, item: &mut Item) -> Result<Prepared> {
         let urls = item.usable_urls()?;
         let target = target(item.asked.out.as_deref(), item.asked.dir.as_deref(), &urls[0])?;
-        let headers = item.asked.header_fields()?;
+        let mut headers = item.asked.header_fields()?;
+        self.add_headers_of(&urls[0].origin(), &mut headers);
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take(&target)?;
         let local = self.look(&target)?;
         let found = match local {
@@ -92,6 +95,15 @@ impl Preparer {
             }
         }
         Ok(Prepared::Fetch(Box::new(job)))
+    }
+
+    /// Adds those fields of the origin that the item has not itself.
+    fn add_headers_of(&self, origin: &Origin, headers: &mut Vec<(String, String)>) {
+        let of_origin = self.headers_by_origin.iter().filter(|(known, _)| known == origin);
+        let own: Vec<String> = headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let fields = of_origin.flat_map(|(_, fields)| fields);
+        let new = fields.filter(|(name, _)| !own.contains(&name.to_ascii_lowercase()));
+        headers.extend(new.cloned());
     }
 
     /// Compares what has the target's name with what the item asks for.

@@ -1,20 +1,23 @@
 //! The words of `ringhaul URL`.
 
 use super::batch::BatchArgs;
+use super::command;
 use super::login::LoginArgs;
 use super::names::NameArgs;
 use super::reach::ReachArgs;
-use super::sources::SourceArgs;
+use super::sources::{MetalinkWish, SourceArgs};
 use super::tls::TlsArgs;
 use super::values::{
     Automatic, Change, Direct, Driver, chunk_size_or_auto, connections, journal_interval, memory,
     retry_wait, speed_limit, timeout, up_to,
 };
 use crate::base::limits;
+use crate::base::url::Origin;
 use crate::engine::options::login::Login;
 use crate::engine::options::{Algorithm, Checksum};
 use clap::ArgAction;
 use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DownloadArgs {
     /// What to download: http:// or https://; several are fetched together.
-    #[arg(value_name = "URL", required_unless_present_any = ["input_file", "metalink"])]
+    #[arg(value_name = "URL")]
     pub(in crate::cli) urls: Vec<String>,
 
     /// Save as FILE, relative to --dir, or into the folder FILE; default: the name in the URL. -, a
@@ -256,6 +259,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[command(flatten)]
     pub(in crate::cli) batch: BatchArgs,
 
+    /// Header fields for the files of these origins.
+    #[arg(skip)]
+    pub(in crate::cli) headers_by_origin: Vec<(Origin, Vec<(String, String)>)>,
+
     /// What is to be said about the command line before anything is fetched.
     #[arg(skip)]
     pub(in crate::cli) notes: Vec<String>,
@@ -266,6 +273,17 @@ pub(in crate::cli) struct DownloadArgs {
 }
 
 impl DownloadArgs {
+    /// An error unless something is named to be fetched.
+    pub(super) fn check_places(&self) -> std::result::Result<(), clap::Error> {
+        let has_list = !self.batch.input_file.is_empty();
+        let has_metalink = matches!(self.sources.metalink, MetalinkWish::From(_));
+        if has_list || has_metalink || !self.urls.is_empty() {
+            return Ok(());
+        }
+        let text = "the following required arguments were not provided: <URL>";
+        Err(command().error(ErrorKind::MissingRequiredArgument, text))
+    }
+
     /// Whether there are many files, or what is asked for is only told of many.
     pub(in crate::cli) fn is_batch(&self) -> bool {
         (self.urls.len() != 1 && self.repair.is_none()) || self.is_batch_asked()

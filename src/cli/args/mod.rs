@@ -4,6 +4,7 @@
 
 mod batch;
 mod bench;
+mod config;
 mod download;
 pub(super) mod faults;
 pub(super) mod gates;
@@ -25,6 +26,7 @@ MB/s. SIZE is bytes, in powers of 1024 as sizes are printed: 60M is 60 MiB.";
 
 pub(super) use batch::{Ask, IfThere, Sync};
 pub(super) use bench::{BenchArgs, SiteArgs};
+pub(super) use config::ConfigArgs;
 pub(super) use download::{DownloadArgs, Given};
 pub(super) use login::LoginArgs;
 pub(super) use names::RemoteName;
@@ -71,7 +73,12 @@ pub(super) enum Command {
     ///
     /// No RINGHAUL_* variable is read: the command line says it all.
     Bench(Box<BenchArgs>),
+    /// Show which settings hold, and where each comes from.
+    Config(ConfigArgs),
 }
+
+/// Values that hold where neither the command line nor a variable has one, by the ids of options.
+pub(super) type Defaults = Vec<(String, Vec<String>)>;
 
 /// `ringhaul doctor [OPTIONS] [DIR]`.
 #[derive(Debug, clap::Args)]
@@ -91,8 +98,9 @@ pub(super) struct DoctorArgs {
 pub(super) fn parse_by(
     grammar: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,
+    defaults: &Defaults,
 ) -> std::result::Result<Args, clap::Error> {
-    let matches = grammar.try_get_matches_from(arguments)?;
+    let matches = with_defaults(grammar, defaults).try_get_matches_from(arguments)?;
     let mut args = Args::from_arg_matches(&matches)?;
     let download = &mut args.download;
     if source_of(&matches, "header") == ValueSource::EnvVariable {
@@ -102,13 +110,17 @@ pub(super) fn parse_by(
         let lists = download.ca_cert.iter().map(|list| list.to_string_lossy());
         download.ca_cert = lists.flat_map(|list| lines_of(&list)).map(PathBuf::from).collect();
     }
-    let is_given = |id| source_of(&matches, id) != ValueSource::DefaultValue;
+    let is_default = |id| defaults.iter().any(|(known, _)| known == id);
+    let is_given = |id| source_of(&matches, id) != ValueSource::DefaultValue || is_default(id);
     download.given = Given {
         connections: is_given("connections"),
         max_connections: is_given("max_connections"),
         chunk_size: is_given("chunk_size"),
         threads: is_given("threads"),
     };
+    if args.command.is_none() {
+        download.check_places()?;
+    }
     settle_volume(download, &matches)?;
     settle_tokens(download, &matches)?;
     settle_digests(download, &matches)?;
@@ -125,7 +137,7 @@ pub(super) fn parse_by(
 pub(super) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> std::result::Result<Args, clap::Error> {
-    parse_by(command(), arguments)
+    parse_by(command(), arguments, &Defaults::new())
 }
 
 /// The grammar. The help states the rule for environment variables once, not at every option;
@@ -137,12 +149,24 @@ pub(super) fn command() -> clap::Command {
         let arg = arg.hide_env(true);
         if unset { arg.env(Resettable::Reset) } else { arg }
     };
-    let command = Args::command().mut_args(tidy);
+    let command = Args::command().args(config::arguments()).mut_args(tidy);
     let command = command.mut_subcommand("doctor", |doctor| doctor.mut_args(tidy));
     let command = command.mut_subcommand("serve", |serve| serve.mut_args(tidy));
     // What is published with a figure is its command line, and nothing else may move it.
     let deaf = |arg: clap::Arg| arg.env(Resettable::Reset);
     command.mut_subcommand("bench", |bench| bench.mut_args(deaf))
+}
+
+/// The grammar with other defaults, which its options' parsers have read before: what stands in a
+/// file is checked where it stands.
+pub(super) fn with_defaults(grammar: clap::Command, defaults: &Defaults) -> clap::Command {
+    if defaults.is_empty() {
+        return grammar;
+    }
+    grammar.mut_args(|arg| match defaults.iter().find(|(id, _)| arg.get_id() == id.as_str()) {
+        Some((_, values)) => arg.default_values(values.clone()),
+        None => arg,
+    })
 }
 
 /// How much to say: nothing or more.
@@ -190,8 +214,8 @@ fn settle_digests(
     Ok(())
 }
 
-/// Settles options that contradict each other: the command line counts before the environment.
-/// Returns which of them stays.
+/// Settles options that contradict each other: the command line counts before the environment, and
+/// that before the config file. Returns which of them stays.
 fn settle<'a>(
     matches: &ArgMatches,
     wishes: &[(&'a str, bool)],
@@ -203,6 +227,9 @@ fn settle<'a>(
     let mut stay = from(ValueSource::CommandLine);
     if stay.is_empty() {
         stay = from(ValueSource::EnvVariable);
+    }
+    if stay.is_empty() {
+        stay = from(ValueSource::DefaultValue);
     }
     if let [first, second, ..] = stay[..] {
         let (first, second) = (first.replace('_', "-"), second.replace('_', "-"));

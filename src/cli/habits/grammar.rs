@@ -8,8 +8,9 @@ pub(super) struct Grammar<'a> {
     command: &'a Command,
 }
 
-/// Options that clap adds when it parses: they take no value.
-const ADDED: [(&str, char); 2] = [("help", 'h'), ("version", 'V')];
+/// Options that clap adds when it parses, with their ids: they take no value.
+const ADDED: [(&str, &str); 4] =
+    [("--help", "help"), ("-h", "help"), ("--version", "version"), ("-V", "version")];
 
 impl<'a> Grammar<'a> {
     pub(super) fn new(command: &'a Command) -> Self {
@@ -36,13 +37,11 @@ impl<'a> Grammar<'a> {
 
     /// Indicates whether this flag, with its dashes, is ours.
     pub(super) fn has(&self, flag: &str) -> bool {
-        match flag.strip_prefix("--") {
-            Some(name) => is_added_long(name) || self.long(name).is_some(),
-            None => flag
-                .chars()
-                .nth(1)
-                .is_some_and(|letter| is_added_short(letter) || self.short(letter).is_some()),
-        }
+        let is_known = match flag.strip_prefix("--") {
+            Some(name) => self.long(name).is_some(),
+            None => flag.chars().nth(1).is_some_and(|letter| self.short(letter).is_some()),
+        };
+        is_known || added(flag).is_some()
     }
 
     /// Indicates whether the word names another job.
@@ -60,10 +59,7 @@ pub(super) fn takes_value(arg: &Arg) -> bool {
     arg.get_action().takes_values()
 }
 
-fn is_added_long(name: &str) -> bool {
-    ADDED.iter().any(|(long, _)| *long == name)
-}
-
-fn is_added_short(letter: char) -> bool {
-    ADDED.iter().any(|(_, short)| *short == letter)
+/// The id of the option that clap adds for this flag.
+pub(super) fn added(flag: &str) -> Option<&'static str> {
+    ADDED.iter().find(|(known, _)| *known == flag).map(|(_, id)| *id)
 }

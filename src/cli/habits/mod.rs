@@ -18,6 +18,12 @@ pub(super) use walk::{Words, translate};
 
 use crate::base::{Error, ErrorKind};
 
+/// Indicates whether something is known of this flag of another tool.
+#[cfg(test)]
+pub(super) fn is_known(flag: &str) -> bool {
+    table::find(flag).is_some()
+}
+
 /// The refusal of a flag that another tool has.
 fn refusal(flag: &str, tools: &str, instead: &str) -> Error {
     let what = format!("'{flag}' is an option of {tools}, not of ringhaul");

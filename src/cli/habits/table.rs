@@ -281,7 +281,13 @@ const HABITS: &[Habit] = &[
         "curl and wget",
         "trust is by --ca-cert FILE or a digest, --checksum",
     ),
-    no(&["--capath", "--ca-directory"], "curl and wget", "name the file, --ca-cert FILE"),
+    no_if(
+        &["--capath", "--ca-directory"],
+        "curl and wget",
+        "--ca-path",
+        "write --ca-path DIR",
+        "name the file, --ca-cert FILE",
+    ),
     no_if(
         &[
             "-4",
@@ -379,6 +385,7 @@ const HABITS: &[Habit] = &[
     no(&["--xattr"], "curl and wget", "no extended attributes are written: leave it out"),
     // wget.
     with_value(&["--tries", "--max-tries"], "wget and aria2c", Tries),
+    no(&["--continue=false"], "aria2c", "resuming is automatic, unless --no-resume is given"),
     bare(&["--continue", "--continue=true"], "wget and aria2c", Nothing),
     with_value(&["--ca-certificate"], "wget and aria2c", As("--ca-cert")),
     bare(&["--no-check-certificate"], "wget", As("--insecure")),
@@ -419,7 +426,6 @@ const HABITS: &[Habit] = &[
             "--recursive",
             "--level",
             "--delete-after",
-            "-K",
             "--convert-*",
             "--backup*",
             "--page-requisites",
@@ -502,7 +508,6 @@ const HABITS: &[Habit] = &[
             "--deferred-input",
             "--always-resume",
             "--max-resume-failure-tries",
-            "--continue=false",
         ],
         "aria2c",
         JOURNAL,
@@ -540,6 +545,9 @@ const HABITS: &[Habit] = &[
         "aria2c",
         "write --mirror-policy all, best or failover",
     ),
+    no(&["--conf-path"], "aria2c", "write --config FILE"),
+    no(&["--no-conf"], "aria2c", "write --no-config"),
+    no(&["-K", "--disable"], "curl and wget", "write --config FILE or --no-config"),
     no(&["--quiet=true"], "aria2c", "write -q"),
     // axel.
     no(&["--search*"], "axel", MIRRORS),

@@ -3,6 +3,7 @@
 use super::table::{self, Deed};
 use super::*;
 use crate::cli::args;
+use proptest::prelude::*;
 use std::ffi::OsString;
 
 /// The words in ours, or the line of the refusal.
@@ -72,7 +73,7 @@ fn what_means_something_else_is_refused_with_what_to_write() {
         ("-nc URL", "--if-exists skip"),
         ("-XPOST URL", "only fetches"),
         ("--data=secret URL", "only fetches"),
-        ("--continue=false URL", "--state"),
+        ("--continue=false URL", "--no-resume"),
         ("--ftp-user=secret URL", "http://"),
     ] {
         // A place alone is a name that wget's -O may have.
@@ -167,4 +168,21 @@ fn what_begins_like_a_host_is_a_url() {
     }
     let error = with_scheme("Cargo.toml").unwrap_err();
     assert!(error.to_string().contains("-i"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None, ..ProptestConfig::with_cases(400)
+    })]
+
+    /// Whatever is typed, it becomes a command line in our words or a refusal.
+    #[test]
+    fn any_words_are_translated_or_refused(
+        words in prop::collection::vec("-{0,2}[a-zA-Z#=]{0,4}[=0-9M/:. \u{e4}-]{0,4}", 0..6),
+    ) {
+        let words = ["ringhaul".to_owned()].into_iter().chain(words).map(OsString::from);
+        if let Ok(done) = translate(words, &args::command()) {
+            prop_assert_eq!(&done.all[0], "ringhaul");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! or a place. Other tools' flags are replaced by ours where they mean the same, and refused where
 //! they do not. Must not know what any option does.
 
-use super::grammar::{Grammar, takes_next, takes_value};
+use super::grammar::{Grammar, added, takes_next, takes_value};
 use super::table::{self, Deed, Habit};
 use super::{refusal, values};
 use crate::base::Result;
@@ -19,6 +19,8 @@ pub(in crate::cli) struct Words {
     pub(in crate::cli) given: Vec<(String, Option<OsString>)>,
     /// What is neither an option nor its value.
     pub(in crate::cli) places: Vec<OsString>,
+    /// Another job than a download is asked for: nothing but `all` is known.
+    pub(in crate::cli) is_job: bool,
 }
 
 /// Puts the words of a download in ours. Those of another job are left as they are.
@@ -33,6 +35,7 @@ pub(in crate::cli) fn translate(
     let first = walk.ahead.front().and_then(|word| word.to_str());
     if first.is_some_and(|word| walk.grammar.is_job(word)) {
         walk.done.all.extend(walk.ahead);
+        walk.done.is_job = true;
         return Ok(walk.done);
     }
     walk.go()
@@ -96,6 +99,7 @@ impl Walk<'_> {
             self.done.all.extend(value.filter(|_| !is_inline));
             return Ok(());
         }
+        self.note_added(&flag);
         if let Some(habit) = table::find_whole(&word).filter(|_| inline.is_some()) {
             return self.carry_out(&flag, habit, None);
         }
@@ -146,7 +150,10 @@ impl Walk<'_> {
                         break;
                     }
                 }
-                None => kept.push(letter),
+                None => {
+                    self.note_added(&flag);
+                    kept.push(letter);
+                }
             }
         }
         if kept.len() > 1 {
@@ -172,6 +179,12 @@ impl Walk<'_> {
         }
         self.done.given.push((id.to_owned(), value.cloned()));
         Ok(())
+    }
+
+    /// Notes an option that clap adds.
+    fn note_added(&mut self, flag: &str) {
+        let id = added(flag).map(|id| (id.to_owned(), None));
+        self.done.given.extend(id);
     }
 
     fn carry_out(&mut self, flag: &str, habit: &Habit, inline: Option<OsString>) -> Result<()> {
