@@ -107,7 +107,7 @@ const HOUSE: &[Row] = &[
     row(
         "cli",
         &["base", "io::probe", "io::whole", "engine", "batch", "server", "bench", "ui"],
-        &["clap", "signal_hook", "toml"],
+        &["clap", "clap_complete", "clap_mangen", "signal_hook", "toml"],
     ),
     row("main", &["cli"], &[]),
 ];

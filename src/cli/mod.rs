@@ -13,6 +13,7 @@ mod download;
 mod exit_codes;
 mod habits;
 mod login;
+mod manual;
 mod metalink;
 mod nearest;
 mod ordered_output;
@@ -76,6 +77,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Some(args::Command::Serve(serve_args)) => serve::run(serve_args),
         Some(args::Command::Bench(bench_args)) => bench::run(bench_args),
         Some(args::Command::Config(config_args)) => config::run(config_args),
+        Some(args::Command::Completions(completions_args)) => manual::completions(completions_args),
+        Some(args::Command::Man(man_args)) => manual::man(man_args),
+        Some(args::Command::Help(help_args)) => manual::help(help_args),
         None => fetch_logged_in(args.download),
     }
 }

@@ -9,6 +9,7 @@ mod download;
 pub(super) mod faults;
 pub(super) mod gates;
 mod login;
+mod manual;
 pub(super) mod mirrors;
 mod names;
 pub(super) mod ports;
@@ -29,6 +30,7 @@ pub(super) use bench::{BenchArgs, SiteArgs};
 pub(super) use config::ConfigArgs;
 pub(super) use download::{DownloadArgs, Given};
 pub(super) use login::LoginArgs;
+pub(super) use manual::{CompletionsArgs, HelpArgs, ManArgs};
 pub(super) use names::RemoteName;
 pub(super) use reach::ReachArgs;
 pub(super) use serve::ServeArgs;
@@ -51,6 +53,7 @@ use std::path::PathBuf;
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
     after_help = exit_codes::after_help()
 )]
 pub(super) struct Args {
@@ -75,6 +78,12 @@ pub(super) enum Command {
     Bench(Box<BenchArgs>),
     /// Show which settings hold, and where each comes from.
     Config(ConfigArgs),
+    /// Print what has a shell complete words: bash, elvish, fish, powershell or zsh.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man(ManArgs),
+    /// Print help, of a command or on a topic.
+    Help(HelpArgs),
 }
 
 /// Values that hold where neither the command line nor a variable has one, by the ids of options.

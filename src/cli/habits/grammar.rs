@@ -46,7 +46,7 @@ impl<'a> Grammar<'a> {
 
     /// Indicates whether the word names another job.
     pub(super) fn is_job(&self, word: &str) -> bool {
-        word == "help" || self.command.find_subcommand(word).is_some()
+        self.command.find_subcommand(word).is_some()
     }
 }
 
