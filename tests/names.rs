@@ -45,6 +45,7 @@ fn a_server_names_the_file_only_where_it_is_asked_to() {
         (&["-J"], &url, "résumé v2.pdf"),
         (&["--remote-header-name"], &url, "résumé v2.pdf"),
         (&["-J", "-o", "mine"], &url, "mine"),
+        (&["-J", "-o", "./mine"], &url, "mine"),
     ] {
         assert_named(&server, &[options, &[url]].concat(), name);
     }
@@ -129,10 +130,14 @@ fn what_goes_wrong_with_the_question_is_the_servers_error() {
     let line = scene.run(&["-J", &missing.url("/x?token=secret")]).one_error_line(8).to_owned();
     assert!(line.contains("the file's name: ") && line.contains("404"), "{line}");
     assert!(!line.contains("secret"), "{line}");
-    let busy = Rule::once(When::All, status(503, ""));
+    let headers = vec![("Retry-After".to_owned(), "2".to_owned())];
+    let busy = Fault::Status { code: 503, headers, body: Vec::new() };
+    let busy = Rule::once(When::All, busy);
     let named = Rule::new(When::All, proposing("attachment; filename=a"));
     let server = serve(Config { script: vec![busy, named], ..config() });
-    scene.run(&["-J", "--retry-wait", "10ms", &server.url("/x")]).success();
+    let ended = scene.run(&["-J", &server.url("/x")]);
+    let told = "x: 503, trying again in 2 s as asked (1 of 5)\n";
+    assert!(ended.success().stderr.starts_with(told), "the wait is told: {ended:?}");
     assert_eq!(scene.names(), ["a"]);
 }
 

@@ -8,7 +8,9 @@ use crate::batch::naming;
 use crate::engine::options::Options;
 use crate::engine::remote_name::remote_name;
 use crate::engine::stop::StopHandle;
-use std::path::{Path, PathBuf};
+use crate::ui::Ui;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
 /// The file to write, if the server is to name it and does. It is not replaced if it exists, so
 /// `options` do not force that any more.
@@ -27,7 +29,10 @@ pub(super) fn target(
     if !is_wanted || names_output(args)? {
         return Ok(None);
     }
-    let asked = remote_name(url, options, stop).map_err(|error| error.within("the file's name"))?;
+    let ui = Ui::new(&naming::file_name(url), resolve::verbosity(args));
+    let asked = remote_name(url, options, stop, |progress| ui.on_progress(progress));
+    ui.clear();
+    let asked = asked.map_err(|error| error.within("the file's name"))?;
     let proposed = asked.proposed.as_deref().and_then(naming::proposed_name);
     let led_to = || (wish == RemoteName::Final).then(|| naming::file_name(&asked.url));
     let Some(name) = proposed.or_else(led_to) else { return Ok(None) };
@@ -49,7 +54,8 @@ fn names_output(args: &DownloadArgs) -> Result<bool> {
     if args.output.is_none() {
         return Ok(false);
     }
-    let probe = Path::new("probe");
-    let target = resolve::target(args, "probe")?;
-    Ok(target.file_name() != Some(probe.as_os_str()))
+    // No argument can have it, as it ends one.
+    let name = "\0";
+    let target = resolve::target(args, name)?;
+    Ok(target.file_name() != Some(OsStr::new(name)))
 }

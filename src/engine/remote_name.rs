@@ -6,6 +6,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::local::Local;
 use super::options::Options;
+use super::progress::Progress;
 use super::source::follow::{Located, locate};
 use super::source::retry::retrying;
 use super::stop::StopHandle;
@@ -13,7 +14,8 @@ use crate::base::size::format_wait;
 use crate::base::{Error, ErrorKind, Result, Span, Url};
 use crate::http::{Validator, proposed_name, status_error};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// What a server says of a file's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,23 +26,38 @@ pub struct RemoteName {
     pub url: Url,
 }
 
-/// Asks the server of `url`; blocks until it has answered. Of the options those count that concern
-/// connections, requests, trust, retries and time.
+/// Time between two progress reports.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Asks the server of `url`; blocks until it has answered, and calls `on_progress` meanwhile. Of
+/// the options those count that concern connections, requests, trust, retries and time.
 ///
 /// # Errors
 /// As for [`Download::run`](super::Download::run), but for those of the output.
-pub fn remote_name(url: &Url, options: &Options, stop: &StopHandle) -> Result<RemoteName> {
+pub fn remote_name(
+    url: &Url,
+    options: &Options,
+    stop: &StopHandle,
+    on_progress: impl Fn(&Progress),
+) -> Result<RemoteName> {
     options.validate()?;
     let client = Client::for_one(options)?;
     let context = Context::new(options.clone(), stop.clone(), None, client.shared());
     let (sender, receiver) = mpsc::channel();
-    let url = url.clone();
-    let work = async move |shard: Rc<_>| ask(&url, &Local::new(&context, &shard)).await;
+    let (url, own_context) = (url.clone(), context.clone());
+    let work = async move |shard: Rc<_>| ask(&url, &Local::new(&own_context, &shard)).await;
     // Nobody has left: the caller waits below.
     client.shared().threads.spawn(0, work, move |outcome| _ = sender.send(outcome));
-    receiver.recv().unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Internal, "the task that asks for a name panicked"))
-    })
+    loop {
+        match receiver.recv_timeout(PROGRESS_INTERVAL) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Timeout) => on_progress(&context.progress()),
+            Err(RecvTimeoutError::Disconnected) => {
+                let what = "the task that asks for a name panicked";
+                return Err(Error::new(ErrorKind::Internal, what));
+            }
+        }
+    }
 }
 
 async fn ask(url: &Url, local: &Local) -> Result<RemoteName> {
