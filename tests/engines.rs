@@ -102,7 +102,7 @@ fn the_last_line_and_the_trace_name_epoll() {
     let (scene, server) = (Scene::new(), serve(Config::new(SEED, MIB)));
     let url = server.url("/x");
     let ended = scene.run(&["-o", NAME, "--engine", "epoll", "--trace", "trace", &url]);
-    assert!(ended.success().stderr.contains(", not registered, epoll\n"), "{ended:?}");
+    assert!(ended.success().stderr.contains(", buffered, epoll\n"), "{ended:?}");
     let trace = std::fs::read_to_string(scene.path().join("trace")).expect("the trace");
     let begin = trace.lines().next().unwrap_or_default();
     assert!(begin.contains(r#""engine":"epoll""#), "{begin}");

@@ -144,7 +144,12 @@ fn a_connection_is_to_be_made_within_its_time() {
     let site = site(Config::new_tls(SEED, SIZE).rule(When::All, Fault::StallOnAccept));
     let site = site.with(|options| options.connect_timeout = Duration::from_millis(250));
     let began = Instant::now();
-    expect_error(site.run(), ErrorKind::TimedOut, 6, &["connecting", "--connect-timeout"]);
+    expect_error(
+        site.run(),
+        ErrorKind::TimedOut,
+        6,
+        &["connected to within 0.3 s", "--connect-timeout"],
+    );
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(250) && took < PROMPT, "{took:?}");
     site.assert_nothing_left();

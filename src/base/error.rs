@@ -180,7 +180,7 @@ impl ErrorKind {
             ErrorKind::Redirect => "bad redirect",
             ErrorKind::ChecksumMismatch => "wrong digest",
             ErrorKind::Interrupted => "stopped",
-            ErrorKind::Internal => "a bug in ringhaul",
+            ErrorKind::Internal => "internal error",
         })
     }
 

@@ -1,5 +1,5 @@
 //! The line of one transfer that is redrawn on a terminal: a bar when the size is known, a spinner
-//! when it is not. Pure functions of a snapshot and the size of the terminal, and what stands on it.
+//! when it is not. Pure functions of a snapshot and the size of the terminal, and what is drawn.
 
 use super::parts::{Content, Part, lay_out};
 use super::screen::{Line, Screen};

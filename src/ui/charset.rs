@@ -19,8 +19,7 @@ pub(super) enum Charset {
 impl Charset {
     /// That of this process's locale; without one it is that of C, which has ASCII.
     pub(super) fn of_locale() -> Self {
-        let set =
-            VARIABLES.iter().filter_map(|name| env::var_os(name)).find(|value| !value.is_empty());
+        let set = VARIABLES.iter().filter_map(env::var_os).find(|value| !value.is_empty());
         Self::of(&set.unwrap_or_default().to_string_lossy())
     }
 

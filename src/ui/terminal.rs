@@ -1,6 +1,6 @@
-//! The terminal that standard error is: whether there is one, its size, colours and characters, and
-//! how bytes get there. Writing never fails, as a closed standard error (`2>&1 | head`) is no reason
-//! to lose a download. Must not know what is shown.
+//! The terminal that standard error is: whether there is one, its size, colours and characters,
+//! and how bytes get there. Writing never fails: a closed standard error (`2>&1 | head`) is no
+//! reason to lose a download. Must not know what is shown.
 
 use super::charset::Charset;
 use super::screen::Line;

@@ -119,12 +119,18 @@ impl fmt::Display for Figures {
         let report = &self.report;
         let rate = format_rate(report.rate_bytes_per_second());
         let time = format_duration(report.elapsed);
-        write!(f, "  {:<5}  {time}, {rate}, {} connections", self.scheme, report.connections)?;
+        let many = if report.connections == 1 { "" } else { "s" };
+        let connections = format!("{} connection{many}", report.connections);
+        write!(f, "  {:<5}  {time}, {rate}, {connections}", self.scheme)?;
         if let Some(cpu) = report.cpu_seconds_per_gib() {
             write!(f, ", {cpu:.2} CPU s/GiB with the server's")?;
         }
         f.write_str(if report.direct { ", direct" } else { ", buffered" })?;
-        f.write_str(if report.registered { ", registered" } else { ", not registered" })?;
+        f.write_str(match (report.registered, report.lacks_locked_memory) {
+            (true, _) => ", registered",
+            (false, true) => ", not registered (memlock limit)",
+            (false, false) => "",
+        })?;
         if report.engine == Engine::Epoll {
             f.write_str(", epoll")?;
         }
