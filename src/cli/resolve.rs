@@ -8,11 +8,17 @@ use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
 use crate::ui::Verbosity;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The engine's settings for these arguments.
+/// The engine's settings for these arguments, and for what the environment says of trust.
 pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
+    options_in(args, |name| std::env::var_os(name))
+}
+
+/// The same for another environment.
+fn options_in(args: &DownloadArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Options> {
     let mut options = Options {
         connections: args.connections.fixed(),
         max_connections: args.max_connections,
@@ -61,7 +67,7 @@ pub(super) fn options(args: &DownloadArgs) -> Result<Options> {
         memory_bytes: args.memory,
         ..Options::default()
     };
-    trust::apply(&mut options, args)?;
+    trust::apply(&mut options, args, variable)?;
     options.validate()?;
     Ok(options)
 }

@@ -14,8 +14,12 @@ const CERT_FILE: &str = "SSL_CERT_FILE";
 /// Names folders with trusted certificates, with colons between them.
 const CERT_DIR: &str = "SSL_CERT_DIR";
 
-/// Puts what the arguments and the environment say of TLS into `options`.
-pub(super) fn apply(options: &mut Options, args: &DownloadArgs) -> Result<()> {
+/// Puts what the arguments and the environment, by `variable`, say of TLS into `options`.
+pub(super) fn apply(
+    options: &mut Options,
+    args: &DownloadArgs,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<()> {
     let tls = &args.tls;
     options.ca_certs.clone_from(&args.ca_cert);
     options.insecure = args.insecure;
@@ -27,7 +31,7 @@ pub(super) fn apply(options: &mut Options, args: &DownloadArgs) -> Result<()> {
         pins: tls.pinnedpubkey.clone(),
         version_min: tls.tls_min.into(),
     };
-    if let Some(openssl) = OpenSsl::read(args, |name| std::env::var_os(name)) {
+    if let Some(openssl) = OpenSsl::read(args, variable) {
         openssl.check()?;
         options.tls.roots = Roots::None;
         options.ca_certs.extend(openssl.file);
@@ -141,7 +145,7 @@ mod tests {
             "--tls-min=1.3",
             "https://h/",
         ];
-        apply(&mut options, &parsed(&arguments)).unwrap();
+        apply(&mut options, &parsed(&arguments), |_| None).unwrap();
         let expected = TlsOptions {
             roots: Roots::None,
             ca_paths: vec!["a".into(), "b".into()],

@@ -156,7 +156,7 @@ impl Wire {
     /// Why the peer has left, if it has said so: under TLS 1.3 it refuses the client's certificate
     /// when the client is sending already.
     async fn last_words(&mut self) -> Option<Error> {
-        if self.receive_staging(0, 0, 0).await.ok()? == 0 {
+        if self.staging.is_none() || self.receive_staging(0, 0, 0).await.ok()? == 0 {
             return None;
         }
         let said = self.pump(&mut []).await.err()?;

@@ -86,7 +86,7 @@ fn sha256(bytes: &[u8]) -> String {
 fn what_cannot_be_pinned_is_refused() {
     let (scene, server) = (Scene::new(), serve(Config::new(SEED, SIZE)));
     let ended = scene.run(&["--pinned-pubkey", OTHER_PIN, &server.url("/x")]);
-    let line = ended.one_error_line(2);
+    let line = ended.one_error_line(7);
     assert!(line.contains("https URL"), "{line}");
     assert_eq!(server.stats().connections, 0);
     let line = scene.run(&["--pinnedpubkey", "key.pem", "https://h/"]).stderr;

@@ -12,7 +12,7 @@ fn parsed(arguments: &[&str]) -> DownloadArgs {
 }
 
 fn options_of(arguments: &[&str]) -> Options {
-    options(&parsed(arguments)).expect("good options")
+    options_in(&parsed(arguments), |_| None).expect("good options")
 }
 
 fn target_of(arguments: &[&str]) -> Result<PathBuf> {

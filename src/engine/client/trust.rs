@@ -35,7 +35,7 @@ impl Trusted {
             (Scheme::Http, None) => Ok(None),
             (Scheme::Http, Some(_)) => {
                 let what = format!("{} has no key that could be a pinned one", url.origin());
-                Err(Error::new(ErrorKind::Usage, what)
+                Err(Error::new(ErrorKind::Certificate, what)
                     .advise("use an https URL, or leave out --pinnedpubkey"))
             }
         }
