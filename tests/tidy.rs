@@ -88,7 +88,7 @@ const HOUSE: &[Row] = &[
     row(
         "server",
         &["base"],
-        &["rustls", "rcgen", "sha2", "sha1", "md5", "rustix", "percent_encoding"],
+        &["rustls", "rcgen", "sha2", "sha1", "md5", "rustix", "percent_encoding", "mime_guess"],
     ),
     // serde and serde_json read the trace and write the summary.
     // Parts of io without sockets or rings: other programs and what they cost, what the machine

@@ -181,6 +181,8 @@ pub const CERTIFICATE_NAMES_SHOWN_MAX: usize = 4;
 const _: () = assert!(TLS_STAGING_BYTES_MIN > 64 * 1024 + 5 + 16 * 1024 + 2048);
 // The built-in server (src/server).
 
+/// Entries of a folder that its page lists, which has about 10 MB then.
+pub const SERVER_LISTING_ENTRIES_MAX: usize = 50_000;
 /// Connections it serves at a time unless told otherwise, one thread each; more are closed.
 pub const SERVER_CONNECTIONS_MAX: usize = 1024;
 /// Bytes of one request head; beyond it the answer is 431.

@@ -9,6 +9,7 @@
 //! goes wrong and how fast bytes go, `wire` accepts, answers and ends connections. A room imports
 //! only those before it.
 
+mod access;
 mod codec;
 mod faults;
 mod files;
@@ -18,6 +19,7 @@ mod stop;
 mod tests;
 mod wire;
 
+pub use access::AccessLog;
 pub use codec::range::RangeAsked;
 pub use faults::script::{DigestGate, Fault, Gate, Rule, When};
 pub use faults::shape::{
@@ -79,6 +81,9 @@ pub struct Config {
     pub address: SocketAddr,
     /// Serves the files of this folder, at the paths without a route.
     pub folder: Option<PathBuf>,
+    /// Serves that folder to browsers, too: `index.html` or a list of its entries for a folder, and
+    /// the media types that suffixes stand for.
+    pub browsable: bool,
     /// Seed of the made-up files, which stand at the paths without a route where there is no
     /// folder.
     pub seed: u64,
@@ -114,6 +119,8 @@ pub struct Config {
     pub connections_max: usize,
     /// How long clients may keep it waiting.
     pub patience: Patience,
+    /// Gets a line for each answered request.
+    pub access_log: Option<AccessLog>,
 }
 
 impl Config {
@@ -122,6 +129,7 @@ impl Config {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             folder: None,
+            browsable: false,
             seed,
             paths: Paths::default(),
             size_bytes,
@@ -136,6 +144,7 @@ impl Config {
             script: Vec::new(),
             connections_max: SERVER_CONNECTIONS_MAX,
             patience: Patience::default(),
+            access_log: None,
         }
     }
 
@@ -193,6 +202,7 @@ struct Shared {
     tls: Option<tls::ServerTls>,
     connections_max: usize,
     patience: Patience,
+    access_log: Option<AccessLog>,
     flow: Mutex<flow::Flow>,
     stop: stop::StopSignal,
     book: stats::Book,
@@ -380,6 +390,7 @@ impl Shared {
             tls: config.tls.as_ref().map(tls::ServerTls::new).transpose()?,
             connections_max: config.connections_max,
             patience: config.patience,
+            access_log: config.access_log,
             flow: Mutex::new(flow::Flow::new(&config.shape, Instant::now())),
             shape: config.shape,
             site: site::Site {
@@ -388,6 +399,7 @@ impl Shared {
                 paths: config.paths,
                 scheme: if config.tls.is_some() { "https" } else { "http" },
                 folder,
+                is_browsable: config.browsable,
                 etag: config.etag,
                 last_modified: config.last_modified,
                 routes: config.routes,

@@ -26,7 +26,8 @@ const SEVERAL: &str = "Several servers";
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{UNITS}\n\n{AFTER_HELP}"))]
 pub(in crate::cli) struct ServeArgs {
-    /// The folder to serve, links out of it excepted; default: the current one.
+    /// The folder to serve, links out of it excepted; default: the current one. Browsers see its
+    /// index.html, or a list of its files, of which none is hidden.
     #[arg(value_name = "DIR")]
     pub(in crate::cli) dir: Option<PathBuf>,
 
@@ -66,6 +67,11 @@ pub(in crate::cli) struct ServeArgs {
     /// Print errors only, and the URL.
     #[arg(short, long, env = "RINGHAUL_SERVE_QUIET", value_parser = BoolishValueParser::new())]
     pub(in crate::cli) quiet: bool,
+
+    /// Print a line for each answered request, in the Common Log Format.
+    #[arg(short, long, env = "RINGHAUL_SERVE_VERBOSE", value_parser = BoolishValueParser::new())]
+    #[arg(conflicts_with = "quiet")]
+    pub(in crate::cli) verbose: bool,
 
     /// Time between two lines that say what was served, 1s to 1h; there is none while nothing is.
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_SERVE_REPORT_EVERY")]

@@ -1,15 +1,16 @@
 //! From options to servers: what each serves, what is wrong with it, and what they say of each
-//! other. Has no effects but the start of the servers.
+//! other. Has no effects but the start of the servers and the lines of the access log.
 
 use crate::base::Result;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::faults::{FaultArgs, FaultKind, FaultWord, Redirect};
 use crate::cli::args::ports::PortArgs;
 use crate::server::{
-    self, CertificateFiles, Config, DigestField, EntityTag, Fault, Metalink, Mirror, Paths, Pieces,
-    Rule, Server, TlsConfig, When,
+    self, AccessLog, CertificateFiles, Config, DigestField, EntityTag, Fault, Metalink, Mirror,
+    Paths, Pieces, Rule, Server, TlsConfig, When,
 };
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -55,6 +56,8 @@ fn config(args: &ServeArgs, index: u16, port: &PortArgs) -> Config {
     Config {
         address,
         folder,
+        browsable: true,
+        access_log: args.verbose.then(|| AccessLog::new(write_line)),
         paths: match args.files {
             Some(count) => Paths::Numbered(count),
             None if args.by_path => Paths::Distinct,
@@ -124,6 +127,11 @@ fn script(args: &ServeArgs, faults: &FaultArgs, seed: u64, size_bytes: u64) -> V
     let gates = args.gates.faults().into_iter().map(|gate| Rule::new(When::All, gate));
     let wrong = faults.fault.iter().map(fault).chain(faults.corrupt.iter().map(corrupt));
     gates.chain(wrong).collect()
+}
+
+/// To standard error. Nobody may be reading, and the clients do not care.
+fn write_line(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 fn tls(args: &ServeArgs, address: SocketAddr) -> Option<TlsConfig> {

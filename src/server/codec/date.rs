@@ -5,13 +5,31 @@
 /// The preferred form of a date, IMF-fixdate, of a time in seconds since the start of 1970.
 pub(in crate::server) fn http_date(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     // A file system may hold any time; the form has four digits for the year.
     let seconds = seconds.min(LAST_SECOND);
-    let days = seconds / 86_400;
-    let weekday = DAYS.iter().cycle().nth((days % 7) as usize).expect("a cycle has no end");
-    let (mut year, mut day) = (1970, days);
+    let weekday = (seconds / 86_400 % 7) as usize;
+    let weekday = DAYS.iter().cycle().nth(weekday).expect("a cycle has no end");
+    let (day, month, year) = date(seconds);
+    format!("{weekday}, {day:02} {month} {year} {} GMT", time_of_day(seconds))
+}
+
+/// The same time as the Common Log Format has it.
+pub(in crate::server) fn log_time(seconds: u64) -> String {
+    let seconds = seconds.min(LAST_SECOND);
+    let (day, month, year) = date(seconds);
+    format!("{day:02}/{month}/{year}:{} +0000", time_of_day(seconds))
+}
+
+fn time_of_day(seconds: u64) -> String {
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{hour:02}:{minute:02}:{second:02}")
+}
+
+/// Day, month and year.
+fn date(seconds: u64) -> (u64, &'static str, u64) {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (mut year, mut day) = (1970, seconds / 86_400);
     while day >= days_in_year(year) {
         day -= days_in_year(year);
         year += 1;
@@ -21,9 +39,7 @@ pub(in crate::server) fn http_date(seconds: u64) -> String {
         day -= days_in_month(year, month);
         month += 1;
     }
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let month = MONTHS[month];
-    format!("{weekday}, {:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT", day + 1)
+    (day + 1, MONTHS[month], year)
 }
 
 /// The end of the year 9999.

@@ -94,6 +94,12 @@ impl Request {
         target.split(['?', '#']).next().unwrap_or_default()
     }
 
+    /// What follows the path behind a question mark, if anything does.
+    pub(in crate::server) fn query(&self) -> &str {
+        let target = self.target.split('#').next().unwrap_or_default();
+        target.split_once('?').map_or("", |(_, query)| query)
+    }
+
     /// Indicates whether the client wants the connection to stay (RFC 9112 9.3). A request with a
     /// body is answered but ends the connection, because the body is not read.
     pub(in crate::server) fn keeps_alive(&self) -> bool {

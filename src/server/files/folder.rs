@@ -3,10 +3,12 @@
 //! The kernel keeps us inside (`openat2`, `RESOLVE_BENEATH`), so that links and renames under way
 //! cannot be raced. Must not know requests or how bytes travel.
 
+use super::listing::{Entry, Listing};
+use crate::base::limits::SERVER_LISTING_ENTRIES_MAX;
 use crate::base::{Error, ErrorKind, Result};
 use crate::server::codec::date::http_date;
 use percent_encoding::percent_decode_str;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -82,12 +84,58 @@ impl Folder {
         Ok(Stored { file, version })
     }
 
+    /// What the folder at the path of a request holds and may be served. Hidden names are left out,
+    /// as other servers have it.
+    ///
+    /// # Errors
+    /// The status to answer with.
+    pub(in crate::server) fn list(&self, path: &str) -> std::result::Result<Listing, u16> {
+        let name = decoded(path).filter(|name| is_harmless(name)).ok_or(404_u16)?;
+        let start = name.iter().take_while(|byte| **byte == b'/').count();
+        let below = if name.len() == start { b"./" } else { &name[start..] };
+        let opened = self.open_below(OsStr::from_bytes(below), OFlags::DIRECTORY);
+        let entries = Dir::new(opened.map_err(status_of)?).map_err(status_of)?;
+        let mut listing = Listing::default();
+        for entry in entries {
+            let name = entry.map_err(status_of)?.file_name().to_bytes().to_vec();
+            if name.starts_with(b".") {
+                continue;
+            }
+            listing.is_cut = listing.entries.len() == SERVER_LISTING_ENTRIES_MAX;
+            if listing.is_cut {
+                break;
+            }
+            listing.entries.extend(self.entry(below, name));
+        }
+        Ok(listing)
+    }
+
+    /// The entry of this name in the folder `below`; `None` if it leads out, or is neither a file
+    /// nor a folder.
+    fn entry(&self, below: &[u8], name: Vec<u8>) -> Option<Entry> {
+        let path = [below, b"/", &name].concat();
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let path = OsStr::from_bytes(&path);
+        let opened = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), INSIDE).ok()?;
+        let stat = rustix::fs::fstat(&opened).ok()?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let is_folder = kind == FileType::Directory;
+        (is_folder || kind == FileType::RegularFile).then(|| Entry {
+            name,
+            is_folder,
+            size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_seconds: u64::try_from(stat.st_mtime).unwrap_or(0),
+        })
+    }
+
     fn open_below(&self, name: &OsStr, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        rustix::fs::openat2(&self.root, name, flags, Mode::empty(), inside)
+        rustix::fs::openat2(&self.root, name, flags, Mode::empty(), INSIDE)
     }
 }
+
+/// Never out of the folder, whatever links say.
+const INSIDE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
 impl Stored {
     /// Fills `out` with the bytes from `offset` on.
@@ -124,7 +172,7 @@ fn status_of(errno: Errno) -> u16 {
 
 /// The bytes that `path` stands for (RFC 3986 2.1); `None` if two hexadecimal digits do not follow
 /// each of its percent signs.
-fn decoded(path: &str) -> Option<Vec<u8>> {
+pub(super) fn decoded(path: &str) -> Option<Vec<u8>> {
     let begins_with_digits = |text: &str| {
         let digits = text.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -210,6 +258,32 @@ mod tests {
             assert_eq!(folder.file(path).map(|stored| stored.version).err(), Some(404), "{path}");
         }
         assert_eq!(folder.file(&format!("/{}", "n".repeat(300))).err(), Some(404));
+    }
+
+    #[test]
+    fn folders_list_what_they_would_serve() {
+        let (scratch, folder) = scene();
+        let names = |path| {
+            let mut entries = folder.list(path).unwrap().entries;
+            entries.sort_by(|one, other| one.name.cmp(&other.name));
+            let name = |entry: &Entry| String::from_utf8_lossy(&entry.name).into_owned();
+            entries.iter().map(name).collect::<Vec<_>>()
+        };
+        std::fs::write(scratch.path().join("in/sub/.hidden"), "x").unwrap();
+        std::fs::write(scratch.path().join("in/sub/more"), "1234567").unwrap();
+        assert_eq!(names("/sub/"), ["file", "more"]);
+        assert_eq!(names("//sub"), names("/sub"));
+        let top = names("/");
+        assert!(top.contains(&"link".to_owned()) && top.contains(&"sub".to_owned()), "{top:?}");
+        for out in ["out", "absolute", "up", "circle"] {
+            assert!(!top.contains(&out.to_owned()), "{out} leads out or nowhere");
+        }
+        let entries = folder.list("/sub/").unwrap().entries;
+        let more = entries.iter().find(|entry| entry.name == b"more").unwrap();
+        assert_eq!((more.size_bytes, more.is_folder), (7, false));
+        for path in ["/sub/file", "/missing/", "/../", "/%2e%2e/", "/out/", "/up/", "/%00/"] {
+            assert_eq!(folder.list(path).err(), Some(404), "{path}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub(super) mod bytes;
 pub mod content;
 pub(super) mod digests;
 pub(super) mod folder;
+pub(super) mod listing;
 mod memo;
 pub(super) mod metalink;
 pub(super) mod numbered;

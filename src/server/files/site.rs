@@ -5,10 +5,11 @@
 use super::bytes::FileBytes;
 use super::content;
 use super::digests::Digests;
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::metalink::{self, Describer, Version};
 use super::numbered::{Lines, List, Numbered};
 use crate::base::limits::SERVER_SUMS_BYTES_MAX;
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -76,11 +77,22 @@ pub(in crate::server) struct File {
     pub(in crate::server) size_bytes: u64,
     pub(in crate::server) etag: Option<String>,
     pub(in crate::server) last_modified: Option<String>,
-    pub(in crate::server) media_type: &'static str,
+    pub(in crate::server) media_type: Cow<'static, str>,
 }
 
-/// Of everything but descriptions: what is in a file is not for the server to know.
-const ANY_BYTES: &str = "application/octet-stream";
+/// Of everything but descriptions, where browsers are not thought of.
+const ANY_BYTES: Cow<'static, str> = Cow::Borrowed("application/octet-stream");
+/// The file that stands for its folder.
+const INDEX: &str = "index.html";
+
+/// What a folder is to a browser.
+#[derive(Debug)]
+pub(in crate::server) enum Page {
+    /// It has a slash at its end: this path.
+    Moved(String),
+    /// Its entries, as HTML.
+    Listing(String),
+}
 
 impl File {
     /// Indicates whether it describes another file.
@@ -100,6 +112,8 @@ pub(in crate::server) struct Site {
     pub(in crate::server) scheme: &'static str,
     /// In place of the made-up files.
     pub(in crate::server) folder: Option<Folder>,
+    /// Indicates whether the folder is for browsers, too: it has pages, and its files have types.
+    pub(in crate::server) is_browsable: bool,
     pub(in crate::server) etag: EntityTag,
     pub(in crate::server) last_modified: Option<String>,
     pub(in crate::server) routes: Vec<Route>,
@@ -131,6 +145,21 @@ impl Site {
             }
             None => self.file_itself(path, host),
         }
+    }
+
+    /// What a browser gets at `path`, where no file is; `query` has the order of a listing.
+    ///
+    /// # Errors
+    /// The status to answer with.
+    pub(in crate::server) fn page(&self, path: &str, query: &str) -> Result<Page, u16> {
+        let folder = self.folder.as_ref().filter(|_| self.is_browsable).ok_or(404_u16)?;
+        let listing = folder.list(path)?;
+        if !path.ends_with('/') {
+            // Two slashes at the start would lead to another host.
+            return Ok(Page::Moved(format!("/{}/", path.trim_start_matches('/'))));
+        }
+        let name = folder::decoded(path).ok_or(404_u16)?;
+        Ok(Page::Listing(listing.page(&name, query)))
     }
 
     /// Indicates whether the description of another file is at `path`.
@@ -180,7 +209,7 @@ impl Site {
             size_bytes: text.len() as u64,
             etag: self.etag(|| format!("\"{tag:x}\"")),
             last_modified,
-            media_type: version.media_type(),
+            media_type: version.media_type().into(),
             bytes: FileBytes::Text(text),
         }
     }
@@ -253,14 +282,18 @@ impl Site {
     }
 
     fn file_in(&self, folder: &Folder, path: &str) -> Result<File, u16> {
-        let stored = folder.file(path)?;
+        let index = format!("{path}{INDEX}");
+        let (stored, path) = match folder.file(path) {
+            Err(404) if self.is_browsable && path.ends_with('/') => (folder.file(&index)?, &*index),
+            found => (found?, path),
+        };
         let version = stored.version;
         Ok(File {
             bytes: FileBytes::Stored(Arc::new(stored)),
             size_bytes: version.size_bytes,
             etag: self.etag(|| version.etag()),
             last_modified: self.last_modified.clone().or_else(|| Some(version.last_modified())),
-            media_type: ANY_BYTES,
+            media_type: if self.is_browsable { media_type(path) } else { ANY_BYTES },
         })
     }
 
@@ -270,5 +303,14 @@ impl Site {
             EntityTag::Fixed(tag) => Some(tag.clone()),
             EntityTag::Absent => None,
         }
+    }
+}
+
+/// By the suffix. Text is taken for UTF-8, as nearly all of it is, and browsers would guess.
+fn media_type(path: &str) -> Cow<'static, str> {
+    match mime_guess::from_path(path).first_raw() {
+        None => ANY_BYTES,
+        Some(text) if text.starts_with("text/") => format!("{text}; charset=utf-8").into(),
+        Some(other) => other.into(),
     }
 }

@@ -25,8 +25,19 @@ pub(super) enum Next {
 /// An orderly end.
 pub(super) const CLOSE: Ending = Ending::Close { close_notify: true };
 
-/// Sends `answer` to `request`.
+/// Sends `answer` to `request`, and logs it however that ends.
 pub(super) fn deliver(
+    outlet: &mut Outlet<'_>,
+    request: &Request,
+    answer: &Answer,
+    effects: &Effects,
+) -> io::Result<Next> {
+    let next = send(outlet, request, answer, effects);
+    outlet.log(request, answer.status);
+    next
+}
+
+fn send(
     outlet: &mut Outlet<'_>,
     request: &Request,
     answer: &Answer,

@@ -1,12 +1,14 @@
 //! The way out of one connection: gathers bytes in one reused buffer, or lets the kernel take them
 //! from a file; keeps the pace, counts, and breaks where the shape says so.
 //!
-//! Must not know HTTP; body bytes are told apart only to be counted.
+//! Must not know HTTP, but for what the access log takes; body bytes are told apart only to be
+//! counted.
 
 use super::outage;
 use super::transport::Transport;
 use crate::base::limits::SERVER_PIECE_BYTES;
 use crate::server::Shared;
+use crate::server::codec::request::Request;
 use crate::server::faults::effects::Ending;
 use crate::server::faults::pacer::{Booking, Pacer};
 use crate::server::faults::shape::Shape;
@@ -17,7 +19,7 @@ use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A reset throws away what the kernel has not delivered yet; a quick reader gets it in this time.
 const RESET_PAUSE: Duration = Duration::from_millis(20);
@@ -47,6 +49,8 @@ pub(super) struct Outlet<'a> {
     piece_bytes: usize,
     pacer: Pacer,
     body_bytes: u64,
+    /// Bytes of the body of the present answer that have been counted.
+    answer_bytes: u64,
     /// Bytes of bodies that the server had sent when this connection sent the latest.
     sent_in_all: u64,
     entry: Option<Entry>,
@@ -70,6 +74,7 @@ impl<'a> Outlet<'a> {
             piece_bytes: SERVER_PIECE_BYTES,
             pacer: Pacer::new(None, Instant::now()),
             body_bytes: 0,
+            answer_bytes: 0,
             sent_in_all: 0,
             entry: None,
             early_request_at: None,
@@ -82,6 +87,7 @@ impl<'a> Outlet<'a> {
     /// What follows belongs to this request and goes at this rate.
     pub(super) fn begin(&mut self, entry: Entry, bytes_per_second: Option<u64>) {
         self.entry = Some(entry);
+        self.answer_bytes = 0;
         self.pacer.set_rate(bytes_per_second, Instant::now());
         let shared = lock(&self.shared.flow).piece_bytes(SERVER_PIECE_BYTES, Instant::now());
         self.piece_bytes = self.pacer.piece_bytes(1, shared);
@@ -91,6 +97,14 @@ impl<'a> Outlet<'a> {
     pub(super) fn note_whole(&self) {
         if let Some(entry) = self.entry {
             self.shared.book.ended(entry);
+        }
+    }
+
+    /// Tells the access log, if there is one, of the answer that was begun.
+    pub(super) fn log(&self, request: &Request, status: u16) {
+        if let Some(log) = &self.shared.access_log {
+            let (client, now) = (self.transport.client(), SystemTime::now());
+            log.answered(client, request, status, self.answer_bytes, now);
         }
     }
 
@@ -237,6 +251,7 @@ impl<'a> Outlet<'a> {
         // Before the write, so that a client that has the bytes finds them in the book.
         if let Some(entry) = self.entry.filter(|_| self.body_bytes > 0) {
             self.sent_in_all = self.shared.book.sent(entry, self.body_bytes);
+            self.answer_bytes += self.body_bytes;
             self.body_bytes = 0;
         }
         // Before the write, as its last bytes let a client go on to its next request.

@@ -10,7 +10,8 @@ use crate::server::codec::request::Request;
 use crate::server::faults::effects::{Closing, Effects, Framing, Instead, Said};
 use crate::server::faults::signing;
 use crate::server::files::bytes::FileBytes;
-use crate::server::files::site::{File, Site};
+use crate::server::files::listing;
+use crate::server::files::site::{File, Page, Site};
 use std::io;
 use std::ops::Range;
 
@@ -118,6 +119,7 @@ impl Answer {
         }
         let mut file = match site.file(path, request.field("host")) {
             Ok(file) => file,
+            Err(404) => return Self::page(path, request.query(), site),
             Err(status) => return Self::short(status),
         };
         if !file.is_description() {
@@ -132,6 +134,24 @@ impl Answer {
         match answer.describe(file, request, path, site, effects) {
             Ok(()) => answer,
             Err(_) => Self::short(500),
+        }
+    }
+
+    /// What a browser gets where no file is.
+    fn page(path: &str, query: &str, site: &Site) -> Self {
+        match site.page(path, query) {
+            Err(status) => Self::short(status),
+            Ok(Page::Moved(to)) => {
+                let mut answer = Self::short(301);
+                answer.add("Location", to);
+                answer
+            }
+            Ok(Page::Listing(page)) => {
+                let mut answer = Self::new(200, Body::Text(page.into_bytes()));
+                answer.add("Content-Type", "text/html; charset=utf-8");
+                answer.add("Content-Security-Policy", listing::POLICY);
+                answer
+            }
         }
     }
 
@@ -213,7 +233,7 @@ impl Answer {
         if let Body::Content { span, bytes, .. } = &self.body {
             let is_wrong = effects.has_wrong_digest;
             let digests = site.digests.of(bytes, file.size_bytes, *span, is_wrong)?;
-            self.add("Content-Type", file.media_type);
+            self.add("Content-Type", &*file.media_type);
             self.could_have_digests = !digests.is_empty();
             let said = digests.into_iter().filter(|_| !effects.hides_digests);
             said.for_each(|(name, value)| self.add(name, value));

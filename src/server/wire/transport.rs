@@ -12,7 +12,7 @@ use rustix::net::sockopt::set_socket_linger;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,11 @@ impl Transport {
             None => None,
         };
         Ok(Self { socket, read_until: None, tls })
+    }
+
+    /// Where the client is.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        self.socket.peer_addr().map(|address| address.ip()).ok()
     }
 
     /// Reads fail from `until` on, as timed out; `None` is never.
