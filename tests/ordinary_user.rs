@@ -252,7 +252,7 @@ fn without_io_uring_it_works_or_says_what_is_missing() {
     };
     let ground = Ground::new(Config::new(SEED, MIB));
     for (errno, advice) in [(libc::EPERM, "seccomp"), (libc::ENOSYS, "Linux 5.19")] {
-        let filter = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ordinary_user/refuse.py");
+        let filter = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/refuse.py");
         let script = fs::read_to_string(filter).expect("the script is beside the test");
         let wrapper = format!("exec '{}' -c \"$SCRIPT\" {errno} \"$@\"", python.display());
         // As who we are: python may be in a private folder.
