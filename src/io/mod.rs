@@ -21,6 +21,7 @@ pub mod epoll;
 pub mod file;
 pub mod folder;
 pub mod interfaces;
+pub mod lookup;
 pub mod ours;
 pub mod patience;
 pub mod priority;

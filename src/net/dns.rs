@@ -4,14 +4,16 @@ use super::callee::{Callee, Role};
 use crate::base::host::HostPort;
 use crate::base::limits::ADDRESSES_MAX;
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::lookup::keep_to_built_in;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::thread;
 use tokio::sync::oneshot;
 
 /// All addresses of the callee's host, families alternating (RFC 8305 section 4), at most
-/// [`ADDRESSES_MAX`]. Literals need no resolver. The future may be dropped; the thread then ends
-/// with the resolver's own time limit.
+/// [`ADDRESSES_MAX`]. Literals need no resolver, and `localhost` is this machine also where the
+/// resolver does not know it, as in a container without a hosts file (RFC 6761 6.3). The future may
+/// be dropped; the thread then ends with the resolver's own time limit.
 pub async fn resolve(callee: &Callee) -> Result<Vec<SocketAddr>> {
     let HostPort { host, port } = callee.at.clone();
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -19,6 +21,7 @@ pub async fn resolve(callee: &Callee) -> Result<Vec<SocketAddr>> {
     }
     let (sender, receiver) = oneshot::channel();
     let look_up = move || {
+        keep_to_built_in();
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         // Nobody waits any more if the transfer was stopped meanwhile.
         let _ = sender.send(found);
@@ -27,11 +30,21 @@ pub async fn resolve(callee: &Callee) -> Result<Vec<SocketAddr>> {
         Error::new(ErrorKind::ResourceLimit, "cannot start a thread for name lookup").caused_by(e)
     })?;
     let found = receiver.await.unwrap_or_else(|_| Err(io::Error::other("the resolver died")));
-    let addresses = found.map_err(|e| unknown_host(callee).caused_by(e))?;
-    if addresses.is_empty() {
-        return Err(unknown_host(callee));
+    match found {
+        Ok(addresses) if !addresses.is_empty() => Ok(interleave(addresses)),
+        _ if is_localhost(&callee.at.host) => Ok(loopback(port)),
+        Ok(_) => Err(unknown_host(callee)),
+        Err(cause) => Err(unknown_host(callee).caused_by(cause)),
     }
-    Ok(interleave(addresses))
+}
+
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+fn loopback(port: u16) -> Vec<SocketAddr> {
+    vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
 fn unknown_host(callee: &Callee) -> Error {
@@ -84,7 +97,11 @@ mod tests {
         let find =
             |url: &str| driver.run(resolve(&Callee::server(&Url::parse(url).unwrap().origin())));
         assert_eq!(find("http://[::1]:81/").unwrap(), addresses(&["[::1]:81"]));
-        assert!(find("http://localhost:82/").unwrap().iter().all(|a| a.ip().is_loopback()));
+        for name in ["localhost", "LOCALHOST.", "such-a-name.localhost"] {
+            let found = find(&format!("http://{name}:82/")).unwrap();
+            assert!(found.iter().all(|a| a.ip().is_loopback() && a.port() == 82), "{found:?}");
+        }
+        assert!(!is_localhost("notlocalhost") && !is_localhost("localhost.example"));
         let error = find("http://no-such-host.invalid/").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Resolve);
         let at = HostPort::parse("no-such-proxy.invalid:1", None).unwrap();
