@@ -7,7 +7,7 @@
 mod common;
 
 use common::child::{Answer, Child, EPOLL, INSISTS, program};
-use common::tools::find_program;
+use common::tools::{IO_URING_SETUP, REFUSE, find_program};
 use common::{SEED, Site, assert_content, both_schemes, names, paced, scratch, skipped};
 use ringhaul::internal::base::size::MIB;
 use ringhaul::server::Config;
@@ -252,14 +252,13 @@ fn without_io_uring_it_works_or_says_what_is_missing() {
     };
     let ground = Ground::new(Config::new(SEED, MIB));
     for (errno, advice) in [(libc::EPERM, "seccomp"), (libc::ENOSYS, "Linux 5.19")] {
-        let filter = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/refuse.py");
-        let script = fs::read_to_string(filter).expect("the script is beside the test");
-        let wrapper = format!("exec '{}' -c \"$SCRIPT\" {errno} \"$@\"", python.display());
+        let setup = format!("{IO_URING_SETUP}:{errno}");
+        let wrapper = format!("exec '{}' -c \"$SCRIPT\" {setup} \"$@\"", python.display());
         // As who we are: python may be in a private folder.
         let run = |wrapper: &str| {
             ground
                 .run_as(wrapper, 4, |command| {
-                    command.env("SCRIPT", &script);
+                    command.env("SCRIPT", REFUSE);
                 })
                 .0
         };

@@ -1,4 +1,4 @@
-"""Runs a command whose io_uring_setup fails: refuse.py ERRNO COMMAND [ARGUMENT ...]
+"""Runs a command whose system calls fail: refuse.py NUMBER:ERRNO[,...] COMMAND [ARGUMENT ...]
 
 A seccomp filter on ourselves, which needs no rights, kept across exec.
 """
@@ -8,7 +8,6 @@ import os
 import struct
 import sys
 
-IO_URING_SETUP = 425  # the same number on every architecture
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7FFF0000
 
@@ -17,14 +16,12 @@ def instruction(code, jump_true, jump_false, operand):
     return struct.pack("HBBI", code, jump_true, jump_false, operand)
 
 
-program = b"".join(
-    [
-        instruction(0x20, 0, 0, 0),  # load the system call's number
-        instruction(0x15, 0, 1, IO_URING_SETUP),  # equal: go on, otherwise skip one
-        instruction(0x06, 0, 0, SECCOMP_RET_ERRNO | int(sys.argv[1])),  # return
-        instruction(0x06, 0, 0, SECCOMP_RET_ALLOW),  # return
-    ]
-)
+program = instruction(0x20, 0, 0, 0)  # load the system call's number
+for refused in sys.argv[1].split(","):
+    number, errno = map(int, refused.split(":"))
+    program += instruction(0x15, 0, 1, number)  # equal: go on, otherwise skip one
+    program += instruction(0x06, 0, 0, SECCOMP_RET_ERRNO | errno)  # return
+program += instruction(0x06, 0, 0, SECCOMP_RET_ALLOW)  # return
 buffer = ctypes.create_string_buffer(program)
 header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
 libc = ctypes.CDLL(None, use_errno=True)

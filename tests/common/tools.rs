@@ -66,3 +66,37 @@ pub(crate) fn with_three_addresses(home: &Path, name: &str) -> Option<String> {
     }
     wrapper.filter(|_| works)
 }
+
+/// The script that refuses system calls to what it runs.
+pub(crate) const REFUSE: &str = include_str!("refuse.py");
+/// The number of `io_uring_setup`, on every architecture; `io_uring_enter` and `io_uring_register`
+/// are the next ones.
+pub(crate) const IO_URING_SETUP: u32 = 425;
+
+/// Runs what it gets as arguments where each of these system calls fails with its error. `None`,
+/// said loudly, where there is no python to put a seccomp filter on, which any user may.
+pub(crate) fn refusing(calls: &[(u32, i32)]) -> Option<Command> {
+    let python = find_or_skip("python3", true, "no system call is refused")?;
+    let calls: Vec<String> =
+        calls.iter().map(|(number, errno)| format!("{number}:{errno}")).collect();
+    let mut command = Command::new(python);
+    command.args(["-c", REFUSE, &calls.join(",")]);
+    Some(command)
+}
+
+/// Runs what it gets as arguments in a mount namespace of its own, after `script`. `None`, said
+/// loudly, where the kernel does not let us have one.
+pub(crate) fn in_namespace(script: &str) -> Option<Command> {
+    let unshare = find_or_skip("unshare", false, "nothing is mounted over")?;
+    let namespace = || {
+        let mut command = Command::new(&unshare);
+        let script = format!("{script} && exec \"$@\"");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+        command
+    };
+    if namespace().arg("true").status().is_ok_and(|status| status.success()) {
+        return Some(namespace());
+    }
+    skipped("no mount namespace of our own here");
+    None
+}
