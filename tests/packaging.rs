@@ -125,6 +125,8 @@ fn run_alone(scene: &Scene, binary: &Path, arguments: &[&str]) -> Option<common:
     std::fs::create_dir_all(&root).expect("a folder");
     std::fs::copy(binary, root.join("ringhaul")).expect("the binary is copied");
     let mut alone = in_namespace(&format!("cd '{}'", root.display()))?;
+    // Variables of the one who runs this name files that are not there.
+    alone.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     alone.args(["chroot", ".", "/ringhaul"]).args(arguments);
     Some(ended(piped(alone)))
 }
