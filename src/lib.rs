@@ -100,8 +100,8 @@ pub use engine::options::reach::{
     ConnectTo, Family, NoProxy, Protocol, Proxies, Proxy, Reach, Resolve, Route, Source, Wishes,
 };
 pub use engine::options::{
-    ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, Pins, Roots, SyncMode,
-    TlsOptions, TlsVersion,
+    ClientOptions, DirectMode, Engine, MirrorPolicy, OnChange, Options, Pins, Roots, SourceHints,
+    SyncMode, TlsOptions, TlsVersion,
 };
 pub use engine::progress::{
     Event, FileValidator, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,

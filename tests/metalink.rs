@@ -6,7 +6,8 @@ use common::{Ended, SEED, Scene, assert_content, names, serve, sha256_digits, sl
 use ringhaul::Algorithm;
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{
-    Config, DigestField, Fault, LinksOn, Metalink, RangeAsked, Rule, Server, Stats, When, content,
+    Config, DigestField, Fault, LinksOn, Metalink, Mirror, RangeAsked, Rule, Server, Stats, When,
+    content,
 };
 use std::fs;
 
@@ -143,6 +144,71 @@ fn what_is_no_use_is_said() {
     assert!(scene.run(&["--metalink", "off"]).error_line(2).contains("<URL>"));
     assert!(scene.run(&["--metalink", "none.meta4"]).error_line(2).contains("none.meta4"));
     assert_eq!(names(scene.path()), ["bad.meta4"]);
+}
+
+// --- hints ---
+
+/// Fetches a file of which the first of two servers is said this, and the second that.
+fn fetch_hinted(this: &str, that: &str, arguments: &[&str]) -> (Server, Server) {
+    let (scene, config) = (Scene::new(), Config::new(SEED, SIZE));
+    let (first, second) = (serve(config.clone()), serve(config));
+    let (a, b) = (first.url("/x"), second.url("/x"));
+    let urls = format!("<url {this}>{a}</url><url {that}>{b}</url>");
+    fs::write(scene.path().join("x.meta4"), describing("x.bin", &urls)).expect("a Metalink");
+    scene.run(&[&["x.meta4"], arguments].concat()).success();
+    assert_content(&scene.path().join("x.bin"), SEED, SIZE);
+    (first, second)
+}
+
+#[test]
+fn the_source_of_the_best_priority_is_asked_first_and_places_decide_among_equals() {
+    let failover = ["--mirror-policy", "failover"];
+    let is_second = |this: &str, that: &str, arguments: &[&str]| {
+        let (first, second) = fetch_hinted(this, that, &[&failover, arguments].concat());
+        let asked = [first.stats().requests > 0, second.stats().requests > 0];
+        assert!(asked[0] != asked[1], "one of them is enough: {asked:?}");
+        asked[1]
+    };
+    let (us, de) = ("location=\"us\"", "location=\"de\"");
+    assert!(is_second("priority=\"2\"", "priority=\"1\"", &[]));
+    assert!(is_second("preference=\"50\"", "preference=\"100\"", &[]));
+    assert!(!is_second(us, de, &[]));
+    assert!(is_second(us, de, &["--metalink-location", "fr,DE"]));
+    let first = format!("{us} priority=\"1\"");
+    assert!(!is_second(&first, de, &["--metalink-location", "de"]));
+    let ended = Scene::new().run(&["--metalink-location", "Germany", "http://h/"]);
+    assert!(ended.stderr.contains("no country code"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_source_begins_with_the_connections_it_is_said_to_take() {
+    for hint in ["maxconnections=\"1\"", ""] {
+        let (scene, server) = (Scene::new(), serve(Config::new(SEED, SIZE)));
+        let url = format!("<url {hint}>{}</url>", server.url("/x"));
+        fs::write(scene.path().join("x.meta4"), describing("x.bin", &url)).expect("a Metalink");
+        let told = scene.run(&["x.meta4", "-v"]).success().stderr.clone();
+        assert_content(&scene.path().join("x.bin"), SEED, SIZE);
+        // On a machine that is slow enough more may pay in the end.
+        let has_grown = told.contains("connections: 2 after 1");
+        let is_one = server.stats().connections_peak == 1;
+        assert_eq!(is_one, !hint.is_empty() && !has_grown, "{hint}: {told}");
+    }
+}
+
+#[test]
+fn places_decide_among_mirrors_that_a_server_names_too() {
+    let scene = Scene::new();
+    let mirror = |root: &str, place: &str| Mirror {
+        root: root.into(),
+        priority: 1,
+        location: Some(place.into()),
+    };
+    let mirrors = vec![mirror("http://127.0.0.1:1", "us"), mirror("http://127.0.0.2:1", "de")];
+    let metalink = Some(Metalink::new(mirrors));
+    let server = serve(Config { metalink, ..Config::new(SEED, LARGE) });
+    let told = fetch_described(&scene, &server, &["--metalink-location", "de"]);
+    let at = |text: &str| told.find(&format!("names a mirror: http://{text}:1/"));
+    assert!(at("127.0.0.2") < at("127.0.0.1") && at("127.0.0.2").is_some(), "{told}");
 }
 
 // --- pieces of the files of a batch ---
@@ -351,7 +417,6 @@ fn a_description_that_is_of_no_use_is_noted_and_fails_nothing() {
         (answer(&good.replace(">5<", &format!(">{}<", LARGE + 1))), "no file of this size"),
         (Fault::StallAfter(100), "has not come"),
         (Fault::ResetAfter(100), "is not used"),
-        (Fault::Redirect { status: 302, location: "ftp://h/x".into() }, "ftp"),
     ] {
         let server = describing_itself(vec![of_description(fault)]);
         let told = fetch_described(&scene, &server, &[]);

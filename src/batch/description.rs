@@ -9,9 +9,16 @@ use crate::engine::description::Description;
 impl From<Description> for Item {
     fn from(file: Description) -> Self {
         let urls = file.urls.iter().map(Url::exposed).collect();
-        let (checksum, pieces) = (file.checksum, file.pieces);
-        let (size, size_required, out) = (file.bytes, file.bytes, Some(file.name));
-        Item::of(Asked { urls, out, checksum, size, size_required, pieces, ..Asked::default() })
+        Item::of(Asked {
+            urls,
+            out: Some(file.name),
+            checksum: file.checksum,
+            size: file.bytes,
+            size_required: file.bytes,
+            pieces: file.pieces,
+            hints: file.hints,
+            ..Asked::default()
+        })
     }
 }
 
@@ -25,7 +32,7 @@ mod tests {
         let text = "<metalink xmlns=\"urn:ietf:params:xml:ns:metalink\"><file name=\"a/b.iso\">\
                     <size>7</size><url priority=\"2\">http://b/x</url>\
                     <url priority=\"1\">http://c/x</url></file></metalink>";
-        let mut files = described(text.as_bytes()).expect("a Metalink").files;
+        let mut files = described(text.as_bytes(), &[]).expect("a Metalink").files;
         let item = Item::from(files.remove(0).expect("a usable file"));
         assert_eq!(item.asked.urls, ["http://c/x", "http://b/x"]);
         assert_eq!((item.asked.out.as_deref(), item.asked.size), (Some("a/b.iso"), Some(7)));

@@ -3,7 +3,7 @@
 
 use super::result::Asked;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::engine::options::Checksum;
+use crate::engine::options::{Checksum, SourceHints};
 use crate::manifest::{ListItem, OtherKey};
 
 /// One file to fetch.
@@ -64,6 +64,7 @@ impl Item {
             size: item.size,
             size_required: None,
             pieces: None,
+            hints: SourceHints::default(),
             headers: item.headers,
             user_agent: item.user_agent,
             other,

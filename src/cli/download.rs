@@ -123,6 +123,7 @@ fn described(
         MetalinkWish::Auto | MetalinkWish::Off => Vec::new(),
     };
     urls.extend(one.urls.iter().cloned());
+    options.hints.connections.clone_from(&one.hints.connections);
     options.expected_bytes = one.bytes;
     if options.checksum.is_none() && options.verify {
         options.checksum.clone_from(&one.checksum);

@@ -73,7 +73,8 @@ fn read(args: &DownloadArgs, place: &Path) -> Result<Read> {
     // Nothing is to be kept of it: a signal may end the program.
     let brought = wanted.bring(None, &resolve::options(args)?, &StopHandle::new())?;
     let Brought { text, shown, name } = brought;
-    let described = described(&text).map_err(|error| error.within(shown))?;
+    let described =
+        described(&text, &args.sources.metalink_location).map_err(|error| error.within(shown))?;
     Ok(Read { name, described })
 }
 

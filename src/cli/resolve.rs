@@ -6,7 +6,7 @@ use super::config::Entry;
 use super::{reach, trust};
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
-use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options};
+use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options, SourceHints};
 use crate::ui::Verbosity;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,10 @@ fn options_in(args: &DownloadArgs, variable: impl Fn(&str) -> Option<OsString>) 
             Policy::Failover => MirrorPolicy::Failover,
         },
         links: args.sources.metalink != MetalinkWish::Off,
+        hints: SourceHints {
+            locations: args.sources.metalink_location.clone(),
+            ..SourceHints::default()
+        },
         verify: !args.no_verify,
         digests: distinct(&args.print_digest),
         // Without a journal nothing is known of what an earlier run has left.

@@ -1,7 +1,7 @@
 //! The files that a Metalink describes, in the words of a download. Where the words of manifests
 //! and those of the engine meet; must not know how the Metalink was read.
 
-use super::options::{Algorithm, Checksum, PieceHashes};
+use super::options::{Algorithm, Checksum, PieceHashes, SourceHints};
 use crate::base::{Result, Url};
 use crate::manifest::{Entry, Metalink, MetalinkFile, Pieces};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Description {
     pub name: String,
     /// Where it can be had, best first; at least one.
     pub urls: Vec<Url>,
+    /// What is said of these, besides.
+    pub hints: SourceHints,
     /// Its size.
     pub bytes: Option<u64>,
     /// The best of its digests.
@@ -30,16 +32,17 @@ pub struct Description {
     pub pieces: Option<Arc<PieceHashes>>,
 }
 
-/// Reads a Metalink.
+/// Reads a Metalink. Of URLs with one priority those at one of these `locations`, country codes in
+/// lower case, come first.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::base::ErrorKind::Usage) if it is none, or none of its files can be
 /// fetched. The context leaves the Metalink's name to the caller.
-pub fn described(text: &[u8]) -> Result<Described> {
+pub fn described(text: &[u8], locations: &[String]) -> Result<Described> {
     let Metalink { files, refused, mut notes, .. } = Metalink::parse(text)?;
     let mut described: Vec<Result<Description>> = Vec::new();
     for file in files {
-        described.push(describe(file, &mut notes));
+        described.push(describe(file, locations, &mut notes));
     }
     described.extend(refused.into_iter().map(|bad| Err(bad.error)));
     match described.iter().find_map(|file| file.as_ref().err()) {
@@ -66,16 +69,28 @@ pub fn piece_hashes(pieces: &Pieces) -> Result<PieceHashes> {
     PieceHashes::of_any_size(pieces.algorithm.parse()?, pieces.length_bytes, &pieces.hashes)
 }
 
-fn describe(file: MetalinkFile, notes: &mut Vec<String>) -> Result<Description> {
+fn describe(
+    mut file: MetalinkFile,
+    locations: &[String],
+    notes: &mut Vec<String>,
+) -> Result<Description> {
     file.require_url()?;
     if !file.left_out.is_empty() {
         let kinds: Vec<&str> = file.left_out.iter().map(|(kind, _)| kind.as_str()).collect();
         notes.push(format!("{}: sources by {} are not used", file.name, kinds.join(", ")));
     }
     let checksum = best(&file.hashes)?;
+    let mut hints = SourceHints { locations: locations.to_vec(), ..SourceHints::default() };
+    file.urls.sort_by_key(|it| (it.priority, hints.rank(it.location.as_deref())));
+    let of_all = file.connections_max;
+    let limited = file
+        .urls
+        .iter()
+        .filter_map(|mirror| Some((mirror.url.clone(), mirror.connections_max.or(of_all)?)));
+    hints.connections = limited.collect();
     let urls = file.urls.into_iter().map(|mirror| mirror.url).collect();
     let pieces = file.pieces.as_ref().map(piece_hashes).transpose()?.map(Arc::new);
-    Ok(Description { name: file.name, urls, bytes: file.size_bytes, checksum, pieces })
+    Ok(Description { name: file.name, urls, hints, bytes: file.size_bytes, checksum, pieces })
 }
 
 /// The digest that proves most, of those that can be computed.
@@ -109,7 +124,7 @@ mod tests {
             "0".repeat(32),
             "1".repeat(64)
         ));
-        let described = described(&text).expect("a Metalink");
+        let described = described(&text, &[]).expect("a Metalink");
         let file = described.files[0].as_ref().expect("a usable file").clone();
         assert_eq!((file.name.as_str(), file.bytes), ("a/b.iso", Some(7)));
         assert_eq!(file.checksum.as_ref().expect("a digest").algorithm, Algorithm::Sha256);
@@ -121,10 +136,40 @@ mod tests {
     fn a_file_that_cannot_be_fetched_does_not_end_the_others() {
         let bad = "<file name=\"x\"><url>ftp://h/x</url></file>";
         let good = "<file name=\"y\"><url>http://h/y</url></file>";
-        let both = described(&metalink(&format!("{bad}{good}"))).expect("one is good");
+        let both = described(&metalink(&format!("{bad}{good}")), &[]).expect("one is good");
         assert_eq!(both.files.iter().filter(|file| file.is_ok()).count(), 1);
-        let error = described(&metalink(bad)).expect_err("nothing can be fetched");
+        let error = described(&metalink(bad), &[]).expect_err("nothing can be fetched");
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.to_string().contains("ftp"), "{error}");
+    }
+
+    #[test]
+    fn places_order_urls_of_one_priority_and_servers_say_what_they_take() {
+        let url = |attributes: &str, host: &str| format!("<url {attributes}>http://{host}/</url>");
+        let text = metalink(&format!(
+            "<file name=\"x\">{}{}{}{}{}</file>",
+            url("priority=\"2\" location=\"fr\"", "a"),
+            url("priority=\"2\"", "b"),
+            url("priority=\"2\" location=\"DE\"", "c"),
+            url("priority=\"1\" location=\"us\" maxconnections=\"3\"", "d"),
+            url("priority=\"2\" location=\"fr\"", "e"),
+        ));
+        let order = |locations: &[&str]| {
+            let locations: Vec<String> = locations.iter().map(|it| (*it).to_owned()).collect();
+            let file = described(&text, &locations).unwrap().files.remove(0).unwrap();
+            let hosts = file.urls.iter().map(|url| url.exposed()[7..8].to_owned());
+            (hosts.collect::<String>(), file.hints.connections)
+        };
+        let (hosts, connections) = order(&[]);
+        assert_eq!(hosts, "dabce");
+        assert_eq!(connections, [(Url::parse("http://d/").unwrap(), 3)]);
+        assert_eq!(order(&["de", "fr"]).0, "dcaeb");
+        let version_3 = "<metalink version=\"3.0\"><files><file name=\"x\">\
+                         <resources maxconnections=\"2\"><url>http://a/</url>\
+                         <url maxconnections=\"1\">http://b/</url></resources></file></files>\
+                         </metalink>";
+        let file = described(version_3.as_bytes(), &[]).unwrap().files.remove(0).unwrap();
+        let counts: Vec<u32> = file.hints.connections.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [2, 1]);
     }
 }

@@ -5,7 +5,7 @@
 //! `ranged` has the workers of a file that comes in spans, `receive` is their inner loop. `context`
 //! is what all parts of one transfer share. `lane` fetches small files one after another without
 //! any of that; `landing` makes them durable and names them, many at a time. `description` is what
-//! a Metalink says of a file.
+//! a Metalink says of a file, `hints` what is said of its sources.
 //!
 //! Rooms import each other in this order only: client, source, receive, ranged, transfer, download,
 //! lane.
@@ -16,6 +16,7 @@ mod counts;
 pub mod description;
 mod download;
 mod failure;
+pub mod hints;
 mod jar;
 pub mod landing;
 pub mod lane;

@@ -4,6 +4,7 @@ pub mod login;
 pub mod reach;
 mod tls;
 
+pub use super::hints::SourceHints;
 use crate::base::limits;
 use crate::base::size::format_wait;
 use crate::base::{Error, ErrorKind, Result, Url};
@@ -150,6 +151,8 @@ pub struct Options {
     pub mirrors: Vec<Url>,
     /// Which of the sources are used.
     pub mirror_policy: MirrorPolicy,
+    /// How sources are said to begin best.
+    pub hints: SourceHints,
     /// If the file has at least 8 MiB, use what the server names with it, too (`Link`, RFC 6249):
     /// mirrors (`rel=duplicate`), and digests and mirrors of a Metalink (`rel=describedby`) of its
     /// own.
@@ -273,6 +276,7 @@ impl Default for Options {
             pieces: None,
             mirrors: Vec::new(),
             mirror_policy: MirrorPolicy::All,
+            hints: SourceHints::default(),
             links: true,
             expected_bytes: None,
             checksum_source: None,

@@ -232,19 +232,20 @@ impl Count {
     }
 
     /// The first answer of a transfer of `bytes` has come over a round trip of `distance`, from one
-    /// of `addresses`.
+    /// of `addresses`. No more than `most` connections are wanted at first.
     pub(super) fn on_start(
         &mut self,
         now: Duration,
         distance: Duration,
         bytes: u64,
         addresses: u32,
+        most: u32,
     ) {
         if let Some(Phase::Ramp(ramp)) = &mut self.phase
             && ramp.is_first()
         {
             let start = start(distance, bytes).max(ADDRESS_TRIES * addresses.min(ADDRESSES_MAX));
-            self.target = start.min(self.max);
+            self.target = start.min(self.max).min(most);
             self.grown = self.target;
             *ramp = if self.target <= FEW { Ramp::of_few(now) } else { Ramp::new(now, None) };
         }

@@ -33,6 +33,9 @@ const START_EACH: u32 = 2;
 const MEMORY: Duration = Duration::from_secs(2);
 /// A source is known after it has been at work for this time, which slow start is over in.
 const SETTLING: Duration = Duration::from_secs(1);
+/// A connection moves to a source that was held back where it weighs less by this factor at least:
+/// goodput varies, and each move costs a new connection.
+const HELD_BACK_SHARE: f64 = 1.5;
 /// Most sources that are open or being opened at a time: more would be connections for their own
 /// sake. The others step in where one of these fails.
 const OPEN_MAX: u32 = 8;
@@ -57,6 +60,8 @@ pub(super) struct Source {
     state: State,
     /// Connections to it, those being made included.
     connections: u32,
+    /// Most connections to it while nobody knows what one there brings, as somebody has said.
+    connections_at_first: Option<u32>,
     /// Goodput of one connection there, bytes per second; `None`: not measured.
     goodput: Option<f64>,
     /// When a connection there was first measured.
@@ -106,6 +111,7 @@ impl Sources {
             addresses: Addresses::new(1),
             state: State::Closed,
             connections: 0,
+            connections_at_first: None,
             goodput: None,
             measured_since: None,
             failures: 0,
@@ -122,6 +128,18 @@ impl Sources {
         };
         let sources = (0..sources).map(source).collect();
         Self { sources, of: BTreeMap::new(), policy, opened_at: Duration::MAX, open_max }
+    }
+
+    /// No more than `connections`, at least 1, go to the source until it is known what one of them
+    /// brings. Without a word on it that is any number.
+    pub(super) fn begin_with(&mut self, id: SourceId, connections: u32) {
+        self.get_mut(id).connections_at_first = Some(connections.max(1));
+    }
+
+    /// Most connections to start with where this is the only source.
+    pub(super) fn connections_at_first(&self) -> u32 {
+        let first = self.sources.first().filter(|_| self.is_single());
+        first.and_then(|source| source.connections_at_first).unwrap_or(u32::MAX)
     }
 
     /// Whether there is only one, which then is always asked.
@@ -203,7 +221,8 @@ impl Sources {
             MirrorPolicy::Best => self.fastest(now).is_none_or(|fastest| fastest == own),
             MirrorPolicy::All => {
                 let is_lonely = |id: SourceId| self.takes(now, id) && self.get(id).connections == 0;
-                !(spare && source.connections > 1 && self.ids().any(is_lonely))
+                let is_owed = |id: SourceId| is_lonely(id) || self.was_held_back(now, id, own);
+                !(spare && source.connections > 1 && self.ids().any(is_owed))
             }
         }
     }
@@ -425,7 +444,9 @@ impl Sources {
     /// Whether the source takes one more connection.
     fn takes(&self, now: Duration, id: SourceId) -> bool {
         let source = self.get(id);
-        let has_room = source.tolerance.cap().is_none_or(|cap| source.connections < cap);
+        let at_first = source.connections_at_first.filter(|_| !source.is_known(now));
+        let most = at_first.into_iter().chain(source.tolerance.cap()).min();
+        let has_room = most.is_none_or(|most| source.connections < most);
         source.state == State::Open && has_room && source.brake.until <= now
     }
 
@@ -463,13 +484,20 @@ impl Sources {
         f64::from(source.connections + more) / (source.goodput.unwrap_or(best) / best)
     }
 
+    /// Whether the source, of which more is known by now than what it was said to take, should have
+    /// one of the connections of the other one, which got those that it did not.
+    fn was_held_back(&self, now: Duration, id: SourceId, other: SourceId) -> bool {
+        let source = self.get(id);
+        let is_past = source.connections_at_first.is_some() && source.is_known(now);
+        is_past
+            && id != other
+            && self.takes(now, id)
+            && HELD_BACK_SHARE * self.weight(id, 1) <= self.weight(other, 0)
+    }
+
     /// The source that is known to be fastest, once all that are open are known.
     fn fastest(&self, now: Duration) -> Option<SourceId> {
-        let knows = |id: SourceId| {
-            let since = self.get(id).measured_since;
-            since.is_some_and(|since| now.saturating_sub(since) >= SETTLING)
-        };
-        if self.count(State::Opening) > 0 || !self.open().all(knows) {
+        if self.count(State::Opening) > 0 || !self.open().all(|id| self.get(id).is_known(now)) {
             return None;
         }
         let goodput = |id: &SourceId| self.get(*id).goodput.unwrap_or_default();
@@ -482,6 +510,11 @@ fn count<'a>(sources: impl Iterator<Item = &'a Source>) -> u32 {
 }
 
 impl Source {
+    /// Whether what it brings was measured for long enough.
+    fn is_known(&self, now: Duration) -> bool {
+        self.measured_since.is_some_and(|since| now.saturating_sub(since) >= SETTLING)
+    }
+
     /// Counts a failure; whether it may be that of one connection.
     fn is_accident(&mut self, class: Class) -> bool {
         self.failures += 1;

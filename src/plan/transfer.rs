@@ -118,9 +118,18 @@ impl Transfer {
         let (bytes, addresses) = (self.ledger.remaining_bytes(), self.settings.addresses);
         match self.settings.connections_known {
             Some(connections) => self.count.start_with(self.now, connections),
-            None => self.count.on_start(self.now, distance, bytes, addresses),
+            None => {
+                let most = self.sources.connections_at_first();
+                self.count.on_start(self.now, distance, bytes, addresses, most);
+            }
         }
         sizing::lead_bytes(&self.view(connection), span.len())
+    }
+
+    /// The source is said to take this number of connections: no more go there at first, until it
+    /// is known what one of them brings. To be called before [`Transfer::adopt`].
+    pub fn begin_with(&mut self, source: SourceId, connections: u32) {
+        self.sources.begin_with(source, connections);
     }
 
     /// How many workers should exist now. The engine starts workers, the lowest unused ids, up to

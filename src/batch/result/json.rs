@@ -118,6 +118,7 @@ mod tests {
     use crate::base::ErrorKind;
     use crate::batch::failure::tests::all;
     use crate::batch::validator::{Form, Validator};
+    use crate::engine::options::SourceHints;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -131,6 +132,7 @@ mod tests {
                 size: Some(u64::MAX),
                 size_required: None,
                 pieces: None,
+                hints: SourceHints::default(),
                 headers: vec!["Authorization: Bearer x".into()],
                 user_agent: Some("me".into()),
                 other: vec![("max-tries".into(), "3".into()), ("path".into(), "evil".into())],

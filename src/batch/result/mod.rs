@@ -13,7 +13,7 @@ pub use summary::{Conclusion, Summary};
 
 use crate::base::Error;
 use crate::batch::validator::Validator;
-use crate::engine::options::{Checksum, PieceHashes};
+use crate::engine::options::{Checksum, PieceHashes, SourceHints};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub struct Asked {
     pub size_required: Option<u64>,
     /// The digests of its pieces, which a line of JSON does not have.
     pub pieces: Option<Arc<PieceHashes>>,
+    /// What is said of its URLs, which a line of JSON does not have.
+    pub hints: SourceHints,
     /// Header fields to send, `Name: value`.
     pub headers: Vec<String>,
     /// Name of the client to send.

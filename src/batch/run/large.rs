@@ -71,7 +71,8 @@ impl Large {
     }
 
     fn try_start(&self, id: ItemId, start: Start, connections: u32) -> Result<Running> {
-        let Start { url, mirrors, target, headers, checksum, pieces, bytes, replace } = start;
+        let Start { url, mirrors, hints, target, headers, checksum, pieces, bytes, replace } =
+            start;
         let folder = self.landing.folder_of(&target)?;
         let path = folder.join(target.file_name().unwrap_or_default());
         let mut options = self.options.clone();
@@ -82,6 +83,7 @@ impl Large {
         options.checksum = checksum.or(options.checksum);
         options.pieces = pieces.filter(|_| options.verify);
         (options.mirrors, options.expected_bytes) = (mirrors, bytes);
+        options.hints.connections = hints.connections;
         options.force |= replace;
         let (dispatcher, ended, at) = (self.dispatcher.clone(), self.ended.clone(), path.clone());
         let done = move |result: Result<Report>| {

@@ -1,7 +1,7 @@
 //! The words for the description of several servers of one file. Owns that grammar; has no effects.
 
+use super::sources::country;
 use crate::base::size::parse_bytes;
-use crate::base::{Error, ErrorKind, Result};
 use crate::server::{LinksOn, PieceHash};
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
@@ -90,12 +90,4 @@ impl From<LinksName> for LinksOn {
             redirects: matches!(name, LinksName::All | LinksName::Redirects),
         }
     }
-}
-
-fn country(text: &str) -> Result<String> {
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return Ok(text.to_ascii_lowercase());
-    }
-    let context = format!("'{text}' is no country code");
-    Err(Error::new(ErrorKind::Usage, context).advise("write two letters, such as de"))
 }

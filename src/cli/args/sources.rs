@@ -20,6 +20,12 @@ pub(in crate::cli) struct SourceArgs {
     #[arg(value_parser = metalink, default_value = "auto", help_heading = "Sources")]
     pub(in crate::cli) metalink: MetalinkWish,
 
+    /// Of servers that a Metalink or a server names with one priority, those that are said to be in
+    /// these countries come first.
+    #[arg(long, value_name = "CC,..", env = "RINGHAUL_METALINK_LOCATION")]
+    #[arg(value_delimiter = ',', value_parser = country, help_heading = "Sources")]
+    pub(in crate::cli) metalink_location: Vec<String>,
+
     /// Verify each piece of the file by the digests that this list of them, or Metalink, has, and
     /// fetch bad ones again. The first line of a list is like 'sha-256 1M', each further one is the
     /// digest of a piece.
@@ -53,6 +59,15 @@ fn metalink(text: &str) -> Result<MetalinkWish> {
         "off" => Ok(MetalinkWish::Off),
         place => Ok(MetalinkWish::From(place.into())),
     }
+}
+
+/// A country code (ISO 3166-1), in lower case.
+pub(super) fn country(text: &str) -> Result<String> {
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let context = format!("'{text}' is no country code");
+    Err(Error::new(ErrorKind::Usage, context).advise("write two letters each, such as de"))
 }
 
 /// Which sources are used; `MirrorPolicy` of the engine says what each means.

@@ -98,6 +98,9 @@ impl Ranged {
         };
         let mut plan = Transfer::resume(file.total_bytes, settings, delivered);
         plan.set_connections_max(first.times.connected, context.connections_limit());
+        for (id, source) in (0..).map(SourceId).zip(&sources) {
+            source.connections_hint().into_iter().for_each(|hint| plan.begin_with(id, hint));
+        }
         let (id, address) = (ConnectionId(0), first.address);
         plan.on_connected(first.times.connected, id, address, first.setup);
         plan.on_requested(first.times.requested, id, first.span.start());

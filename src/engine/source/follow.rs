@@ -89,7 +89,11 @@ pub(in crate::engine) async fn locate(
 impl Named {
     /// Adds what an answer of `url` names.
     fn add(&mut self, context: &Context, url: &Url, head: &Head, rules: &Rules) {
-        let links = links(head);
+        let mut links = links(head);
+        let hints = &context.options.hints;
+        links.duplicates.sort_by_key(|it| {
+            (it.priority.unwrap_or(u32::MAX), hints.rank(it.location.as_deref()))
+        });
         for link in &links.duplicates {
             match link.resolve(url, rules) {
                 Ok(mirror) if mirror != *url && !self.mirrors.contains(&mirror) => {

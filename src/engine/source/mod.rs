@@ -40,6 +40,7 @@ use versions::Versions;
 pub(super) struct Source {
     /// What the caller named.
     url: Url,
+    connections_hint: Option<u32>,
     /// `None`: closed.
     open: Mutex<Option<Open>>,
     /// One looks for a new endpoint, all others wait for it.
@@ -65,10 +66,15 @@ pub(super) struct Renewed {
 }
 
 impl Source {
-    /// A source of which only the URL is known.
-    pub(super) fn closed(url: Url) -> Self {
+    /// A source of which only the URL is known, and the connections that it is said to take.
+    pub(super) fn closed(url: Url, connections_hint: Option<u32>) -> Self {
         let turn = tokio::sync::Mutex::default();
-        Self { url, open: Mutex::default(), turn, tally: Tally::default() }
+        Self { url, connections_hint, open: Mutex::default(), turn, tally: Tally::default() }
+    }
+
+    /// The connections that it is said to take.
+    pub(super) fn connections_hint(&self) -> Option<u32> {
+        self.connections_hint
     }
 
     /// Redirects have led to `endpoint`, whose first answer has taught what is `known`.

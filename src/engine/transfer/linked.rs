@@ -13,6 +13,7 @@ use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::engine::context::Context;
 use crate::engine::description::{Described, Description, described};
 use crate::engine::failure::Failure;
+use crate::engine::hints::SourceHints;
 use crate::engine::local::Local;
 use crate::engine::progress::Level;
 use crate::engine::small_file::InMemory;
@@ -37,6 +38,8 @@ pub(super) struct Linked {
     pub(super) pieces: Option<Arc<PieceHashes>>,
     /// Where else it can be had, best first.
     pub(super) mirrors: Vec<Url>,
+    /// What is said of these.
+    pub(super) hints: SourceHints,
 }
 
 /// What is known of the file without its description.
@@ -90,6 +93,7 @@ impl Linked {
             checksum: file.checksum.filter(|_| is_wanted),
             pieces: pieces.filter(|_| is_wanted).map(Arc::new),
             mirrors,
+            hints: file.hints,
         })
     }
 
@@ -149,14 +153,15 @@ impl Known<'_> {
 async fn fetch(local: &Local, url: &Url) -> Result<Described> {
     let wanted = InMemory { url: url.clone(), bytes_max: METALINK_BYTES_MAX };
     let fetched = wanted.attempt(&local.beside_connection()).await;
-    parse(fetched.map_err(|Failure { error, .. }| error)?).await
+    let text = fetched.map_err(|Failure { error, .. }| error)?;
+    parse(text, local.context.options.hints.locations.clone()).await
 }
 
 /// Reads it on a thread of its own: a large one would hold up whatever else the shard does.
-async fn parse(text: Vec<u8>) -> Result<Described> {
+async fn parse(text: Vec<u8>, locations: Vec<String>) -> Result<Described> {
     let (sender, read) = oneshot::channel();
     // Nobody waits any more if it has taken too long.
-    let work = move || _ = sender.send(described(&text));
+    let work = move || _ = sender.send(described(&text, &locations));
     thread::Builder::new().name("ringhaul-metalink".into()).spawn(work).map_err(|e| {
         let what = "cannot start the thread that reads a description";
         Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
@@ -179,7 +184,8 @@ mod tests {
     fn file(name: &str, bytes: Option<u64>) -> Result<Description> {
         let urls = ["http://m/f", "https://m/f"].map(|url| Url::parse(url).unwrap()).to_vec();
         let checksum = Some(format!("md5:{DIGITS}").parse().unwrap());
-        Ok(Description { name: name.into(), urls, bytes, checksum, pieces: None })
+        let hints = SourceHints::default();
+        Ok(Description { name: name.into(), urls, hints, bytes, checksum, pieces: None })
     }
 
     fn known<'a>(url: &'a Url, offers: &'a [Offered]) -> Known<'a> {

@@ -22,7 +22,7 @@ impl Bench {
         let tau = Duration::from_millis(tau_ms);
         let mut count = Count::new(Fanout::Auto { max: 64 });
         let remaining_bytes = 1 << 40;
-        count.on_start(Duration::ZERO, tau, remaining_bytes, 1);
+        count.on_start(Duration::ZERO, tau, remaining_bytes, 1, u32::MAX);
         let now = Duration::ZERO;
         Self {
             count,
@@ -89,7 +89,7 @@ fn the_start_grows_with_the_distance() {
 fn a_short_file_starts_with_more() {
     let start = |tau_ms, bytes, addresses| {
         let mut count = Count::new(Fanout::Auto { max: 64 });
-        count.on_start(Duration::ZERO, Duration::from_millis(tau_ms), bytes, addresses);
+        count.on_start(Duration::ZERO, Duration::from_millis(tau_ms), bytes, addresses, u32::MAX);
         count.target()
     };
     assert_eq!([64 << 20, 16 << 20].map(|bytes| start(100, bytes, 1)), [8, 32]);

@@ -42,6 +42,37 @@ fn further_connections_go_where_each_brings_most() {
 }
 
 #[test]
+fn a_source_gets_no_more_than_it_is_said_to_take_until_it_is_known() {
+    let mut sources = open(3, MirrorPolicy::All);
+    sources.begin_with(SourceId(1), 1);
+    assert_eq!(route(&mut sources, 0..6), [0, 1, 2, 0, 2, 0]);
+    for (id, goodput) in [(0, 1e6), (1, 4e6), (2, 1e6)] {
+        sources.sample(NOW, ConnectionId(id), goodput, TICK);
+    }
+    assert_eq!(sources.route(NOW, ConnectionId(6)), Some(SourceId(2)));
+    let later = NOW + SETTLING;
+    for id in 7..10 {
+        assert_eq!(sources.route(later, ConnectionId(id)), Some(SourceId(1)), "it brings most");
+    }
+    assert_eq!(sources.connections_at_first(), u32::MAX, "there are others");
+    // With all the connections that there may be, it gets of those of others.
+    let [held_back, own] = [1, 0].map(ConnectionId);
+    let mut sources = open(2, MirrorPolicy::All);
+    sources.begin_with(SourceId(1), 1);
+    assert_eq!(route(&mut sources, 0..4), [0, 1, 0, 0]);
+    [held_back, own].iter().for_each(|id| sources.sample(NOW, *id, 1e6, TICK));
+    assert!(sources.stays(NOW, own, true), "nothing is known yet");
+    assert!(sources.stays(later, own, false) && !sources.stays(later, own, true));
+    assert_eq!(sources.route(later, own), Some(SourceId(1)));
+    assert!(sources.stays(later, ConnectionId(2), true), "two at each");
+    assert!(sources.stays(later, held_back, true), "and none goes back");
+    let mut alone = first_open(1, MirrorPolicy::All, 64);
+    alone.begin_with(SourceId(0), 0);
+    assert_eq!(alone.connections_at_first(), 1);
+    assert_eq!(route(&mut alone, 0..3), [0, 0, 0]);
+}
+
+#[test]
 fn no_more_sources_are_opened_than_there_are_connections_for() {
     let to_open =
         |policy, connections_max| first_open(100, policy, connections_max).open_next(NOW).len();

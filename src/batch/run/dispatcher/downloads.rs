@@ -4,7 +4,7 @@ use super::Dispatcher;
 use crate::base::{Error, Url};
 use crate::batch::result::Status;
 use crate::batch::validator::Validator;
-use crate::engine::options::{Checksum, PieceHashes};
+use crate::engine::options::{Checksum, PieceHashes, SourceHints};
 use crate::schedule::{ItemId, Outcome};
 use std::fs::Metadata;
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub(in crate::batch::run) struct Start {
     pub(in crate::batch::run) checksum: Option<Checksum>,
     /// The digests its pieces must have.
     pub(in crate::batch::run) pieces: Option<Arc<PieceHashes>>,
+    /// What is said of its URLs.
+    pub(in crate::batch::run) hints: SourceHints,
     /// The size it must have.
     pub(in crate::batch::run) bytes: Option<u64>,
     /// What has the target's name may be replaced.
@@ -54,6 +56,7 @@ impl Dispatcher {
             headers: job.headers.clone(),
             checksum: job.asked.checksum.clone(),
             pieces: job.asked.pieces.clone(),
+            hints: job.asked.hints.clone(),
             bytes: job.asked.size_required,
             replace: job.replace,
         }

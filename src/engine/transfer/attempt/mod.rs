@@ -263,6 +263,12 @@ impl<'a> Attempt<'a> {
         self.transfer.linked()?.expected()
     }
 
+    /// The connections that the source is said to take.
+    fn connections_hint(&self, url: &Url) -> Option<u32> {
+        let described = || self.transfer.linked()?.hints.connections_of(url);
+        self.context().options.hints.connections_of(url).or_else(described)
+    }
+
     /// Takes up the mirrors that a server has named, and those of its description.
     fn add_mirrors(&mut self, mirrors: Vec<Url>) {
         let Some(banned) = self.banned else { return };
@@ -369,8 +375,8 @@ impl<'a> Attempt<'a> {
         }
         let (setup, address) = (opening.connection.setup, opening.connection.address);
         let first = FirstSpan { source, span, times, setup, address };
-        let sources: Vec<Arc<Source>> =
-            self.urls.iter().map(|url| Arc::new(Source::closed(url.clone()))).collect();
+        let closed = |url: &Url| Arc::new(Source::closed(url.clone(), self.connections_hint(url)));
+        let sources: Vec<Arc<Source>> = self.urls.iter().map(closed).collect();
         sources[source.0 as usize].open_at(endpoint, known);
         let (named, is_readable) = (self.named, to.output.is_readable());
         let ahead_bytes_max = self.transfer.ordered.as_ref().map(Ordered::ahead_bytes);

@@ -406,3 +406,39 @@ fn what_was_measured_at_one_source_is_not_expected_of_another() {
     assert_eq!(transfer.route(later, A), Some(SourceId(1)));
     assert_eq!(goodput(&transfer), None, "another path");
 }
+
+#[test]
+fn a_source_begins_with_the_connections_it_is_said_to_take_and_gets_more_where_they_pay() {
+    let routed = |hint: Option<u32>| {
+        let settings = Settings { fanout: Fanout::Auto { max: 12 }, ..strict(12) };
+        let mut drive = Drive::new(2 * GIB, vec![Origin::default(); 2], settings);
+        hint.into_iter().for_each(|hint| drive.transfer.begin_with(SourceId(1), hint));
+        assert!(drive.run());
+        let times = drive.times(Event::Routed, 1);
+        let at_first = times.iter().filter(|at| **at < 1.0).count();
+        (at_first, times.len())
+    };
+    let (at_first, _) = routed(None);
+    assert!(at_first > 1, "{at_first}");
+    let (at_first, at_last) = routed(Some(1));
+    assert_eq!(at_first, 1);
+    assert!(at_last > 2, "what each brings is known by then: {at_last}");
+}
+
+#[test]
+fn a_transfer_begins_with_the_connections_its_only_source_is_said_to_take() {
+    let wanted = |hint: Option<u32>, connections_known: Option<u32>| {
+        let fanout = Fanout::Auto { max: 16 };
+        let mut transfer =
+            Transfer::new(GIB, Settings { fanout, connections_known, ..Settings::default() });
+        hint.into_iter().for_each(|hint| transfer.begin_with(SourceId(0), hint));
+        let (far, span) = (Duration::from_millis(200), Span::new(0, MIB));
+        transfer.on_connected(NOW, A, 0, far);
+        transfer.on_requested(NOW, A, 0);
+        transfer.adopt(NOW + far, A, 0, span);
+        transfer.connections_wanted(NOW + far)
+    };
+    assert!(wanted(None, None) > 3);
+    assert_eq!(wanted(Some(3), None), 3);
+    assert_eq!(wanted(Some(3), Some(5)), 5, "what was measured says more");
+}
