@@ -65,7 +65,7 @@ pub(super) struct Helper {
 /// What closing a connection throws away.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Price {
-    /// The round trip: what is on the way at the time of a cut arrives in vain.
+    /// The connection's round trip: what is on the way at the time of a cut arrives in vain.
     pub(super) rtt: Duration,
     /// Bytes per second of all connections together, which carry that too.
     pub(super) pace: f64,
@@ -140,13 +140,13 @@ impl Runner {
 }
 
 /// The cut that saves most, where both sides of it end together, and the seconds it saves.
+/// `runners` are paired with what closing their connections costs.
 pub(super) fn best_cut(
-    runners: impl Iterator<Item = Runner>,
+    runners: impl Iterator<Item = (Runner, Price)>,
     helper: Helper,
     units: Units,
-    price: Price,
 ) -> Option<(f64, Cut)> {
-    let cuts = runners.filter_map(|runner| cut(&runner, helper, units, price));
+    let cuts = runners.filter_map(|(runner, price)| cut(&runner, helper, units, price));
     cuts.max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
@@ -281,7 +281,7 @@ mod tests {
     }
 
     fn cut(runners: &[Runner], helper: Helper) -> Option<Cut> {
-        best_cut(runners.iter().copied(), helper, UNITS, FREE).map(|(_, cut)| cut)
+        best_cut(runners.iter().map(|it| (*it, FREE)), helper, UNITS).map(|(_, cut)| cut)
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn what_is_in_flight_is_a_part_of_the_price() {
         let late = runner(A, 0, 4 * MIB, 10.0);
-        let cut = |price| best_cut([late].into_iter(), helper(10.0, 50), UNITS, price);
+        let cut = |price| best_cut([(late, price)].into_iter(), helper(10.0, 50), UNITS);
         assert!(cut(FREE).is_some());
         let rtt = Duration::from_millis(150);
         assert_eq!(cut(Price { rtt, pace: 10.0 * MB_PER_S }), None, "a third of it comes in vain");
@@ -354,7 +354,8 @@ mod tests {
                     let slow = Runner { goodput: 1.0, ..runner(A, rest.start(), rest.end(), 0.0) };
                     let helper = Helper { goodput: rate, ..helper(0.0, 0) };
                     let units = Units { block_bytes: 4, align_bytes: 2 };
-                    let cut = best_cut([slow].into_iter(), helper, units, FREE).map(|(_, cut)| cut);
+                    let cut =
+                        best_cut([(slow, FREE)].into_iter(), helper, units).map(|(_, cut)| cut);
                     let at = cut.map_or(start + 1, |cut| cut.at);
                     assert!(start < at && (at < rest.end() || cut.is_none()), "{rest:?} {at}");
                     assert!(cut.is_none() || at.is_multiple_of(2));

@@ -178,10 +178,15 @@ impl Sources {
     /// `None`: no source takes another connection at the moment.
     pub(super) fn route(&mut self, now: Duration, connection: ConnectionId) -> Option<SourceId> {
         self.leave(connection);
-        let to = if self.is_single() { SourceId(0) } else { self.best(now)? };
+        let to = self.next(now)?;
         self.get_mut(to).connections += 1;
         self.of.insert(connection, to);
         Some(to)
+    }
+
+    /// Where a connection that were made now would go.
+    pub(super) fn next(&self, now: Duration) -> Option<SourceId> {
+        if self.is_single() { Some(SourceId(0)) } else { self.best(now) }
     }
 
     /// The connection, which nobody has sent anywhere, is at this source.

@@ -177,7 +177,7 @@ impl Transfer {
     pub fn ahead(&mut self, now: Duration, connection: ConnectionId) -> Option<Fetch> {
         self.advance(now);
         assert!(self.ledger.ahead(connection).is_none(), "{connection} has asked ahead already");
-        let is_kept_alive = self.workers.is_origin_kept_alive;
+        let is_kept_alive = self.workers.is_kept_alive(connection);
         let is_whole = self.ledger.assignment(connection).is_some_and(Assignment::is_undisputed);
         let is_ahead_on = self.sources.at(connection).is_ahead_on;
         let is_allowed = is_ahead_on && is_kept_alive && is_whole && !self.failed;
@@ -263,9 +263,11 @@ impl Transfer {
         setup: Duration,
     ) {
         self.advance(now);
-        let source = self.sources.at_mut(connection);
-        let bad = source.addresses.on_connected(self.now, connection, address);
+        let source = self.sources.of(connection);
+        let addresses = &mut self.sources.get_mut(source).addresses;
+        let bad = addresses.on_connected(self.now, connection, address);
         self.note_bad_address(bad);
+        self.workers.on_routed(connection, source);
         self.workers.on_connected(connection, setup);
     }
 
@@ -401,7 +403,7 @@ impl Transfer {
         self.advance(now);
         let present = self.ledger.receiving(connection);
         let ahead = self.ledger.finish(connection);
-        self.workers.has_completed = true;
+        self.workers.on_completed(connection);
         let worker = self.workers.entry(connection);
         if let Some(span) = present.filter(|_| !worker.has_started_ahead) {
             worker.meter.on_progress(now, span.end());

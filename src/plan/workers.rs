@@ -16,6 +16,17 @@ pub(super) struct Workers {
     by_id: BTreeMap<ConnectionId, Worker>,
     /// How many of them run.
     running: u32,
+    /// What connections have measured of the way to each source.
+    paths: BTreeMap<SourceId, Path>,
+    /// The same of whichever path was measured last, for those of which nothing is known.
+    latest: Path,
+    /// Bytes that had come when the server last forbade a request.
+    forbidden_at_bytes: Option<u64>,
+}
+
+/// What is known of the way to one source, and of how it treats connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct Path {
     /// Time to first byte of the connection that measured last, for those that have not.
     tau: Option<Duration>,
     /// How far above that such times strayed lately.
@@ -23,13 +34,24 @@ pub(super) struct Workers {
     /// Measured times to first byte so far.
     tau_samples: u32,
     /// What the last connection took to be made.
-    setup: Duration,
+    setup: Option<Duration>,
     /// Indicates whether some connection has completed an answer and stayed open.
-    pub(super) is_origin_kept_alive: bool,
+    is_kept_alive: bool,
     /// Indicates whether some span was completed.
-    pub(super) has_completed: bool,
-    /// Bytes that had come when the server last forbade a request.
-    forbidden_at_bytes: Option<u64>,
+    has_completed: bool,
+}
+
+/// The way to the sources as the number of connections depends on it: the longest of those that
+/// are in use, as what more connections bring is seen no earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Longest {
+    /// From the wish for a new connection to its first byte.
+    pub(super) reach: Duration,
+    /// Time to first byte as it usually is: the least one, how far others stray above it, and the
+    /// connection where each answer needs its own.
+    pub(super) tau: Duration,
+    /// Indicates whether that is more than the time of one answer, which may have its own reasons.
+    pub(super) knows_tau: bool,
 }
 
 /// One worker.
@@ -143,7 +165,8 @@ impl Workers {
     }
 
     pub(super) fn on_connected(&mut self, id: ConnectionId, setup: Duration) {
-        self.setup = setup;
+        self.path_mut(id).setup = Some(setup);
+        self.latest.setup = Some(setup);
         let worker = self.entry(id);
         (worker.is_connected, worker.is_kept_alive, worker.will_close) = (true, false, false);
         worker.has_connected = true;
@@ -152,31 +175,54 @@ impl Workers {
 
     /// The connection has completed an answer and stays open.
     pub(super) fn on_keep_alive(&mut self, id: ConnectionId) {
-        self.is_origin_kept_alive = true;
+        self.path_mut(id).is_kept_alive = true;
         self.entry(id).is_kept_alive = true;
     }
 
-    /// From the wish for a new connection to its first byte.
-    pub(super) fn reach(&self) -> Duration {
-        self.setup + self.tau.unwrap_or_default()
+    /// The worker has completed a span.
+    pub(super) fn on_completed(&mut self, id: ConnectionId) {
+        self.path_mut(id).has_completed = true;
     }
 
-    /// Whether answers were completed, and no connection stayed open after one.
-    pub(super) fn closes_each_time(&self) -> bool {
-        self.has_completed && !self.is_origin_kept_alive
+    /// From the wish for a new connection to its source to its first byte.
+    pub(super) fn reach(&self, id: ConnectionId) -> Duration {
+        self.reach_of(self.source_of(id))
     }
 
-    /// Whether the time to first byte is more than that of one answer, which may have its own
-    /// reasons.
-    pub(super) fn knows_tau(&self) -> bool {
-        self.tau_samples > 1
+    /// The same of a connection to this source.
+    pub(super) fn reach_of(&self, source: SourceId) -> Duration {
+        self.path(source).reach()
+    }
+
+    /// Whether some connection of the worker's source has completed an answer and stayed open.
+    pub(super) fn is_kept_alive(&self, id: ConnectionId) -> bool {
+        self.path(self.source_of(id)).is_kept_alive
+    }
+
+    /// Whether answers of its source were completed, and no connection stayed open after one.
+    pub(super) fn closes_each_time(&self, id: ConnectionId) -> bool {
+        self.path(self.source_of(id)).closes_each_time()
+    }
+
+    /// The longest of the ways that connections stand on, or have stood on if none does.
+    pub(super) fn longest(&self) -> Longest {
+        let is_any_connected = self.by_id.values().any(|worker| worker.is_connected);
+        let used = self.by_id.values().filter(|it| it.is_connected || !is_any_connected);
+        let paths = used.map(|worker| self.path(worker.source.unwrap_or_default()));
+        let longest = paths.max_by_key(Path::tau_usual).unwrap_or(self.latest);
+        Longest {
+            reach: longest.reach(),
+            tau: longest.tau_usual(),
+            knows_tau: longest.tau_samples > 1,
+        }
     }
 
     /// The round trip to the server, as far as it is known: a first answer may be slow for reasons
     /// of its own.
     pub(super) fn distance(&self, id: ConnectionId) -> Duration {
         let tau = self.tau(id).unwrap_or_default();
-        if self.setup.is_zero() { tau } else { tau.min(self.setup) }
+        let setup = self.path(self.source_of(id)).setup.unwrap_or_default();
+        if setup.is_zero() { tau } else { tau.min(setup) }
     }
 
     /// Workers other than `id`, of its siblings, whose connection stands.
@@ -210,27 +256,57 @@ impl Workers {
     pub(super) fn on_first_byte(&mut self, now: Duration, id: ConnectionId, start: u64) {
         let worker = self.entry(id);
         let is_measured = worker.meter.on_first_byte(now, start);
-        let tau = worker.meter.tau();
-        self.jitter = worker.meter.jitter();
-        self.tau = tau.or(self.tau);
-        self.tau_samples += u32::from(is_measured);
+        let (tau, jitter) = (worker.meter.tau(), worker.meter.jitter());
+        let path = self.path_mut(id);
+        path.jitter = jitter;
+        path.tau = tau.or(path.tau);
+        path.tau_samples += u32::from(is_measured);
+        self.latest = *path;
     }
 
-    /// Time to first byte of this worker, or of whoever knows; `None`: nobody does.
+    /// Time to first byte of this worker, or else of whoever knows, first of all at its source;
+    /// `None`: nobody does.
     pub(super) fn tau(&self, id: ConnectionId) -> Option<Duration> {
-        self.get(id).and_then(|worker| worker.meter.tau()).or(self.tau)
+        let own = self.get(id).and_then(|worker| worker.meter.tau());
+        own.or(self.path(self.source_of(id)).tau)
     }
 
-    /// Time to first byte as it usually is: the least one, how far others stray above it, and the
-    /// connection where each answer needs its own.
-    pub(super) fn tau_usual(&self) -> Duration {
-        let setup = if self.closes_each_time() { self.setup } else { Duration::ZERO };
-        setup + self.tau_any() + self.jitter
+    /// Time to first byte of this source, or of whoever knows.
+    pub(super) fn tau_of(&self, source: SourceId) -> Duration {
+        self.path(source).tau.unwrap_or_default()
     }
 
-    /// Time to first byte where any connection's will do.
-    pub(super) fn tau_any(&self) -> Duration {
-        self.tau.unwrap_or_default()
+    fn source_of(&self, id: ConnectionId) -> SourceId {
+        self.get(id).and_then(|worker| worker.source).unwrap_or_default()
+    }
+
+    /// What is known of the way to the source; the times of another way where nothing is.
+    fn path(&self, source: SourceId) -> Path {
+        let own = self.paths.get(&source).copied().unwrap_or_default();
+        let setup = own.setup.or(self.latest.setup);
+        match own.tau {
+            Some(_) => Path { setup, ..own },
+            None => Path { setup, tau: self.latest.tau, jitter: self.latest.jitter, ..own },
+        }
+    }
+
+    fn path_mut(&mut self, id: ConnectionId) -> &mut Path {
+        self.paths.entry(self.source_of(id)).or_default()
+    }
+}
+
+impl Path {
+    fn reach(&self) -> Duration {
+        self.setup.unwrap_or_default() + self.tau.unwrap_or_default()
+    }
+
+    fn closes_each_time(&self) -> bool {
+        self.has_completed && !self.is_kept_alive
+    }
+
+    fn tau_usual(&self) -> Duration {
+        let setup = self.setup.filter(|_| self.closes_each_time());
+        setup.unwrap_or_default() + self.tau.unwrap_or_default() + self.jitter
     }
 }
 

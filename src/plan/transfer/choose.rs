@@ -122,7 +122,7 @@ impl Transfer {
         let assignments = u32::try_from(self.ledger.assignment_count()).unwrap_or(u32::MAX);
         let ahead_bytes_max = self.settings.ahead_bytes_max.unwrap_or(u64::MAX);
         // Where a small first request costs a connection, the others' rate is better than none.
-        let is_reconnecting = self.workers.closes_each_time();
+        let is_reconnecting = self.workers.closes_each_time(connection);
         let each =
             (is_reconnecting && self.measurements.each > 0.0).then_some(self.measurements.each);
         sizing::View {
@@ -130,13 +130,13 @@ impl Transfer {
             tau: self.workers.tau(connection).unwrap_or_default(),
             is_reconnecting,
             gap: if is_reconnecting {
-                self.workers.reach()
+                self.workers.reach(connection)
             } else {
                 self.workers.tau(connection).unwrap_or_default()
             },
             jitter: worker.map_or(Duration::ZERO, |worker| worker.meter.jitter()),
             is_pipelined: self.sources.at(connection).is_ahead_on
-                && self.workers.is_origin_kept_alive,
+                && self.workers.is_kept_alive(connection),
             previous_bytes: worker.and_then(|worker| worker.last_bytes),
             // Shares of what may be assigned at a time, or the first to ask would take all of it.
             unassigned_bytes: self.ledger.unassigned_bytes().min(ahead_bytes_max),
@@ -150,13 +150,17 @@ impl Transfer {
         let worker = self.workers.get(connection);
         let goodput = worker.and_then(|worker| worker.meter.goodput());
         let is_connected = worker.is_some_and(|worker| worker.is_connected);
-        let tau = self.workers.tau(connection).unwrap_or_default();
+        // Without a connection it may go elsewhere.
+        let own = self.sources.of(connection);
+        let to = if is_connected { own } else { self.sources.next(self.now).unwrap_or(own) };
+        let tau = self.workers.tau(connection).filter(|_| to == own);
+        let tau = tau.unwrap_or(self.workers.tau_of(to));
         // A sender forgets its window after a retransmission time of idleness (RFC 5681 4.1).
         let idle = worker.map_or(Duration::MAX, |worker| worker.meter.silence(self.now));
         let is_warm = is_connected && idle < RETRANSMISSION_TIME_MIN + tau;
         Helper {
             goodput: goodput.unwrap_or(self.expected()),
-            reach: if is_connected { tau } else { self.workers.reach().max(tau) },
+            reach: if is_connected { tau } else { self.workers.reach_of(to).max(tau) },
             cold: (!is_warm).then_some(tau),
             must_connect: !is_connected,
         }
@@ -187,7 +191,8 @@ impl Transfer {
         if worker.is_kept_alive || !is_young || tau.is_zero() {
             return runner;
         }
-        let reach = if worker.is_connected { tau } else { self.workers.reach().max(2 * tau) };
+        let reach =
+            if worker.is_connected { tau } else { self.workers.reach(runner.id).max(2 * tau) };
         let doublings = age.unwrap_or_default().as_secs_f64() / tau.as_secs_f64();
         let grown = endgame::FIRST_WINDOW_BYTES / tau.as_secs_f64() * doublings.exp2();
         let growth = Some((tau, runner.goodput));
@@ -296,10 +301,13 @@ impl Transfer {
             is_measured
                 || endgame::worth_splitting(assignment.unclaimed(), self.settings.block_bytes)
         });
-        let runners = free.map(|(id, assignment)| self.runner(id, assignment.unclaimed()));
+        let pace = self.measurements.rate;
+        let runners = free.map(|(id, assignment)| {
+            let rtt = self.workers.tau(id).unwrap_or_default();
+            (self.runner(id, assignment.unclaimed()), Price { rtt, pace })
+        });
         let Settings { block_bytes, align_bytes, .. } = self.settings;
-        let price = Price { rtt: self.workers.tau_any(), pace: self.measurements.rate };
-        endgame::best_cut(runners, self.helper(thief), Units { block_bytes, align_bytes }, price)
+        endgame::best_cut(runners, self.helper(thief), Units { block_bytes, align_bytes })
     }
 
     fn hedge(&mut self, hedger: ConnectionId) -> Option<Next> {

@@ -8,7 +8,7 @@ use crate::plan::fanout::Sample;
 use crate::plan::ledger::Assignment;
 use crate::plan::limiter::{self, Evidence, Limiter, Totals};
 use crate::plan::rate::smoothed;
-use crate::plan::workers::Worker;
+use crate::plan::workers::{Longest, Worker};
 use crate::plan::{Action, ConnectionId, Pressure, SourceId};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -87,15 +87,16 @@ impl Transfer {
         self.sources.on_tick(self.now);
         self.follow_sources();
         self.measurements.ticks_of_waits += u32::from(self.only_waits());
+        let Longest { reach, tau, knows_tau } = self.workers.longest();
         let change = self.count.on_tick(&Sample {
             now: self.now,
             elapsed,
             bytes,
             bytes_most,
             flowing: self.measurements.flowing,
-            reach: self.workers.reach(),
-            tau: self.workers.tau_usual(),
-            knows_tau: self.workers.knows_tau(),
+            reach,
+            tau,
+            knows_tau,
             remaining_bytes: self.ledger.unreceived_bytes(),
             is_disk_bound: self.measurements.disk_share
                 >= DISK_BOUND * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
@@ -171,9 +172,9 @@ impl Transfer {
     /// Addresses far slower than the best one are left, by the connections there too.
     fn leave_slow_addresses(&mut self, actions: &mut Vec<Action>) {
         // Slow start takes some round trips, more where the address is far.
-        let settling = SETTLING_MIN.max(10 * self.workers.tau_any());
         let mut leaving = Vec::new();
-        for (_, source) in self.sources.iter_mut() {
+        for (id, source) in self.sources.iter_mut() {
+            let settling = SETTLING_MIN.max(10 * self.workers.tau_of(id));
             for (address, share) in source.addresses.drop_slow(self.now, settling) {
                 let share = share * 100.0;
                 let text = format!("{address} rests: {share:.0} % of the best one's rate");
@@ -287,7 +288,7 @@ impl Transfer {
         self.measurements.replaced_at = self.now;
         self.workers.entry(id).replace(self.now);
         let lost = self.workers.get(id).and_then(|worker| worker.meter.goodput()).unwrap_or(0.0)
-            * self.workers.tau_any().as_secs_f64();
+            * self.workers.tau(id).unwrap_or_default().as_secs_f64();
         let text = format!("{id}: {why}; {:.0} KiB may be lost", lost / 1024.0);
         self.log.note(self.now, Choice::Replace, text);
         actions.push(Action::Replace(id));

@@ -442,3 +442,63 @@ fn a_transfer_begins_with_the_connections_its_only_source_is_said_to_take() {
     assert_eq!(wanted(Some(3), None), 3);
     assert_eq!(wanted(Some(3), Some(5)), 5, "what was measured says more");
 }
+
+/// Both of two workers have fetched a MiB each, from a near source and from a far one that closes
+/// its connection after each answer.
+fn near_and_far() -> Transfer {
+    let mut transfer = Transfer::new(
+        64 * MIB,
+        Settings { request: RequestSize::Fixed(MIB), request_ahead: true, sources: 2, ..with(2) },
+    );
+    transfer.sources_to_open(NOW);
+    transfer.on_source_opened(NOW, SourceId(1), 1);
+    let mut now = NOW;
+    for (worker, reach_ms) in [(B, 10), (A, 200), (B, 10)] {
+        let Next::Fetch(Fetch { span, .. }) = transfer.next(now, worker) else { panic!("a span") };
+        if !transfer.workers.entry(worker).is_connected {
+            let source = transfer.route(now, worker).expect("both are open");
+            assert_eq!(source, SourceId(u32::from(worker == A)));
+            transfer.on_connected(now, worker, 0, Duration::from_millis(reach_ms));
+        }
+        transfer.on_requested(now, worker, span.start());
+        now += Duration::from_millis(reach_ms);
+        transfer.on_first_byte(now, worker, span.start());
+        now += Duration::from_millis(50);
+        transfer.on_progress(now, worker, span.end());
+        transfer.on_tick(now, Pressure::default());
+        transfer.on_delivered(now, worker, span);
+        transfer.on_finished(now, worker);
+        match worker {
+            A => transfer.on_let_go(now, A),
+            _ => transfer.on_keep_alive(now, worker),
+        }
+    }
+    transfer
+}
+
+#[test]
+fn what_one_path_takes_says_nothing_of_another() {
+    let transfer = near_and_far();
+    let (near, far) = (transfer.view(B), transfer.view(A));
+    let ms = Duration::from_millis;
+    assert_eq!((near.tau, far.tau), (ms(10), ms(200)));
+    assert_eq!((near.is_reconnecting, far.is_reconnecting), (false, true));
+    assert_eq!((near.gap, far.gap), (ms(10), ms(400)), "each answer needs its own connection");
+    assert_eq!((near.is_pipelined, far.is_pipelined), (true, false));
+    assert_eq!(transfer.workers.reach(B), ms(20));
+}
+
+#[test]
+fn the_count_waits_for_the_longest_path_in_use() {
+    let mut transfer = near_and_far();
+    let ms = Duration::from_millis;
+    assert_eq!(transfer.workers.longest().reach, ms(20), "nobody is connected to the far one");
+    let now = NOW + Duration::from_secs(1);
+    assert!(matches!(transfer.next(now, A), Next::Fetch(_)));
+    assert_eq!(transfer.route(now, A), Some(SourceId(1)));
+    transfer.on_connected(now, A, 0, ms(200));
+    assert_eq!(transfer.workers.longest().reach, ms(400));
+    transfer.on_let_go(now, A);
+    transfer.on_let_go(now, B);
+    assert_eq!(transfer.workers.longest().reach, ms(400), "both may come back");
+}
