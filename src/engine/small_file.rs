@@ -84,7 +84,11 @@ impl InMemory {
         };
         let failed = |e: Error| Failure::of_answer(opening.head(), e.within(endpoint.url()));
         let body = received.map_err(failed)?;
-        if let Some(connection) = opening.reuse() {
+        // A transfer on one connection would leave it idle to its end.
+        let options = &local.context.options;
+        let connections = options.connections.unwrap_or(options.max_connections);
+        let is_alone = connections.min(local.context.connections_limit()) == 1;
+        if let Some(connection) = opening.reuse().filter(|_| !is_alone) {
             endpoint.park(&local.shard, connection);
         }
         Ok(body)
