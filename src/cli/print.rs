@@ -9,8 +9,8 @@ use std::io::Write;
 const UNTAGGED: &str = "sha256";
 
 /// Prints each digest of the report, in the order asked for: `HEX  NAME`, and what is no SHA-256
-/// with its name, as `MD5 (NAME) = HEX`. They go to standard error if the file itself went to standard
-/// output.
+/// with its name, as `MD5 (NAME) = HEX`. They go to standard error if the file itself went to
+/// standard output.
 pub(super) fn digests(report: &Report, is_output_taken: bool) -> Result<()> {
     let name = report.path.as_os_str().as_encoded_bytes();
     let lines: Vec<u8> = report.digests.iter().flat_map(|digest| line(digest, name)).collect();

@@ -109,21 +109,17 @@ pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
     let Some(output) = &args.output else {
         return Ok(dir.join(name));
     };
-    match output.as_os_str().as_encoded_bytes() {
-        output_name => {
-            let path = dir.join(output);
-            must_be_file(&path)?;
-            // As with cp and mv: a folder means "into it", and a slash at the end asks for one.
-            if output_name.ends_with(b"/") || path.is_dir() {
-                must_be_folder(&path)?;
-                return Ok(path.join(name));
-            }
-            if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-                must_be_folder(parent)?;
-            }
-            Ok(path)
-        }
+    let path = dir.join(output);
+    must_be_file(&path)?;
+    // As with cp and mv: a folder means "into it", and a slash at the end asks for one.
+    if output.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() {
+        must_be_folder(&path)?;
+        return Ok(path.join(name));
     }
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        must_be_folder(parent)?;
+    }
+    Ok(path)
 }
 
 /// Only files and folders can be written to at any place, and the one device that keeps nothing.
@@ -181,10 +177,11 @@ fn user_agent(name: &str) -> Result<(String, String)> {
     Ok(("User-Agent".to_owned(), name.to_owned()))
 }
 
+/// Names and values.
+type Fields = Vec<(String, String)>;
+
 /// The header fields that the config file has for the files of each origin.
-pub(super) fn headers_by_origin(
-    tables: &[(Origin, Vec<Entry>)],
-) -> Result<Vec<(Origin, Vec<(String, String)>)>> {
+pub(super) fn headers_by_origin(tables: &[(Origin, Vec<Entry>)]) -> Result<Vec<(Origin, Fields)>> {
     let of = |(origin, entries): &(Origin, Vec<Entry>)| {
         let mut fields = Vec::new();
         for entry in entries {

@@ -163,6 +163,7 @@ fn report() -> Report {
         threads: 1,
         cpu: Duration::from_millis(420),
         discarded: false,
+        is_ordered: false,
         direct: true,
         registered: true,
         lacks_locked_memory: false,

@@ -193,7 +193,7 @@ impl Endpoint {
         }
     }
 
-    /// Says whether it was credentials that an answer to a request of [`Self::request_for`] refuses.
+    /// Says whether credentials were what an answer to a request of [`Self::request_for`] refuses.
     pub(in crate::engine) fn explain_for(
         &self,
         url: &Url,

@@ -28,7 +28,7 @@ impl Challenge {
     }
 }
 
-/// The challenges of a head in the fields called `name`, in order; what is malformed ends its field.
+/// The challenges of a head in its fields called `name`, in order; what is malformed ends a field.
 /// Those of a server are in `WWW-Authenticate`, those of a proxy in `Proxy-Authenticate` (RFC 9110
 /// section 11.7.1).
 pub(in crate::http) fn challenges(head: &Head, name: &str) -> Vec<Challenge> {
