@@ -8,7 +8,7 @@ use ringhaul::internal::base::host::HostPort;
 use ringhaul::internal::http::proxy::{Handshake, NoProxy, Proxy, Step};
 
 pub(super) const TARGET: Target =
-    Target { name: "proxies", run, seeds, words: WORDS, smoke_runs: 8_000 };
+    Target { name: "proxies", run, seeds, words: WORDS, smoke_runs: 3_000 };
 
 const PROXIES: [&str; 4] = [
     "http://user:hidden-word@p:1",
