@@ -159,3 +159,19 @@ fn the_static_binary_needs_nothing_beside_it() {
         ended.expect("it ran before").error_line(3);
     }
 }
+
+/// What `cargo install` leaves is one file for each program of the package.
+#[test]
+fn the_package_has_one_program() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--format-version=1", "--no-deps", "--offline", "--manifest-path"]);
+    let Ok(output) = command.arg(manifest).output() else { return skipped("there is no cargo") };
+    assert!(output.status.success(), "{output:?}");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo says JSON");
+    let targets = said["packages"][0]["targets"].as_array().expect("the package has targets");
+    let is_program = |target: &&serde_json::Value| target["kind"] == serde_json::json!(["bin"]);
+    let programs: Vec<_> = targets.iter().filter(is_program).map(|t| &t["name"]).collect();
+    assert_eq!(programs, ["ringhaul"]);
+}
