@@ -61,10 +61,11 @@ impl From<Error> for Failure {
 /// Does what the command line says, program name first. Help and version go to standard output,
 /// everything about a transfer to standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
-    let grammar = args::command();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let grammar = args::command_for(&arguments);
     let words = habits::translate(arguments, &grammar)?;
     let holding = config::holding(&words, &grammar)?;
-    let misspelt = if words.is_job { Vec::new() } else { variables::unknown(&grammar) };
+    let misspelt = if words.is_job { Vec::new() } else { variables::unknown() };
     let mut args = match args::parse_by(grammar, words.all, &holding.defaults()) {
         Ok(args) => args,
         Err(error) => return complaint::answer(&error),

@@ -1,6 +1,7 @@
 //! Variables that are named like ours and that no option reads: most likely misspelt. Looks at
 //! names alone.
 
+use super::args;
 use super::nearest::nearest;
 use crate::ui::printable;
 use clap::{Arg, Command};
@@ -13,17 +14,18 @@ const OF_TESTS: [&str; 2] = ["RINGHAUL_TEST_", "RINGHAUL_REQUIRE_"];
 const NOTES_MAX: usize = 4;
 
 /// What is to be said about variables of this process that mean nothing.
-pub(super) fn unknown(grammar: &Command) -> Vec<String> {
+pub(super) fn unknown() -> Vec<String> {
     let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
     let names = set.map(|(name, _)| name.to_string_lossy().into_owned());
-    notes(names.filter(|name| name.starts_with(PREFIX)), grammar)
+    notes(names.filter(|name| name.starts_with(PREFIX)))
 }
 
-fn notes(set: impl Iterator<Item = String>, grammar: &Command) -> Vec<String> {
+fn notes(set: impl Iterator<Item = String>) -> Vec<String> {
     let mut set = set.peekable();
     if set.peek().is_none() {
         return Vec::new();
     }
+    let grammar = args::command();
     let of_jobs = grammar.get_subcommands().flat_map(Command::get_arguments);
     let args = grammar.get_arguments().chain(of_jobs);
     let known: Vec<&str> = args.filter_map(Arg::get_env).filter_map(|name| name.to_str()).collect();
@@ -42,12 +44,10 @@ fn notes(set: impl Iterator<Item = String>, grammar: &Command) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args;
 
     #[test]
     fn a_misspelt_variable_is_named_and_the_others_are_not() {
-        let said =
-            |names: &[&str]| notes(names.iter().map(|name| (*name).to_owned()), &args::command());
+        let said = |names: &[&str]| notes(names.iter().map(|name| (*name).to_owned()));
         let [note] = &said(&["RINGHAUL_CONECTIONS"])[..] else { panic!("one note") };
         assert!(note.contains("variable RINGHAUL_CONECTIONS; did you mean RINGHAUL_CONNECTIONS?"));
         assert_eq!(said(&["RINGHAUL_X"]), ["no option reads the variable RINGHAUL_X"]);

@@ -41,7 +41,7 @@ use super::exit_codes;
 use clap::builder::Resettable;
 use clap::error::ErrorKind as ClapKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -86,6 +86,9 @@ pub(super) enum Command {
     Help(HelpArgs),
 }
 
+/// The names of all of these.
+const JOBS: [&str; 7] = ["doctor", "serve", "bench", "config", "completions", "man", "help"];
+
 /// Values that hold where neither the command line nor a variable has one, by the ids of options.
 pub(super) type Defaults = Vec<(String, Vec<String>)>;
 
@@ -103,13 +106,17 @@ pub(super) struct DoctorArgs {
 }
 
 /// Reads a command line, program name first, and the environment by `grammar`, which is that of
-/// [`command`]. `Err` is also the way out of `--help` and `--version`.
+/// [`command_for`] it. `Err` is also the way out of `--help` and `--version`.
 pub(super) fn parse_by(
     grammar: clap::Command,
-    arguments: impl IntoIterator<Item = OsString>,
+    arguments: Vec<OsString>,
     defaults: &Defaults,
 ) -> std::result::Result<Args, clap::Error> {
-    let matches = with_defaults(grammar, defaults).try_get_matches_from(arguments)?;
+    let matches = match with_defaults(grammar, defaults).try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        // Who errs, or asks for help, hears of the other jobs, too.
+        Err(_) => with_defaults(command(), defaults).try_get_matches_from(arguments)?,
+    };
     let mut args = Args::from_arg_matches(&matches)?;
     let download = &mut args.download;
     if source_of(&matches, "header") == ValueSource::EnvVariable {
@@ -146,24 +153,37 @@ pub(super) fn parse_by(
 pub(super) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> std::result::Result<Args, clap::Error> {
-    parse_by(command(), arguments, &Defaults::new())
+    parse_by(command(), arguments.into_iter().collect(), &Defaults::new())
+}
+
+/// The grammar for a command line: of a download, unless its first word names another job. To build
+/// the grammars of these takes a seventh of what is done before a download begins.
+pub(super) fn command_for(arguments: &[OsString]) -> clap::Command {
+    let first = arguments.get(1).and_then(|word| word.to_str());
+    if first.is_some_and(|word| JOBS.contains(&word)) {
+        return command();
+    }
+    let command = DownloadArgs::augment_args(clap::Command::new("ringhaul"));
+    command.args(config::arguments()).mut_args(tidy)
 }
 
 /// The grammar. The help states the rule for environment variables once, not at every option;
 /// their values, some of them secrets, stay out of it.
 pub(super) fn command() -> clap::Command {
-    let tidy = |arg: clap::Arg| {
-        let empty = |name| std::env::var_os(name).is_some_and(|value| value.is_empty());
-        let unset = arg.get_env().is_some_and(empty);
-        let arg = arg.hide_env(true);
-        if unset { arg.env(Resettable::Reset) } else { arg }
-    };
     let command = Args::command().args(config::arguments()).mut_args(tidy);
     let command = command.mut_subcommand("doctor", |doctor| doctor.mut_args(tidy));
     let command = command.mut_subcommand("serve", |serve| serve.mut_args(tidy));
     // What is published with a figure is its command line, and nothing else may move it.
     let deaf = |arg: clap::Arg| arg.env(Resettable::Reset);
     command.mut_subcommand("bench", |bench| bench.mut_args(deaf))
+}
+
+/// An option whose variable is not shown, and counts as absent if it is empty.
+fn tidy(arg: clap::Arg) -> clap::Arg {
+    let empty = |name| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let unset = arg.get_env().is_some_and(empty);
+    let arg = arg.hide_env(true);
+    if unset { arg.env(Resettable::Reset) } else { arg }
 }
 
 /// The grammar with other defaults, which its options' parsers have read before: what stands in a
@@ -254,4 +274,33 @@ fn source_of(matches: &ArgMatches, id: &str) -> ValueSource {
 
 fn lines_of(list: &str) -> Vec<String> {
     list.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_has_the_options_of_the_whole_grammar_and_jobs_have_their_names() {
+        let whole = command();
+        let names = || whole.get_subcommands().map(clap::Command::get_name);
+        assert!(names().all(|name| JOBS.contains(&name)) && names().count() == JOBS.len());
+        let of = |words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(Into::into).collect();
+            command_for(&words)
+        };
+        let ids = |command: &clap::Command| -> Vec<String> {
+            let shown = |arg: &clap::Arg| {
+                let parts = (arg.get_id(), arg.get_long(), arg.get_short(), arg.get_env());
+                format!("{parts:?} {:?} {:?}", arg.get_action(), arg.get_default_values())
+            };
+            command.get_arguments().map(shown).collect()
+        };
+        for download in [&["ringhaul"][..], &["ringhaul", "-v", "doctor"], &["ringhaul", "u"]] {
+            let command = of(download);
+            assert_eq!(command.get_subcommands().count(), 0, "{download:?}");
+            assert_eq!(ids(&command), ids(&whole), "{download:?}");
+        }
+        assert_eq!(of(&["ringhaul", "man"]).get_subcommands().count(), JOBS.len());
+    }
 }

@@ -27,7 +27,7 @@ pub(in crate::cli) fn run(args: &ConfigArgs) -> Result<(), Failure> {
         return Err(Error::new(ErrorKind::Usage, what).into());
     }
     let holding = super::holding(&words, &grammar)?;
-    let notes = variables::unknown(&grammar);
+    let notes = variables::unknown();
     let mut grammar = args::with_defaults(grammar, &holding.defaults());
     let matches = match grammar.try_get_matches_from_mut(words.all) {
         Ok(matches) => matches,
