@@ -59,7 +59,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&[][..], "<URL>"),
         (&["--conections=4", URL], "'--connections'"),
         (&["-Z", URL], "'-Z'"),
-        (&["-x16", URL], "-c N"),
+        (&["-x16", URL], "-c 16"),
         (&["-x", "socks4://h", URL], "socks4a://"),
         (&["-x", "http://h:99999", URL], "--proxy: 'http://h:99999' names no proxy"),
         (&["-c", "0", URL], "1 to 256"),
@@ -82,7 +82,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--max-time", "0", URL], "zero"),
         (&["--on-change", "ask", URL], "restart, fail"),
         (&["-q", "-v", URL], "cannot be used together"),
-        (&["-o", "-", URL], "later version"),
+        (&["--memory", "1M", "-o", "-", URL], "not within 8.00 MiB"),
         (&["-o", "", URL], "--output"),
         (&["-o", "x", URL, URL], "-o names one file"),
         (&["--checksum-file", "s", URL, URL], "--checksum-file is for one file"),
@@ -160,11 +160,12 @@ fn every_option_reads_its_variable() {
     ] {
         let ended = Scene::new().run_with(&[URL], &[(name, bad)]);
         assert!(ended.one_error_line(2).contains(name), "{name}\n{ended:?}");
-        let ended = Scene::new().run_with(&["-o", "-", URL], &[(name, "")]);
-        assert!(ended.one_error_line(2).contains("later version"), "empty {name}\n{ended:?}");
+        let ended = Scene::new().run_with(&["-c", "many", URL], &[(name, "")]);
+        assert!(ended.one_error_line(2).contains("--connections"), "empty {name}\n{ended:?}");
     }
     for (name, value, code, words) in [
-        ("RINGHAUL_OUTPUT", "-", 2, "later version"),
+        ("RINGHAUL_OUTPUT", "missing/x", 14, "mkdir -p 'missing'"),
+        ("RINGHAUL_MEMORY", "1M", 2, "RINGHAUL_MEMORY"),
         ("RINGHAUL_DIR", "missing", 14, "mkdir -p 'missing'"),
         ("RINGHAUL_HEADER", "Good: 1\nbad", 2, "header 2"),
         ("RINGHAUL_USER_AGENT", "a\nb", 2, "--user-agent"),

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const TOPICS: [&str; 8] =
-    ["resume", "lists", "mirrors", "names", "config", "habits", "bench", "codes"];
+const TOPICS: [&str; 12] = [
+    "resume", "lists", "mirrors", "proxies", "login", "names", "pipes", "config", "habits",
+    "bench", "server", "codes",
+];
 const JOBS: [&str; 7] = ["doctor", "serve", "bench", "config", "completions", "man", "help"];
 
 /// Prints to standard output and succeeds.

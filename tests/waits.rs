@@ -147,23 +147,3 @@ fn a_few_bytes_are_told_without_rates() {
     let last = lines.last().expect("a closing line");
     assert!(last.starts_with("a: 3 B in ") && last.ends_with(", 1 connection, buffered"), "{last}");
 }
-
-#[test]
-fn what_comes_later_is_named_so() {
-    let (scene, server) = (Scene::new(), serve(config()));
-    let url = server.url("/x");
-    let line = scene.run(&["-o", "-", &url]).one_error_line(2).to_owned();
-    assert!(line.contains("(standard output) is not supported yet"), "{line}");
-    let fifo = scene.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-    assert!(made.expect("mkfifo can be started").success());
-    for force in [&[][..], &["--force"]] {
-        let arguments = [force, &["-o", "pipe", &url]].concat();
-        let line = scene.run(&arguments).one_error_line(2).to_owned();
-        assert!(line.contains("'-o pipe' (a FIFO) is not supported yet"), "{line}");
-    }
-    let line = scene.run(&["-o", "/dev/zero", "--force", &url]).one_error_line(2).to_owned();
-    assert!(line.contains("(a device) is not supported yet"), "{line}");
-    assert_eq!(scene.names(), ["pipe"]);
-    assert_eq!(server.stats().requests, 0);
-}

@@ -13,14 +13,18 @@ pub(super) struct Topic {
     text: &'static str,
 }
 
-pub(super) const TOPICS: [Topic; 8] = [
+pub(super) const TOPICS: [Topic; 12] = [
     Topic { name: "resume", text: include_str!("topics/resume.md") },
     Topic { name: "lists", text: include_str!("topics/lists.md") },
     Topic { name: "mirrors", text: include_str!("topics/mirrors.md") },
+    Topic { name: "proxies", text: include_str!("topics/proxies.md") },
+    Topic { name: "login", text: include_str!("topics/login.md") },
     Topic { name: "names", text: include_str!("topics/names.md") },
+    Topic { name: "pipes", text: include_str!("topics/pipes.md") },
     Topic { name: "config", text: include_str!("topics/config.md") },
     Topic { name: "habits", text: include_str!("topics/habits.md") },
     Topic { name: "bench", text: include_str!("topics/bench.md") },
+    Topic { name: "server", text: include_str!("topics/server.md") },
     Topic { name: "codes", text: include_str!("topics/codes.md") },
 ];
 

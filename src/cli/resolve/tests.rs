@@ -153,7 +153,6 @@ fn unusable_targets_say_what_to_do() {
         (vec!["-d", missing, "-o", "x", url], ErrorKind::TargetUnusable, "mkdir -p"),
         (vec!["-o", "/nowhere/at/all", url], ErrorKind::TargetUnusable, "mkdir -p '/nowhere/at'"),
         (vec!["-o", "/nowhere/", url], ErrorKind::TargetUnusable, "mkdir -p"),
-        (vec!["-o", "-", url], ErrorKind::Usage, "later version"),
     ] {
         let error = target_of(&arguments).unwrap_err();
         assert_eq!(error.kind(), kind, "{arguments:?}");

@@ -9,20 +9,22 @@ use crate::disk::output::{DirectPolicy, Output, Reserved, SyncPolicy};
 use crate::io::buffers::Pool;
 use crate::io::driver::{Driver, DriverKind};
 use std::future::Future;
-use std::io::{PipeReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// More than a pipe holds, and no whole number of pages.
-const PIECE: u64 = 200_001;
+/// More than a socket holds, no whole number of pages, and nearly a block, so that none is copied.
+const PIECE: u64 = 1_000_001;
 
 /// A write that has been handed over.
 type Writing<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-fn pipe() -> (PipeReader, Reserved) {
-    let (reader, writer) = io::pipe().unwrap();
+/// A socket, as a pipe may hold a whole block.
+fn socket() -> (UnixStream, Reserved) {
+    let (reader, writer) = UnixStream::pair().unwrap();
     (reader, Reserved::stream(File::from(OwnedFd::from(writer))))
 }
 
@@ -103,7 +105,7 @@ fn write_from_two_threads(reserved: &Reserved, seed: u64) -> Vec<u8> {
 #[test]
 fn blocks_of_two_threads_come_out_in_order() {
     for seed in 0..8 {
-        let (mut reader, reserved) = pipe();
+        let (mut reader, reserved) = socket();
         std::thread::scope(|scope| {
             let received = scope.spawn(move || {
                 let mut received = Vec::new();
@@ -131,7 +133,7 @@ fn a_file_takes_them_from_its_position_on() {
 #[test]
 fn a_slow_reader_makes_the_blocks_wait() {
     const BLOCKS: u64 = 4;
-    let (mut reader, reserved) = pipe();
+    let (mut reader, reserved) = socket();
     let output = open(&reserved);
     let pool = Pool::new(8).unwrap();
     let span = |block| Span::with_len(block * PIECE, PIECE);
@@ -145,7 +147,7 @@ fn a_slow_reader_makes_the_blocks_wait() {
     let mut received = vec![0; usize::try_from(PIECE).unwrap()];
     reader.read_exact(&mut received).unwrap();
     let last = writes.last_mut().unwrap();
-    assert!(poll(last).is_none(), "the pipe does not hold what is before it");
+    assert!(poll(last).is_none(), "the socket does not hold what is before it");
     let rest = usize::try_from((BLOCKS - 1) * PIECE).unwrap();
     let rest = std::thread::scope(|scope| {
         let read = scope.spawn(|| {
@@ -168,7 +170,7 @@ fn a_slow_reader_makes_the_blocks_wait() {
 
 #[test]
 fn a_reader_that_closes_early_fails_all_writes() {
-    let (mut reader, reserved) = pipe();
+    let (mut reader, reserved) = socket();
     let output = open(&reserved);
     let spans: Vec<Span> = [0, 1, 5].map(|block| Span::with_len(block * PIECE, PIECE)).into();
     std::thread::scope(|scope| {
@@ -188,7 +190,7 @@ fn a_reader_that_closes_early_fails_all_writes() {
 
 #[test]
 fn a_stream_that_lacks_bytes_is_not_committed() {
-    let (_reader, reserved) = pipe();
+    let (_reader, reserved) = socket();
     let output = open(&reserved);
     write_all(&output, &[Span::new(0, 10)]).unwrap();
     for bytes in [0, 9, 11] {
@@ -212,7 +214,7 @@ fn a_stream_that_lacks_bytes_is_not_committed() {
 
 #[test]
 fn an_empty_file_is_an_end_without_bytes() {
-    let (mut reader, reserved) = pipe();
+    let (mut reader, reserved) = socket();
     open(&reserved).commit(0, SyncPolicy::Always).unwrap();
     assert_eq!(reader.read(&mut [0]).unwrap(), 0);
 }
@@ -220,7 +222,7 @@ fn an_empty_file_is_an_end_without_bytes() {
 #[test]
 fn no_byte_is_taken_twice() {
     for again in [Span::new(0, 5), Span::new(9, 12), Span::new(15, 25), Span::new(29, 31)] {
-        let (_reader, reserved) = pipe();
+        let (_reader, reserved) = socket();
         let output = open(&reserved);
         let pool = Pool::new(2).unwrap();
         write_all(&output, &[Span::new(0, 10)]).unwrap();
@@ -233,7 +235,7 @@ fn no_byte_is_taken_twice() {
 
 #[test]
 fn another_attempt_goes_on_behind_what_was_written() {
-    let (mut reader, reserved) = pipe();
+    let (mut reader, reserved) = socket();
     let first = open(&reserved);
     reserved.discard().unwrap();
     write_all(&first, &[Span::new(0, 10)]).unwrap();
@@ -255,7 +257,7 @@ fn another_attempt_goes_on_behind_what_was_written() {
 
 #[test]
 fn early_blocks_that_are_not_nearly_full_give_their_memory_back() {
-    let (mut reader, reserved) = pipe();
+    let (mut reader, reserved) = socket();
     let output = open(&reserved);
     let pool = Pool::new(3).unwrap();
     let block = BLOCK_BYTES as u64;
@@ -277,7 +279,7 @@ fn early_blocks_that_are_not_nearly_full_give_their_memory_back() {
 #[test]
 fn the_block_that_came_last_is_held_back_until_all_are_judged() {
     for is_right in [true, false] {
-        let (mut reader, reserved) = pipe();
+        let (mut reader, reserved) = socket();
         let algorithms = vec![Algorithm::Crc32c, Algorithm::Sha1];
         reserved.prove(StreamProof { algorithms: algorithms.clone(), holds_back: true });
         let output = open(&reserved);
@@ -303,7 +305,7 @@ fn the_block_that_came_last_is_held_back_until_all_are_judged() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_reader_that_is_stuck() {
-    let (mut reader, reserved) = pipe();
+    let (mut reader, reserved) = socket();
     let output = open(&reserved);
     let pool = Pool::new(2).unwrap();
     let (mut first, _) = hand_over(&output, &pool, Span::with_len(0, BLOCK_BYTES as u64));
@@ -324,7 +326,7 @@ fn a_stop_does_not_wait_for_a_reader_that_is_stuck() {
 
 #[test]
 fn nothing_can_be_read_back_or_resumed() {
-    let (_reader, reserved) = pipe();
+    let (_reader, reserved) = socket();
     let output = open(&reserved);
     assert!(!output.is_readable() && !output.is_nowhere() && !output.is_direct());
     assert_eq!(output.read(Span::new(0, 1)).unwrap_err().kind(), ErrorKind::Internal);
