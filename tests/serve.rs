@@ -190,7 +190,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--size=1", "--redirect=2"], "has the number 2"),
         (&["--size=1", "--redirect=h:1"], "neither the number of a port nor a URL"),
         (&["--size=1", "--geo=de"], "need '--metalink'"),
-        (&["--size=1", "--metalink", "--geo=deu"], "two letters, such as de"),
+        (&["--size=1", "--metalink", "--geo=deu"], "two letters each, such as de"),
         (&["--size=1", "--piece-length=1M"], "--metalink"),
         (&["--size=1G", "--metalink", "--piece-length=1K"], "a longer '--piece-length'"),
     ] {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, SEED, Scene, Site, fetch, serve, status};
+use common::{SEED, Scene, Site, fetch, serve, status};
 use ringhaul::server::{Config, Fault, Rule, Server, When};
 use ringhaul::{ErrorKind, OnChange, Options, Phase};
 use std::time::Duration;

@@ -335,7 +335,10 @@ impl<'a> Intake<'a> {
     async fn lease(&mut self) -> Lease {
         let lease = match self.lease.take() {
             Some(lease) => lease,
-            None => self.sink.lease().await,
+            None => {
+                self.sink.turn(self.block_start).await;
+                self.sink.lease().await
+            }
         };
         self.filling_since.get_or_insert_with(Instant::now);
         lease

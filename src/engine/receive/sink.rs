@@ -24,7 +24,11 @@ use crate::io::driver;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// Time between two looks whether an ordered output has got on.
+const TURN_TICK: Duration = Duration::from_millis(10);
 
 /// What the shards of a transfer write to.
 #[derive(Clone)]
@@ -158,6 +162,22 @@ impl Sink {
     /// Whether that was because blocks waited for the hash of their pieces.
     pub(in crate::engine) fn was_held_by_hash(&self) -> bool {
         self.is_held_by_hash.replace(false)
+    }
+
+    /// Waits until an ordered output has passed on what is before `offset`, but for the bytes that
+    /// may be ahead: otherwise what waits behind a reader that takes nothing would grow.
+    pub(in crate::engine) async fn turn(&self, offset: u64) {
+        let Some(ordered) = &self.to.ordered else { return };
+        loop {
+            let written = self.written.notified();
+            let passed_on = self.to.output.passed_on().unwrap_or(u64::MAX);
+            if offset < passed_on.saturating_add(ordered.ahead_bytes()) {
+                return;
+            }
+            self.is_exhausted.set(true);
+            // Another shard may have written it.
+            race(written, tokio::time::sleep(TURN_TICK)).await;
+        }
     }
 
     /// A block to fill; waits for one, and while too many wait for the hash of pieces or the disk.

@@ -295,7 +295,7 @@ impl Endpoint {
             let (host, time) = (self.origin().host_header(), format_wait(self.connect_timeout));
             let through = self.via.as_ref().map(|via| format!(" through {}", via.name()));
             let through = through.unwrap_or_default();
-            let what = format!("{host} could not be connected to{through} within {time}");
+            let what = format!("{host}{through} could not be connected to within {time}");
             Err(Error::new(ErrorKind::TimedOut, what)
                 .advise("check the network path, or allow more time with --connect-timeout"))
         });

@@ -245,7 +245,11 @@ impl Transfer {
                 0 => String::new(),
                 bytes => format!("; {} of the old one are kept until then", format_bytes(bytes)),
             };
-            return error.advise(format!("fetch the new one with --on-change restart{kept}"));
+            let restart = format!("fetch the new one with --on-change restart{kept}");
+            let own = error.advice();
+            let is_specific = own != ErrorKind::Changed.advice();
+            let advice = if is_specific { format!("{own}; or {restart}") } else { restart };
+            return error.advise(advice);
         }
         let advice = match (error.kind(), self.linked()) {
             (ErrorKind::Interrupted, _) => "run the same command again".to_owned(),
