@@ -17,7 +17,7 @@ use std::time::Duration;
 #[test]
 fn over_loopback() {
     let process = Process::alone();
-    run_all(80, 16, |seed| {
+    run_all(48, 16, |seed| {
         Schedule::new(seed, |_, _| {}).run(|options| {
             options.connections = Some(3);
             options.chunk_bytes = Some(256 * KIB);
@@ -30,7 +30,7 @@ fn over_loopback() {
 #[test]
 fn over_loopback_on_epoll() {
     let process = Process::alone();
-    run_all(40, 16, |seed| {
+    run_all(24, 16, |seed| {
         Schedule::new(seed, |_, _| {}).run(|options| {
             options.engine = Engine::Epoll;
             options.connections = Some(3);
