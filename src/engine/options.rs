@@ -392,7 +392,9 @@ impl Options {
     /// Bytes that are passed on cannot be gone on from later, nor compared with those of another
     /// source: without a digest of the whole only one is asked.
     pub(super) fn pass_on(&mut self) -> Result<()> {
-        if self.pieces.is_some() {
+        if self.checksum.is_some() {
+            self.pieces = None;
+        } else if self.pieces.is_some() {
             let what = "bytes that are passed on in order cannot be compared piece by piece";
             let advice = "name a file as the output, or a digest of the whole with --checksum";
             return Err(Error::new(ErrorKind::Usage, what).advise(advice));

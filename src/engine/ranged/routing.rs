@@ -2,7 +2,7 @@
 //! of that source has expired.
 
 use super::Ranged;
-use crate::base::{Result, Span};
+use crate::base::{Error, ErrorKind, Result, Span};
 use crate::engine::context::jitter_seed;
 use crate::engine::failure::Failure;
 use crate::engine::local::Local;
@@ -79,10 +79,15 @@ impl Ranged {
     }
 
     /// Compares what is written with what `endpoint` serves; nothing to do where a digest decides
-    /// at the end.
+    /// at the end, or where nothing is kept. What has been passed on cannot be compared.
     async fn prove(&self, local: &Local, source: &Source, endpoint: &Endpoint) -> Result<()> {
-        if self.file.has_digest() {
+        if self.file.has_digest() || self.to.output.is_nowhere() {
             return Ok(());
+        }
+        if self.to.output.is_ordered() {
+            let what = "nothing shows that the new URL is one of the file that was begun";
+            let error = Error::new(ErrorKind::Changed, what).within(endpoint.url());
+            return Err(error.advise("start again, with the digest of the file (--checksum)"));
         }
         let (url, versions, output) = (source.url(), &source.versions(), &*self.to.output);
         let twin = Twin { local, url, endpoint, versions, output };
