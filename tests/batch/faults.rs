@@ -112,7 +112,7 @@ fn connections_that_break_are_replaced() {
         survives(config, &[]);
     }
     let refuse = |nth: u64| Rule::new(When::Connection(nth), Fault::ResetOnAccept);
-    survives(Config { script: vec![refuse(1), refuse(3)], ..many() }, &[]);
+    survives(Config { script: vec![refuse(1), refuse(2)], ..many() }, &[]);
 }
 
 #[test]

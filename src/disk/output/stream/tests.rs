@@ -55,10 +55,16 @@ fn poll(writing: &mut Writing<'_>) -> Option<Result<()>> {
 /// Writes the spans in the order in which they stand here, and waits for all of them.
 fn write_all(output: &Output, spans: &[Span]) -> Result<()> {
     let pool = Pool::new(u32::try_from(spans.len()).unwrap()).unwrap();
-    let outcome = Driver::new(DriverKind::IoUring).unwrap().run(async {
+    let outcome = write_from(&pool, output, spans);
+    assert_eq!(pool.free_blocks(), spans.len(), "every block is home");
+    outcome
+}
+
+fn write_from(pool: &Pool, output: &Output, spans: &[Span]) -> Result<()> {
+    Driver::new(DriverKind::IoUring).unwrap().run(async {
         let mut outcome = Ok(());
         for (writing, ended) in
-            spans.iter().map(|span| hand_over(output, &pool, *span)).collect::<Vec<_>>()
+            spans.iter().map(|span| hand_over(output, pool, *span)).collect::<Vec<_>>()
         {
             let ended = match ended {
                 Some(ended) => ended,
@@ -67,9 +73,7 @@ fn write_all(output: &Output, spans: &[Span]) -> Result<()> {
             outcome = outcome.and(ended);
         }
         outcome
-    });
-    assert_eq!(pool.free_blocks(), spans.len(), "every block is home");
-    outcome
+    })
 }
 
 /// Spans of different lengths that make a file, in order.
@@ -283,7 +287,8 @@ fn the_block_that_came_last_is_held_back_until_all_are_judged() {
         let algorithms = vec![Algorithm::Crc32c, Algorithm::Sha1];
         reserved.prove(StreamProof { algorithms: algorithms.clone(), holds_back: true });
         let output = open(&reserved);
-        write_all(&output, &[Span::new(10, 20), Span::new(0, 10), Span::new(20, 30)]).unwrap();
+        let spans = [Span::new(10, 20), Span::new(0, 10), Span::new(20, 30)];
+        write_from(&Pool::new(3).unwrap(), &output, &spans).unwrap();
         let driver = Driver::new(DriverKind::IoUring).unwrap();
         let digests = driver.run(output.digests()).unwrap();
         let expected = algorithms.into_iter().map(|algorithm| {
