@@ -6,11 +6,11 @@ mod common;
 use common::run::listen;
 use common::scene::{ended, stop, wait};
 use common::{
-    Ended, SEED, Scene, Site, both_schemes, bounded, checksum, eventually, serve, sha256_digits,
+    Ended, SEED, Scene, Site, both_schemes, bounded, checksum, eventually, sha256_digits,
 };
 use ringhaul::internal::base::limits::BLOCK_BYTES;
 use ringhaul::internal::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Fault, Metalink, Rule, When, content};
+use ringhaul::server::{Config, Fault, Metalink, Rule, Server, When, content};
 use ringhaul::{Download, ErrorKind, Options, Report, Result};
 use rustix::process::Signal;
 use std::fs::File;
@@ -281,8 +281,10 @@ fn a_stop_does_not_wait_for_a_stuck_reader() {
 #[test]
 fn the_digest_of_a_metalink_is_enough() {
     let metalink = Some(Metalink::new(Vec::new()));
-    let server = serve(Config { metalink, ..Config::new(SEED, SIZE) });
-    let done = run(&Scene::new(), "-", &[&server.url("/file.bin.meta4")]);
+    let config = Config { metalink, ..Config::new(SEED, SIZE) };
+    // It describes itself only where it knows of its URL.
+    let servers = Server::start_mirrors(vec![config]).expect("the server starts");
+    let done = run(&Scene::new(), "-", &[&servers[0].url("/file.bin.meta4")]);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(done.stdout, format!("{}  -\n", sha256_digits(SEED, SIZE)), "{done:?}");
     assert!(done.stderr.contains("verified sha256:"), "{done:?}");
