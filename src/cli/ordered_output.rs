@@ -16,7 +16,9 @@ const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self
 /// The descriptor to pass bytes on to, if `--output` names no ordinary file. Opening a FIFO waits
 /// for its reader.
 pub(super) fn open(args: &DownloadArgs) -> Result<Option<OwnedFd>> {
-    let Some(output) = args.output.as_deref() else { return Ok(None) };
+    // A repair is of a file, whatever -o says.
+    let output = args.output.as_deref().filter(|_| args.repair.is_none());
+    let Some(output) = output else { return Ok(None) };
     if is_standard_output(output) {
         return standard_output(args.force).map(Some);
     }

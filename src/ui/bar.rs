@@ -172,27 +172,15 @@ fn time(progress: &Progress, total: Option<u64>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::charset::Charset;
+    use super::super::samples::progress;
     use super::super::width;
     use super::*;
     use crate::base::ErrorKind;
-    use crate::base::size::{GIB, MIB};
+    use crate::base::size::MIB;
     use crate::engine::progress::Waiting;
     use proptest::prelude::*;
 
     const NAME: &str = "debian-12.5.0-amd64-netinst.iso";
-
-    fn progress() -> Progress {
-        Progress {
-            phase: Phase::Downloading,
-            bytes_done: GIB,
-            bytes_total: Some(2 * GIB),
-            elapsed: Duration::from_millis(61_500),
-            rate_bytes_per_second: 512.0 * MIB as f64,
-            steady_rate_bytes_per_second: Some(512.0 * MIB as f64),
-            connections: 4,
-            ..Progress::default()
-        }
-    }
 
     fn drawn(progress: &Progress, columns: usize) -> String {
         line(NAME, progress, columns).plain

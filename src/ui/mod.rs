@@ -12,6 +12,8 @@ mod charset;
 mod lines;
 mod parts;
 mod password;
+#[cfg(test)]
+mod samples;
 mod screen;
 #[cfg(test)]
 mod snapshot;

@@ -4,6 +4,7 @@ use super::bar;
 use super::batch::{batch_lines, frame_lines};
 use super::charset::Charset;
 use super::lines::Lines;
+use super::samples;
 use super::terminal::Looks;
 use super::text;
 use crate::base::size::{GIB, MIB};
@@ -147,38 +148,10 @@ fn events() -> String {
     text
 }
 
+/// With what limited it.
 fn report() -> Report {
-    Report {
-        path: "out/x.iso".into(),
-        url: Url::parse("https://example.org/x.iso").expect("a URL"),
-        validator: None,
-        last_modified: None,
-        content_type: None,
-        bytes: 2 * GIB,
-        resumed_bytes: 0,
-        elapsed: Duration::from_secs(2),
-        connections: 4,
-        connects: 4,
-        engine: Engine::IoUring,
-        threads: 1,
-        cpu: Duration::from_millis(420),
-        discarded: false,
-        is_ordered: false,
-        direct: true,
-        registered: true,
-        lacks_locked_memory: false,
-        ranges: true,
-        retries: 0,
-        limiter: Some(
-            "the network path: 1.07 GB/s, and 8 connections brought +2 % against 4".into(),
-        ),
-        verified: None,
-        pieces: None,
-        repaired: None,
-        sources: Vec::new(),
-        is_compared: false,
-        digests: Vec::new(),
-    }
+    let limiter = "the network path: 1.07 GB/s, and 8 connections brought +2 % against 4";
+    Report { limiter: Some(limiter.into()), ..samples::report() }
 }
 
 fn verified() -> Option<Verified> {

@@ -267,54 +267,10 @@ fn counted_with(count: impl Into<u64>, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ErrorKind;
     use crate::base::size::GIB;
-    use crate::base::{ErrorKind, Url};
     use crate::engine::progress::Verified;
-
-    fn progress() -> Progress {
-        Progress {
-            phase: Phase::Downloading,
-            bytes_done: GIB,
-            bytes_total: Some(2 * GIB),
-            elapsed: Duration::from_millis(61_500),
-            rate_bytes_per_second: 512.0 * MIB as f64,
-            steady_rate_bytes_per_second: Some(512.0 * MIB as f64),
-            connections: 4,
-            ..Progress::default()
-        }
-    }
-
-    fn report() -> Report {
-        Report {
-            path: "out/x.iso".into(),
-            url: Url::parse("https://example.org/x.iso").expect("a URL"),
-            validator: None,
-            last_modified: None,
-            content_type: None,
-            bytes: 2 * GIB,
-            resumed_bytes: 0,
-            elapsed: Duration::from_secs(2),
-            connections: 4,
-            connects: 4,
-            engine: Engine::IoUring,
-            threads: 1,
-            cpu: Duration::from_millis(420),
-            discarded: false,
-            is_ordered: false,
-            direct: true,
-            registered: true,
-            lacks_locked_memory: false,
-            ranges: true,
-            retries: 0,
-            limiter: None,
-            verified: None,
-            pieces: None,
-            repaired: None,
-            sources: Vec::new(),
-            is_compared: false,
-            digests: Vec::new(),
-        }
-    }
+    use crate::ui::samples::{progress, report};
 
     #[test]
     fn waits_are_told_with_their_reason_and_number() {
