@@ -59,7 +59,7 @@ fn each_host_has_its_own_entry_and_default_is_for_the_first() {
     private(&scene, "mirrors", entry("machine localhost", "away"));
     let words = ["--netrc-file", "mirrors", "--mirror", &mirror, "-v", &first.url("/f")];
     let ended = scene.run(&words);
-    assert!(!ended.stderr.contains("401"), "{ended:?}");
+    assert!(!ended.stderr.contains("HTTP/1.1 401"), "{ended:?}");
     assert_fetched(&scene, &ended, "f");
 }
 
