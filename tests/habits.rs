@@ -2,9 +2,10 @@
 //! the program does with it what the lists in `tests/habits` say.
 //!
 //! A line of a list is a flag, what becomes of it, and a word for that, with TABs between them:
-//! `ours` (the word is our long name of it), `taken` (the word is its value), `refused` (the word
-//! is part of the advice), or `soon`, which is `refused` until there is an option of that name. A
-//! flag that is ours, too, may have a value behind it that only the other tool's has.
+//! `ours` (the word is our long name of it), `taken` (the word is its value, maybe with what it
+//! needs beside it), `refused` (the word is part of the advice), or `other`, which is an option of
+//! ours that means something else (the word is its long name). A flag that is ours, too, may have a
+//! value behind it that only the other tool's has.
 
 mod common;
 
@@ -39,21 +40,21 @@ fn look(line: &str, help: &str) -> Result<(), String> {
         let words = help.split(|c: char| c.is_whitespace() || "[]=,<.".contains(c));
         words.into_iter().any(|word| word == flag)
     };
+    let stands = || {
+        let both = format!("{flag}, --{word}");
+        help.lines().any(|line| line.trim_start().starts_with(&both))
+    };
     let is_fine = match decision {
-        "ours" => {
-            let long = if word.is_empty() { flag.to_owned() } else { format!("--{word}") };
-            let stands = |line: &str| line.trim_start().starts_with(&format!("{flag}, {long}"));
-            has(flag) && (word.is_empty() || help.lines().any(stands))
-        }
+        "ours" => has(flag) && (word.is_empty() || stands()),
+        "other" => stands(),
         "taken" => {
-            let value = (!word.is_empty()).then_some(word);
-            let mut arguments: Vec<&str> = std::iter::once(flag).chain(value).collect();
+            let words = word.split(' ').filter(|word| !word.is_empty());
+            let mut arguments: Vec<&str> = std::iter::once(flag).chain(words).collect();
             arguments.push(LATER_MISTAKE);
             let ended = Scene::new().run(&arguments);
             !has(flag) && ended.one_error_line(2).contains("'ftp' is not supported")
         }
-        "soon" if has(flag) => true,
-        "refused" | "soon" => {
+        "refused" => {
             let (flag, value) = flag.split_once(' ').unwrap_or((flag, ""));
             let values = value.split(' ').filter(|value| !value.is_empty());
             let arguments: Vec<&str> =

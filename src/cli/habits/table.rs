@@ -3,7 +3,7 @@
 //! know how a command line is read.
 
 use super::values::NO_RATE_LIMIT;
-use Deed::{As, Instead, InsteadIf, NameOfUrl, Nothing, Place, Resume, Silence, Tries};
+use Deed::{As, Instead, NameOfUrl, Nothing, Place, Resume, Silence, Tries};
 
 /// A flag of other tools.
 pub(super) struct Habit {
@@ -35,8 +35,6 @@ pub(super) enum Deed {
     Place,
     /// Refused; what to write.
     Instead(&'static str),
-    /// Refused; what to write if there is that option, and otherwise.
-    InsteadIf { option: &'static str, advice: &'static str, otherwise: &'static str },
 }
 
 /// What is done with this flag, unless nothing is known of it. Flags in full come first.
@@ -73,16 +71,6 @@ const fn no(flags: Flags, tools: &'static str, advice: &'static str) -> Habit {
     Habit { flags, tools, has_value: false, deed: Instead(advice) }
 }
 
-const fn no_if(
-    flags: Flags,
-    tools: &'static str,
-    option: &'static str,
-    advice: &'static str,
-    otherwise: &'static str,
-) -> Habit {
-    bare(flags, tools, InsteadIf { option, advice, otherwise })
-}
-
 const GET_ONLY: &str = "ringhaul only fetches, with GET: it sends no data and no other method";
 const HTTP_ONLY: &str = "ringhaul speaks http:// and https://, nothing else";
 const NO_PAGES: &str = "links in pages are not followed: name the files, or give a list with -i";
@@ -91,10 +79,6 @@ const NO_WARC: &str = "a file is stored as it is, not in an archive: leave it ou
 const NO_DAEMON: &str =
     "there is no remote control; --json and --results tell programs how it goes";
 const NO_HOOK: &str = "no command is run: use the exit code, or read --results";
-const NO_PROXY: &str = "proxies come with a later version";
-const NO_COOKIES: &str = "cookies come with a later version; send one with -H 'Cookie: NAME=VALUE'";
-const NO_CLIENT_CERT: &str = "client certificates come with a later version";
-const NO_BIND: &str = "choosing the address to come from comes with a later version";
 const NO_TLS_CHOICE: &str =
     "TLS 1.2 and 1.3 with good ciphers are spoken, nothing older: leave it out";
 const IN_URL: &str = "write user and password in the URL, https://USER:PASSWORD@HOST/";
@@ -124,7 +108,6 @@ const HABITS: &[Habit] = &[
     bare(&["--http1.1", "--path-as-is", "--tcp-nodelay", "--no-buffer"], "curl", Nothing),
     bare(&["--remote-name-all", "--parallel-immediate", "--basic"], "curl", Nothing),
     bare(&["-O"], "curl", NameOfUrl),
-    bare(&["--remote-name"], "curl", Nothing),
     bare(&["-s", "--silent"], "curl", Silence),
     bare(&["--fail-early"], "curl", As("--fail-fast")),
     with_value(&["-C", "--continue-at"], "curl", Resume),
@@ -140,7 +123,7 @@ const HABITS: &[Habit] = &[
         "curl and wget",
         "a compressed answer has no ranges of the file: it is asked for as it is",
     ),
-    no(&["-X", "--request", "--data*", "--form*", "-F", "--json", "-G", "--get"], "curl", GET_ONLY),
+    no(&["-X", "--request", "--data*", "--form*", "-F", "-G", "--get"], "curl", GET_ONLY),
     no(&["--post*", "--method", "--body-*", "--upload-file"], "curl and wget", GET_ONLY),
     no(
         &["-I", "--head", "--include", "-D", "--dump-header", "--etag-*", "-w", "--write-out"],
@@ -156,7 +139,6 @@ const HABITS: &[Habit] = &[
     no(&["-T"], "curl and wget", "write --timeout N for a time limit; nothing is uploaded"),
     no(&["-U"], "curl and wget", "the client's name is -A NAME"),
     no(&["-Z"], "curl and aria2c", "several URLs are fetched together; -j 1: one after the other"),
-    no(&["--parallel"], "curl", "several URLs are fetched together: leave it out"),
     no(
         &["--location-trusted"],
         "curl",
@@ -200,9 +182,8 @@ const HABITS: &[Habit] = &[
         "curl, wget and aria2c",
         NO_STAMP,
     ),
-    no_if(
+    no(
         &[
-            "-x",
             "--proxy*",
             "--all-proxy*",
             "--http-proxy*",
@@ -212,107 +193,54 @@ const HABITS: &[Habit] = &[
             "--preproxy",
         ],
         "curl, wget and aria2c",
-        "--proxy",
         "proxies: write -x URL",
-        NO_PROXY,
     ),
-    no_if(
-        &["--noproxy", "--no-proxy", "-p"],
-        "curl, wget and axel",
-        "--noproxy",
-        "to use no proxies, write --noproxy '*'",
-        NO_PROXY,
-    ),
-    no_if(
+    no(&["--no-proxy"], "curl, wget and axel", "to use no proxies, write --noproxy '*'"),
+    no(
         &[
-            "-n",
             "--netrc*",
-            "-u",
-            "--user",
             "--http-user",
             "--http-passwd",
             "--http-password",
             "--password",
             "--ask-password",
             "--use-askpass",
-            "--digest",
             "--anyauth",
             "--auth-no-challenge",
             "--http-auth-challenge",
-            "--oauth2-bearer",
         ],
         "curl, wget and aria2c",
-        "--user",
         "write -u USER:PASSWORD, or use --netrc",
-        IN_URL,
     ),
     no(&["--ntlm*", "--negotiate", "--krb", "--delegation", "--aws-sigv4"], "curl", IN_URL),
-    no_if(
-        &[
-            "-b",
-            "--cookie*",
-            "--load-cookies",
-            "--save-cookies",
-            "--keep-session-cookies",
-            "--junk-session-cookies",
-            "--no-cookies",
-        ],
+    no(
+        &["--cookie*", "--keep-session-cookies", "--junk-session-cookies", "--no-cookies"],
         "curl, wget and aria2c",
-        "--cookie",
         "read cookies with -b FILE, save them with --cookie-jar FILE",
-        NO_COOKIES,
     ),
-    no_if(
-        &["-J", "--remote-header-name", "--content-disposition*"],
-        "curl, wget and aria2c",
-        "--remote-name",
-        "write --remote-name",
-        "names a server chooses come with a later version",
-    ),
-    no_if(
-        &["-E", "--cert*", "--key*", "--pass", "--private-key*"],
+    no(&["--content-disposition*"], "curl, wget and aria2c", "write --remote-name"),
+    no(
+        &["--cert*", "--key*", "--pass", "--private-key*"],
         "curl and wget",
-        "--cert",
         "client certificates: write --cert FILE and --key FILE, both PEM",
-        NO_CLIENT_CERT,
     ),
     no(
-        &["--pinnedpubkey", "--crlfile", "--crl-file", "--cert-status"],
+        &["--crlfile", "--crl-file", "--cert-status"],
         "curl and wget",
         "trust is by --ca-cert FILE or a digest, --checksum",
     ),
-    no_if(
-        &["--capath", "--ca-directory"],
-        "curl and wget",
-        "--ca-path",
-        "write --ca-path DIR",
-        "name the file, --ca-cert FILE",
-    ),
-    no_if(
-        &[
-            "-4",
-            "-6",
-            "--ipv4",
-            "--ipv6",
-            "--inet4-only",
-            "--inet6-only",
-            "--prefer-family",
-            "--disable-ipv6",
-        ],
+    no(
+        &["--prefer-family", "--disable-ipv6"],
         "curl, wget and axel",
-        "--ipv4",
         "addresses of one family: write -4 or -6",
-        "addresses of both families are tried, the first that answers is used",
-    ),
-    no_if(
-        &["--interface", "--local-port", "--bind-address", "--multiple-interface"],
-        "curl, wget and aria2c",
-        "--interface",
-        "the address to come from: write --interface NAME",
-        NO_BIND,
     ),
     no(
-        &["--resolve", "--connect-to", "--unix-socket", "--abstract-unix-socket"],
+        &["--local-port", "--multiple-interface"],
+        "curl, wget and aria2c",
+        "the address to come from: write --interface NAME",
+    ),
+    no(
+        &["--abstract-unix-socket"],
         "curl",
         "where to connect is said by the URL; another name is sent with -H 'Host: NAME'",
     ),
@@ -385,6 +313,15 @@ const HABITS: &[Habit] = &[
     no(&["--xattr"], "curl and wget", "no extended attributes are written: leave it out"),
     // wget.
     with_value(&["--tries", "--max-tries"], "wget and aria2c", Tries),
+    with_value(&["--ca-directory"], "wget", As("--ca-path")),
+    with_value(&["--certificate"], "wget and aria2c", As("--cert")),
+    with_value(&["--private-key"], "wget and aria2c", As("--key")),
+    with_value(&["--load-cookies"], "wget and aria2c", As("--cookie")),
+    with_value(&["--save-cookies"], "wget and aria2c", As("--cookie-jar")),
+    with_value(&["--bind-address"], "wget", As("--interface")),
+    with_value(&["--all-proxy"], "aria2c", As("--proxy")),
+    bare(&["--inet4-only"], "wget", As("--ipv4")),
+    bare(&["--inet6-only"], "wget", As("--ipv6")),
     no(&["--continue=false"], "aria2c", "resuming is automatic, unless --no-resume is given"),
     bare(&["--continue", "--continue=true"], "wget and aria2c", Nothing),
     with_value(&["--ca-certificate"], "wget and aria2c", As("--ca-cert")),

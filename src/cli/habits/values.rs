@@ -63,6 +63,13 @@ pub(super) fn of_another_tool(id: &str, flag: &str, value: &str) -> Option<Error
             ("is a list of files here", "what the server answers is shown by -v")
         }
         "parallel" if is_url => ("is the number of files at once here", "write -j N, or leave it"),
+        "cookie" if is_url => (
+            "reads cookies here",
+            "to go on in the background, let the shell do it: ringhaul ... &",
+        ),
+        "cert" if is_url => {
+            ("is a client certificate here", "names are those of the URLs; -o FILE chooses another")
+        }
         "dir" if is_body(value) => {
             ("is the folder to save in here", "ringhaul only fetches: it sends no data")
         }

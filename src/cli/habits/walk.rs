@@ -207,11 +207,6 @@ impl Walk<'_> {
                 }
             }
             Deed::Instead(advice) => return Err(refusal(flag, habit.tools, advice)),
-            Deed::InsteadIf { option, advice, otherwise } => {
-                let is_there = self.grammar.has(option);
-                let advice = if is_there { advice } else { otherwise };
-                return Err(refusal(flag, habit.tools, advice));
-            }
         }
         Ok(())
     }
