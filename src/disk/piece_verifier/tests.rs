@@ -127,22 +127,27 @@ fn a_full_queue_takes_more_and_says_when_there_is_room() {
     let rig = Rig::new(1 << 18);
     let (room, rung) = mpsc::channel();
     let (sender, verdicts) = mpsc::channel();
+    let (held, gate) = mpsc::channel::<()>();
     let verifier = PieceVerifier::start(
         &rig.check,
         &rig.output,
         &SpanSet::new(),
-        move |verdict| _ = sender.send(verdict),
+        move |verdict| {
+            _ = sender.send(verdict);
+            _ = gate.recv();
+        },
         move || _ = room.send(()),
         |error| panic!("{error}"),
     );
     let verifier = verifier.unwrap();
-    // The thread stops at the first block.
-    let held = lock(&rig.check);
     assert!(!verifier.is_full());
     let mut lease = rig.pool.try_lease().unwrap();
     lease.append(&rig.content[..BLOCK_BYTES]);
     let block = lease.freeze();
-    for _ in 0..WAITING_MAX + 2 {
+    verifier.offer(0, block.clone());
+    // The thread stops at the first verdict.
+    verdicts.recv_timeout(HANG_LIMIT).unwrap();
+    for _ in 0..WAITING_MAX + 1 {
         verifier.offer(0, block.clone());
     }
     drop(block);
