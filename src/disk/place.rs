@@ -54,6 +54,8 @@ pub(super) struct Place {
     keep_part: AtomicBool,
     /// Whether a journal has its name.
     journal_stands: AtomicBool,
+    /// Device and inode of the journal that this run has made, if it has.
+    journal_made: Mutex<Option<(u64, u64)>>,
     /// Bytes of the part file that the standing journal vouches for.
     recorded_bytes: AtomicU64,
     /// Bytes on the disk that the part file has in any case, unless someone takes them away.
@@ -106,6 +108,7 @@ impl Place {
             old: None,
             keep_part: AtomicBool::new(false),
             journal_stands,
+            journal_made: Mutex::default(),
             recorded_bytes: AtomicU64::new(0),
             reserved_bytes: AtomicU64::new(0),
             sync_failed: OnceLock::new(),
@@ -123,9 +126,22 @@ impl Place {
         self.journal_stands.load(Ordering::Relaxed)
     }
 
-    /// A journal has taken its name.
-    pub(super) fn on_journal_named(&self) {
+    /// A journal of ours has taken its name.
+    pub(super) fn on_journal_named(&self, journal: &Metadata) {
+        *self.journal_made() = Some((journal.dev(), journal.ino()));
         self.journal_stands.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what has the journal's name is the journal that this run has made. That takes no
+    /// descriptor: there may be none left.
+    pub(super) fn is_journal_of_this_run(&self) -> bool {
+        let made = *self.journal_made();
+        let named = std::fs::symlink_metadata(&self.journal);
+        made.is_some_and(|made| named.is_ok_and(|meta| (meta.dev(), meta.ino()) == made))
+    }
+
+    fn journal_made(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+        self.journal_made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The journal has lost its name.

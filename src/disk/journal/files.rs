@@ -82,8 +82,10 @@ impl Layer for Files {
             check_ours(&self.place.journal)?;
         }
         let named = nameless.name(&self.place.journal, self.place.journal_stands());
-        self.journal = Some(named.map_err(|e| self.failed(e, "cannot create"))?);
-        self.place.on_journal_named();
+        let named = named.map_err(|e| self.failed(e, "cannot create"))?;
+        let meta = named.metadata().map_err(|e| self.failed(e, "cannot look at"))?;
+        self.journal = Some(named);
+        self.place.on_journal_named(&meta);
         Ok(())
     }
 

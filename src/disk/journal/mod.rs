@@ -198,7 +198,8 @@ pub(super) fn find(place: &Place) -> Result<Found> {
 /// Removes the journal of a place whose part file has become the target, or is not to be gone on
 /// from. One that stays does no harm, so failing is no error; what is none of ours is left alone.
 pub(super) fn remove(place: &Place) {
-    if place.journal_stands() && load::check_ours(&place.journal).is_ok() {
+    let is_ours = || place.is_journal_of_this_run() || load::check_ours(&place.journal).is_ok();
+    if place.journal_stands() && is_ours() {
         let _ = files::remove_journal(place);
     }
     place.set_recorded_bytes(0);
