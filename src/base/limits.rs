@@ -124,6 +124,8 @@ pub const PROGRESS_LINE_INTERVAL_MIN: Duration = Duration::from_secs(5);
 pub const PROGRESS_LINE_INTERVAL_MAX: Duration = Duration::from_secs(60);
 /// Silence from which on it is told: shorter ones are the round trips of a long path.
 pub const SILENCE_TOLD_MIN: Duration = Duration::from_secs(5);
+/// Silence in which no time left is told: it would grow and grow.
+pub const SILENCE_WITHOUT_ETA: Duration = Duration::from_secs(2);
 /// Shortest wait that is told where there is no terminal: it is over before a shorter one is read.
 pub const WAIT_LINE_MIN: Duration = Duration::from_secs(1);
 /// Shortest time between two drawings: eyes follow no more than 20 a second.

@@ -5,6 +5,7 @@ pub mod error;
 pub mod hex;
 pub mod host;
 pub mod limits;
+pub mod rate;
 pub mod rng;
 pub mod size;
 pub mod span;

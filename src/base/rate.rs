@@ -1,6 +1,7 @@
-//! Bytes per second over a sliding window. Owns the samples; must not know what is counted.
+//! Bytes per second, over a sliding window and weighted. Owns the samples; must not know what is
+//! counted.
 
-use crate::base::limits::{
+use super::limits::{
     RATE_SAMPLES_MAX, RATE_WINDOW, STEADY_RATE_AFTER, STEADY_RATE_MEMORY_MAX,
     STEADY_RATE_MEMORY_PART,
 };
@@ -106,7 +107,7 @@ impl SteadyRate {
 
 /// An exponentially weighted mean: `old`, moved towards `sample` by the share of `memory` that the
 /// sample's duration makes.
-pub(super) fn smoothed(old: f64, sample: f64, lasted: Duration, memory: Duration) -> f64 {
+pub fn smoothed(old: f64, sample: f64, lasted: Duration, memory: Duration) -> f64 {
     let weight = 1.0 - (-lasted.as_secs_f64() / memory.as_secs_f64()).exp();
     old + weight * (sample - old)
 }

@@ -2,7 +2,7 @@
 //! mirrors are addresses of another source.
 
 use super::ConnectionId;
-use super::rate::smoothed;
+use crate::base::rate::smoothed;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

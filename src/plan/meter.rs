@@ -4,7 +4,7 @@
 //! States: idle -> waiting (a request is out) -> receiving (bytes flow) -> idle or receiving ...
 
 use super::Arrival;
-use super::rate::smoothed;
+use crate::base::rate::smoothed;
 use std::time::Duration;
 
 /// Longest time for which the least time to first byte is remembered: paths change.

@@ -79,7 +79,6 @@ mod fanout;
 mod ledger;
 mod limiter;
 mod meter;
-pub mod rate;
 pub mod retry;
 mod sizing;
 mod sources;

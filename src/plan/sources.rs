@@ -8,11 +8,11 @@
 //! knows only open.
 
 use super::addresses::Addresses;
-use super::rate::smoothed;
 use super::retry::Class;
 use super::tolerance::Tolerance;
 use super::{ConnectionId, MirrorPolicy, SourceId};
 use crate::base::ErrorKind;
+use crate::base::rate::smoothed;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -2,12 +2,12 @@
 //! of these and the evidence for the verdict; must not know how any of them is decided.
 
 use super::Transfer;
+use crate::base::rate::smoothed;
 use crate::plan::decision::Choice;
 use crate::plan::endgame::{self, Standing};
 use crate::plan::fanout::Sample;
 use crate::plan::ledger::Assignment;
 use crate::plan::limiter::{self, Evidence, Limiter, Totals};
-use crate::plan::rate::smoothed;
 use crate::plan::workers::{Longest, Worker};
 use crate::plan::{Action, ConnectionId, Pressure, SourceId};
 use std::collections::BTreeSet;
