@@ -83,6 +83,15 @@ fn without_a_terminal_a_wait_is_told_once() {
 }
 
 #[test]
+fn a_list_tells_its_waits_too() {
+    let server = scripted(vec![Rule::once(When::All, busy("2"))]);
+    let ended = Scene::new().run(&["-j", "1", &server.url("/x"), &server.url("/y")]);
+    let told = "503, trying again in 2 s as asked (1 of 8)\n";
+    assert_eq!(ended.success().stderr.matches(told).count(), 1, "{ended:?}");
+    assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
+}
+
+#[test]
 fn a_retry_without_a_wait_is_told_as_such() {
     let lost = Rule::once(When::All, Fault::ResetAfter(100_000));
     let server = scripted(vec![lost]);

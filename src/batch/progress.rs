@@ -1,7 +1,8 @@
 //! What a running batch tells: a snapshot of all its files. Plain data and the time that is left;
 //! knows nothing of terminals.
 
-use crate::base::limits::STEADY_RATE_AFTER;
+use crate::base::limits::SILENCE_WITHOUT_ETA;
+use crate::engine::progress::Waiting;
 use std::time::Duration;
 
 /// A snapshot of a running batch.
@@ -32,8 +33,17 @@ pub struct Progress {
     pub rate_bytes_per_second: f64,
     /// Files that ended, in whichever way, per second over the last seconds.
     pub files_per_second: f64,
+    /// Bytes per second since the first byte, of which recent ones count more; `None` in the first
+    /// second, in which it says little.
+    pub steady_rate_bytes_per_second: Option<f64>,
+    /// The same for files that ended.
+    pub steady_files_per_second: Option<f64>,
     /// Connections that are open now.
     pub connections: u32,
+    /// What is waited for before something is tried again, if nothing else comes.
+    pub waiting: Option<Waiting>,
+    /// Time in which nothing has come.
+    pub silence: Duration,
     /// The largest files that are being fetched, at most
     /// [`BATCH_ACTIVE_MAX`](crate::base::limits::BATCH_ACTIVE_MAX).
     pub active: Vec<Active>,
@@ -51,6 +61,10 @@ pub struct Active {
     pub bytes_total: Option<u64>,
     /// Bytes per second over the last seconds.
     pub rate_bytes_per_second: f64,
+    /// What is waited for before the next try of this file, if nothing of it comes.
+    pub waiting: Option<Waiting>,
+    /// Time in which nothing of it has come.
+    pub silence: Duration,
 }
 
 impl Progress {
@@ -67,6 +81,11 @@ impl Progress {
             "bytes_per_second": self.rate_bytes_per_second,
             "files_per_second": self.files_per_second,
             "connections": self.connections,
+            "silence_seconds": self.silence.as_secs_f64(),
+            "waiting": self.waiting.as_ref().map(|waiting| serde_json::json!({
+                "cause": waiting.kind.in_brief(),
+                "seconds_left": waiting.left.as_secs_f64(),
+            })),
             "seconds": self.elapsed.as_secs_f64(),
         });
         serde_json::json!({ "progress": progress }).to_string()
@@ -96,11 +115,10 @@ impl Progress {
     }
 
     /// Time that is left: by bytes if all sizes are known; else by files, but no less than the
-    /// bytes that are known to be missing take. `None` while the lists are being read, or nothing
-    /// moves, and in the first second, in which the rates say little.
+    /// bytes that are known to be missing take; each at its steady rate. `None` while the lists are
+    /// being read, or nothing moves, and in the first second, in which the rates say little.
     pub fn eta(&self) -> Option<Duration> {
-        let is_early = self.elapsed < STEADY_RATE_AFTER && self.files_ended() < self.files_read;
-        if !self.is_list_read || is_early {
+        if !self.is_list_read || self.silence >= SILENCE_WITHOUT_ETA {
             return None;
         }
         let seconds = match self.bytes_all_expected() {
@@ -117,17 +135,17 @@ impl Progress {
 
     fn seconds_by_bytes(&self) -> Option<f64> {
         let left = self.bytes_expected?.saturating_sub(self.bytes_done);
-        seconds(left, self.rate_bytes_per_second)
+        seconds(left, self.steady_rate_bytes_per_second)
     }
 
     fn seconds_by_files(&self) -> Option<f64> {
         let left = self.files_read.saturating_sub(self.files_ended());
-        // Below one file a second the present rate jumps with each file; the mean does not. Files
-        // that were there already took no time.
+        // Below one file a second even the steady rate jumps with each file; the mean does not.
+        // Files that were there already took no time.
         let worked = self.files_ended() - self.files_unchanged;
         let mean = worked as f64 / self.elapsed.as_secs_f64().max(1e-9);
-        let is_steady = self.files_per_second >= 1.0;
-        seconds(left, if is_steady { self.files_per_second } else { mean })
+        let steady = self.steady_files_per_second;
+        seconds(left, steady.map(|rate| if rate >= 1.0 { rate } else { mean }))
     }
 }
 
@@ -139,11 +157,11 @@ impl Active {
     }
 }
 
-/// Seconds that `left` takes; `None` if nothing moves.
-fn seconds(left: u64, per_second: f64) -> Option<f64> {
-    match left {
-        0 => Some(0.0),
-        _ if per_second > 0.0 => Some(left as f64 / per_second),
+/// Seconds that `left` takes; `None` if nothing moves, or it is not known how fast.
+fn seconds(left: u64, per_second: Option<f64>) -> Option<f64> {
+    match (left, per_second) {
+        (0, _) => Some(0.0),
+        (_, Some(rate)) if rate > 0.0 => Some(left as f64 / rate),
         _ => None,
     }
 }
@@ -162,8 +180,10 @@ mod tests {
             bytes_done: 4000,
             bytes_expected: Some(16_000),
             elapsed: Duration::from_secs(90),
-            rate_bytes_per_second: 1000.0,
-            files_per_second: 10.0,
+            rate_bytes_per_second: 2000.0,
+            files_per_second: 20.0,
+            steady_rate_bytes_per_second: Some(1000.0),
+            steady_files_per_second: Some(10.0),
             ..Progress::default()
         }
     }
@@ -175,10 +195,12 @@ mod tests {
     #[test]
     fn known_sizes_count_bytes() {
         assert_eq!((half_way().share(), eta_seconds(&half_way())), (Some(0.25), Some(12)));
-        let early = Progress { elapsed: Duration::from_millis(900), ..half_way() };
+        let early = Progress { steady_rate_bytes_per_second: None, ..half_way() };
         assert_eq!(early.eta(), None);
-        let stuck = Progress { rate_bytes_per_second: 0.0, ..half_way() };
+        let stuck = Progress { steady_rate_bytes_per_second: Some(0.0), ..half_way() };
         assert_eq!(stuck.eta(), None);
+        let silent = Progress { silence: SILENCE_WITHOUT_ETA, ..half_way() };
+        assert_eq!(silent.eta(), None);
         let beyond = Progress { bytes_done: 20_000, ..half_way() };
         assert_eq!((beyond.share(), eta_seconds(&beyond)), (Some(1.0), Some(0)));
     }
@@ -193,7 +215,7 @@ mod tests {
         );
         let none = Progress { bytes_expected: None, ..half_way() };
         assert_eq!((none.share(), eta_seconds(&none)), (Some(0.5), Some(5)));
-        let slow = Progress { files_per_second: 0.3, ..none.clone() };
+        let slow = Progress { steady_files_per_second: Some(0.3), ..none.clone() };
         assert_eq!(eta_seconds(&slow), Some(100), "45 files took 90 s");
         let unchanged = Progress { files_done: 0, files_failed: 0, ..slow };
         assert_eq!(unchanged.eta(), None);
@@ -213,12 +235,14 @@ mod tests {
             files_done: u64::MAX,
             files_unchanged: u64::MAX,
             files_failed: u64::MAX,
-            rate_bytes_per_second: f64::NAN,
+            steady_rate_bytes_per_second: Some(f64::NAN),
             ..half_way()
         };
         assert_eq!(most.files_ended(), u64::MAX);
         assert_eq!((most.share(), most.eta()), (Some(0.25), None));
-        let far = Progress { bytes_expected: Some(u64::MAX), rate_bytes_per_second: 1e-9, ..most };
+        let slow = Some(1e-9);
+        let far =
+            Progress { bytes_expected: Some(u64::MAX), steady_rate_bytes_per_second: slow, ..most };
         assert_eq!(far.eta(), None);
     }
 

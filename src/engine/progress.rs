@@ -1,6 +1,7 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
+use crate::base::limits::SILENCE_WITHOUT_ETA;
 use crate::base::size::{GIB, MIB};
 use crate::base::{Error, ErrorKind, Url};
 pub use crate::engine::options::{Algorithm, Engine};
@@ -10,9 +11,6 @@ use std::time::Duration;
 /// Bytes from which on CPU time per byte says more of the transfer than of the program's start,
 /// which takes some 10 ms: less than 0.2 s per GiB.
 const CPU_BYTES_MIN: u64 = 64 * MIB;
-
-/// Silence in which no time left is told: it would grow and grow.
-const SILENCE_WITHOUT_ETA: Duration = Duration::from_secs(2);
 
 /// What the transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,10 +1,11 @@
 //! Progress where nothing can be redrawn (a log, a pipe, a dumb terminal): which snapshots are
 //! worth a line. The output stays bounded: one line at the start, then one when a tenth of the
-//! file and five seconds have passed, whichever is later, and at least one a minute. Each wait
-//! before a retry and each silence is told once, if five seconds have passed since the last one.
+//! file and five seconds have passed, whichever is later, and at least one a minute. Between them
+//! stand the lines of waits.
 
 use super::text;
-use crate::base::limits::{PROGRESS_LINE_INTERVAL_MAX, PROGRESS_LINE_INTERVAL_MIN, WAIT_LINE_MIN};
+use super::wait_line::WaitLine;
+use crate::base::limits::{PROGRESS_LINE_INTERVAL_MAX, PROGRESS_LINE_INTERVAL_MIN};
 use crate::base::text::printable;
 use crate::engine::progress::{Phase, Progress};
 use std::sync::{Mutex, PoisonError};
@@ -20,10 +21,7 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 struct Last {
     progress: Option<Said>,
-    /// When a wait or a silence was told.
-    wait: Option<Duration>,
-    /// The one that goes on has been told: the number of the retry, 0 of a silence.
-    told: Option<u32>,
+    wait: WaitLine,
 }
 
 /// What the last line told.
@@ -41,7 +39,9 @@ impl Lines {
     /// The line for this snapshot, if one is due.
     pub(super) fn next(&self, progress: &Progress) -> Option<String> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(words) = last.wait_words(progress) {
+        let words = text::wait_words(progress, true);
+        let waiting = progress.waiting.as_ref();
+        if let Some(words) = last.wait.next(progress.elapsed, waiting, words) {
             return Some(format!("{}: {words}", self.name));
         }
         let line = match last.progress {
@@ -53,27 +53,6 @@ impl Lines {
         let said = Said { elapsed: progress.elapsed, bytes_done: progress.bytes_done };
         last.progress = Some(said);
         Some(line)
-    }
-}
-
-impl Last {
-    /// What is waited for, if that is new and worth a line.
-    fn wait_words(&mut self, progress: &Progress) -> Option<String> {
-        let words = text::wait_words(progress, true);
-        let retry = progress.waiting.as_ref().map(|waiting| (waiting.retry, waiting.left));
-        let Some(words) = words else {
-            self.told = None;
-            return None;
-        };
-        let (number, left) = retry.unwrap_or((0, Duration::MAX));
-        let is_long = left >= WAIT_LINE_MIN;
-        let since = self.wait.map(|at| progress.elapsed.saturating_sub(at));
-        let is_rare = since.is_none_or(|since| since >= PROGRESS_LINE_INTERVAL_MIN);
-        if self.told == Some(number) || !is_long || !is_rare {
-            return None;
-        }
-        (self.told, self.wait) = (Some(number), Some(progress.elapsed));
-        Some(words)
     }
 }
 

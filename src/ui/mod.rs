@@ -19,6 +19,7 @@ mod screen;
 mod snapshot;
 mod terminal;
 mod text;
+mod wait_line;
 mod width;
 
 pub use crate::base::text::printable;

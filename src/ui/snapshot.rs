@@ -238,6 +238,7 @@ fn batch() -> BatchProgress {
         bytes_done,
         bytes_total,
         rate_bytes_per_second: 100e6,
+        ..Active::default()
     };
     BatchProgress {
         files_done: 1234,
@@ -250,6 +251,8 @@ fn batch() -> BatchProgress {
         elapsed: Duration::from_secs(30),
         rate_bytes_per_second: 512e6,
         files_per_second: 41.13,
+        steady_rate_bytes_per_second: Some(512e6),
+        steady_files_per_second: Some(41.13),
         connections: 50,
         active: vec![
             file("models/shard-00001.safetensors", GIB, Some(4 * GIB)),
@@ -262,9 +265,11 @@ fn batch() -> BatchProgress {
 fn batches() -> String {
     let mut text = String::new();
     let reading = BatchProgress { is_list_read: false, connections: 1, ..batch() };
+    let waiting = waiting(ErrorKind::Status(503), 3_500, true).waiting;
+    let waits = BatchProgress { waiting, silence: Duration::from_secs(2), ..batch() };
     for columns in [120, 80, 40] {
         let _ = writeln!(text, "\n== A batch, {columns} columns");
-        for progress in [&batch(), &reading] {
+        for progress in [&batch(), &reading, &waits] {
             frame_lines(progress, columns).iter().for_each(|line| _ = writeln!(text, "{line}"));
         }
     }

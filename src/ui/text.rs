@@ -26,17 +26,28 @@ pub(super) fn short_name(name: &str, columns_max: usize) -> String {
 /// What is waited for, if that is worth a word: `503, trying again in 4 s (2 of 5)`, or with fewer
 /// words `503, again in 4 s (2/5)`; `stalled for 6 s`.
 pub(super) fn wait_words(progress: &Progress, is_wordy: bool) -> Option<String> {
-    if let Some(waiting) = &progress.waiting {
-        return Some(retry_words(waiting, is_wordy));
-    }
-    let is_long = progress.silence >= SILENCE_TOLD_MIN;
     let what = match progress.phase {
         Phase::Downloading => "stalled",
         Phase::Connecting if progress.connections == 0 => "connecting",
         Phase::Connecting => "no answer",
-        Phase::Verifying | Phase::Finishing => return None,
+        Phase::Verifying | Phase::Finishing => "",
     };
-    is_long.then(|| format!("{what} for {} s", progress.silence.as_secs()))
+    let silence = if what.is_empty() { Duration::ZERO } else { progress.silence };
+    pause_words(progress.waiting.as_ref(), what, silence, is_wordy)
+}
+
+/// The wait before a retry or, without one, a `silence` that is worth a word, which `what` names.
+pub(super) fn pause_words(
+    waiting: Option<&Waiting>,
+    what: &str,
+    silence: Duration,
+    is_wordy: bool,
+) -> Option<String> {
+    match waiting {
+        Some(waiting) => Some(retry_words(waiting, is_wordy)),
+        None if silence < SILENCE_TOLD_MIN => None,
+        None => Some(format!("{what} for {} s", silence.as_secs())),
+    }
 }
 
 fn retry_words(waiting: &Waiting, is_wordy: bool) -> String {

@@ -7,15 +7,15 @@
 use super::dispatcher::{Dispatcher, Ended, Told};
 use super::large::Large;
 use super::observer::Observer;
-use super::rate::Rate;
+use super::rate::Pace;
 use super::recorder::Recorder;
 use crate::base::limits::BATCH_ACTIVE_MAX;
 use crate::base::{Error, ErrorKind, Result};
-use crate::batch::progress::Progress;
+use crate::batch::progress::{Active, Progress};
 use crate::batch::result::{Happening, LogLine, Summary};
 use crate::engine::landing::Landing;
 use crate::engine::lane::{LaneCounts, Lanes};
-use crate::engine::progress::Event;
+use crate::engine::progress::{Event, Waiting};
 use crate::engine::stop::StopHandle;
 use crate::schedule::Order;
 use std::cmp::Reverse;
@@ -31,6 +31,10 @@ const STOP_TIME: Duration = Duration::from_secs(10);
 /// Wait before what has failed is tried once more.
 const LAST_ROUND_WAIT: Duration = Duration::from_millis(500);
 
+/// Silence from which on a wait is what holds the batch up: something of another origin would have
+/// come.
+const SILENCE_OF_WAIT: Duration = Duration::from_millis(300);
+
 /// A batch that runs.
 pub(super) struct EventLoop<'a> {
     dispatcher: Arc<Dispatcher>,
@@ -45,7 +49,7 @@ pub(super) struct EventLoop<'a> {
     /// Processor time of this process before.
     cpu_before: Duration,
     last_progress: Option<Instant>,
-    rate: Rate,
+    pace: Pace,
 }
 
 /// Who does the work.
@@ -80,7 +84,7 @@ impl<'a> EventLoop<'a> {
             began: Instant::now(),
             cpu_before,
             last_progress: None,
-            rate: Rate::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -233,8 +237,10 @@ impl<'a> EventLoop<'a> {
         active.sort_by_key(|file| Reverse(file.bytes_total));
         active.truncate(BATCH_ACTIVE_MAX);
         let bytes_done = counts.bytes + large_bytes;
-        let (rate, files_per_second) = self.rate.of(bytes_done, self.summary.files());
+        let elapsed = self.began.elapsed();
+        let rates = self.pace.sample(elapsed, bytes_done, self.summary.files());
         let known = self.dispatcher.known();
+        let waiting = self.dispatcher.waiting().or_else(|| next_of(&active));
         Progress {
             files_done: self.summary.done,
             files_unchanged: self.summary.unchanged,
@@ -244,11 +250,20 @@ impl<'a> EventLoop<'a> {
             files_unsized: known.unsized_files,
             bytes_done,
             bytes_expected: (known.expected_bytes > 0).then_some(known.expected_bytes),
-            elapsed: self.began.elapsed(),
-            rate_bytes_per_second: rate,
-            files_per_second,
+            elapsed,
+            rate_bytes_per_second: rates.bytes_per_second,
+            files_per_second: rates.files_per_second,
+            steady_rate_bytes_per_second: rates.steady_bytes_per_second,
+            steady_files_per_second: rates.steady_files_per_second,
             connections: counts.open + large_connections,
+            waiting: waiting.filter(|_| rates.silence >= SILENCE_OF_WAIT),
+            silence: rates.silence,
             active,
         }
     }
+}
+
+/// What is waited for next in downloads, if one waits.
+fn next_of(active: &[Active]) -> Option<Waiting> {
+    active.iter().filter_map(|file| file.waiting.clone()).min_by_key(|waiting| waiting.left)
 }

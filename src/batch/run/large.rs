@@ -7,11 +7,12 @@ use crate::batch::progress::Active;
 use crate::batch::validator::{Form, Validator};
 use crate::engine::landing::Landing;
 use crate::engine::options::Options;
-use crate::engine::progress::{FileValidator, Report};
+use crate::engine::progress::{FileValidator, Phase, Report};
 use crate::engine::{Client, Download, Running};
 use crate::schedule::ItemId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The downloads that run.
 pub(super) struct Large {
@@ -154,6 +155,11 @@ impl Large {
                 bytes_done: progress.bytes_done,
                 bytes_total: progress.bytes_total,
                 rate_bytes_per_second: progress.rate_bytes_per_second,
+                waiting: progress.waiting,
+                silence: match progress.phase {
+                    Phase::Connecting | Phase::Downloading => progress.silence,
+                    _ => Duration::ZERO,
+                },
             });
         }
         (active, bytes, connections)

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Lanes in a row that could not be opened before an origin counts as out of reach.
-const FAILURES_MAX: u32 = 4;
+pub(super) const FAILURES_MAX: u32 = 4;
 /// Wait after the first of them; doubles with each one.
 const WAIT: Duration = Duration::from_millis(500);
 
@@ -74,9 +74,9 @@ impl Origins {
         (known.failures, known.lost) = (0, None);
     }
 
-    /// A lane could not be opened. The wait before the next one; `None` if the origin is out of
-    /// reach from now on.
-    pub(super) fn failed(&mut self, origin: OriginId, error: Error) -> Option<Duration> {
+    /// A lane could not be opened. The wait before the next one, and the number of that retry;
+    /// `None` if the origin is out of reach from now on.
+    pub(super) fn failed(&mut self, origin: OriginId, error: Error) -> Option<(Duration, u32)> {
         let known = &mut self.all[origin.0 as usize];
         known.failures += 1;
         let stays = matches!(error.kind(), ErrorKind::Certificate | ErrorKind::ProxyRefused);
@@ -85,6 +85,6 @@ impl Origins {
             known.lost = Some(error);
             return None;
         }
-        Some(WAIT * (1 << (known.failures - 1)))
+        Some((WAIT * (1 << (known.failures - 1)), known.failures))
     }
 }

@@ -9,10 +9,14 @@ use crate::batch::progress::{Active, Progress};
 use crate::ui::parts::{BAR_COLUMNS_MIN, Content, GAP, Part, lay_out, push_bar};
 use crate::ui::screen::Line;
 use crate::ui::terminal::{Looks, Size};
-use crate::ui::text::{clock, short_name};
+use crate::ui::text::{clock, pause_words, short_name};
 use crate::ui::width;
+use std::time::Duration;
 
 const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+/// Below this many columns waits are told in few words.
+const COLUMNS_WORDY_MIN: usize = 80;
 /// Below this many rows only the total is drawn.
 const ROWS_FOR_FILES_MIN: usize = 6;
 /// Columns of a name that are kept free before a bar comes into its line.
@@ -37,18 +41,28 @@ pub(super) fn frame(progress: &Progress, size: Size, looks: Looks) -> Vec<Line> 
 /// `12/50+ files  3 failed  24 %  ━━━╸─────  1.20 GiB / 5.00 GiB+  812.30 MB/s  eta 0:03`, and more
 /// where there is room.
 fn total(progress: &Progress, columns: usize) -> Line {
-    lay_out(parts(progress), columns)
+    lay_out(parts(progress, wait_words(progress, columns >= COLUMNS_WORDY_MIN)), columns)
+}
+
+/// What all of it waits for, if that is worth a word.
+pub(super) fn wait_words(progress: &Progress, is_wordy: bool) -> Option<String> {
+    let is_ended = progress.is_list_read && progress.files_ended() >= progress.files_read;
+    let silence = if is_ended { Duration::ZERO } else { progress.silence };
+    let what = if progress.connections == 0 { "connecting" } else { "stalled" };
+    pause_words(progress.waiting.as_ref(), what, silence, is_wordy)
 }
 
 /// All parts, in the order in which they stand.
-fn parts(progress: &Progress) -> Vec<Part> {
+fn parts(progress: &Progress, waits: Option<String>) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut text = |rank, text, style| {
         parts.push(Part { content: Content::Text(text, style), rank });
     };
-    text(0, files(progress), "");
+    // What it waits for is told first.
+    let (files_rank, failed_rank) = if waits.is_some() { (1, 2) } else { (0, 1) };
+    text(files_rank, files(progress), "");
     if progress.files_failed > 0 {
-        text(1, format!("{} failed", progress.files_failed), RED);
+        text(failed_rank, format!("{} failed", progress.files_failed), RED);
     }
     if progress.files_unchanged > 0 {
         text(7, format!("{} unchanged", progress.files_unchanged), "");
@@ -58,13 +72,17 @@ fn parts(progress: &Progress) -> Vec<Part> {
         text(4, percent(share), "");
     }
     text(5, amount(progress), "");
-    text(2, format_rate(progress.rate_bytes_per_second), "");
-    if progress.files_per_second >= 0.05 {
-        text(8, format!("{:.1} files/s", progress.files_per_second), "");
-    }
-    match progress.eta() {
-        Some(left) => text(3, format!("eta {}", clock(Some(left))), ""),
-        None => text(3, clock(Some(progress.elapsed)), ""),
+    if let Some(words) = waits {
+        text(0, words, YELLOW);
+    } else {
+        text(2, format_rate(progress.rate_bytes_per_second), "");
+        if progress.files_per_second >= 0.05 {
+            text(8, format!("{:.1} files/s", progress.files_per_second), "");
+        }
+        match progress.eta() {
+            Some(left) => text(3, format!("eta {}", clock(Some(left))), ""),
+            None => text(3, clock(Some(progress.elapsed)), ""),
+        }
     }
     text(9, format!("{} conn", progress.connections), "");
     if let Some(share) = share {
@@ -114,6 +132,10 @@ fn active(file: &Active, columns: usize) -> Line {
 
 /// What is told of a file beside its name: in a table, so that nothing jumps.
 fn numbers(file: &Active, columns: usize) -> String {
+    let is_wordy = columns >= COLUMNS_WORDY_MIN;
+    if let Some(words) = pause_words(file.waiting.as_ref(), "stalled", file.silence, is_wordy) {
+        return words;
+    }
     let done = format_bytes(file.bytes_done);
     let share = file.share().map(percent);
     let rate = format_rate(file.rate_bytes_per_second);
@@ -139,9 +161,10 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ErrorKind;
     use crate::base::size::{GIB, MIB};
+    use crate::engine::progress::Waiting;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn looks(colours: bool) -> Looks {
         Looks { colours, ..Looks::default() }
@@ -157,6 +180,8 @@ mod tests {
             elapsed: Duration::from_secs(30),
             rate_bytes_per_second: 512.0 * MIB as f64,
             files_per_second: 41.13,
+            steady_rate_bytes_per_second: Some(512.0 * MIB as f64),
+            steady_files_per_second: Some(41.13),
             connections: 50,
             active: vec![
                 file("models/shard-00001-of-00040.safetensors", GIB, Some(4 * GIB)),
@@ -167,7 +192,8 @@ mod tests {
     }
 
     fn file(name: &str, bytes_done: u64, bytes_total: Option<u64>) -> Active {
-        Active { name: name.to_owned(), bytes_done, bytes_total, rate_bytes_per_second: 100e6 }
+        let name = name.to_owned();
+        Active { name, bytes_done, bytes_total, rate_bytes_per_second: 100e6, ..Active::default() }
     }
 
     fn drawn(progress: &Progress, rows: usize, columns: usize) -> Vec<String> {
@@ -214,6 +240,30 @@ mod tests {
         assert!(lines[0].ends_with(rest), "{}", lines[0]);
         assert!(lines[1].contains("safetensors   ━") || lines[1].contains("━╸─"), "{}", lines[1]);
         assert!(lines.iter().all(|line| width::columns(line) == 199), "{lines:#?}");
+    }
+
+    #[test]
+    fn waits_stand_in_the_place_of_rates() {
+        let (kind, left) = (ErrorKind::Status(503), Duration::from_secs(4));
+        let waiting = Waiting { kind, left, retry: 1, retries_max: 8, is_asked: false };
+        let mut progress = progress();
+        progress.waiting = Some(waiting.clone());
+        progress.silence = Duration::from_secs(2);
+        progress.active[0].waiting = Some(waiting);
+        progress.active[1].silence = Duration::from_secs(7);
+        assert_eq!(
+            drawn(&progress, 24, 80),
+            [
+                "1234/5000 files  25 %  ━━╸───────  1.00 GiB / 4.00 GiB  503, again in 4 s (1/8)",
+                "  models/shard-00001-of-00040.safetensors   ━━╸───────  503, again in 4 s (1/8)",
+                "  a.iso                                     ──────────────────  stalled for 7 s",
+            ]
+        );
+        assert_eq!(drawn(&progress, 5, 41), ["1234/5000 files  503, again in 4 s (1/8)"]);
+        progress.waiting = None;
+        progress.silence = Duration::from_secs(6);
+        let line = &drawn(&progress, 24, 120)[0];
+        assert!(line.ends_with("  stalled for 6 s  50 conn"), "{line}");
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Progress of a batch where nothing can be redrawn: which snapshots are worth a line, and the
 //! line. One comes when five seconds have passed and a tenth has ended, of the whole or, while the
-//! lists are being read, of what had ended before; and at least one a minute. Knows no terminal.
+//! lists are being read, of what had ended before; and at least one a minute. Between them stand
+//! the lines of waits. Knows no terminal.
 
+use super::frame::wait_words;
 use crate::base::limits::{PROGRESS_LINE_INTERVAL_MAX, PROGRESS_LINE_INTERVAL_MIN};
 use crate::base::size::{format_bytes, format_rate};
 use crate::batch::progress::Progress;
 use crate::ui::text::clock;
+use crate::ui::wait_line::WaitLine;
 use std::time::Duration;
 
 /// A tenth, whatever is lost in fractions of two.
@@ -18,20 +21,23 @@ pub(super) struct Lines {
     files_ended: u64,
     bytes_done: u64,
     share: f64,
+    wait: WaitLine,
 }
 
 impl Lines {
     /// The line for this snapshot, if one is due.
     pub(super) fn next(&mut self, progress: &Progress) -> Option<String> {
+        let (waiting, words) = (progress.waiting.as_ref(), wait_words(progress, true));
+        if let Some(words) = self.wait.next(progress.elapsed, waiting, words) {
+            return Some(words);
+        }
         if !self.is_due(progress) {
             return None;
         }
-        *self = Self {
-            elapsed: progress.elapsed,
-            files_ended: progress.files_ended(),
-            bytes_done: progress.bytes_done,
-            share: progress.share().unwrap_or(0.0),
-        };
+        self.elapsed = progress.elapsed;
+        self.files_ended = progress.files_ended();
+        self.bytes_done = progress.bytes_done;
+        self.share = progress.share().unwrap_or(0.0);
         Some(line(progress))
     }
 
@@ -82,7 +88,9 @@ pub(super) fn line(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ErrorKind;
     use crate::base::size::MIB;
+    use crate::engine::progress::Waiting;
 
     fn at(seconds: u64, files: u64, read: u64, is_list_read: bool) -> Progress {
         Progress {
@@ -92,6 +100,7 @@ mod tests {
             bytes_done: files * MIB,
             elapsed: Duration::from_secs(seconds),
             rate_bytes_per_second: 1e6,
+            steady_files_per_second: Some(files as f64 / seconds.max(1) as f64),
             ..Progress::default()
         }
     }
@@ -121,6 +130,23 @@ mod tests {
         assert_eq!(lines.next(&at(90, 60, 100, true)), None);
         assert!(lines.next(&at(91, 60, 100, true)).is_some(), "a sign of life");
         assert!(lines.next(&at(1, 0, 100, true)).is_some(), "another run");
+    }
+
+    #[test]
+    fn a_wait_and_a_silence_are_told_once() {
+        let mut lines = Lines::default();
+        let left = Duration::from_secs(4);
+        let (kind, retries_max) = (ErrorKind::Status(503), 8);
+        let waiting = Some(Waiting { kind, left, retry: 1, retries_max, is_asked: true });
+        let waits = Progress { waiting, ..at(1, 0, 100, true) };
+        let told = lines.next(&waits).unwrap();
+        assert_eq!(told, "503, trying again in 4 s as asked (1 of 8)");
+        assert_eq!(lines.next(&waits), None);
+        let silent = Progress { silence: Duration::from_secs(6), ..at(12, 0, 100, true) };
+        assert_eq!(lines.next(&silent).unwrap(), "connecting for 6 s");
+        assert_eq!(lines.next(&silent), None);
+        let over = Progress { files_done: 100, connections: 3, ..silent };
+        assert!(lines.next(&over).unwrap().starts_with("100 of 100 files"), "nothing is missing");
     }
 
     #[test]

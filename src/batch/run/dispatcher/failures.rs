@@ -9,6 +9,8 @@ use crate::base::{Error, ErrorKind, Side};
 use crate::batch::failure::{Permanence, permanence};
 use crate::batch::result::Status;
 use crate::batch::run::job::Job;
+use crate::batch::run::origins::FAILURES_MAX;
+use crate::engine::progress::Waiting;
 use crate::schedule::{self, ItemId, OriginId};
 use std::time::Duration;
 
@@ -35,7 +37,14 @@ impl State {
         let mut wait = Duration::ZERO;
         if let Some(origin) = origin.filter(|_| is_refusal(&error)) {
             wait = retry_after.unwrap_or(REFUSAL_WAIT).min(REFUSAL_WAIT_MAX);
-            self.on_refusal(origin, wait, &error);
+            let waiting = Waiting {
+                kind: error.kind(),
+                left: wait,
+                retry: self.jobs.get(&id.0).map_or(1, |job| job.passes + 1),
+                retries_max: REFUSALS_MAX,
+                is_asked: retry_after.is_some(),
+            };
+            self.on_refusal(origin, waiting, &error);
         }
         if self.ask_mirror(id, &error) {
             return;
@@ -84,9 +93,12 @@ impl State {
     /// Nobody could be asked at the origin.
     pub(super) fn on_unreachable(&mut self, origin: OriginId, error: Error) {
         self.leave(origin, &error);
-        if let Some(wait) = self.origins.failed(origin, error) {
+        let kind = error.kind();
+        if let Some((wait, retry)) = self.origins.failed(origin, error) {
             let now = self.now();
             self.scheduler.push_back(origin, now, now + wait);
+            let retries_max = FAILURES_MAX - 1;
+            self.note_wait(now, Waiting { kind, left: wait, retry, retries_max, is_asked: false });
         }
     }
 
@@ -116,11 +128,12 @@ impl State {
         }
     }
 
-    /// The origin wants to be left alone for `wait`.
-    fn on_refusal(&mut self, origin: OriginId, wait: Duration, error: &Error) {
+    /// The origin wants to be left alone for `waiting.left`.
+    fn on_refusal(&mut self, origin: OriginId, waiting: Waiting, error: &Error) {
         let now = self.now();
         let is_news = !self.scheduler.is_blocked(origin, now);
-        self.scheduler.push_back(origin, now, now + wait);
+        self.scheduler.push_back(origin, now, now + waiting.left);
+        self.note_wait(now, waiting);
         if is_news {
             self.leave(origin, error);
         }

@@ -21,6 +21,7 @@ use crate::base::{Error, ErrorKind, Url};
 use crate::batch::result::Status;
 use crate::engine::landing::{Landed, Landing};
 use crate::engine::lane::Bell;
+use crate::engine::progress::Waiting;
 use crate::schedule::{self, LaneId, LaneNext, Order, OriginId};
 use state::{OpenLane, State};
 use std::path::PathBuf;
@@ -113,6 +114,11 @@ impl Dispatcher {
     /// What is known of the list.
     pub(super) fn known(&self) -> Known {
         self.lock().known
+    }
+
+    /// What is waited for at an origin, if it is.
+    pub(super) fn waiting(&self) -> Option<Waiting> {
+        self.lock().waiting()
     }
 
     /// Lanes that are open.

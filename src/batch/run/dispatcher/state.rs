@@ -8,7 +8,7 @@ use crate::batch::result::{Outcome, Status};
 use crate::batch::run::job::Job;
 use crate::batch::run::origins::Origins;
 use crate::batch::state::Source;
-use crate::engine::progress::Level;
+use crate::engine::progress::{Level, Waiting};
 use crate::schedule::{self, ItemId, OriginId, Scheduler};
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) lanes: HashMap<u64, OpenLane>,
     /// Why no more is begun.
     pub(super) fatal: Option<Error>,
+    /// What was waited for last at an origin, and until when.
+    wait: Option<(Waiting, Duration)>,
     next_id: u64,
     terms: Terms,
     started: Instant,
@@ -98,6 +100,7 @@ impl State {
             is_reader_waiting: false,
             lanes: HashMap::new(),
             fatal: None,
+            wait: None,
             next_id: 0,
             terms,
             started: Instant::now(),
@@ -148,6 +151,19 @@ impl State {
             self.fatal.get_or_insert(error.clone());
         }
         self.ended.push(ended);
+    }
+
+    /// An origin is left alone from `now` on: for `waiting.left`.
+    pub(super) fn note_wait(&mut self, now: Duration, waiting: Waiting) {
+        let until = now + waiting.left;
+        self.wait = Some((waiting, until));
+    }
+
+    /// What is waited for at an origin, if that goes on.
+    pub(super) fn waiting(&self) -> Option<Waiting> {
+        let (waiting, until) = self.wait.as_ref()?;
+        let left = until.checked_sub(self.now()).filter(|left| !left.is_zero())?;
+        Some(Waiting { left, ..waiting.clone() })
     }
 
     /// A disk that is full or broken is so for all files.
