@@ -167,3 +167,22 @@ fn wget_mirrors_the_folder() {
     }
     assert_eq!(names(&got), ["in.bin", "index.html", "sub", "top.html"]);
 }
+
+#[test]
+fn a_browser_shows_a_sorted_folder() {
+    let Some(chromium) = find_or_skip("chromium", false, "no browser looks at a folder") else {
+        return;
+    };
+    let scene = Scene::new();
+    let serving = serving(&scene, &[]);
+    let mut command = Command::new(chromium);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]);
+    command.arg(format!("--user-data-dir={}", scene.path().join("profile").display()));
+    let shown = command.arg(serving.url("sub/?C=S;O=D")).output().expect("chromium runs");
+    let page = String::from_utf8_lossy(&shown.stdout);
+    for words in ["<title>Index of /sub/</title>", ">a &amp; b.txt</a>", ">&lt;b&gt;deep/</a>"] {
+        assert!(page.contains(words), "no '{words}' in: {page}");
+    }
+    let at = |name: &str| page.find(name).expect("it is listed");
+    assert!(at("big.bin</a>") < at("b.txt</a>"), "by size: {page}");
+}
