@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{SEED, Scene, Site};
-use ringhaul::server::Config;
+use common::{SEED, Scene, Site, serve};
+use ringhaul::server::{Config, Fault, When};
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
 /// The kit's runs read no config file; these do.
 const READS: (&str, &str) = ("RINGHAUL_NO_CONFIG", "");
@@ -95,6 +96,52 @@ fn items_of_a_list_have_the_headers_of_their_origins() {
     assert!(!first.heads().is_empty() && !second.heads().is_empty());
     let results = fs::read_to_string(scene.path().join("r")).expect("results");
     assert!(!results.contains("abc"), "the file's secrets stay out of results: {results}");
+}
+
+#[test]
+fn items_of_a_list_are_let_in_where_tables_say() {
+    let guarded = |user: &str| {
+        let (user, password) = (user.to_owned(), "sesame".to_owned());
+        let gate = Fault::RequireBasicAuth { user, password };
+        Site::start(Config::new(SEED, 1000).rule(When::All, gate))
+    };
+    let (first, second) = (guarded("a"), guarded("b"));
+    let third = Site::start(Config::new(SEED, 1000));
+    let urls = [first.url("/1"), second.url("/2"), third.url("/3")];
+    let origin = |url: &str| url[..url.rfind('/').expect("it has a path")].to_owned();
+    let settings = ["user = 'a:sesame'", "user = 'b:sesame'", "bearer-file = 'token'"];
+    let tables = urls.iter().zip(settings);
+    let tables = tables.map(|(url, setting)| format!("[\"{}\"]\n{setting}\n", origin(url)));
+    let scene = scene_with(&tables.collect::<String>());
+    fs::write(scene.path().join("token"), "abc\n").expect("a token");
+    fs::write(scene.path().join("list"), urls.join("\n")).expect("a list");
+    let ended = scene.run(&["--config=c.toml", "-i", "list"]);
+    assert!(!ended.success().stderr.contains("left out"), "{ended:?}");
+    let is_bearer = |head: &String| head.contains("Authorization: Bearer abc\r\n");
+    assert!(third.heads().iter().all(is_bearer), "{:?}", third.heads());
+    assert!(!second.heads().iter().any(is_bearer), "{:?}", second.heads());
+    let shown = scene.run(&["config", "--config=c.toml", "-i", "list"]).stdout;
+    assert!(!shown.contains("sesame") && shown.contains("bearer-file"), "{shown}");
+}
+
+/// Each file takes some time, so that as many connections are open as may be.
+#[test]
+fn an_origin_of_a_list_has_its_own_number_of_connections() {
+    let slow = |config: Config| config.rule(When::All, Fault::DelayHead(Duration::from_millis(50)));
+    let (few, many) = (serve(slow(Config::new(SEED, 9))), serve(slow(Config::new(SEED, 9))));
+    let list: String = (0..12)
+        .map(|n| format!("{}\n{}\n", few.url(&format!("/f{n}")), many.url(&format!("/m{n}"))))
+        .collect();
+    let origin = few.url("").trim_end_matches('/').to_owned();
+    let scene = scene_with(&format!("[\"{origin}\"]\nmax-connections-per-host = 1\n"));
+    fs::write(scene.path().join("list"), list).expect("a list");
+    scene.run(&["--config=c.toml", "-i", "list", "-j", "6"]).success();
+    assert_eq!(few.stats().connections_peak, 1);
+    assert!(many.stats().connections_peak > 1, "{}", many.stats().connections_peak);
+    let none = format!("[\"{origin}\"]\nmax-connections-per-host = 0\n");
+    fs::write(scene.path().join("c.toml"), none).expect("a scratch file");
+    let line = scene.run(&["--config=c.toml", "-i", "list"]).error_line(2).to_owned();
+    assert!(line.contains("c.toml:2:28") && line.contains("not in 1..=256"), "{line}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::base::limits::{COOKIE_FILE_BYTES_MAX, NETRC_BYTES_MAX, REQUEST_BYTES_
 use crate::base::size::format_bytes;
 use crate::base::url::Credentials;
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::options::login::{CookieJar, Login, Netrc, Token};
+use crate::engine::options::login::{CookieJar, Login, Netrc, OriginLogin, Token};
 use crate::io::whole;
 use crate::ui;
 use std::fs::File;
@@ -32,11 +32,17 @@ pub(super) fn settle(args: &mut DownloadArgs) -> Result<()> {
     args.settled_login = Login {
         user: user(login)?,
         bearer: bearer(login)?,
+        by_origin: args.logins_by_origin.clone(),
         netrc: netrc(login)?.map(Arc::new),
         digest_only: login.digest,
         jar: Some(jar),
     };
     Ok(())
+}
+
+/// What the table of an origin names: a user, a token.
+pub(super) fn of_origin(login: &LoginArgs) -> Result<OriginLogin> {
+    Ok(OriginLogin { user: user(login)?, bearer: bearer(login)? })
 }
 
 /// Writes the cookies down, if that is asked for, however the downloads have ended.

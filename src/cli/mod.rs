@@ -26,6 +26,7 @@ mod resolve;
 mod serve;
 mod settings_folder;
 mod signals;
+mod tables;
 mod trust;
 mod variables;
 
@@ -70,7 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Ok(args) => args,
         Err(error) => return complaint::answer(&error),
     };
-    args.download.headers_by_origin = resolve::headers_by_origin(&holding.by_origin)?;
+    tables::settle(&mut args.download, &holding.by_origin)?;
     args.download.notes.extend(holding.notes.into_iter().chain(misspelt));
     complete_urls(&mut args.download)?;
     match &args.command {

@@ -2,9 +2,7 @@
 //! system (is this a folder?) and nowhere else; creates nothing.
 
 use super::args::{Change, Direct, DownloadArgs, MetalinkWish, Policy};
-use super::config::Entry;
 use super::{reach, trust};
-use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Algorithm, DirectMode, MirrorPolicy, OnChange, Options, SourceHints};
 use crate::ui::Verbosity;
@@ -170,34 +168,11 @@ fn headers(args: &DownloadArgs) -> Result<Vec<(String, String)>> {
     Ok(fields)
 }
 
-fn user_agent(name: &str) -> Result<(String, String)> {
+pub(super) fn user_agent(name: &str) -> Result<(String, String)> {
     if name.contains(char::is_control) {
         return Err(Error::new(ErrorKind::Usage, "--user-agent has a control character"));
     }
     Ok(("User-Agent".to_owned(), name.to_owned()))
-}
-
-/// Names and values.
-type Fields = Vec<(String, String)>;
-
-/// The header fields that the config file has for the files of each origin.
-pub(super) fn headers_by_origin(tables: &[(Origin, Vec<Entry>)]) -> Result<Vec<(Origin, Fields)>> {
-    let of = |(origin, entries): &(Origin, Vec<Entry>)| {
-        let mut fields = Vec::new();
-        for entry in entries {
-            let wrong = |error: Error| error.within(&entry.place);
-            for value in &entry.values {
-                let field = match entry.id.as_str() {
-                    "header" => header_field(value).ok_or_else(|| not_a_header(1)).map(Some),
-                    "user_agent" => user_agent(value).map(Some),
-                    _ => referer::field(Some(value), &[]),
-                };
-                fields.extend(field.map_err(wrong)?);
-            }
-        }
-        Ok((origin.clone(), fields))
-    };
-    tables.iter().map(of).collect()
 }
 
 /// Splits `Name: value`. A line break in it would smuggle in a second field.
@@ -210,11 +185,11 @@ pub(super) fn header_field(text: &str) -> Option<(String, String)> {
 }
 
 /// Says which one, not what it is: headers carry tokens.
-fn not_a_header(number: usize) -> Error {
+pub(super) fn not_a_header(number: usize) -> Error {
     Error::new(ErrorKind::Usage, format!("header {number} given with -H is no header field"))
         .advise("write it as 'Name: value', on one line")
 }
 
-mod referer;
+pub(super) mod referer;
 #[cfg(test)]
 mod tests;

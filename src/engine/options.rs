@@ -7,6 +7,7 @@ mod tls;
 pub use super::hints::SourceHints;
 use crate::base::limits;
 use crate::base::size::format_wait;
+use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
@@ -209,6 +210,8 @@ pub struct ClientOptions {
     pub max_connections: Option<u32>,
     /// Most connections to one origin at once, at least 1; `None` for any number.
     pub max_connections_per_host: Option<u32>,
+    /// The same for single origins, in its place.
+    pub max_connections_by_origin: Vec<(Origin, u32)>,
     /// Most bytes of all downloads' blocks at once, 4 MiB..=1 TiB, rounded down to 1 MiB; `None`
     /// for what each asks for: about 1 MiB per connection and 12 more, 36 if it is hashed.
     pub memory_bytes: Option<u64>,
@@ -222,6 +225,7 @@ impl Default for ClientOptions {
             register_buffers: true,
             max_connections: None,
             max_connections_per_host: None,
+            max_connections_by_origin: Vec::new(),
             memory_bytes: None,
         }
     }
@@ -233,8 +237,8 @@ impl ClientOptions {
         if let Some(threads) = self.threads {
             in_range("threads", threads.into(), 1, limits::THREADS_MAX.into())?;
         }
-        for connections in [self.max_connections, self.max_connections_per_host] {
-            let connections = connections.unwrap_or(1);
+        let bounds = [self.max_connections, self.max_connections_per_host].into_iter().flatten();
+        for connections in bounds.chain(self.max_connections_by_origin.iter().map(|own| own.1)) {
             in_range("connections of a client", connections.into(), 1, u32::MAX.into())?;
         }
         let memory_bytes = self.memory_bytes.unwrap_or(limits::CLIENT_MEMORY_BYTES_MAX);

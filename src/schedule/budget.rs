@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(super) struct Budget {
     total_max: u32,
     per_origin_max: u32,
+    /// Bounds of single origins, in the place of `per_origin_max`.
+    own_max: BTreeMap<OriginId, u32>,
     total: u32,
     /// Origins with at least one.
     by_origin: BTreeMap<OriginId, u32>,
@@ -16,12 +18,27 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(total_max: u32, per_origin_max: u32) -> Self {
-        Self { total_max, per_origin_max, total: 0, by_origin: BTreeMap::new() }
+        let (own_max, by_origin) = (BTreeMap::new(), BTreeMap::new());
+        Self { total_max, per_origin_max, own_max, total: 0, by_origin }
     }
 
     /// Connections that may still be granted for `origin`.
     pub(super) fn room(&self, origin: OriginId) -> u32 {
-        (self.total_max - self.total).min(self.per_origin_max - self.granted(origin))
+        let room = self.own_max.get(&origin).unwrap_or(&self.per_origin_max);
+        (self.total_max - self.total).min(room - self.granted(origin))
+    }
+
+    /// Bounds the connections of this origin by a number of its own, at least 1.
+    pub(super) fn limit(&mut self, origin: OriginId, connections_max: u32) {
+        assert!(connections_max >= 1, "bounds are at least 1");
+        assert_eq!(self.granted(origin), 0, "nothing is granted for it before");
+        self.own_max.insert(origin, connections_max);
+    }
+
+    /// Most connections to the origin, the bound in total considered.
+    pub(super) fn origin_max(&self, origin: OriginId) -> u32 {
+        let own = self.own_max.get(&origin);
+        own.copied().unwrap_or(self.per_origin_max).min(self.total_max)
     }
 
     /// Connections that are granted for `origin`.
@@ -64,6 +81,18 @@ mod tests {
         budget.give_back(other, 3);
         assert_eq!(budget.granted(one), 2);
         assert_eq!(budget.by_origin.len(), 1);
+    }
+
+    #[test]
+    fn an_origin_may_have_a_bound_of_its_own() {
+        let mut budget = Budget::new(5, 3);
+        let (one, other) = (OriginId(1), OriginId(2));
+        budget.limit(one, 1);
+        budget.limit(other, 9);
+        assert_eq!((budget.origin_max(one), budget.origin_max(other)), (1, 5));
+        assert_eq!(budget.origin_max(OriginId(3)), 3);
+        budget.take(one, 1);
+        assert_eq!((budget.room(one), budget.room(other)), (0, 4));
     }
 
     #[test]

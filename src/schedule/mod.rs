@@ -152,11 +152,6 @@ impl Settings {
         }
     }
 
-    /// Most connections to one origin, the bound in total considered.
-    fn origin_max(&self) -> u32 {
-        self.connections_per_origin_max.min(self.connections_total_max)
-    }
-
     /// Connections that a large file gets before another one is started beside it.
     fn large_base(&self) -> u32 {
         match self.parallel {

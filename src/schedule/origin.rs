@@ -72,10 +72,11 @@ impl Turn {
 }
 
 impl Origin {
-    pub(super) fn new(settings: &Settings) -> Self {
+    /// An origin that has `connections_max` connections at most.
+    pub(super) fn new(settings: &Settings, connections_max: u32) -> Self {
         let lane_count = match settings.parallel {
-            Parallel::Auto => LaneCount::auto(settings.origin_max().min(limits::LANES_AUTO_MAX)),
-            Parallel::Fixed(_) => LaneCount::fixed(settings.files_max().min(settings.origin_max())),
+            Parallel::Auto => LaneCount::auto(connections_max.min(limits::LANES_AUTO_MAX)),
+            Parallel::Fixed(_) => LaneCount::fixed(settings.files_max().min(connections_max)),
         };
         Self {
             small: VecDeque::new(),

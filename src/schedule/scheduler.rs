@@ -93,6 +93,12 @@ impl Scheduler {
         }
     }
 
+    /// Bounds the connections of this origin by a number of its own, at least 1, in the place of
+    /// [`Settings::connections_per_origin_max`]; to be called before anything of it is offered.
+    pub fn limit_origin(&mut self, origin: OriginId, connections_max: u32) {
+        self.budget.limit(origin, connections_max);
+    }
+
     /// Indicates whether the list should be read on.
     pub fn wants_more(&self) -> bool {
         !self.list_ended && self.waiting < self.settings.waiting_items_max
@@ -276,8 +282,8 @@ impl Scheduler {
     /// nothing more, and another one may be opened in its place. Where there can be no other lane
     /// nothing changes.
     pub fn stuck(&mut self, lane_id: LaneId) -> Vec<ItemId> {
-        let bound = self.settings.origin_max().min(self.settings.files_max());
         let lane = self.lanes.get_mut(&lane_id).expect("the lane is open");
+        let bound = self.budget.origin_max(lane.origin).min(self.settings.files_max());
         let origin = self.origins.get_mut(&lane.origin).expect("a lane's origin is known");
         let most = origin.push_back.cap(bound);
         if lane.is_stuck || lane.items.is_empty() || origin.lanes_stuck + 1 >= most {
@@ -360,7 +366,7 @@ impl Scheduler {
 
     /// Connections for one more large file of the origin; 0 if it has to wait.
     fn room_for_large(&mut self, id: OriginId, now: Duration) -> u32 {
-        let bound = self.settings.origin_max();
+        let bound = self.budget.origin_max(id);
         let granted = self.budget.granted(id);
         let origin = self.origin(id);
         let cap = origin.push_back.cap(bound);
@@ -418,6 +424,7 @@ impl Scheduler {
             // What was learnt of origins without work is lost; memory stays bounded.
             self.origins.retain(|_, origin| !origin.is_idle());
         }
-        self.origins.entry(id).or_insert_with(|| Origin::new(&self.settings))
+        let connections_max = self.budget.origin_max(id);
+        self.origins.entry(id).or_insert_with(|| Origin::new(&self.settings, connections_max))
     }
 }

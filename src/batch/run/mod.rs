@@ -102,6 +102,7 @@ impl Batch {
             root: self.options.dir.clone(),
             fail_fast: self.options.fail_fast,
             tells_starts: observer.hears_log(),
+            connections_by_origin: self.options.max_connections_by_origin.clone(),
         };
         let dispatcher = Dispatcher::new(self.options.schedule_settings(), terms);
         let crew = self.crew(&dispatcher)?;

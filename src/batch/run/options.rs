@@ -19,6 +19,8 @@ pub struct BatchOptions {
     pub max_connections: u32,
     /// Most connections to one origin at once, at least 1.
     pub max_connections_per_host: u32,
+    /// The same for single origins, in its place.
+    pub max_connections_by_origin: Vec<(Origin, u32)>,
     /// What is done about targets that are there.
     pub if_exists: IfExists,
     /// Folders below [`dir`](Self::dir) that items name are made.
@@ -47,6 +49,7 @@ impl Default for BatchOptions {
             parallel: None,
             max_connections: options.max_connections,
             max_connections_per_host: options.max_connections,
+            max_connections_by_origin: Vec::new(),
             if_exists: IfExists::default(),
             create_dirs: true,
             sync: Durability::default(),
@@ -71,6 +74,7 @@ impl BatchOptions {
         ClientOptions {
             max_connections: Some(self.max_connections),
             max_connections_per_host: Some(self.max_connections_per_host),
+            max_connections_by_origin: self.max_connections_by_origin.clone(),
             ..self.client.clone()
         }
     }

@@ -13,7 +13,7 @@ use super::values::{
 };
 use crate::base::limits;
 use crate::base::url::Origin;
-use crate::engine::options::login::Login;
+use crate::engine::options::login::{Login, OriginLogin};
 use crate::engine::options::{Algorithm, Checksum};
 use clap::ArgAction;
 use clap::builder::BoolishValueParser;
@@ -262,6 +262,14 @@ pub(in crate::cli) struct DownloadArgs {
     /// Header fields for the files of these origins.
     #[arg(skip)]
     pub(in crate::cli) headers_by_origin: Vec<(Origin, Vec<(String, String)>)>,
+
+    /// What lets in there.
+    #[arg(skip)]
+    pub(in crate::cli) logins_by_origin: Vec<(Origin, OriginLogin)>,
+
+    /// Most connections to each of them.
+    #[arg(skip)]
+    pub(in crate::cli) connections_by_origin: Vec<(Origin, u32)>,
 
     /// What is to be said about the command line before anything is fetched.
     #[arg(skip)]

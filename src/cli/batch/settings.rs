@@ -25,6 +25,7 @@ pub(super) fn options(args: &DownloadArgs, items: &Items) -> Result<BatchOptions
         sync: durability(batch.sync),
         remote_time: args.remote_time,
         fail_fast: batch.fail_fast,
+        max_connections_by_origin: args.connections_by_origin.clone(),
         headers_by_origin: args.headers_by_origin.clone(),
         client: client(&options),
         options: Options { checksum: None, ..options },

@@ -4,7 +4,7 @@
 use crate::base::{Error, ErrorKind, Result, Url};
 
 /// The field, unless one was given with `--header`. User name, password and fragment are not sent.
-pub(super) fn field(
+pub(in crate::cli) fn field(
     referer: Option<&str>,
     given: &[(String, String)],
 ) -> Result<Option<(String, String)>> {

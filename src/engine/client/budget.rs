@@ -18,6 +18,8 @@ pub(in crate::engine) struct Budget {
     total_max: Option<u32>,
     /// Most connections to one origin; `None` for any number.
     per_origin_max: Option<u32>,
+    /// Bounds of single origins, in the place of `per_origin_max`.
+    own_max: Vec<(Origin, u32)>,
     held: Mutex<Held>,
     freed: Notify,
     /// How many wait for a permit.
@@ -39,10 +41,15 @@ pub(in crate::engine) struct Permit {
 }
 
 impl Budget {
-    pub(super) fn new(total_max: Option<u32>, per_origin_max: Option<u32>) -> Self {
+    pub(super) fn new(
+        total_max: Option<u32>,
+        per_origin_max: Option<u32>,
+        own_max: Vec<(Origin, u32)>,
+    ) -> Self {
         Self {
             total_max,
             per_origin_max,
+            own_max,
             held: Mutex::default(),
             freed: Notify::new(),
             waiting: AtomicU32::new(0),
@@ -101,7 +108,9 @@ impl Budget {
         let to_origin = held.by_origin.get(origin).copied().unwrap_or_default();
         let left =
             |max: Option<u32>, held: u32| max.map_or(u32::MAX, |max| max.saturating_sub(held));
-        left(self.total_max, held.total).min(left(self.per_origin_max, to_origin))
+        let own = self.own_max.iter().find(|(known, _)| known == origin);
+        let origin_max = own.map(|(_, max)| *max).or(self.per_origin_max);
+        left(self.total_max, held.total).min(left(origin_max, to_origin))
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -155,7 +164,7 @@ mod tests {
 
     #[test]
     fn both_bounds_hold_and_permits_come_back() {
-        let budget = Arc::new(Budget::new(Some(3), Some(2)));
+        let budget = Arc::new(Budget::new(Some(3), Some(2), Vec::new()));
         let (one, other) = (origin("http://one/"), origin("http://other/"));
         let first = budget.try_acquire(&one).unwrap();
         let _second = budget.try_acquire(&one).unwrap();
@@ -172,7 +181,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_gets_what_is_given_back() {
-        let budget = Arc::new(Budget::new(Some(1), None));
+        let budget = Arc::new(Budget::new(Some(1), None, Vec::new()));
         let one = origin("http://one/");
         let held = budget.try_acquire(&one).unwrap();
         let own = budget.clone();
@@ -190,7 +199,7 @@ mod tests {
 
     #[test]
     fn without_bounds_nobody_waits() {
-        let budget = Arc::new(Budget::new(None, None));
+        let budget = Arc::new(Budget::new(None, None, Vec::new()));
         let one = origin("http://one/");
         let permits: Vec<Permit> = (0..1000).map(|_| budget.try_acquire(&one).unwrap()).collect();
         drop(permits);

@@ -111,7 +111,8 @@ impl Client {
     fn build(options: &ClientOptions, connections_per_shard: u32, is_shared: bool) -> Result<Self> {
         options.validate()?;
         let (total, per_origin) = (options.max_connections, options.max_connections_per_host);
-        let budget = Arc::new(Budget::new(total, per_origin));
+        let budget =
+            Arc::new(Budget::new(total, per_origin, options.max_connections_by_origin.clone()));
         let shared = Shared {
             threads: Threads::new(options, &budget, connections_per_shard),
             is_shared,

@@ -46,10 +46,10 @@ impl Scheduler {
 
     /// What each origin should have, without those that should have nothing. Also tells the lanes.
     fn shares(&mut self, now: Duration) -> BTreeMap<OriginId, Share> {
-        let bound = self.settings.origin_max();
         let mut in_use: Vec<(OriginId, &mut Origin)> = Vec::new();
         let mut claims: Vec<Claim> = Vec::new();
         for (id, origin) in &mut self.origins {
+            let bound = self.budget.origin_max(*id);
             origin.push_back.pass(now, bound);
             if origin.is_idle() {
                 // Or its next item would look as if it had a lane already.

@@ -17,6 +17,7 @@ pub(super) use downloads::{LargeDone, Start};
 pub(super) use state::{Ended, Known, Told};
 
 use crate::base::limits::BARRIER_FILES_MAX;
+use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Url};
 use crate::batch::result::Status;
 use crate::engine::landing::{Landed, Landing};
@@ -51,6 +52,8 @@ pub(super) struct Terms {
     pub(super) fail_fast: bool,
     /// Somebody hears of jobs that begin.
     pub(super) tells_starts: bool,
+    /// Most connections to single origins.
+    pub(super) connections_by_origin: Vec<(Origin, u32)>,
 }
 
 /// A snapshot for the batch's thread.

@@ -87,9 +87,14 @@ pub(in crate::batch::run) struct Known {
 
 impl State {
     pub(super) fn new(settings: schedule::Settings, terms: Terms) -> Self {
+        let (mut scheduler, mut origins) = (Scheduler::new(settings), Origins::default());
+        for (origin, connections_max) in &terms.connections_by_origin {
+            let url = Url::parse(&format!("{origin}/")).expect("an origin is a URL");
+            scheduler.limit_origin(origins.number(&url), *connections_max);
+        }
         Self {
-            scheduler: Scheduler::new(settings),
-            origins: Origins::default(),
+            scheduler,
+            origins,
             jobs: HashMap::new(),
             landing: HashMap::new(),
             ended: Vec::new(),
