@@ -87,6 +87,7 @@ mod ui;
 #[path = "../tests/common/skip.rs"]
 mod skip;
 
+pub use base::Slice;
 pub use base::Url;
 pub use base::error::{Error, ErrorKind, Result, Side};
 pub use base::url::Credentials;

@@ -412,6 +412,10 @@ pub const RETRY_WAIT_ASKED_MIN: Duration = Duration::from_millis(1);
 /// Longest first wait before a retry.
 pub const RETRY_WAIT_ASKED_MAX: Duration = Duration::from_secs(3600);
 
+/// Slices of one list or file: Kubernetes has at most 100,000 indices in a Job, Slurm 1,001 in an
+/// array unless it is configured otherwise.
+pub const SLICES_MAX: u32 = 100_000;
+
 // server and its command line
 /// Connections that wait to be accepted: all that may be open, come at once.
 pub const SERVER_BACKLOG: i32 = 1024;

@@ -8,10 +8,12 @@ pub mod limits;
 pub mod rate;
 pub mod rng;
 pub mod size;
+pub mod slice;
 pub mod span;
 pub mod text;
 pub mod url;
 
 pub use error::{Error, ErrorKind, Result, Side};
+pub use slice::Slice;
 pub use span::{Span, SpanSet};
 pub use url::Url;

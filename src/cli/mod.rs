@@ -26,6 +26,7 @@ mod resolve;
 mod serve;
 mod settings_folder;
 mod signals;
+mod slices;
 mod tables;
 mod trust;
 mod variables;
@@ -88,6 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 
 /// Brings in credentials and cookies first, and writes cookies down in the end.
 fn fetch_logged_in(mut args: args::DownloadArgs) -> Result<(), Failure> {
+    slices::settle(&mut args)?;
     login::settle(&mut args)?;
     let fetched = fetch(&args);
     let kept = login::keep_cookies(&args);

@@ -5,6 +5,7 @@ use super::command;
 use super::login::LoginArgs;
 use super::names::NameArgs;
 use super::reach::ReachArgs;
+use super::slice::SliceArgs;
 use super::sources::{MetalinkWish, SourceArgs};
 use super::tls::TlsArgs;
 use super::values::{
@@ -258,6 +259,10 @@ pub(in crate::cli) struct DownloadArgs {
     /// What only many files need.
     #[command(flatten)]
     pub(in crate::cli) batch: BatchArgs,
+
+    /// Which part of the work is done here.
+    #[command(flatten)]
+    pub(in crate::cli) slices: SliceArgs,
 
     /// Header fields for the files of these origins.
     #[arg(skip)]

@@ -16,6 +16,7 @@ pub(super) mod ports;
 mod reach;
 mod serve;
 pub(super) mod shape;
+mod slice;
 mod sources;
 mod tls;
 mod values;
@@ -34,6 +35,7 @@ pub(super) use manual::{CompletionsArgs, HelpArgs, ManArgs};
 pub(super) use names::RemoteName;
 pub(super) use reach::ReachArgs;
 pub(super) use serve::ServeArgs;
+pub(super) use slice::SliceWish;
 pub(super) use sources::{MetalinkWish, Policy};
 pub(super) use values::{Change, Direct, Driver, within};
 
