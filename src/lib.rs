@@ -97,6 +97,7 @@ pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
 pub use engine::options::login::{CookieJar, Login, Netrc, Token};
+pub use engine::options::part::{ByteRange, ByteRanges, Part};
 pub use engine::options::reach::{
     ConnectTo, Family, NoProxy, Protocol, Proxies, Proxy, Reach, Resolve, Route, Source, Wishes,
 };

@@ -310,6 +310,10 @@ pub const DIGESTS_OFFERED_MAX: usize = 16;
 /// has room for thousands.
 pub const LINKS_MAX: usize = 256;
 
+/// Ranges of one file that may be asked for: more than anybody types, and each of them costs a
+/// request of its own.
+pub const RANGES_MAX: usize = 1000;
+
 // plan: retries.
 
 /// Times in a row that the whole file may come where a part was asked for, with no byte delivered

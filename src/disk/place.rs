@@ -168,6 +168,13 @@ impl Place {
         })
     }
 
+    /// Takes the part file to its size, `total`, with holes where nothing is written.
+    pub(super) fn size_sparsely(&self, total: u64) -> Result<()> {
+        self.set_reserved_bytes(0);
+        let sized = self.file.set_len(total);
+        sized.map_err(|e| disk_error(e, "cannot size", &self.part))
+    }
+
     /// ext4 takes all free space before it says that it is not enough, and the machine's other
     /// programs with it: so look first. What an earlier run reserved needs no room again.
     fn try_reserve(&self, total: u64) -> io::Result<()> {

@@ -199,7 +199,10 @@ impl Download {
         self.options.settle_size()?;
         let reserved = match target {
             Target::File(path) => Reserved::new(&path, self.options.force)?,
-            Target::Repair(path) => Reserved::over(&path, self.options.force)?,
+            Target::Repair(path) => {
+                self.options.repair()?;
+                Reserved::over(&path, self.options.force)?
+            }
             Target::Stream(descriptor) => {
                 self.options.pass_on()?;
                 let connections_max = ordered::connections_max(&self.options);

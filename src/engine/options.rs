@@ -1,6 +1,7 @@
 //! The resolved settings of one transfer. Plain data with its bounds; reads no environment.
 
 pub mod login;
+pub mod part;
 pub mod reach;
 mod tls;
 
@@ -13,6 +14,7 @@ pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
 use login::Login;
+use part::Part;
 use reach::Reach;
 use std::fmt;
 use std::path::PathBuf;
@@ -160,6 +162,10 @@ pub struct Options {
     pub links: bool,
     /// Size that the file must have, in bytes: a source with another one is left out.
     pub expected_bytes: Option<u64>,
+    /// The part of the file that is fetched; `None` for all of it. Not to be had with a digest,
+    /// which would be that of the whole, with a repair, or with an output that takes bytes in
+    /// order.
+    pub part: Option<Part>,
     /// Where that digest was found, for messages; `None` if the caller named it itself.
     pub checksum_source: Option<String>,
     /// Verify against a digest that the server offers.
@@ -283,6 +289,7 @@ impl Default for Options {
             hints: SourceHints::default(),
             links: true,
             expected_bytes: None,
+            part: None,
             checksum_source: None,
             verify: true,
             digests: Vec::new(),
@@ -332,6 +339,7 @@ impl Options {
         if self.speed_limit_bytes == Some(0) || self.speed_time == Some(Duration::ZERO) {
             return Err(Error::new(ErrorKind::Usage, "the speed limit or its time is zero"));
         }
+        self.check_part()?;
         self.tls.validate()?;
         for (name, time, min, max) in [
             (
@@ -363,6 +371,16 @@ impl Options {
         self.checksum.is_some() || !self.digests.is_empty()
     }
 
+    /// A part of the file has not the digest of the whole.
+    fn check_part(&self) -> Result<()> {
+        if self.part.is_some() && self.wants_digest() {
+            let what = "a part of a file, at its place in it, has no digest that could be computed";
+            return Err(Error::new(ErrorKind::Usage, what)
+                .advise("leave the digest out, or fetch the whole file"));
+        }
+        Ok(())
+    }
+
     /// The average speed that is asked of each connection.
     pub(super) fn speed_limit(&self) -> Option<SpeedLimit> {
         let is_asked = self.speed_limit_bytes.is_some() || self.speed_time.is_some();
@@ -383,6 +401,17 @@ impl Options {
         Ok(())
     }
 
+    /// What differs is found out of a whole file.
+    pub(super) fn repair(&self) -> Result<()> {
+        match self.part {
+            Some(_) => {
+                let what = "a file is repaired as a whole, and a part of one is asked for";
+                Err(Error::new(ErrorKind::Usage, what))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Without a file there is nothing to go on from later, and nothing to read back for a piece.
     pub(super) fn keep_nothing(&mut self) -> Result<()> {
         if self.pieces.is_some() {
@@ -396,6 +425,10 @@ impl Options {
     /// Bytes that are passed on cannot be gone on from later, nor compared with those of another
     /// source: without a digest of the whole only one is asked.
     pub(super) fn pass_on(&mut self) -> Result<()> {
+        if self.part.is_some() {
+            let what = "bytes that are passed on in order have no other place in a file";
+            return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
+        }
         if self.checksum.is_some() {
             self.pieces = None;
         } else if self.pieces.is_some() {
@@ -438,6 +471,11 @@ mod tests {
             Options { journal_interval: Duration::ZERO, ..Options::default() },
             Options { retry_wait: Duration::MAX, ..Options::default() },
             Options { max_time: Some(Duration::ZERO), ..Options::default() },
+            Options {
+                part: Part::share(0, 1).ok(),
+                digests: vec![Algorithm::Md5],
+                ..Options::default()
+            },
         ];
         for options in bad {
             assert_eq!(options.validate().unwrap_err().kind(), ErrorKind::Usage);

@@ -51,7 +51,7 @@ pub struct Progress {
     /// Those of these that are still to be read back and compared with what was written; it happens
     /// beside the download.
     pub unchecked_bytes: u64,
-    /// Size of the file, once the server has said it.
+    /// Size of the file, or of the part of it that is fetched, once the server has said it.
     pub bytes_total: Option<u64>,
     /// Time since the transfer began.
     pub elapsed: Duration,
@@ -158,7 +158,8 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedPieces {
-    /// Their number, which is that of all pieces of the file.
+    /// Their number: that of all pieces of the file, or of those that lie in the part of it that
+    /// was fetched.
     pub count: u64,
     /// How they are hashed.
     pub algorithm: Algorithm,
@@ -225,7 +226,7 @@ pub struct Report {
     pub last_modified: Option<String>,
     /// `Content-Type`, as the server sent it.
     pub content_type: Option<String>,
-    /// Its size.
+    /// Its size, or that of the part of it that was fetched.
     pub bytes: u64,
     /// Those of its bytes that an earlier run had left.
     pub resumed_bytes: u64,

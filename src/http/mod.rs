@@ -59,7 +59,7 @@ pub use exchange::{Exchange, Want};
 pub use head::{Head, HeadParse, parse};
 pub use link::{Link, Links, links};
 pub use push_back::retry_after;
-pub use range::ContentRange;
+pub use range::{ByteRange, ByteRanges, ContentRange};
 pub use redirect::{Next, Rules, follow, may_have_expired, sensitive};
 pub use request::{Request, Sent, parse_header_argument};
 pub use status::status_error;

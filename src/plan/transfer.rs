@@ -62,9 +62,9 @@ impl Transfer {
         Self::resume(total_bytes, settings, &SpanSet::new())
     }
 
-    /// A file of `total_bytes` of which an earlier transfer has delivered the `delivered` bytes;
-    /// only the others are fetched. Each of these spans starts aligned, and ends aligned or with
-    /// the file.
+    /// A file of `total_bytes` of which an earlier transfer has delivered the `delivered` bytes, or
+    /// which are not wanted; only the others are fetched. Each of these spans starts aligned, and
+    /// ends aligned or with the file.
     pub fn resume(total_bytes: u64, settings: Settings, delivered: &SpanSet) -> Self {
         assert!(settings.align_bytes > 0 && settings.block_bytes > 0, "units are not zero");
         assert!(settings.block_bytes.is_multiple_of(settings.align_bytes), "blocks are aligned");

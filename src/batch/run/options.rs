@@ -1,7 +1,7 @@
 //! The settings of a batch, and what they mean for those who do the work. Must not know that work.
 
-use crate::base::Result;
 use crate::base::url::Origin;
+use crate::base::{Error, ErrorKind, Result};
 use crate::batch::state::IfExists;
 use crate::engine::landing::Durability;
 use crate::engine::options::{ClientOptions, Options, SyncMode};
@@ -66,6 +66,10 @@ impl Default for BatchOptions {
 impl BatchOptions {
     /// An error if a setting is wrong.
     pub(super) fn validate(&self) -> Result<()> {
+        if self.options.part.is_some() {
+            let what = "a part is asked for of many files, and it can be of one only";
+            return Err(Error::new(ErrorKind::Usage, what));
+        }
         self.options.validate()
     }
 

@@ -188,6 +188,12 @@ impl PieceCheck {
         self.good.covered() + self.bad.covered()
     }
 
+    /// Indicates whether all pieces in these bytes, which are whole pieces, are judged.
+    pub fn has_judged(&self, pieces: &SpanSet) -> bool {
+        let is_judged = |span| self.good.gaps(span).into_iter().all(|gap| self.bad.covers(gap));
+        self.judged_bytes() >= pieces.covered() && pieces.iter().all(is_judged)
+    }
+
     /// Indicates whether every piece is good.
     pub fn is_complete(&self) -> bool {
         self.good.covered() == self.hashes.total_bytes()

@@ -97,11 +97,21 @@ impl ReservedFile {
 
     /// Takes the file to its size, if it is known, and decides how blocks are written.
     pub(super) fn allocate(&self, total: Option<u64>, policy: DirectPolicy) -> Result<FileOutput> {
+        if let Some(total) = total {
+            self.place.reserve_space(total)?;
+        }
+        self.open(total, policy)
+    }
+
+    /// The same without room on the disk for what is not written.
+    pub(super) fn allocate_sparse(&self, total: u64, policy: DirectPolicy) -> Result<FileOutput> {
+        self.place.size_sparsely(total)?;
+        self.open(Some(total), policy)
+    }
+
+    fn open(&self, total: Option<u64>, policy: DirectPolicy) -> Result<FileOutput> {
         let place = &self.place;
         let failed = |e, what: &str| disk_error(e, what, &place.part);
-        if let Some(total) = total {
-            place.reserve_space(total)?;
-        }
         let (direct, buffered_reason) = match open_direct(place, total, policy) {
             Ok(direct) => (Some(direct), None),
             Err(reason) if policy == DirectPolicy::Always => {

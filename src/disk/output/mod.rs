@@ -123,6 +123,14 @@ impl Reserved {
         }
     }
 
+    /// The same for a file of which only a part is written: what is not stays a hole, or as it is.
+    pub fn allocate_sparse(&self, total: u64, policy: DirectPolicy) -> Result<Output> {
+        match self {
+            Self::File(file) => file.allocate_sparse(total, policy).map(Output::File),
+            Self::Stream(_) | Self::Nowhere => self.allocate(Some(total), policy),
+        }
+    }
+
     /// Says what a stream finds out on the way, before it is allocated first; later it has no
     /// effect. That of a file is found out elsewhere.
     pub fn prove(&self, proof: StreamProof) {

@@ -57,6 +57,8 @@ pub(in crate::engine) struct Ranged {
 pub(in crate::engine) struct File {
     /// Its size.
     pub(in crate::engine) total_bytes: u64,
+    /// Bytes that are fetched of it, or would be if none were here.
+    pub(in crate::engine) wanted_bytes: u64,
     /// Its digest, if that is known; it is compared at the end.
     pub(in crate::engine) expected: Option<Checksum>,
     /// The digests of its pieces are known; they are compared as they come.
@@ -78,8 +80,8 @@ impl File {
 }
 
 impl Ranged {
-    /// A plan in which `delivered` is in the file and connection 0 already receives `first` from
-    /// its source, which is open.
+    /// A plan in which `delivered` is in the file or not wanted, and connection 0 already receives
+    /// `first` from its source, which is open.
     pub(in crate::engine) fn new(
         context: &Arc<Context>,
         sources: Vec<Arc<Source>>,

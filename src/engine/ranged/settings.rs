@@ -9,7 +9,7 @@ use crate::plan::{Fanout, RequestSize, Settings, SourceId};
 /// Largest span in bytes while the file is hashed in order: the connections together run ahead of
 /// the hash by one such span each.
 const SPAN_BYTES_HASHED_MAX: u64 = 16 << 20;
-/// Hedging may fetch one part in 50 of the file twice.
+/// Hedging may fetch one part in 50 of what is wanted twice.
 const HEDGE_SHARE: u64 = 50;
 
 /// The settings of a plan for `file`, which is first asked of `endpoint`.
@@ -35,7 +35,7 @@ pub(super) fn settings(
         span_bytes_max: if is_hashed { SPAN_BYTES_HASHED_MAX } else { SPAN_BYTES_AUTO_MAX },
         addresses: endpoint.addresses(),
         connections_known: learned.connections(endpoint.origin()),
-        hedge_bytes_max: (file.total_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
+        hedge_bytes_max: (file.wanted_bytes / HEDGE_SHARE).min(HEDGE_BYTES_MAX),
         sources: 1,
         first_source: SourceId(0),
         mirror_policy: options.mirror_policy,

@@ -18,6 +18,8 @@ const REFETCHES_MAX: u32 = 2;
 /// What is known of the pieces over all attempts at a transfer.
 pub(in crate::engine) struct PieceLedger {
     hashes: PieceHashes,
+    /// The pieces that have to be judged: all that are fetched whole.
+    wanted: SpanSet,
     check: Arc<Mutex<PieceCheck>>,
     /// How often each piece was fetched again, by its number.
     refetches: Mutex<BTreeMap<u64, u32>>,
@@ -54,11 +56,18 @@ struct Found {
 struct Finder(Arc<Found>);
 
 impl PieceLedger {
-    /// Nothing is known but what the digests should be; an earlier run has left what is `on_disk`.
-    pub(in crate::engine) fn new(hashes: PieceHashes, on_disk: SpanSet) -> Arc<Self> {
+    /// Nothing is known but what the digests should be; an earlier run has left what is `on_disk`,
+    /// and what is `unwanted` will not be fetched.
+    pub(in crate::engine) fn new(
+        hashes: PieceHashes,
+        on_disk: SpanSet,
+        unwanted: &SpanSet,
+    ) -> Arc<Self> {
+        let wanted = without(&hashes, unwanted);
         let check = Arc::new(Mutex::new(PieceCheck::new(hashes.clone())));
         Arc::new(Self {
             hashes,
+            wanted,
             check,
             refetches: Mutex::default(),
             resumed: Mutex::new(on_disk),
@@ -69,6 +78,12 @@ impl PieceLedger {
     /// What the digests should be.
     pub(in crate::engine) fn hashes(&self) -> &PieceHashes {
         &self.hashes
+    }
+
+    /// The number of pieces that have to be judged.
+    pub(in crate::engine) fn count(&self) -> u64 {
+        let count = |span| self.hashes.touched(span).count() as u64;
+        self.wanted.iter().map(count).sum()
     }
 
     /// The good pieces.
@@ -173,13 +188,12 @@ impl Pieces {
         self.verifier.on_written(span);
     }
 
-    /// Waits until every piece of the file, which is written, is judged. To be given up when the
-    /// context fails.
+    /// Waits until every piece that was fetched whole, and is written, is judged. To be given up
+    /// when the context fails.
     pub(in crate::engine) async fn finished(&self) -> Result<()> {
-        let total_bytes = self.ledger.hashes.total_bytes();
         loop {
             let is_over = self.found.is_over.load(Ordering::Acquire);
-            if lock(&self.ledger.check).judged_bytes() == total_bytes {
+            if lock(&self.ledger.check).has_judged(&self.ledger.wanted) {
                 return Ok(());
             }
             if is_over {
@@ -233,6 +247,16 @@ impl Drop for Finder {
         self.0.is_over.store(true, Ordering::Release);
         self.0.bell.notify_one();
     }
+}
+
+/// The pieces that have no byte of `unwanted`.
+fn without(hashes: &PieceHashes, unwanted: &SpanSet) -> SpanSet {
+    let mut wanted = SpanSet::new();
+    wanted.insert(Span::new(0, hashes.total_bytes()));
+    for piece in unwanted.iter().flat_map(|span| hashes.touched(span)) {
+        wanted.remove(hashes.span(piece));
+    }
+    wanted
 }
 
 /// The error that says that a piece of the file with these `hashes` is bad.

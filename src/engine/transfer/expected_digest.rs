@@ -37,7 +37,8 @@ fn choose(
         let against = endpoint.unwrap_or_else(|| "given with --checksum".to_owned());
         return Ok(Some(Expected { checksum, against, is_servers: false }));
     }
-    if !options.verify {
+    // Digests on offer are of the whole file.
+    if !options.verify || options.part.is_some() {
         return Ok(None);
     }
     let chosen = better(on_offer(offers)?, described);

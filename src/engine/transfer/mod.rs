@@ -15,6 +15,7 @@ mod on_disk;
 mod recheck;
 mod records;
 mod repair;
+mod scope;
 mod stream;
 
 use super::context::Context;
@@ -37,6 +38,7 @@ use choice::Choice;
 use linked::Linked;
 use on_disk::OnDisk;
 use repair::Begun;
+use scope::Scope;
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::pending;
@@ -124,14 +126,14 @@ impl Transfer {
             Begun::With(on_disk, repaired) => (on_disk, repaired),
             Begun::Whole(report) => return Ok(*report),
         };
-        context.set_resumed(on_disk.bytes());
+        context.set_resumed(self.wanted_bytes(&on_disk));
         // Bytes that are kept nowhere cannot be read back for a digest: they have to come in order.
         let is_hashed_only = matches!(self.reserved, Reserved::Nowhere) && options.wants_digest();
         let mut is_ranged = !is_hashed_only;
         let mut attempts = 0;
         let mut choice = Choice::new(&self.urls);
         loop {
-            context.set_here(on_disk.bytes());
+            context.set_here(self.wanted_bytes(&on_disk));
             attempts += 1;
             let attempt = choice.attempt(self, is_ranged, on_disk);
             let Ended { error, is_corrupt, liar, again, is_plural, left } =
@@ -221,6 +223,13 @@ impl Transfer {
         }
         self.reserved.discard()?;
         Ok(OnDisk::default())
+    }
+
+    /// Those of the bytes on the disk that are wanted, as far as that is known.
+    fn wanted_bytes(&self, on_disk: &OnDisk) -> u64 {
+        let scope = |total| Scope::new(&self.context().options, total).ok();
+        let scope = on_disk.total().and_then(scope);
+        scope.map_or(on_disk.bytes(), |scope| scope.bytes_of(&on_disk.spans()))
     }
 
     /// Nothing of what is on the disk is of use.

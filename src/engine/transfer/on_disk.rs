@@ -1,9 +1,8 @@
 //! What of the file is here already when an attempt begins, and whether it is part of the file
 //! that the server has now.
 
-use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::url::is_one_resource;
-use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
+use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
 use crate::digest::crc::Run;
 use crate::disk::journal::{Identity, Saved};
 use crate::http::Validator;
@@ -72,9 +71,9 @@ impl OnDisk {
         self.runs.is_empty()
     }
 
-    /// Where the last bytes without a gap between them start.
-    pub(super) fn start_of_last_island(&self) -> u64 {
-        self.spans().iter().last().map_or(0, Span::start)
+    /// The size of the file that they are of, in bytes; `None` if there are none.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.identity.as_ref().map(|identity| identity.total)
     }
 
     /// How many bytes.
@@ -94,18 +93,6 @@ impl OnDisk {
             spans.insert(run.span);
         }
         spans
-    }
-
-    /// What to ask the server first: the start of what is missing, at most `bytes_max` of it; the
-    /// start of the file if nothing is missing, as an answer is needed all the same.
-    pub(super) fn first_request(&self, bytes_max: u64) -> Span {
-        let bytes_max = bytes_max.next_multiple_of(SPAN_ALIGN_BYTES);
-        let Some(identity) = &self.identity else { return Span::with_len(0, bytes_max) };
-        let all = Span::new(0, identity.total);
-        match self.spans().first_gap(all) {
-            Some(gap) => gap.split_at(gap.start().saturating_add(bytes_max)).0,
-            None => all.split_at(SPAN_ALIGN_BYTES).0,
-        }
     }
 
     /// What makes these bytes a part of the file `now`; an error if they are none: another size, a
@@ -154,6 +141,7 @@ pub(super) fn identity(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Span;
 
     fn identity_of(total: u64, validator: Option<&str>, digest: Option<&str>) -> Identity {
         let text = |text: Option<&str>| text.map(str::to_owned);
@@ -163,19 +151,6 @@ mod tests {
 
     fn run(start: u64, end: u64) -> Run {
         Run { span: Span::new(start, end), crc32c: 0 }
-    }
-
-    #[test]
-    fn the_first_request_is_for_what_is_missing() {
-        let first = |runs: &[Run]| {
-            OnDisk::new(identity_of(100_000, None, None), runs.to_vec(), true).first_request(16_384)
-        };
-        assert_eq!(first(&[]), Span::new(0, 16_384));
-        assert_eq!(first(&[run(0, 8192)]), Span::new(8192, 24_576));
-        assert_eq!(first(&[run(0, 8192), run(12_288, 100_000)]), Span::new(8192, 12_288));
-        assert_eq!(first(&[run(4096, 100_000)]), Span::new(0, 4096));
-        assert_eq!(first(&[run(0, 98_304)]), Span::new(98_304, 100_000));
-        assert_eq!(first(&[run(0, 100_000)]), Span::new(0, 4096));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::Transfer;
 use super::expected_digest::Wanted;
 use super::on_disk::{OnDisk, Proof, identity};
+use super::scope::Scope;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::LeftOver;
 use crate::disk::journal::{Book, Identity};
@@ -12,6 +13,7 @@ use crate::disk::output::Output;
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::Context;
 use crate::engine::local::Local;
+use crate::engine::options::Options;
 use crate::engine::ordered::Ordered;
 use crate::engine::progress::Level;
 use crate::engine::race::{First, race};
@@ -61,9 +63,12 @@ pub(super) struct Whole {
     pub(super) opening: Opening,
 }
 
-/// A file received whole.
+/// A file all of which has come that is wanted.
 pub(super) struct Received {
+    /// Its size.
     pub(super) bytes: u64,
+    /// Bytes that were wanted of it, those that were here before among them.
+    pub(super) wanted_bytes: u64,
     /// Of the answer that brought it, or the first of them.
     pub(super) facts: Facts,
     pub(super) hashing: Option<Arc<Hashing>>,
@@ -79,8 +84,9 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    fn new(context: &'a Context, on_disk: &OnDisk) -> Self {
-        let here = RefCell::new(on_disk.spans());
+    /// Only what is missing in `settled` is new.
+    fn new(context: &'a Context, on_disk: &OnDisk, settled: SpanSet) -> Self {
+        let here = RefCell::new(settled);
         Self { context, here, left_over: RefCell::new(LeftOver::new(on_disk.runs())) }
     }
 }
@@ -198,19 +204,25 @@ impl<'a> Stream<'a> {
         };
         let (total, proof) = (whole.total, self.check(&whole, on_disk)?);
         let context = &self.local.context;
-        context.set_total(total);
+        let scope = scope(&context.options, total)?;
+        let is_partial = scope.as_ref().is_some_and(Scope::is_partial);
+        context.set_total(scope.as_ref().map(Scope::bytes));
         let sink = self.new_sink(total, on_disk)?;
         let end = match proof {
-            Proof::Given => end_of_missing(total, on_disk),
+            Proof::Given => {
+                scope.as_ref().map_or(u64::MAX, |scope| scope.end_of_missing(&on_disk.spans()))
+            }
             // All of what is here has to be compared.
             Proof::ByComparison => total.unwrap_or(u64::MAX),
         };
         let claim = Claim::new(Span::new(0, end));
-        if !on_disk.is_empty() {
+        if !on_disk.is_empty() || is_partial {
             // As with bytes that a second connection delivers: written is what is new.
             claim.share();
         }
-        let kept = Kept::new(context, on_disk);
+        let here = on_disk.spans();
+        let settled = scope.as_ref().map_or(here.clone(), |scope| scope.settled(&here));
+        let kept = Kept::new(context, on_disk, settled);
         let mut intake = Intake::new(context, &sink, &claim).delivering(&kept);
         let mut opening = whole.opening;
         let socket = opening.connection.wire.handle();
@@ -222,13 +234,15 @@ impl<'a> Stream<'a> {
             other => other,
         };
         if let Err(error) = result {
-            context.set_here(on_disk.bytes());
+            context.set_here(scope.map_or(on_disk.bytes(), |scope| scope.bytes_of(&here)));
             return Err(error);
         }
         sink.flushed().await;
-        let bytes = total.filter(|_| !on_disk.is_empty()).unwrap_or(intake.position());
+        let is_joined = !on_disk.is_empty() || is_partial;
+        let bytes = total.filter(|_| is_joined).unwrap_or(intake.position());
+        let wanted_bytes = scope.filter(Scope::is_partial).map_or(bytes, |scope| scope.bytes());
         let (hashing, pieces) = (sink.hashing().cloned(), sink.pieces().cloned());
-        Ok(Received { bytes, facts: whole.facts, hashing, pieces })
+        Ok(Received { bytes, wanted_bytes, facts: whole.facts, hashing, pieces })
     }
 
     /// Where the bytes of one attempt go.
@@ -280,10 +294,15 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Where the last missing byte ends: the rest need not be received.
-fn end_of_missing(total: Option<u64>, on_disk: &OnDisk) -> u64 {
-    let total = total.unwrap_or(u64::MAX);
-    let last = on_disk.runs().last().map(|run| run.span);
-    let is_last_here = last.is_some_and(|last| last.end() == total);
-    if is_last_here { on_disk.start_of_last_island() } else { total }
+/// How much of a stream of `total` bytes is kept; `None` if that is all of it and nobody knows the
+/// size.
+pub(super) fn scope(options: &Options, total: Option<u64>) -> Result<Option<Scope>> {
+    match (total, &options.part) {
+        (Some(total), _) => Scope::new(options, total).map(Some),
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            let what = "the server does not say the size of the file, which a part of it needs";
+            Err(Error::new(ErrorKind::RangeMismatch, what).advise("fetch the whole file"))
+        }
+    }
 }

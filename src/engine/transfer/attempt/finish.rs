@@ -196,7 +196,8 @@ impl Attempt<'_> {
         let elapsed = context.now();
         let cpu_busy = context.load.cpu_of_busiest().as_secs_f64() / received_at.as_secs_f64();
         let hash_behind = elapsed.saturating_sub(received_at) > elapsed / HASH_BEHIND_SHARE;
-        let bytes = ending.received.bytes - context.resumed_bytes().min(ending.received.bytes);
+        let bytes = ending.received.wanted_bytes;
+        let bytes = bytes - context.resumed_bytes().min(bytes);
         let (waited, retries) = (context.waited(), context.retries());
         let elapsed = received_at;
         let hash_waiting = context.load.hash_waiting();
@@ -214,7 +215,7 @@ impl Attempt<'_> {
     /// All of them are good by now.
     fn verified_pieces(&self) -> Option<VerifiedPieces> {
         let ledger = self.transfer.pieces.get()?;
-        let (count, algorithm) = (ledger.hashes().count(), ledger.hashes().algorithm());
+        let (count, algorithm) = (ledger.count(), ledger.hashes().algorithm());
         Some(VerifiedPieces { count, algorithm, read_back_bytes: ledger.read_back_bytes() })
     }
 
@@ -235,7 +236,7 @@ impl Attempt<'_> {
             validator,
             last_modified,
             content_type,
-            bytes: ending.received.bytes,
+            bytes: ending.received.wanted_bytes,
             resumed_bytes: context.resumed_bytes(),
             elapsed: context.now(),
             connections: context.counts.open_max(),

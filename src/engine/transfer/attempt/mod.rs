@@ -2,6 +2,7 @@
 //! finishing. What a failed one leaves is the next one's, or a later run's.
 
 mod finish;
+mod opening;
 
 use super::Transfer;
 use super::expected_digest::{Expected, Wanted};
@@ -9,7 +10,8 @@ use super::linked::{self, Linked};
 use super::on_disk::{OnDisk, Proof, identity};
 use super::recheck::RecheckTask;
 use super::records::Records;
-use super::stream::{Received, Stream, Whole};
+use super::scope::Scope;
+use super::stream::{Received, Stream, Whole, scope};
 use crate::base::size::format_bytes;
 use crate::base::url::Scheme;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
@@ -18,10 +20,9 @@ use crate::disk::journal::Identity;
 use crate::disk::output::{DirectPolicy, Output, StreamProof};
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::{Again, Context, jitter_seed};
-use crate::engine::options::{DirectMode, MirrorPolicy};
+use crate::engine::options::DirectMode;
 use crate::engine::ordered::Ordered;
 use crate::engine::progress::{Level, Phase, Report};
-use crate::engine::ranged::settings::request_size;
 use crate::engine::ranged::worker::First;
 use crate::engine::ranged::{File, FirstSpan, Ranged, supervisor};
 use crate::engine::receive::hashing::Hashing;
@@ -29,7 +30,7 @@ use crate::engine::receive::pieces::{PieceLedger, Pieces};
 use crate::engine::receive::sink::Destination;
 use crate::engine::source::Source;
 use crate::engine::source::contest::Contest;
-use crate::engine::source::discover::{self, Discovered, Found};
+use crate::engine::source::discover::{Discovered, Found};
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::exchange::Opening;
 use crate::engine::source::facts::Facts;
@@ -38,7 +39,7 @@ use crate::engine::source::twin::Twin;
 use crate::engine::source::versions::Versions;
 use crate::engine::trace::Line;
 use crate::http::{Known, Offered, Validator};
-use crate::plan::{SourceId, first_request_bytes};
+use crate::plan::SourceId;
 use finish::{Ending, wrong_size};
 use std::sync::Arc;
 use std::thread;
@@ -188,25 +189,6 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The first answer, of whichever source; with several, those that have not answered yet too.
-    async fn discover(&self) -> Result<(SourceId, Discovered, Option<Contest>)> {
-        let (local, range) = (&self.transfer.local, self.first_range());
-        if let [url] = &self.urls[..] {
-            let discovered = discover::find(local, url, range).await?;
-            discovered.check_size(local.context.options.expected_bytes)?;
-            return Ok((SourceId(0), discovered, None));
-        }
-        let options = &local.context.options;
-        let at_once = match options.mirror_policy {
-            MirrorPolicy::Failover => 1,
-            _ => options.connections.unwrap_or(options.max_connections) as usize,
-        };
-        let at_once = at_once.min(local.context.connections_limit() as usize);
-        let mut contest = Contest::start(local, self.urls.clone(), range, at_once);
-        let (winner, discovered) = contest.winner().await?;
-        Ok((winner, *discovered, Some(contest)))
-    }
-
     /// Starts to verify pieces, if their digests are known.
     fn start_pieces(&self, output: &Output, here: &SpanSet) -> Result<Option<Arc<Pieces>>> {
         let Some(ledger) = self.transfer.pieces.get() else { return Ok(None) };
@@ -225,7 +207,8 @@ impl<'a> Attempt<'a> {
         };
         match (**hashes).clone().of_size(bytes) {
             Ok(hashes) => {
-                let new = || PieceLedger::new(hashes, self.on_disk.spans());
+                let unwanted = Scope::new(&context.options, bytes)?.settled(&SpanSet::new());
+                let new = || PieceLedger::new(hashes, self.on_disk.spans(), &unwanted);
                 let ledger = self.transfer.pieces.get_or_init(new);
                 wrong_size(ledger, bytes).map_or(Ok(()), Err)
             }
@@ -282,18 +265,13 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// What to ask first; `None` for everything.
-    fn first_range(&self) -> Option<Span> {
-        let bytes_max = first_request_bytes(request_size(self.context()));
-        self.is_ranged.then(|| self.on_disk.first_request(bytes_max))
-    }
-
     async fn by_ranges(&mut self, ranges: Ranges, wanted: &Wanted) -> Result<Report> {
         let known = &ranges.known;
         let ledger = self.transfer.pieces.get();
         let digest = wanted.digest().or_else(|| Some(ledger?.hashes().fingerprint()));
         let now = identity(ranges.endpoint.url(), known.total, &known.validator, digest);
-        let (output, recheck) = self.join(&ranges, &now).await?;
+        let scope = Scope::new(&self.context().options, known.total)?;
+        let (output, recheck) = self.join(&ranges, &now, &scope).await?;
         let (context, runs) = (self.context(), self.on_disk.runs());
         let has_pieces = self.transfer.pieces.get().is_some();
         let records = Records::start(context, &output, now, runs, wanted, has_pieces)?;
@@ -311,7 +289,7 @@ impl<'a> Attempt<'a> {
         let ordered = self.transfer.ordered.clone();
         let to = Destination { output, hashing, pieces, book, is_journaled, ordered };
         let expected = wanted.expected.as_ref().map(|expected| expected.checksum.clone());
-        let ending = self.fetch(ranges, expected, to, &here, shards_max).await?;
+        let ending = self.fetch(ranges, expected, to, &scope, shards_max).await?;
         self.finish(Ending { recheck, ..ending }, wanted).await
     }
 
@@ -321,12 +299,13 @@ impl<'a> Attempt<'a> {
         &self,
         ranges: &Ranges,
         now: &Identity,
+        scope: &Scope,
     ) -> Result<(Arc<Output>, Option<RecheckTask>)> {
         let Transfer { local, .. } = self.transfer;
         let (context, url) = (&local.context, &self.urls[ranges.source.0 as usize]);
         let has_pieces = self.transfer.pieces.get().is_some();
         let proof = self.on_disk.judge(now, has_pieces)?;
-        let output = self.allocate(Some(now.total))?;
+        let output = self.allocate(Some(scope))?;
         let Ranges { endpoint, known, .. } = ranges;
         if proof == Proof::ByComparison && output.is_ordered() {
             let what = "nothing shows that the server's file is the one that was begun";
@@ -340,7 +319,8 @@ impl<'a> Attempt<'a> {
             context.tell(Level::Note, None, text);
         }
         if !self.on_disk.is_empty() && !self.on_disk.is_proved() {
-            let (bytes, total) = (format_bytes(self.on_disk.bytes()), format_bytes(now.total));
+            let bytes = format_bytes(scope.bytes_of(&self.on_disk.spans()));
+            let total = format_bytes(scope.bytes());
             context.tell(Level::Note, None, format!("resuming: {bytes} of {total} are here"));
         }
         Ok((output.clone(), self.recheck(&output)?))
@@ -359,7 +339,7 @@ impl<'a> Attempt<'a> {
         ranges: Ranges,
         expected: Option<Checksum>,
         to: Destination,
-        here: &SpanSet,
+        scope: &Scope,
         shards_max: u32,
     ) -> Result<Ending> {
         let Transfer { local, lead, trace, .. } = self.transfer;
@@ -367,10 +347,11 @@ impl<'a> Attempt<'a> {
         let (context, total_bytes) = (&local.context, known.total);
         let (hashing, pieces) = (to.hashing.clone(), to.pieces.clone());
         let has_pieces = pieces.is_some();
-        let received = Received { bytes: total_bytes, facts, hashing, pieces };
+        let (settled, wanted_bytes) = (scope.settled(&self.on_disk.spans()), scope.bytes());
+        let received = Received { bytes: total_bytes, wanted_bytes, facts, hashing, pieces };
         let ending = Ending::new(received, to.output.clone());
-        self.begin_trace(&endpoint, total_bytes);
-        if here.covers(Span::new(0, total_bytes)) {
+        self.begin_trace(&endpoint, wanted_bytes);
+        if settled.covers(Span::new(0, total_bytes)) {
             return Ok(ending);
         }
         let (setup, address) = (opening.connection.setup, opening.connection.address);
@@ -380,8 +361,17 @@ impl<'a> Attempt<'a> {
         sources[source.0 as usize].open_at(endpoint, known);
         let (named, is_readable) = (self.named, to.output.is_readable());
         let ahead_bytes_max = self.transfer.ordered.as_ref().map(Ordered::ahead_bytes);
-        let file = File { total_bytes, expected, has_pieces, named, is_readable, ahead_bytes_max };
-        let (ranged, fetch) = Ranged::new(context, sources, file, to, trace.clone(), here, &first);
+        let file = File {
+            total_bytes,
+            wanted_bytes,
+            expected,
+            has_pieces,
+            named,
+            is_readable,
+            ahead_bytes_max,
+        };
+        let (ranged, fetch) =
+            Ranged::new(context, sources, file, to, trace.clone(), &settled, &first);
         let first = First { fetch, opening, requested: times.requested };
         let working = supervisor::work(&ranged, local, *lead, shards_max, first, contest);
         let worked = Box::pin(working).await;
@@ -402,10 +392,11 @@ impl<'a> Attempt<'a> {
     async fn by_stream(&mut self, url: &Url, whole: Whole, wanted: &Wanted) -> Result<Report> {
         let Transfer { local, .. } = self.transfer;
         let (context, total) = (&local.context, whole.total);
+        let scope = scope(&context.options, total)?;
         if self.is_ranged && self.transfer.ordered.is_none() {
             context.cannot_keep(total, "the server does not serve ranges, only one stream");
         }
-        let output = self.allocate(total)?;
+        let output = self.allocate(scope.as_ref())?;
         let recheck = self.recheck(&output)?;
         let stream = Stream::new(self.transfer, url, &output, wanted, &self.on_disk);
         let received = context.guard(stream.receive(whole)).await;
@@ -416,24 +407,29 @@ impl<'a> Attempt<'a> {
     }
 
     async fn empty(&mut self, facts: Facts, wanted: &Wanted) -> Result<Report> {
-        let output = self.allocate(Some(0))?;
+        let scope = Scope::new(&self.context().options, 0)?;
+        let output = self.allocate(Some(&scope))?;
         let nothing = SpanSet::new();
         let is_ordered = self.transfer.ordered.is_some();
         let algorithms = if is_ordered { &[][..] } else { &wanted.algorithms };
         let hashing = Hashing::start(self.context(), algorithms, 0, &output, &nothing)?;
-        let received = Received { bytes: 0, facts, hashing, pieces: None };
+        let received = Received { bytes: 0, wanted_bytes: 0, facts, hashing, pieces: None };
         self.finish(Ending::new(received, output), wanted).await
     }
 
-    fn allocate(&self, total: Option<u64>) -> Result<Arc<Output>> {
+    fn allocate(&self, scope: Option<&Scope>) -> Result<Arc<Output>> {
         let context = self.context();
-        context.set_total(total);
+        context.set_total(scope.map(Scope::bytes));
         let policy = match context.options.direct {
             DirectMode::Auto => DirectPolicy::Auto,
             DirectMode::On => DirectPolicy::Always,
             DirectMode::Off => DirectPolicy::Never,
         };
-        let output = self.transfer.reserved.allocate(total, policy)?;
+        let reserved = &self.transfer.reserved;
+        let output = match scope.filter(|scope| scope.is_partial()) {
+            Some(scope) => reserved.allocate_sparse(scope.total(), policy)?,
+            None => reserved.allocate(scope.map(Scope::total), policy)?,
+        };
         self.check_goes_on(&output)?;
         if let Some(reason) = output.buffered_reason() {
             context.tell(Level::Detail, None, format!("buffered writes: {reason}"));
