@@ -1,8 +1,10 @@
 //! The adaptive plan against the best fixed setting, in virtual time: every scenario of `sim`, 100
 //! seeds and a grid of 30 cells each, or over packets, which take longer, 25 seeds and 21 cells.
 //! Prints a table of times, one of what the connections cost, one of several servers of one file
-//! against the ideal split, and the packets' form of the network beside what was measured;
-//! `--out DIR` also writes them there as `README.md`, `table.csv` and `split.csv`.
+//! against the ideal split, one of the packets' form of the network beside what was measured, and
+//! those of a list that is divided over the nodes of a cluster; `--out DIR` also writes them there
+//! as `README.md`, `table.csv` and `split.csv`, those of the cluster as `cluster.md` and
+//! `cluster.csv`.
 //!
 //! `cargo bench --bench sim` is the full size (some minutes), `-- --test` the smallest one
 //! (seconds). Behind `--`:
@@ -11,10 +13,13 @@
 //! - `--half tune|judge`, `--form fluid|tcp`, `--only TEXT`: some of the scenarios, the last by a
 //!   part of the name, or by all of it; a single one shows every cell of its grid too;
 //! - `--explain SEED`: decisions of one run each instead of the tables;
-//! - `--calibrate`: nothing but the measured paths.
+//! - `--calibrate`: nothing but the measured paths;
+//! - `--cluster`: nothing but the list over a cluster, up to 10,000,000 files (two minutes).
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is the product")]
 
+#[path = "sim/cluster.rs"]
+mod cluster;
 #[path = "sim/split.rs"]
 mod split;
 
@@ -30,13 +35,15 @@ use std::{env, fs, io, process};
 const SEEDS: u64 = 100;
 const SEEDS_TCP: u64 = 25;
 const SEEDS_SMALLEST: u64 = 1;
+/// Runs of each list on each cluster.
+const SEEDS_CLUSTER: u64 = 5;
 /// Runs of each measured path.
 const SEEDS_MEASURED: u64 = 20;
 /// No cell is waited for longer, in seconds of virtual time.
 const CELL_S_MAX: f64 = 1800.0;
 
 const USAGE: &str = "options: --seeds N, --half tune|judge, --form fluid|tcp, --only TEXT, \
-                     --out DIR, --explain SEED, --calibrate, --test";
+                     --out DIR, --explain SEED, --calibrate, --cluster, --test";
 
 struct Args {
     /// Over the fluid and over packets.
@@ -49,6 +56,8 @@ struct Args {
     out: Option<PathBuf>,
     explain: Option<u64>,
     calibrates_only: bool,
+    is_cluster_only: bool,
+    is_smallest: bool,
 }
 
 fn main() {
@@ -62,11 +71,23 @@ fn main() {
         return;
     }
     let began = Instant::now();
-    let seeds_measured = args.seeds_tcp.min(SEEDS_MEASURED);
     if args.calibrates_only {
-        println!("{}", calibration(seeds_measured));
-        return;
+        println!("{}", calibration(args.seeds_measured()));
+    } else if !args.is_cluster_only {
+        transfers(&args, chosen);
     }
+    if args.is_cluster_only || args.is_all() {
+        let seeds = args.seeds.min(SEEDS_CLUSTER);
+        let rows = cluster::rows(seeds, args.is_smallest);
+        let text = cluster::text(&rows, seeds);
+        println!("{text}");
+        args.write(|out| cluster::write(out, &rows, &text));
+    }
+    println!("Took {:.1} s.", began.elapsed().as_secs_f64());
+}
+
+/// The tables of single transfers.
+fn transfers(args: &Args, chosen: Vec<Scenario>) {
     let (alone, several): (Vec<Scenario>, Vec<Scenario>) =
         chosen.into_iter().partition(|it| it.mirrors.is_empty());
     if let ([scenario], []) = (alone.as_slice(), several.as_slice()) {
@@ -79,22 +100,16 @@ fn main() {
     let splits = judge_split(&several, args.seeds);
     let mut text = String::new();
     if !verdicts.is_empty() {
-        text += &(times(&verdicts, &args) + &prices(&verdicts));
+        text += &(times(&verdicts, args) + &prices(&verdicts));
     }
     if !splits.is_empty() {
         text += &split::table(&splits, args.seeds);
     }
     if args.only.is_empty() {
-        text += &calibration(seeds_measured);
+        text += &calibration(args.seeds_measured());
     }
     println!("{text}");
-    println!("Took {:.1} s.", began.elapsed().as_secs_f64());
-    if let Some(out) = &args.out {
-        write(out, &verdicts, &splits, &text).unwrap_or_else(|error| {
-            eprintln!("sim: cannot write to {}: {error}", out.display());
-            process::exit(1);
-        });
-    }
+    args.write(|out| write(out, &verdicts, &splits, &text));
 }
 
 impl Args {
@@ -108,6 +123,8 @@ impl Args {
             out: None,
             explain: None,
             calibrates_only: false,
+            is_cluster_only: false,
+            is_smallest: true,
         };
         let (mut is_bench, mut is_test) = (false, false);
         let mut seeds = None;
@@ -123,12 +140,14 @@ impl Args {
                 "--out" => args.out = Some(value()?.into()),
                 "--explain" => args.explain = Some(number(&value()?)?),
                 "--calibrate" => args.calibrates_only = true,
+                "--cluster" => args.is_cluster_only = true,
                 _ => return Err(format!("{word} is not known")),
             }
         }
         // `cargo bench` says --bench, `cargo test --benches` nothing, as to criterion's programs.
         if is_bench && !is_test {
             (args.seeds, args.seeds_tcp) = (SEEDS, SEEDS_TCP);
+            args.is_smallest = false;
         }
         if let Some(seeds) = seeds {
             (args.seeds, args.seeds_tcp) = (seeds, seeds);
@@ -138,6 +157,26 @@ impl Args {
 
     fn seeds_of(&self, scenario: &Scenario) -> u64 {
         if scenario.path.tcp.is_some() { self.seeds_tcp } else { self.seeds }
+    }
+
+    fn seeds_measured(&self) -> u64 {
+        self.seeds_tcp.min(SEEDS_MEASURED)
+    }
+
+    /// Whether nothing is left out.
+    fn is_all(&self) -> bool {
+        let is_chosen = self.half.is_some() || self.is_tcp.is_some() || !self.only.is_empty();
+        !is_chosen && !self.calibrates_only
+    }
+
+    /// Writes tables where they are wanted.
+    fn write(&self, write: impl FnOnce(&Path) -> io::Result<()>) {
+        if let Some(out) = &self.out
+            && let Err(error) = write(out)
+        {
+            eprintln!("sim: cannot write to {}: {error}", out.display());
+            process::exit(1);
+        }
     }
 
     fn chosen(&self) -> Vec<Scenario> {

@@ -53,7 +53,7 @@
 //! | 6 | [`mod@bench`] | sweeps of settings, comparison with peers, results to publish |
 //! | 7 | `cli` | the command line |
 //! | side | [`server`] | the built-in range server, an oracle that shares no code with the client |
-//! | side | `sim` | the plan in virtual time: links, servers, faults, the best fixed setting |
+//! | side | `sim` | the plan in virtual time: paths, servers, faults; lists over a cluster |
 //!
 //! Where things go that are yet to come:
 //!

@@ -1,11 +1,14 @@
 //! The plan in virtual time. Safety: under random faults no byte is lost, delivered twice or left
 //! unassigned, and bounds are kept; the simulator panics where that breaks. Liveness: once the
 //! faults are off, every transfer ends within a bound. The model itself against measurements. And
-//! the targets that `cargo bench --bench sim` prints, with fewer seeds.
+//! the targets that `cargo bench --bench sim` prints, with fewer seeds, and its lists over a
+//! cluster with fewer files.
 //!
 //! `RINGHAUL_SIM_SEED=n` runs one seed of the swarm, `RINGHAUL_SIM_SEEDS=n` those from 1
 //! to n.
 
+#[path = "sim/cluster.rs"]
+mod cluster;
 #[path = "sim/targets.rs"]
 mod targets;
 #[path = "sim/tcp.rs"]

@@ -9,6 +9,8 @@
 //! Where a scenario has several servers there is no grid: [`judge_split`] compares with the time
 //! that their rates together would take, if it were known in advance which of them fails when.
 //!
+//! [`judge_cluster`] is of many files on many machines, and has a model of its own in `cluster`.
+//!
 //! There are two networks; the scenario's path chooses.
 //!
 //! One is a fluid: bytes flow at rates that are constant between two events. A flow has the window
@@ -25,6 +27,7 @@
 
 mod book;
 mod calibration;
+mod cluster;
 mod driver;
 mod grid;
 mod ideal;
@@ -36,6 +39,10 @@ mod worker;
 mod world;
 
 pub use calibration::{Measured, measured};
+pub use cluster::{
+    Load, Nodes, Row, SLICES_PER_NODE, Sizes, Spread, Survey, ideal_s as cluster_ideal_s,
+    judge_cluster, loses_from, makespan_s,
+};
 pub use driver::{End, Outcome, Run, run};
 pub use grid::{
     Best, Cell, Duel, Price, Verdict, auto_settings, best_cell, cells, judge, run_auto, run_cell,
