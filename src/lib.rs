@@ -87,11 +87,12 @@ mod ui;
 #[path = "../tests/common/skip.rs"]
 mod skip;
 
-pub use base::Slice;
-pub use base::Url;
 pub use base::error::{Error, ErrorKind, Result, Side};
 pub use base::url::Credentials;
+pub use base::{Slice, Url};
+pub use batch::part::{Part, SliceBy};
 pub use batch::result::{Asked, Outcome, Status, Summary};
+pub use batch::slices::Share;
 pub use batch::state::IfExists;
 pub use batch::{Batch, BatchOptions, Item, Observer};
 pub use digest::{Algorithm, Checksum, PieceHashes};

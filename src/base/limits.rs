@@ -419,6 +419,9 @@ pub const RETRY_WAIT_ASKED_MAX: Duration = Duration::from_secs(3600);
 /// Slices of one list or file: Kubernetes has at most 100,000 indices in a Job, Slurm 1,001 in an
 /// array unless it is configured otherwise.
 pub const SLICES_MAX: u32 = 100_000;
+/// Files of a list whose sizes are weighed against each other before it is divided by bytes: 16
+/// bytes each, 64 MB in all. Longer lists are even enough when they are divided by name.
+pub const SLICE_SIZES_MAX: usize = 4_000_000;
 
 // server and its command line
 /// Connections that wait to be accepted: all that may be open, come at once.
@@ -497,8 +500,8 @@ pub const LANE_TURN_TIME: Duration = Duration::from_secs(1);
 pub const LARGE_FILE_CONNECTIONS: u32 = 4;
 
 /// Batches that may write small files into one folder at once, each with a staging folder of its
-/// own; whoever runs more of them has a script that went wrong.
-pub const STAGING_FOLDERS_MAX: u32 = 64;
+/// own: slices of one list on a large cluster. To find that all are taken costs seconds.
+pub const STAGING_FOLDERS_MAX: u32 = 1024;
 /// Time between two times at which a batch hands its journal to the kernel: what `kill -9` may cost
 /// is fetched again.
 pub const BATCH_FLUSH_TIME: Duration = Duration::from_millis(200);

@@ -1,10 +1,12 @@
 //! One item: what is asked of a batch. Owns the way from a line of a list to it, where the words of
 //! lists and those of the engine meet.
 
+use super::naming;
 use super::result::Asked;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::engine::options::{Checksum, SourceHints};
 use crate::manifest::{ListItem, OtherKey};
+use std::path::PathBuf;
 
 /// One file to fetch.
 ///
@@ -70,6 +72,22 @@ impl Item {
             other,
         };
         Ok(Self { line: item.line, asked, notes, warnings: Vec::new(), parsed })
+    }
+
+    /// Its path below the folder of the batch.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if it cannot have one.
+    pub(super) fn target(&self) -> Result<PathBuf> {
+        let parsed;
+        let url = match self.parsed.first() {
+            Some((text, url)) if Some(text) == self.asked.urls.first() => url,
+            _ => {
+                parsed = self.asked.parse_urls()?;
+                &parsed[0]
+            }
+        };
+        naming::target(self.asked.out.as_deref(), self.asked.dir.as_deref(), url)
     }
 
     /// Those of its URLs that can be used, in their order.

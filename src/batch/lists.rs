@@ -139,7 +139,7 @@ impl List {
                 Err(e) => {
                     self.has_ended = true;
                     let what = format!("cannot read the list {}", self.name);
-                    return Some(Err(Error::new(ErrorKind::Usage, what).caused_by(e)));
+                    return Some(Err(Error::new(ErrorKind::DiskIo, what).caused_by(e)));
                 }
             }
         }

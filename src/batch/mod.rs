@@ -2,8 +2,8 @@
 //! no disk and no terminal.
 //!
 //! `item` is what is asked, `lists` reads items from lists, `description` makes them of a Metalink,
-//! `run` fetches many of them, `naming` says where they go, `state` is the journal, `result` and
-//! `progress` are what is told.
+//! `run` fetches many of them, `slices` divides them among machines (one has a `part`), `naming`
+//! says where they go, `state` is the journal, `result` and `progress` are what is told.
 
 pub mod checksum_lookup;
 mod description;
@@ -11,10 +11,12 @@ pub mod failure;
 pub mod item;
 pub mod lists;
 pub mod naming;
+pub mod part;
 pub mod piece_lookup;
 pub mod progress;
 pub mod result;
 pub mod run;
+pub mod slices;
 pub mod state;
 pub mod validator;
 

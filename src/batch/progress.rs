@@ -1,6 +1,7 @@
 //! What a running batch tells: a snapshot of all its files. Plain data and the time that is left;
 //! knows nothing of terminals.
 
+use crate::base::Slice;
 use crate::base::limits::SILENCE_WITHOUT_ETA;
 use crate::engine::progress::Waiting;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
+    /// The slice of the lists that is fetched, if not all of them.
+    pub slice: Option<Slice>,
     /// Files that were fetched in this run.
     pub files_done: u64,
     /// Files that were there already.
@@ -70,7 +73,7 @@ pub struct Active {
 impl Progress {
     /// A line of JSON for programs, without its end.
     pub fn json_line(&self) -> String {
-        let progress = serde_json::json!({
+        let mut progress = serde_json::json!({
             "files_done": self.files_done,
             "files_unchanged": self.files_unchanged,
             "files_failed": self.files_failed,
@@ -88,6 +91,9 @@ impl Progress {
             })),
             "seconds": self.elapsed.as_secs_f64(),
         });
+        if let Some(slice) = self.slice {
+            progress["slice"] = slice.to_string().into();
+        }
         serde_json::json!({ "progress": progress }).to_string()
     }
 

@@ -120,6 +120,7 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
     match metalink::look(args)? {
         Some(read) => fetch_described(args, read),
         None if args.is_batch() => batch::run(args, None),
+        None if args.slices.settled.is_some() => Err(slices::one_file().into()),
         None => match download::run(args, None)? {
             Some(read) => fetch_described(args, read),
             None => Ok(()),
@@ -129,6 +130,9 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
 
 fn fetch_described(args: &args::DownloadArgs, read: metalink::Read) -> Result<(), Failure> {
     if read.one(args)?.is_some() && !args.is_batch_asked() {
+        if args.slices.settled.is_some() {
+            return Err(slices::one_file().into());
+        }
         return download::run(args, Some(read)).map(drop);
     }
     batch::run(args, Some(read))

@@ -59,6 +59,12 @@ pub(super) fn settle(args: &mut DownloadArgs) -> Result<()> {
     Ok(())
 }
 
+/// What is said where there is nothing to divide.
+pub(super) fn one_file() -> Error {
+    let what = "--slice divides a list, and one file is named";
+    Error::new(ErrorKind::Usage, what).advise("leave it out, or name a list with -i")
+}
+
 /// Which slice is meant, where `lookup` looks into the environment.
 fn resolve(wish: SliceWish, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Found> {
     let wished_count = match wish {

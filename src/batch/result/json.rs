@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `url` | the first URL as the list has it |
+//! | `slice` | `3 of 8`; only where the list is divided |
 //! | `status` | `done`, `unchanged` or `failed` |
 //! | `path` | where the file is |
 //! | `bytes`, `seconds`, `retries` | numbers |
@@ -15,7 +16,7 @@
 //! holds the secrets of the list then: signatures in URLs, and header fields. Must not know lists.
 
 use super::{Asked, Outcome, Status};
-use crate::base::{Error, hex};
+use crate::base::{Error, Slice, hex};
 use crate::batch::failure::{Permanence, name, permanence, status};
 use crate::engine::options::Algorithm;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -23,38 +24,64 @@ use std::time::Duration;
 
 /// Keys that say nothing of what to fetch: those of a result, and `url`, which is written by
 /// itself.
-const RESULT_KEYS: [&str; 9] =
-    ["url", "status", "path", "bytes", "seconds", "retries", "digest", "validator", "error"];
+const RESULT_KEYS: [&str; 10] = [
+    "url",
+    "slice",
+    "status",
+    "path",
+    "bytes",
+    "seconds",
+    "retries",
+    "digest",
+    "validator",
+    "error",
+];
 
 impl Outcome {
     /// The line, its end included. All of it is ASCII or whole characters, and it has one line
     /// break: at its end.
     pub fn json_line(&self) -> String {
-        let mut line = serde_json::to_string(self).expect("texts and finite numbers only");
+        self.json_line_in(None)
+    }
+
+    /// The line for a file of this slice.
+    pub fn json_line_in(&self, slice: Option<Slice>) -> String {
+        let line = Line { outcome: self, slice };
+        let mut line = serde_json::to_string(&line).expect("texts and finite numbers only");
         line.push('\n');
         line
     }
 }
 
-impl Serialize for Outcome {
+struct Line<'a> {
+    outcome: &'a Outcome,
+    slice: Option<Slice>,
+}
+
+impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Outcome { asked, path, bytes, elapsed, status, digest, validator, retries } =
+            self.outcome;
         let mut map = serializer.serialize_map(None)?;
-        let (status, error) = match &self.status {
+        let (status, error) = match status {
             Status::Done => ("done", None),
             Status::Unchanged => ("unchanged", None),
             Status::Failed(error) => ("failed", Some(error)),
         };
-        map.serialize_entry("url", self.asked.url())?;
+        map.serialize_entry("url", asked.url())?;
+        if let Some(slice) = self.slice {
+            map.serialize_entry("slice", &slice.to_string())?;
+        }
         map.serialize_entry("status", status)?;
-        map.serialize_entry("path", &self.path.to_string_lossy())?;
-        map.serialize_entry("bytes", &self.bytes)?;
-        map.serialize_entry("seconds", &seconds(self.elapsed))?;
-        map.serialize_entry("retries", &self.retries)?;
-        map.serialize_entry("digest", &self.digest.as_ref().map(ToString::to_string))?;
-        map.serialize_entry("validator", &self.validator.as_ref().map(ToString::to_string))?;
+        map.serialize_entry("path", &path.to_string_lossy())?;
+        map.serialize_entry("bytes", bytes)?;
+        map.serialize_entry("seconds", &seconds(*elapsed))?;
+        map.serialize_entry("retries", retries)?;
+        map.serialize_entry("digest", &digest.as_ref().map(ToString::to_string))?;
+        map.serialize_entry("validator", &validator.as_ref().map(ToString::to_string))?;
         map.serialize_entry("error", &error.map(Cause))?;
         if error.is_some() {
-            asked_again(&self.asked, &mut map)?;
+            asked_again(asked, &mut map)?;
         }
         map.end()
     }
@@ -187,7 +214,8 @@ mod tests {
         }
         assert_eq!(line["path"], "/d/x/a", "an option of that name does not take its place");
         let keys = line.as_object().unwrap().len();
-        assert_eq!(keys, RESULT_KEYS.len() + again.as_object().unwrap().len() - 1, "{line}");
+        let of_result = RESULT_KEYS.len() - ["url", "slice"].len();
+        assert_eq!(keys, of_result + again.as_object().unwrap().len(), "{line}");
     }
 
     #[test]
@@ -201,6 +229,10 @@ mod tests {
         let line = parsed(&failed);
         assert_eq!(line["checksum"], "crc32c:e3069283");
         assert_eq!(line["error"].get("http_status"), None);
+        assert_eq!(line.as_object().unwrap().len(), RESULT_KEYS.len(), "all but slice: {line}");
+        let slice = "3/8".parse().ok();
+        let line: Value = serde_json::from_str(&failed.json_line_in(slice)).unwrap();
+        assert_eq!(line["slice"], "3 of 8");
         assert_eq!(line.as_object().unwrap().len(), RESULT_KEYS.len() + 1, "{line}");
     }
 

@@ -8,15 +8,17 @@
 //! 2026-11-28T06:00:03.150Z failure, 8192 bytes in 3.010 s, 2.72 kB/s: out/i from http://h/i: cause
 //! ```
 //!
+//! Behind the time stands `slice 3 of 8: ` where the list is divided: slices may share a log.
+//!
 //! Names and causes come from strangers: control characters become question marks, URLs are
 //! without user name, password and query. Must not know where lines are written.
 
 use super::{Outcome, Status};
-use crate::base::Error;
 use crate::base::calendar::rfc3339;
 use crate::base::size::format_rate;
 use crate::base::text::printable;
 use crate::base::url::without_secrets;
+use crate::base::{Error, Slice};
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -26,6 +28,8 @@ use std::time::{Duration, SystemTime};
 pub struct LogLine<'a> {
     /// When it happened.
     pub at: SystemTime,
+    /// The slice of the list that it happened in, if that is divided.
+    pub slice: Option<Slice>,
     /// Where the file is to be.
     pub path: &'a Path,
     /// Its URL, as the list has it.
@@ -63,16 +67,19 @@ pub enum Happening<'a> {
 
 impl<'a> LogLine<'a> {
     /// The last line of a file.
-    pub fn end(at: SystemTime, outcome: &'a Outcome) -> Self {
+    pub fn end(at: SystemTime, slice: Option<Slice>, outcome: &'a Outcome) -> Self {
         let Outcome { asked, path, bytes, elapsed, status, .. } = outcome;
         let happening = Happening::End { status, bytes: *bytes, elapsed: *elapsed };
-        Self { at, path, url: asked.url(), happening }
+        Self { at, slice, path, url: asked.url(), happening }
     }
 }
 
 impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", rfc3339(self.at))?;
+        if let Some(slice) = self.slice {
+            write!(f, "slice {slice}: ")?;
+        }
         let cause = match self.happening {
             Happening::Start => {
                 f.write_str("start")?;
@@ -120,7 +127,7 @@ mod tests {
     fn line(happening: Happening<'_>) -> String {
         let at = UNIX_EPOCH + Duration::from_millis(1_795_845_600_123);
         let url = "http://user:secret@h/f?token=secret";
-        LogLine { at, path: Path::new("out/f"), url, happening }.to_string()
+        LogLine { at, slice: None, path: Path::new("out/f"), url, happening }.to_string()
     }
 
     #[test]
@@ -154,7 +161,9 @@ mod tests {
         let status = Status::Failed(cause);
         let happening = Happening::End { status: &status, bytes: 0, elapsed: Duration::ZERO };
         let (at, path) = (UNIX_EPOCH, Path::new(evil));
-        let line = LogLine { at, path, url: evil, happening }.to_string();
+        let slice = "3/8".parse().ok();
+        let line = LogLine { at, slice, path, url: evil, happening }.to_string();
+        assert!(line.starts_with("1970-01-01T00:00:00.000Z slice 3 of 8: failure"), "{line}");
         assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
     }
 

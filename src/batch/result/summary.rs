@@ -2,8 +2,8 @@
 //! to. Must not know exit codes of the whole: those are the command line's.
 
 use super::{Outcome, Status};
-use crate::base::ErrorKind;
 use crate::base::size::{format_bytes, format_duration, format_rate};
+use crate::base::{ErrorKind, Slice};
 use crate::batch::failure::{Permanence, permanence};
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use std::time::Duration;
 /// by whoever knows them. Its `Display` is one line.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
+    /// The slice of the lists that it is about, if not all of them.
+    pub slice: Option<Slice>,
     /// Files that were fetched.
     pub done: u64,
     /// Files that were there already.
@@ -111,8 +113,11 @@ impl Summary {
 
 impl fmt::Display for Summary {
     /// `5 files: 2 fetched, 1 unchanged, 2 failed (1 may pass); 32.00 KiB in 0.85 s, 38.55 kB/s,
-    /// 4 connections, 0.12 s of CPU`.
+    /// 4 connections, 0.12 s of CPU`, behind `slice 3 of 8: ` where it is one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(slice) = self.slice {
+            write!(f, "slice {slice}: ")?;
+        }
         let files = if self.files() == 1 { "file" } else { "files" };
         write!(f, "{} {files}: {} fetched", self.files(), self.done)?;
         if self.unchanged > 0 {
@@ -183,6 +188,8 @@ mod tests {
             "5 files: 2 fetched, 1 unchanged, 2 failed (1 may pass); 32.00 KiB in 0.85 s, \
              38.55 kB/s, 4 connections, 0.12 s of CPU"
         );
+        let of_slice = Summary { slice: "3/8".parse().ok(), ..summary.clone() };
+        assert_eq!(of_slice.to_string(), format!("slice 3 of 8: {summary}"));
         assert_eq!(summary.retries, 5);
         let one =
             Summary { connections: 1, elapsed: Duration::from_secs(1), ..of(vec![Status::Done]) };

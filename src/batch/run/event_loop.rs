@@ -10,7 +10,7 @@ use super::observer::Observer;
 use super::rate::Pace;
 use super::recorder::Recorder;
 use crate::base::limits::BATCH_ACTIVE_MAX;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Slice};
 use crate::batch::progress::{Active, Progress};
 use crate::batch::result::{Happening, LogLine, Summary};
 use crate::engine::landing::Landing;
@@ -86,6 +86,12 @@ impl<'a> EventLoop<'a> {
             last_progress: None,
             pace: Pace::default(),
         }
+    }
+
+    /// Of the items of this slice.
+    pub(super) fn of(mut self, slice: Option<Slice>) -> Self {
+        self.summary.slice = slice;
+        self
     }
 
     /// Runs to the end of the list, or until something ends all of it.
@@ -188,25 +194,26 @@ impl<'a> EventLoop<'a> {
 
     /// A job has ended: the journal and the observer hear of it.
     fn record(&mut self, ended: Ended) {
+        let slice = self.summary.slice;
         self.summary.add(&ended.outcome);
         self.recorder.record(&ended);
-        self.observer.on_log(&LogLine::end(SystemTime::now(), &ended.outcome));
+        self.observer.on_log(&LogLine::end(SystemTime::now(), slice, &ended.outcome));
         self.observer.on_result(&ended.outcome);
     }
 
     fn tell(&mut self, told: Told) {
-        let at = SystemTime::now();
+        let (at, slice) = (SystemTime::now(), self.summary.slice);
         match told {
             Told::Start { path, url } => {
                 let happening = Happening::Start;
-                self.observer.on_log(&LogLine { at, path: &path, url: &url, happening });
+                self.observer.on_log(&LogLine { at, slice, path: &path, url: &url, happening });
             }
             Told::Note(level, text) => {
                 self.observer.on_event(&Event { level, connection: None, text });
             }
             Told::Retry { path, url, number, wait, cause } => {
                 let happening = Happening::Retry { number, wait, bytes: 0, cause: &cause };
-                self.observer.on_log(&LogLine { at, path: &path, url: &url, happening });
+                self.observer.on_log(&LogLine { at, slice, path: &path, url: &url, happening });
             }
         }
     }
@@ -242,6 +249,7 @@ impl<'a> EventLoop<'a> {
         let known = self.dispatcher.known();
         let waiting = self.dispatcher.waiting().or_else(|| next_of(&active));
         Progress {
+            slice: self.summary.slice,
             files_done: self.summary.done,
             files_unchanged: self.summary.unchanged,
             files_failed: self.summary.failed,

@@ -75,7 +75,8 @@ impl Batch {
     pub fn new(options: BatchOptions) -> Result<Self> {
         options.validate()?;
         let client = Client::new(&options.client_options())?;
-        let state = options.state.as_deref().map(State::open).transpose()?;
+        let state = options.state.as_deref();
+        let state = state.map(|path| State::open_with_others(path, options.part)).transpose()?;
         let state = state.map(|state| Arc::new(Mutex::new(state)));
         Ok(Self { options, client, state, stop: StopHandle::new() })
     }
@@ -115,7 +116,8 @@ impl Batch {
             headers_by_origin: self.options.headers_by_origin,
         };
         reader::start(items, preparer, dispatcher)?;
-        EventLoop::new(crew, Recorder::new(self.state, taken), self.stop, observer).run()
+        let slice = self.options.part.map(|part| part.slice);
+        EventLoop::new(crew, Recorder::new(self.state, taken), self.stop, observer).of(slice).run()
     }
 
     /// Those who do the work that the dispatcher hands out.

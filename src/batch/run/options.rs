@@ -2,6 +2,7 @@
 
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
+use crate::batch::part::Part;
 use crate::batch::state::IfExists;
 use crate::engine::landing::Durability;
 use crate::engine::options::{ClientOptions, Options, SyncMode};
@@ -31,6 +32,10 @@ pub struct BatchOptions {
     pub remote_time: bool,
     /// The journal of the batch: what it has done a later run does not do again.
     pub state: Option<PathBuf>,
+    /// The slice that the items are, and what divided the list: it has a journal of its own, beside
+    /// [`state`](Self::state), and knows what those of others say. The items of others are left out
+    /// by whoever hands over the items, as [`Share`](crate::batch::slices::Share) says.
+    pub part: Option<Part>,
     /// The first failure ends the batch.
     pub fail_fast: bool,
     /// Header fields for the files of these origins, unless an item has its own of that name.
@@ -55,6 +60,7 @@ impl Default for BatchOptions {
             sync: Durability::default(),
             remote_time: false,
             state: None,
+            part: None,
             fail_fast: false,
             headers_by_origin: Vec::new(),
             options,

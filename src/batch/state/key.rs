@@ -40,6 +40,12 @@ impl Key {
         }
         Self(*hasher.finish().bytes.first_chunk().expect("a SHA-256 has 32 bytes"))
     }
+
+    /// A number that is even over all of `u64`: the first 8 bytes of the key, the most significant
+    /// one first. What follows from it follows from the target.
+    pub fn number(&self) -> u64 {
+        u64::from_be_bytes(*self.0.first_chunk().expect("a key has 16 bytes"))
+    }
 }
 
 impl Source {

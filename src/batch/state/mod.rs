@@ -6,11 +6,12 @@
 //! bytes a file. What this run records is for the next one and takes no memory, nor do failures: a
 //! list of any length can fail.
 //!
-//! `key` says which file it is, `record` is the codec, `decide` what follows from a record. Must
-//! not know transfers, nor when records are made.
+//! `key` says which file it is, `record` is the codec, `decide` what follows from a record, and
+//! `of_slice` whose records count besides. Must not know transfers, nor when records are made.
 
 mod decide;
 mod key;
+mod of_slice;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -136,6 +137,13 @@ impl Earlier {
             Some((Tag::Done, key)) => drop(self.places.insert(key, at)),
             Some((Tag::Failed, key)) => drop(self.places.remove(&key)),
             None => {}
+        }
+    }
+
+    /// Adds the record if it is of a file that `has` is true for.
+    fn add_of(&mut self, at: u64, payload: &[u8], has: &dyn Fn(&Key) -> bool) {
+        if peek(payload).is_some_and(|(_, key)| has(&key)) {
+            self.add(at, payload);
         }
     }
 

@@ -29,7 +29,7 @@ const _: () =
     assert!(1 + KEY_BYTES + 2 * 8 + 4 * 2 + 32 + 2 * STATE_TEXT_BYTES_MAX <= LOG_RECORD_BYTES_MAX);
 
 /// The time of a file's last change, as the file system keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileTime {
     /// Since 1970; negative before it.
     pub seconds: i64,

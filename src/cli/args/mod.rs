@@ -35,7 +35,7 @@ pub(super) use manual::{CompletionsArgs, HelpArgs, ManArgs};
 pub(super) use names::RemoteName;
 pub(super) use reach::ReachArgs;
 pub(super) use serve::ServeArgs;
-pub(super) use slice::SliceWish;
+pub(super) use slice::{Divisor, SliceWish};
 pub(super) use sources::{MetalinkWish, Policy};
 pub(super) use values::{Change, Direct, Driver, within};
 

@@ -14,9 +14,23 @@ pub(in crate::cli) struct SliceArgs {
     #[arg(long, value_name = "I/N|auto[/N]", env = "RINGHAUL_SLICE")]
     pub(in crate::cli) slice: Option<SliceWish>,
 
+    /// What divides a list: a hash of the name, or the sizes that the list says, so that slices
+    /// have about as many bytes; files without one go by name.
+    #[arg(long, value_name = "WHAT", env = "RINGHAUL_SLICE_BY")]
+    #[arg(value_enum, default_value_t = Divisor::Name)]
+    pub(in crate::cli) slice_by: Divisor,
+
     /// The slice that is meant.
     #[arg(skip)]
     pub(in crate::cli) settled: Option<Slice>,
+}
+
+/// `--slice-by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(in crate::cli) enum Divisor {
+    #[default]
+    Name,
+    Bytes,
 }
 
 /// `--slice`.

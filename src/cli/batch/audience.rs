@@ -3,7 +3,7 @@
 
 use super::sink::Sink;
 use crate::base::limits::{FAILED_ITEMS_MAX, FAILURES_SHOWN_MAX};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, Slice};
 use crate::batch::Observer;
 use crate::batch::progress::Progress;
 use crate::batch::result::{Asked, LogLine, Outcome, Status, Summary};
@@ -23,6 +23,7 @@ pub(super) struct Audience {
     ui: BatchUi,
     results: Option<Sink>,
     log: Option<Sink>,
+    slice: Option<Slice>,
     is_json: bool,
     last_json: Option<Instant>,
     /// There is somebody to be asked at the end.
@@ -47,6 +48,7 @@ impl Audience {
             ui: BatchUi::new(resolve::verbosity(args)),
             results,
             log: log.transpose()?,
+            slice: args.slices.settled,
             is_json: batch.json,
             last_json: None,
             may_ask: batch.ask == Ask::Auto && can_ask(),
@@ -116,7 +118,7 @@ impl Observer for Audience {
             }
         }
         if self.results.is_some() {
-            self.write(outcome.json_line().trim_end(), false);
+            self.write(outcome.json_line_in(self.slice).trim_end(), false);
         }
     }
 

@@ -3,34 +3,42 @@
 
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::Item;
-use crate::batch::lists::Lists;
+use crate::batch::lists::{Lists, STANDARD_INPUT};
 use crate::batch::naming;
-use crate::cli::args::{DownloadArgs, MetalinkWish, RemoteName};
+use crate::batch::part::{Part, SliceBy};
+use crate::batch::slices::Share;
+use crate::cli::args::{Divisor, DownloadArgs, MetalinkWish, RemoteName};
 use crate::cli::resolve;
 use crate::engine::description::Description;
 use std::path::{Path, PathBuf};
 
-/// All items, one after another.
+/// The files of a Metalink.
+type Files = Vec<Result<Description>>;
+
+/// All items of the slice that is meant, or simply all, one after another.
 pub(super) struct Items {
-    /// The one file that the command line describes, whose URL stands in the lists as well.
-    one: Option<Item>,
-    /// The files of a Metalink.
-    described: std::vec::IntoIter<Result<Description>>,
-    lists: Lists,
+    all: All,
+    /// What falls to the slice.
+    share: Option<Share>,
+    part: Option<Part>,
     folder: PathBuf,
     is_one: bool,
 }
 
+/// All items.
+struct All {
+    /// The one file that the command line describes, whose URL stands in the lists as well.
+    one: Option<Item>,
+    described: std::vec::IntoIter<Result<Description>>,
+    lists: Lists,
+}
+
 impl Items {
     /// Opens the lists; or the files that a Metalink has `described` in their place.
-    pub(super) fn new(
-        args: &DownloadArgs,
-        described: Option<Vec<Result<Description>>>,
-    ) -> Result<Self> {
+    pub(super) fn new(args: &DownloadArgs, described: Option<Files>) -> Result<Self> {
         let batch = &args.batch;
         check_places(args, described.is_some())?;
         let urls = if described.is_some() { &[] } else { &args.urls[..] };
-        let lists = Lists::open(urls, &batch.input_file, batch.base_url.as_deref())?;
         let is_one = urls.len() == 1 && batch.input_file.is_empty();
         refuse_what_is_for_one(args, is_one)?;
         let (one, folder) = match is_one {
@@ -41,8 +49,16 @@ impl Items {
             false => (None, args.dir.clone().unwrap_or_else(|| PathBuf::from("."))),
         };
         resolve::must_be_folder(&folder)?;
-        let described = described.unwrap_or_default().into_iter();
-        Ok(Self { one, described, lists, folder, is_one })
+        let described = described.unwrap_or_default();
+        let part = part(args);
+        let share = part.map(|part| share(args, part, urls, &described)).transpose()?;
+        let all = All { one, ..All::open(args, urls, described)? };
+        Ok(Self { all, share, part, folder, is_one })
+    }
+
+    /// The slice that they are, if not all.
+    pub(super) fn part(&self) -> Option<Part> {
+        self.part
     }
 
     /// Indicates whether it is the one file that the command line describes.
@@ -60,6 +76,23 @@ impl Iterator for Items {
     type Item = Result<Item>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let Self { all, share, .. } = self;
+        all.find(|item| share.as_ref().is_none_or(|share| share.has(item)))
+    }
+}
+
+impl All {
+    fn open(args: &DownloadArgs, urls: &[String], described: Files) -> Result<Self> {
+        let batch = &args.batch;
+        let lists = Lists::open(urls, &batch.input_file, batch.base_url.as_deref())?;
+        Ok(Self { one: None, described: described.into_iter(), lists })
+    }
+}
+
+impl Iterator for All {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         if let Some(one) = self.one.take() {
             let _ = self.lists.next();
             return Some(Ok(one));
@@ -67,6 +100,31 @@ impl Iterator for Items {
         let described = self.described.next().map(|file| file.map(Item::from));
         described.or_else(|| self.lists.next())
     }
+}
+
+/// The slice that is meant, and what divides the list.
+fn part(args: &DownloadArgs) -> Option<Part> {
+    let by = match args.slices.slice_by {
+        Divisor::Name => SliceBy::Name,
+        Divisor::Bytes => SliceBy::Bytes,
+    };
+    args.slices.settled.map(|slice| Part { slice, by })
+}
+
+/// What falls to the slice. By bytes, that takes a first look at the whole list.
+fn share(args: &DownloadArgs, part: Part, urls: &[String], described: &Files) -> Result<Share> {
+    if part.by == SliceBy::Name {
+        return Ok(Share::by_name(part.slice));
+    }
+    let is_file = |list: &PathBuf| {
+        list.as_path() != Path::new(STANDARD_INPUT) && !list.metadata().is_ok_and(|m| !m.is_file())
+    };
+    if !args.batch.input_file.iter().all(is_file) {
+        let what = "--slice-by bytes reads the list twice, and it is a stream";
+        return Err(Error::new(ErrorKind::Usage, what)
+            .advise("write it to a file first, or use --slice-by name"));
+    }
+    Share::by_bytes(part.slice, All::open(args, urls, described.clone())?)
 }
 
 /// What is fetched is named in one way: by URLs and lists, or by a Metalink.

@@ -74,6 +74,7 @@ fn conclude(summary: &Summary) -> Result<(), Failure> {
         Conclusion::AllFailedAlike(kind) => kind.exit_code(),
         Conclusion::SomeFailed => exit_codes::SOME_FAILED,
     };
-    let line = format!("ringhaul: error: {failed} of {files} files failed");
+    let slice = summary.slice.map_or_else(String::new, |slice| format!(" of slice {slice}"));
+    let line = format!("ringhaul: error: {failed} of {files} files{slice} failed");
     Err(Failure { line, exit_code })
 }

@@ -16,6 +16,7 @@ pub(super) fn options(args: &DownloadArgs, items: &Items) -> Result<BatchOptions
     let options = resolve::options(args)?;
     Ok(BatchOptions {
         state: journal::path(args, items.folder()),
+        part: items.part(),
         dir: items.folder().to_owned(),
         parallel: batch.parallel.fixed(),
         max_connections: args.max_connections,

@@ -13,9 +13,10 @@ pub(super) struct Topic {
     text: &'static str,
 }
 
-pub(super) const TOPICS: [Topic; 12] = [
+pub(super) const TOPICS: [Topic; 13] = [
     Topic { name: "resume", text: include_str!("topics/resume.md") },
     Topic { name: "lists", text: include_str!("topics/lists.md") },
+    Topic { name: "clusters", text: include_str!("topics/clusters.md") },
     Topic { name: "mirrors", text: include_str!("topics/mirrors.md") },
     Topic { name: "proxies", text: include_str!("topics/proxies.md") },
     Topic { name: "login", text: include_str!("topics/login.md") },

@@ -254,6 +254,21 @@ impl Drop for RecordLog {
     }
 }
 
+/// Calls `each` with the place and the payload of each whole record of the log `path`, which
+/// another program may be writing: no lock is taken, and nothing is changed. The same place has the
+/// same record in a later look, unless the log was replaced.
+///
+/// # Errors
+/// What the disk answers, and [`io::ErrorKind::InvalidData`] for a file that is no such log.
+pub fn look(path: &Path, purpose: &Purpose, mut each: impl FnMut(u64, &[u8])) -> io::Result<()> {
+    let file = opening::open_to_look(path, purpose)?;
+    let mut scan = Scan::new(At { file: &file, at: HEADER_BYTES as u64 }, HEADER_BYTES as u64);
+    while let Some((at, payload)) = scan.next_record()? {
+        each(at, payload);
+    }
+    Ok(())
+}
+
 /// A file as a stream that begins at an offset; its cursor stays where it is.
 struct At<'a> {
     file: &'a File,

@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use std::fmt;
 
 /// Keys of our own results that say nothing of what to fetch.
-const RESULT_KEYS: [&str; 8] =
-    ["path", "bytes", "seconds", "status", "digest", "validator", "retries", "error"];
+const RESULT_KEYS: [&str; 9] =
+    ["slice", "path", "bytes", "seconds", "status", "digest", "validator", "retries", "error"];
 
 /// The item of a line.
 pub(super) fn item(number: u64, text: &str) -> Result<ListItem> {

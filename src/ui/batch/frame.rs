@@ -92,10 +92,11 @@ fn parts(progress: &Progress, waits: Option<String>) -> Vec<Part> {
     parts
 }
 
-/// `1234/5000 files`, with a plus sign while more are being read.
+/// `1234/5000 files`, with a plus sign while more are being read, and the slice that they are.
 fn files(progress: &Progress) -> String {
     let more = if progress.is_list_read { "" } else { "+" };
-    format!("{}/{}{more} files", progress.files_present(), progress.files_read)
+    let slice = progress.slice.map_or_else(String::new, |slice| format!(" of slice {slice}"));
+    format!("{}/{}{more} files{slice}", progress.files_present(), progress.files_read)
 }
 
 /// `1.20 GiB / 5.00 GiB`, with a plus sign if sizes are missing.

@@ -63,6 +63,9 @@ fn is_tenth_more(before: u64, now: u64) -> bool {
 pub(super) fn line(progress: &Progress) -> String {
     let read = if progress.is_list_read { "" } else { " read until now" };
     let mut line = format!("{} of {} files{read}", progress.files_present(), progress.files_read);
+    if let Some(slice) = progress.slice {
+        line.push_str(&format!(", slice {slice}"));
+    }
     for (count, what) in
         [(progress.files_unchanged, "unchanged"), (progress.files_failed, "failed")]
     {
@@ -112,11 +115,12 @@ mod tests {
         assert_eq!(line, "20 of 100 files, 20.00 MiB, 1.00 MB/s, 0:40 left, 0 connections");
         progress.is_list_read = false;
         progress.bytes_expected = Some(50 * MIB);
+        progress.slice = "3/8".parse().ok();
         (progress.files_unchanged, progress.files_failed, progress.connections) = (5, 3, 1);
         assert_eq!(
             super::line(&progress),
-            "25 of 100 files read until now, 5 unchanged, 3 failed, 20.00 MiB of at least \
-             50.00 MiB, 1.00 MB/s, 1 connection"
+            "25 of 100 files read until now, slice 3 of 8, 5 unchanged, 3 failed, 20.00 MiB of \
+             at least 50.00 MiB, 1.00 MB/s, 1 connection"
         );
     }
 
