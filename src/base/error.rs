@@ -90,6 +90,8 @@ pub enum ErrorKind {
     Redirect,
     /// The digest of the bytes is not the expected one.
     ChecksumMismatch,
+    /// Slices of a file that several machines fetch are missing, damaged, or in use.
+    SlicesIncomplete,
     /// Stopped by the caller or a signal.
     Interrupted,
     /// An invariant of ringhaul does not hold.
@@ -103,6 +105,7 @@ impl ErrorKind {
             ErrorKind::Usage
             | ErrorKind::TargetExists
             | ErrorKind::TargetUnusable
+            | ErrorKind::SlicesIncomplete
             | ErrorKind::Interrupted => Side::You,
             ErrorKind::DiskFull
             | ErrorKind::DiskIo
@@ -149,6 +152,7 @@ impl ErrorKind {
             ErrorKind::DiskIo => 16,
             ErrorKind::EngineUnavailable | ErrorKind::ResourceLimit => 17,
             ErrorKind::ProxyRefused => 18,
+            ErrorKind::SlicesIncomplete => 19,
             ErrorKind::Interrupted => 130,
         }
     }
@@ -179,6 +183,7 @@ impl ErrorKind {
             ErrorKind::ContentEncoding => "content encoded",
             ErrorKind::Redirect => "bad redirect",
             ErrorKind::ChecksumMismatch => "wrong digest",
+            ErrorKind::SlicesIncomplete => "slices missing",
             ErrorKind::Interrupted => "stopped",
             ErrorKind::Internal => "internal error",
         })
@@ -214,6 +219,7 @@ impl ErrorKind {
             ErrorKind::ContentEncoding => "ask the server's operator to honour 'identity'",
             ErrorKind::Redirect => "check the URL with -v",
             ErrorKind::ChecksumMismatch => "compare the expected digest with its source",
+            ErrorKind::SlicesIncomplete => "run them again",
             ErrorKind::Interrupted => "run the same command again",
             ErrorKind::Internal => "please report it with the output of -vv",
         }

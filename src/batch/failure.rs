@@ -27,10 +27,11 @@ pub fn permanence(kind: ErrorKind) -> Permanence {
 fn of_unretried(kind: ErrorKind) -> Permanence {
     match kind {
         // The next run takes the new file, finds space that was freed, has the machine to itself,
-        // or goes on where this one was stopped.
+        // finds the slices complete, or goes on where this one was stopped.
         ErrorKind::Changed
         | ErrorKind::DiskFull
         | ErrorKind::ResourceLimit
+        | ErrorKind::SlicesIncomplete
         | ErrorKind::Interrupted => Permanence::MayPass,
         // These are always retried, and do not come here.
         ErrorKind::Resolve
@@ -123,6 +124,7 @@ names! {
     ContentEncoding => "content_encoding",
     Redirect => "redirect",
     ChecksumMismatch => "checksum_mismatch",
+    SlicesIncomplete => "slices_incomplete",
     Interrupted => "interrupted",
     Internal => "internal",
 }
@@ -169,6 +171,7 @@ pub(super) mod tests {
             ErrorKind::Changed,
             ErrorKind::DiskFull,
             ErrorKind::ResourceLimit,
+            ErrorKind::SlicesIncomplete,
             ErrorKind::Interrupted,
         ];
         for kind in all() {
@@ -192,9 +195,9 @@ pub(super) mod tests {
             (0..=255).filter(|code| permanence_of_code(*code) == wanted).collect()
         };
         let may_pass = codes(Some(Of(Permanence::MayPass)));
-        assert_eq!(may_pass, [3, 4, 5, 6, 10, 11, 15, 130]);
+        assert_eq!(may_pass, [3, 4, 5, 6, 10, 11, 15, 19, 130]);
         assert_eq!(codes(Some(Of(Permanence::Permanent))), [1, 2, 12, 13, 14, 16, 18]);
         assert_eq!(codes(Some(Mixed)), [7, 8, 9, 17]);
-        assert_eq!(codes(None).len(), 256 - 19);
+        assert_eq!(codes(None).len(), 256 - 20);
     }
 }

@@ -5,7 +5,7 @@
 pub(super) const SOME_FAILED: u8 = 20;
 
 /// Every code with its meaning, in order.
-pub(super) const EXIT_CODES: [(u8, &str); 22] = [
+pub(super) const EXIT_CODES: [(u8, &str); 23] = [
     (0, "the file is complete under its name"),
     (1, "a bug in ringhaul"),
     (2, "an option, URL or header that cannot be used"),
@@ -25,6 +25,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 22] = [
     (16, "reading or writing the file failed"),
     (17, "kernel, memory or descriptor limits do not suffice"),
     (18, "the proxy refuses, or wants other credentials"),
+    (19, "slices of the file are missing, damaged or in use"),
     (SOME_FAILED, "some files of a batch failed"),
     (130, "stopped: SIGINT (Ctrl-C)"),
     (143, "stopped: SIGTERM; SIGHUP gives 129"),

@@ -53,6 +53,7 @@ pub fn class(kind: ErrorKind) -> Class {
         | ErrorKind::ContentEncoding
         | ErrorKind::Redirect
         | ErrorKind::ChecksumMismatch
+        | ErrorKind::SlicesIncomplete
         | ErrorKind::Interrupted
         | ErrorKind::Internal => Class::Never,
     }
@@ -85,6 +86,7 @@ pub fn is_of_source(kind: ErrorKind) -> bool {
         | ErrorKind::DiskIo
         | ErrorKind::EngineUnavailable
         | ErrorKind::ResourceLimit
+        | ErrorKind::SlicesIncomplete
         | ErrorKind::Interrupted
         | ErrorKind::Internal => false,
     }
