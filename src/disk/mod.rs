@@ -4,8 +4,8 @@
 //!
 //! From below: `folders` (of a batch), `staging` (of its small files), `place` (names and lock),
 //! `journal`, `output` (what takes blocks), and what reads bytes back: `recheck`, `verify`,
-//! `piece_verifier`. `salvage` takes over what an existing file has. `record_log` is for those
-//! above: a log of any records.
+//! `piece_verifier`. `salvage` takes over what an existing file has, `slices` joins what several
+//! machines have fetched. `record_log` is for those above: a log of any records.
 
 pub mod folders;
 pub mod journal;
@@ -16,5 +16,7 @@ mod read_back;
 pub mod recheck;
 pub mod record_log;
 pub mod salvage;
+mod slice_names;
+pub mod slices;
 pub mod staging;
 pub mod verify;

@@ -1,10 +1,13 @@
 //! The place of an output: the names of target, part file and journal, the lock that makes them
-//! ours, and what happens to the part file at the end. Must not know how blocks are written, nor
-//! what is in a journal.
+//! ours, and what happens to the part file at the end. What is different where several machines
+//! write to one part file is in `shared`. Must not know how blocks are written, nor what is in a
+//! journal.
+
+pub(super) mod shared;
 
 use crate::base::limits::{JOURNAL_SUFFIX, PART_SUFFIX};
 use crate::base::size::format_bytes;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Slice};
 use crate::io::file::Allocation;
 use crate::io::ours::{self, Foreign};
 use crate::io::{file, whole};
@@ -50,6 +53,8 @@ pub(super) struct Place {
     pub(super) replace: bool,
     /// The file that has the final name and is repaired, open for reading; `None` if none is.
     pub(super) old: Option<File>,
+    /// Which slice of the file is fetched here; `None`: all of it, and the part file is ours alone.
+    pub(super) slice: Option<Slice>,
     /// Whether the part file stays at the end, whatever a journal says.
     keep_part: AtomicBool,
     /// Whether a journal has its name.
@@ -98,22 +103,35 @@ impl Place {
         look_for(&journal)?;
         let file = open_and_lock(&part, replace, |file| vouch(file, &journal))?;
         // Again, under the lock: an owner before us may just have made it.
-        let journal_stands = AtomicBool::new(look_for(&journal)?);
-        Ok(Self {
+        let journal_stands = look_for(&journal)?;
+        let mut place = Self::of(file, target, part, journal, journal_stands);
+        place.replace = replace;
+        Ok(place)
+    }
+
+    fn of(
+        file: File,
+        target: &Path,
+        part: PathBuf,
+        journal: PathBuf,
+        journal_stands: bool,
+    ) -> Self {
+        Self {
             file,
             target: target.to_owned(),
             part,
             journal,
-            replace,
+            replace: false,
             old: None,
+            slice: None,
             keep_part: AtomicBool::new(false),
-            journal_stands,
+            journal_stands: AtomicBool::new(journal_stands),
             journal_made: Mutex::default(),
             recorded_bytes: AtomicU64::new(0),
             reserved_bytes: AtomicU64::new(0),
             sync_failed: OnceLock::new(),
             journals_ended: Mutex::new(0),
-        })
+        }
     }
 
     /// The part file stays at the end.
@@ -180,7 +198,7 @@ impl Place {
     fn try_reserve(&self, total: u64) -> io::Result<()> {
         let file = &self.file;
         self.set_reserved_bytes(0);
-        if file.metadata()?.len() > total {
+        if file.metadata()?.len() > total && !self.is_shared() {
             file.set_len(total)?;
         }
         let missing = total.saturating_sub(self.bytes_on_disk()?);
@@ -298,6 +316,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.is_shared() {
+            return self.drop_shared();
+        }
         let is_filled = || self.file.metadata().is_ok_and(|meta| meta.len() > 0);
         if self.keep_part.load(Ordering::Relaxed) || (self.journal_stands() && is_filled()) {
             return;

@@ -25,7 +25,8 @@ pub(super) struct Reader {
     open: Option<Open>,
 }
 
-struct Open {
+/// An open file that is read block by block.
+pub(super) struct Open {
     file: File,
     /// One block, which each read fills anew.
     memory: Lease,
@@ -45,30 +46,23 @@ impl Reader {
             let what = format!("bytes {span} are in no file and cannot be read back");
             return Err(Error::new(ErrorKind::Internal, what));
         };
-        // Direct reads start aligned, and an earlier run may have stopped anywhere.
-        let before = span.start() % SPAN_ALIGN_BYTES;
-        let block = Span::with_len(span.start() - before, BLOCK_BYTES as u64);
-        let (wanted, _) = Span::new(block.start(), span.end()).split_at(block.end());
-        let Open { file, memory } = match self.open.take() {
+        let open = match self.open.take() {
             Some(open) => self.open.insert(open),
-            None => self.open.insert(Open::new(place, self.direct)?),
+            None => self.open.insert(Open::new(&place.part, &place.file, self.direct)?),
         };
-        let filled = file::read_span(file, wanted, memory.spare_mut());
-        filled.map_err(|e| read_error(e, &place.part, wanted))?;
-        let index = |bytes| usize::try_from(bytes).expect("within one block");
-        Ok(&memory.spare_mut()[index(before)..index(wanted.len())])
+        open.read(&place.part, span)
     }
 }
 
 impl Open {
-    fn new(place: &Place, direct: bool) -> Result<Self> {
-        let path = &place.part;
+    /// Opens `file`, whose name is `path`, once more; past the page cache if `direct` says so.
+    pub(super) fn new(path: &Path, file: &File, direct: bool) -> Result<Self> {
         let pool = Pool::new(1).map_err(|e| {
             let what = format!("no memory to read {} back", path.display());
             Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
         })?;
         let memory = pool.try_lease().expect("a fresh pool has its block");
-        let file = file::open_for_read_back(path, direct, &place.file).map_err(|e| {
+        let file = file::open_for_read_back(path, direct, file).map_err(|e| {
             // `Other` says that another file has the name now.
             let is_gone = matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::Other);
             let what = format!("cannot open {} to read it back", path.display());
@@ -76,6 +70,19 @@ impl Open {
             if is_gone { error.advise(START_AGAIN) } else { error }
         })?;
         Ok(Self { file, memory })
+    }
+
+    /// The first bytes of `span` of the file, which is called `path`, at least one: up to a block,
+    /// counted from the alignment before.
+    pub(super) fn read(&mut self, path: &Path, span: Span) -> Result<&[u8]> {
+        // Direct reads start aligned, and an earlier run may have stopped anywhere.
+        let before = span.start() % SPAN_ALIGN_BYTES;
+        let block = Span::with_len(span.start() - before, BLOCK_BYTES as u64);
+        let (wanted, _) = Span::new(block.start(), span.end()).split_at(block.end());
+        let filled = file::read_span(&self.file, wanted, self.memory.spare_mut());
+        filled.map_err(|e| read_error(e, path, wanted))?;
+        let index = |bytes| usize::try_from(bytes).expect("within one block");
+        Ok(&self.memory.spare_mut()[index(before)..index(wanted.len())])
     }
 }
 

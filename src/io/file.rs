@@ -163,6 +163,12 @@ pub fn free_bytes(file: impl AsFd) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Has the kernel forget what it has cached of a file, as far as that is written out: what is read
+/// then comes from the disk or the file server. A wish; nothing depends on it.
+pub fn forget_cached(file: &File) {
+    _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
+}
+
 /// Opens `path` a second time with O_DIRECT for writing; an error if it no longer names `file`.
 pub fn open_direct(path: &Path, file: &File) -> io::Result<OwnedFd> {
     open_again(path, OFlags::WRONLY | OFlags::DIRECT, file).map(OwnedFd::from)

@@ -26,6 +26,7 @@ pub mod ours;
 pub mod patience;
 pub mod priority;
 pub mod probe;
+pub mod range_lock;
 pub mod receive;
 pub mod socket;
 pub mod stream;

@@ -84,6 +84,14 @@ pub fn create_marked(path: &Path) -> io::Result<File> {
     options.read(true).write(true).create_new(true).mode(MODE | MARK).open(path)
 }
 
+/// Opens a file for reading and writing, and makes it, without the mark, if there is none; a link
+/// is an error.
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    options.custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
 /// Opens a file that is there for reading and writing; a link is an error.
 pub fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path)

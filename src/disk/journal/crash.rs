@@ -368,6 +368,7 @@ fn new_barrier(recorder: &Recorder, disk: &Disk) -> Barrier<Recorder> {
         total: TOTAL,
         validator: Some(tape.version.to_string()),
         digest: None,
+        cut: None,
     };
     let id = tape.rng.next_u64();
     let header = Header::with_places(id, identity, disk.part_id(), 100).unwrap();

@@ -39,6 +39,8 @@ impl Files {
     fn failed(&self, error: io::Error, what: &str) -> Error {
         let error = disk_error(error, what, &self.place.journal);
         match error.kind() {
+            // There are no slices without.
+            _ if self.place.is_shared() => self.place.explain(error),
             ErrorKind::DiskFull => error.advise("free space, or do without it (--no-journal)"),
             _ => error,
         }
@@ -115,6 +117,9 @@ impl Layer for Files {
     }
 
     fn empty_part(&mut self) -> Result<()> {
+        if self.place.is_shared() {
+            return Ok(());
+        }
         let emptied = self.place.file.set_len(0);
         emptied.map_err(|e| disk_error(e, "cannot empty", &self.place.part))
     }

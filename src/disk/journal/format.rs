@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! header  magic 16 | version u32 | header bytes u32 | id u64 | slot bytes u64
-//!         total u64 | device u64 | inode u64 | url | validator | digest | crc32c u32
+//!         total u64 | device u64 | inode u64 | url | validator | digest | cut | crc32c u32
+//! cut     of a slice alone, version 2: index u32 | count u32 | start u64 | end u64
 //! slot A  id u64 | seq u64 | count u32 | count x (start u64, end u64, crc32c u32) | crc32c u32
 //! slot B  the same
 //! ```
@@ -12,20 +13,24 @@
 //! the header's id, so that those of another journal do not fit. The newest valid slot counts.
 //! A pure codec: must not know files, nor the order in which things are written.
 
-use super::Identity;
+use super::{Cut, Identity};
 use crate::base::limits::{
     JOURNAL_BYTES_MAX, JOURNAL_FRAGMENTS_MAX, JOURNAL_RUN_BYTES_MIN, JOURNAL_RUNS_MAX,
     JOURNAL_TEXT_BYTES_MAX, SPAN_ALIGN_BYTES,
 };
-use crate::base::{Error, ErrorKind, Result, Span};
+use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::digest::crc::{Run, crc32c};
 
-/// The version written, and the only one read.
+/// The version of the journal of a file.
 pub const VERSION: u32 = 1;
+/// That of the journal of a slice, and the newest one that is read.
+pub const VERSION_OF_SLICE: u32 = 2;
 
 const MAGIC: [u8; 16] = *b"ringhaul-journal";
 /// Bytes of a header whose texts are empty, its CRC included.
 const HEADER_BYTES_MIN: usize = 16 + 4 + 4 + 5 * 8 + 3 * 4 + 4;
+/// Bytes that the header of a slice has besides.
+const CUT_BYTES: usize = 4 + 4 + 8 + 8;
 /// Bytes of a slot without runs, its CRC included.
 const SLOT_BYTES_MIN: u64 = 8 + 8 + 4 + 4;
 /// Bytes of one run in a slot.
@@ -36,7 +41,7 @@ const NO_TEXT: u32 = u32::MAX;
 /// Both slots of the largest file and the longest header are below what is ever looked at.
 const _: () = assert!(
     2 * (SLOT_BYTES_MIN + RUN_BYTES * (2 * JOURNAL_RUNS_MAX + JOURNAL_FRAGMENTS_MAX))
-        + HEADER_BYTES_MIN as u64
+        + (HEADER_BYTES_MIN + CUT_BYTES) as u64
         + 3 * JOURNAL_TEXT_BYTES_MAX as u64
         + 4 * SPAN_ALIGN_BYTES
         <= JOURNAL_BYTES_MAX
@@ -172,17 +177,19 @@ impl Header {
 
     /// Length of the encoded header.
     fn bytes(&self) -> usize {
-        let Identity { url, validator, digest, .. } = &self.identity;
+        let Identity { url, validator, digest, cut, .. } = &self.identity;
         let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        HEADER_BYTES_MIN + url.len() + optional(validator) + optional(digest)
+        let cut_bytes = if cut.is_some() { CUT_BYTES } else { 0 };
+        HEADER_BYTES_MIN + url.len() + optional(validator) + optional(digest) + cut_bytes
     }
 
     fn encode(&self) -> Vec<u8> {
-        let Identity { url, total, validator, digest } = &self.identity;
+        let Identity { url, total, validator, digest, cut } = &self.identity;
         let mut out = Vec::with_capacity(self.bytes());
         let short = |len: usize| u32::try_from(len).expect("texts are bounded").to_le_bytes();
         out.extend(MAGIC);
-        out.extend(VERSION.to_le_bytes());
+        let version = if cut.is_some() { VERSION_OF_SLICE } else { VERSION };
+        out.extend(version.to_le_bytes());
         out.extend(short(self.bytes()));
         for number in [self.id, self.slot_bytes, *total, self.part.device, self.part.inode] {
             out.extend(number.to_le_bytes());
@@ -190,6 +197,12 @@ impl Header {
         for text in [Some(url), validator.as_ref(), digest.as_ref()] {
             out.extend(text.map_or(NO_TEXT.to_le_bytes(), |text| short(text.len())));
             out.extend(text.map_or(&[][..], |text| text.as_bytes()));
+        }
+        if let Some(Cut { slice, span }) = cut {
+            out.extend(slice.index().to_le_bytes());
+            out.extend(slice.count().to_le_bytes());
+            out.extend(span.start().to_le_bytes());
+            out.extend(span.end().to_le_bytes());
         }
         out.extend(crc32c(&out).to_le_bytes());
         assert_eq!(out.len(), self.bytes(), "the header has the length it states");
@@ -204,20 +217,21 @@ impl Header {
         let mut reader = Reader(bytes);
         reader.take(MAGIC.len()).ok_or_else(damaged)?;
         // Another version may have put everything else elsewhere.
-        match reader.u32().ok_or_else(damaged)? {
-            VERSION => {}
+        let is_slice = match reader.u32().ok_or_else(damaged)? {
+            VERSION => false,
+            VERSION_OF_SLICE => true,
             version => return Err(Flaw::Version(version)),
-        }
+        };
         let header_bytes = reader.u32().and_then(|n| usize::try_from(n).ok());
         let header = header_bytes.and_then(|n| checked(bytes.get(..n)?)).ok_or_else(damaged)?;
-        let decoded = Self::decode_fields(header).ok_or_else(damaged)?;
+        let decoded = Self::decode_fields(header, is_slice).ok_or_else(damaged)?;
         let file_bytes = decoded.slot_bytes.checked_mul(2);
         let file_bytes = file_bytes.and_then(|both| both.checked_add(decoded.slot_offset(0)));
         if file_bytes == Some(bytes.len() as u64) { Ok(decoded) } else { Err(Flaw::Damaged) }
     }
 
     /// `header` without its CRC, which has been checked.
-    fn decode_fields(header: &[u8]) -> Option<Self> {
+    fn decode_fields(header: &[u8], is_slice: bool) -> Option<Self> {
         let mut reader = Reader(header);
         reader.take(MAGIC.len() + 4 + 4)?;
         let id = reader.u64()?;
@@ -227,7 +241,8 @@ impl Header {
         let url = reader.text()??;
         let validator = reader.text()?;
         let digest = reader.text()?;
-        let identity = Identity { url, total, validator, digest };
+        let cut = if is_slice { Some(reader.cut(total)?) } else { None };
+        let identity = Identity { url, total, validator, digest, cut };
         let fits = reader.0.is_empty() && slot_bytes >= SLOT_BYTES_MIN;
         fits.then_some(Self { id, identity, part, slot_bytes })
     }
@@ -307,6 +322,13 @@ impl<'a> Reader<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         self.take(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    /// A slice of a file of `total` bytes.
+    fn cut(&mut self, total: u64) -> Option<Cut> {
+        let slice = Slice::new(self.u32()?.into(), self.u32()?.into()).ok()?;
+        let span = Span::checked(self.u64()?, self.u64()?)?;
+        is_aligned(span, total).then_some(Cut { slice, span })
     }
 
     /// The outer `None`: no text is there to be read; the inner one: there is none, it says.

@@ -1,11 +1,11 @@
 //! What an earlier run left: reads its journal, and judges how much of the part file it vouches
 //! for. Deletes nothing and writes nothing. Must not know whether the server's file is the same.
 
-use super::format::{self, Decoded, Flaw, PartId, VERSION};
-use super::{Found, Identity, Saved};
+use super::format::{self, Decoded, Flaw, PartId, VERSION_OF_SLICE};
+use super::{Cut, Found, Identity, Saved};
 use crate::base::limits::JOURNAL_BYTES_MAX;
 use crate::base::size::{MIB, format_bytes};
-use crate::base::{Error, ErrorKind, Result, Span};
+use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::digest::crc::{Run, crc32c, crc32c_joined};
 use crate::disk::place::{Place, disk_error, folder_of};
 use crate::io::ours::Foreign;
@@ -50,7 +50,23 @@ impl Part for File {
 pub(super) fn find(place: &Place) -> Result<Found> {
     let Some(bytes) = read(&place.journal)? else { return Ok(Found::Nothing) };
     let decoded = format::decode(&bytes).map_err(|flaw| refusal(flaw, &place.journal))?;
+    check_slice(decoded.header.identity.cut, place.slice, &place.journal)?;
     judge(decoded, &place.file, &place.part)
+}
+
+/// An error if the journal, which was made for `cut`, has the name of another one.
+fn check_slice(cut: Option<Cut>, slice: Option<Slice>, journal: &Path) -> Result<()> {
+    let made_for = cut.map(|cut| cut.slice);
+    if made_for == slice {
+        return Ok(());
+    }
+    let of = |slice: Option<Slice>| match slice {
+        Some(slice) => format!("of slice {slice}"),
+        None => "of a whole file".to_owned(),
+    };
+    let (name, made_for, slice) = (journal.display(), of(made_for), of(slice));
+    let what = format!("{name} is the journal {made_for}, and not {slice}");
+    Err(Error::new(ErrorKind::TargetUnusable, what).advise(FOREIGN_ADVICE))
 }
 
 /// Whether the journal shows that `part`, which has not the mark of a part file of ours, is one: it
@@ -61,6 +77,16 @@ pub(in crate::disk) fn vouches(part: &File, journal: &Path) -> Result<bool> {
     let Some(bytes) = read(journal)? else { return Ok(false) };
     let runs = format::decode(&bytes).map(|decoded| decoded.slot.runs).unwrap_or_default();
     Ok(runs.iter().any(|run| part.crc32c(run.span).is_ok_and(|crc| crc == run.crc32c)))
+}
+
+/// What the journal of a slice says; `None` if there is none, or it is damaged.
+pub(in crate::disk) fn recorded_of(
+    slice: Slice,
+    journal: &Path,
+) -> Result<Option<(Identity, Vec<Run>)>> {
+    let Some((identity, runs)) = recorded(journal)? else { return Ok(None) };
+    check_slice(identity.cut, Some(slice), journal)?;
+    Ok(Some((identity, runs)))
 }
 
 /// What a journal says, whatever file it was made for; `None` if there is none that can be used.
@@ -76,7 +102,9 @@ pub(super) fn check_ours(journal: &Path) -> Result<()> {
 }
 
 /// What of the part file, called `name`, can be kept. That device, inode and size are as recorded
-/// makes its runs worth keeping; what they hold has to be compared with their CRCs still.
+/// makes its runs worth keeping; what they hold has to be compared with their CRCs still. The part
+/// file of slices has another device number on each machine, and whoever began with a longer file
+/// may have made it longer.
 pub(super) fn judge(decoded: Decoded, part: &impl Part, name: &Path) -> Result<Found> {
     let Decoded { header, slot } = decoded;
     let (id, bytes) = part.identify().map_err(|e| disk_error(e, "cannot look at", name))?;
@@ -86,9 +114,10 @@ pub(super) fn judge(decoded: Decoded, part: &impl Part, name: &Path) -> Result<F
     if bytes == 0 {
         return Ok(Found::Useless("the part file is gone: starting over".into()));
     }
-    let cause = if id != header.part {
+    let is_shared = identity.cut.is_some();
+    let cause = if id != header.part && !is_shared {
         Some(format!("{name} is not the file the journal was made for"))
-    } else if bytes != identity.total {
+    } else if bytes != identity.total && !(is_shared && bytes > identity.total) {
         Some(format!("{name} has not the size that the journal states"))
     } else {
         None
@@ -155,7 +184,8 @@ fn refusal(flaw: Flaw, journal: &Path) -> Error {
         Flaw::Foreign => (format!("{name} is not a journal of ringhaul"), FOREIGN_ADVICE),
         Flaw::Version(version) => (
             format!(
-                "{name} has version {version} of the format, and this ringhaul reads {VERSION}"
+                "{name} has version {version} of the format, and this ringhaul reads those up to \
+                 {VERSION_OF_SLICE}"
             ),
             "use the ringhaul that made it, or start over with --no-resume",
         ),

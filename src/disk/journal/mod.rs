@@ -21,11 +21,11 @@ mod load;
 mod pace;
 
 pub use book::Book;
-pub(super) use load::{recorded, vouches};
+pub(super) use load::{recorded, recorded_of, vouches};
 pub use pace::BarrierPace;
 
 use super::place::{Place, disk_error};
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::digest::crc::Run;
 use barrier::{Barrier, Layer};
 use files::Files;
@@ -49,6 +49,17 @@ pub struct Identity {
     pub validator: Option<String>,
     /// The digest that was expected of it.
     pub digest: Option<String>,
+    /// Which slice of it; `None`: all of it.
+    pub cut: Option<Cut>,
+}
+
+/// A slice of a file that several machines fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Which one, and of how many.
+    pub slice: Slice,
+    /// Its bytes.
+    pub span: Span,
 }
 
 /// What an earlier run left.

@@ -93,7 +93,7 @@ impl Transfer {
 
 fn identity() -> Identity {
     let (url, validator) = ("http://h/f".into(), Some("\"v\"".into()));
-    Identity { url, total: TOTAL, validator, digest: Some("sha256:00".into()) }
+    Identity { url, total: TOTAL, validator, digest: Some("sha256:00".into()), cut: None }
 }
 
 fn block_span(block: u64) -> Span {
@@ -207,7 +207,7 @@ fn a_journal_that_cannot_be_read_is_left_alone() {
     let mut damaged = good.clone();
     damaged[40] ^= 1;
     for (bytes, says, to_discard) in [
-        (&newer[..], "version 9 of the format, and this ringhaul reads 1", true),
+        (&newer[..], "version 9 of the format, and this ringhaul reads those up to 2", true),
         (&damaged[..], "f.ringhaul is damaged", true),
         (&good[..good.len() - 1], "f.ringhaul is damaged", true),
         (&good[..3], "f.ringhaul is damaged", true),

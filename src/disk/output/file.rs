@@ -7,7 +7,7 @@
 
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::size::{MIB, format_bytes};
-use crate::base::{Error, ErrorKind, Result, Span};
+use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::disk::journal::{self, BarrierPace, Book, Found, Identity, Journal};
 use crate::disk::place::{Place, disk_error};
 use crate::io::buffers::Block;
@@ -73,6 +73,11 @@ impl ReservedFile {
     pub(super) fn over(target: &Path, replace_part: bool) -> Result<Self> {
         let place = Place::take_over(target, replace_part, journal::vouches)?;
         Ok(Self { place: Arc::new(place) })
+    }
+
+    /// The same for one slice of the file that is to be called `target`.
+    pub(super) fn slice(target: &Path, slice: Slice, is_fresh: bool) -> Result<Self> {
+        Ok(Self { place: Arc::new(Place::take_slice(target, slice, is_fresh)?) })
     }
 
     /// Where the part file is.
@@ -284,8 +289,10 @@ fn open_direct(place: &Place, total: Option<u64>, policy: DirectPolicy) -> Resul
     let direct =
         file::open_direct(&place.part, file).map_err(|e| format!("{}: {e}", file_system.name))?;
     // Where the kernel names no alignment only a write can tell. It leaves a written block in
-    // reserved space, which costs the first real write its fast path: not done without need.
-    if align == DirectAlign::Unknown && total >= SPAN_ALIGN_BYTES {
+    // reserved space, which costs the first real write its fast path: not done without need. Nor
+    // where others write: it would put back what was there before them.
+    let may_try = total >= SPAN_ALIGN_BYTES && !place.is_shared();
+    if align == DirectAlign::Unknown && may_try {
         file::try_direct_write(&direct, file).map_err(|e| format!("{}: {e}", file_system.name))?;
     }
     Ok(direct)

@@ -13,7 +13,7 @@ pub use stream::{StreamOutput, StreamProof};
 
 use super::journal::{BarrierPace, Book, Found, Identity, Journal};
 use super::salvage::Salvage;
-use crate::base::{Error, ErrorKind, Result, Span};
+use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::digest::Digest;
 use crate::io::buffers::Block;
 use std::fs::File;
@@ -59,6 +59,21 @@ impl Reserved {
     /// `replace_part` is about the part file alone.
     pub fn over(target: &Path, replace_part: bool) -> Result<Self> {
         ReservedFile::over(target, replace_part).map(Self::File)
+    }
+
+    /// One slice of the file that is to be called `target`, while others write theirs to the same
+    /// part file. Refuses one that another process is writing, and one of another count than those
+    /// that are here, unless `is_fresh`, which does away with these. It gets its name by
+    /// [`Slices`](super::slices::Slices), not by [`Output::commit`].
+    pub fn slice(target: &Path, slice: Slice, is_fresh: bool) -> Result<Self> {
+        ReservedFile::slice(target, slice, is_fresh).map(Self::File)
+    }
+
+    /// The slice is complete: whoever joins all of them may have it.
+    pub fn release(&self) {
+        if let Self::File(file) = self {
+            file.place().unlock();
+        }
     }
 
     /// The file that is repaired, if one is.

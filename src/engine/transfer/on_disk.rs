@@ -37,7 +37,8 @@ impl OnDisk {
     /// Bytes of a file of `total` bytes, which digests of its pieces have proved before they were
     /// brought to the disk.
     pub(super) fn proved(total: u64, runs: Vec<Run>) -> Self {
-        let identity = Identity { url: String::new(), total, validator: None, digest: None };
+        let (url, validator, digest, cut) = (String::new(), None, None, None);
+        let identity = Identity { url, total, validator, digest, cut };
         Self { is_proved: true, ..Self::new(identity, runs, false) }
     }
 
@@ -135,7 +136,7 @@ pub(super) fn identity(
     validator: &Validator,
     digest: Option<String>,
 ) -> Identity {
-    Identity { url: url.to_string(), total, validator: validator.strong(), digest }
+    Identity { url: url.to_string(), total, validator: validator.strong(), digest, cut: None }
 }
 
 #[cfg(test)]
@@ -146,7 +147,7 @@ mod tests {
     fn identity_of(total: u64, validator: Option<&str>, digest: Option<&str>) -> Identity {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let (validator, digest) = (text(validator), text(digest));
-        Identity { url: "http://h/f".into(), total, validator, digest }
+        Identity { url: "http://h/f".into(), total, validator, digest, cut: None }
     }
 
     fn run(start: u64, end: u64) -> Run {

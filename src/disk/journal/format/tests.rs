@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 fn identity(total: u64) -> Identity {
     let (url, validator) = ("https://h/f".into(), Some("\"v1\"".into()));
-    Identity { url, total, validator, digest: None }
+    Identity { url, total, validator, digest: None, cut: None }
 }
 
 const PART: PartId = PartId { device: 7, inode: 99 };
@@ -50,8 +50,12 @@ proptest! {
     fn what_goes_in_comes_out(
         (total, runs) in arb_runs(), id: u64, device: u64, inode: u64, url in arb_text(),
         validator in proptest::option::of(arb_text()), digest in proptest::option::of(arb_text()),
+        slice in proptest::option::of((1..9u64, 9..100_000u64)),
     ) {
-        let identity = Identity { url, total, validator, digest };
+        let span = Span::new(total / 8192 * 4096, total);
+        let slice = slice.map(|(index, count)| Slice::new(index, count).unwrap());
+        let cut = slice.map(|slice| Cut { slice, span });
+        let identity = Identity { url, total, validator, digest, cut };
         let header = Header::new(id, identity, PartId { device, inode }).unwrap();
         prop_assert_eq!(&header.fitting(runs.clone()), &runs);
         let slot = Slot { seq: 1, runs };
@@ -158,8 +162,11 @@ fn slots_of_another_journal_do_not_fit() {
 #[test]
 fn other_versions_and_other_files_are_told_apart() {
     let (_, mut image) = two_slots(10_000, &[], &[]);
+    image[16] = 3;
+    assert_eq!(decode(&image), Err(Flaw::Version(3)));
+    // The journal of a slice says which.
     image[16] = 2;
-    assert_eq!(decode(&image), Err(Flaw::Version(2)));
+    assert_eq!(decode(&image), Err(Flaw::Damaged));
     assert_eq!(decode(b"a letter to my aunt"), Err(Flaw::Foreign));
     assert_eq!(decode(b""), Err(Flaw::Damaged));
     assert!(is_ours(b"ringhaul") && !is_ours(b"ringhaul-joke"));
@@ -177,6 +184,43 @@ fn what_has_no_room_is_left_out() {
     assert_eq!(decode(&header.image(&slot)).unwrap().slot, slot);
     // Neither is what does not end where a span may end.
     assert!(header.fitting(vec![run(0, 100, 0), run(4096, 4097, 0)]).is_empty());
+}
+
+/// Numbers that no slice has, with a CRC that fits.
+#[test]
+fn a_slice_that_is_none_is_damage() {
+    let of = |index: u32, count: u32, start: u64, end: u64| {
+        let slice = Slice::new(1, 2).unwrap();
+        let cut = Some(Cut { slice, span: Span::new(0, 4096) });
+        let header = Header::new(5, Identity { cut, ..identity(10_000) }, PART).unwrap();
+        let mut image = header.image(&Slot { seq: 1, runs: vec![] });
+        let end_at = header.bytes() - 4;
+        let fields = [index, count].map(u32::to_le_bytes).concat();
+        let fields = [fields, [start, end].map(u64::to_le_bytes).concat()].concat();
+        image[end_at - CUT_BYTES..end_at].copy_from_slice(&fields);
+        let crc = crc32c(&image[..end_at]);
+        image[end_at..end_at + 4].copy_from_slice(&crc.to_le_bytes());
+        decode(&image).map(|decoded| decoded.header.identity.cut)
+    };
+    let fine = of(2, 2, 4096, 10_000).unwrap().unwrap();
+    assert_eq!((fine.slice.index(), fine.span), (2, Span::new(4096, 10_000)));
+    for (index, count, start, end) in [
+        (0, 2, 0, 4096),
+        (3, 2, 0, 4096),
+        (1, 0, 0, 4096),
+        (1, u32::MAX, 0, 4096),
+        (1, 2, 4096, 0),
+        (1, 2, 1, 4096),
+        (1, 2, 0, 4097),
+        (1, 2, 8192, 12_288),
+        (1, 2, 0, u64::MAX),
+    ] {
+        assert_eq!(
+            of(index, count, start, end),
+            Err(Flaw::Damaged),
+            "{index}/{count} {start}..{end}"
+        );
+    }
 }
 
 #[test]

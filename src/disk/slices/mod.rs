@@ -1,0 +1,171 @@
+//! What is here of a file that several machines fetch in slices: which of them are complete, and
+//! whether all are of one file (`agree`); whether their bytes are what was written, and the name in
+//! the end (`joining`).
+//!
+//! A slice is complete when its journal says that all of its bytes are durable; there is no other
+//! mark. So nobody has to be told of anybody: whoever finds all journals complete may join. Must
+//! not know where bytes come from, nor how a file is cut: the journals say which bytes are whose.
+
+mod agree;
+mod joining;
+#[cfg(test)]
+mod tests;
+
+pub use agree::Agreed;
+pub use joining::{Joining, Locked, Named};
+
+use super::journal::{self, Identity};
+use super::place::{disk_error, folder_of, look_for};
+use super::slice_names;
+use crate::base::text::listed;
+use crate::base::{Error, ErrorKind, Result, Slice, Span, SpanSet};
+use crate::digest::crc::Run;
+use crate::io::whole;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What journals say of the slices of one file.
+#[derive(Debug)]
+pub struct Slices {
+    /// The name that the file gets.
+    target: PathBuf,
+    count: u32,
+    /// In order.
+    complete: Vec<Complete>,
+    /// The numbers of the others, in order.
+    missing: Vec<u32>,
+}
+
+/// A slice all of whose bytes are durable.
+#[derive(Debug)]
+struct Complete {
+    index: u32,
+    identity: Identity,
+    span: Span,
+    /// Its bytes, in order and without gaps.
+    runs: Vec<Run>,
+}
+
+impl Slices {
+    /// Looks for the slices of the file that is to be called `target`: those of `count`, if that is
+    /// given. `None`: there is no journal of any.
+    ///
+    /// # Errors
+    /// What the disk has to say; [`ErrorKind::TargetUnusable`] if a journal is another's, or if it
+    /// is not known which of several counts is meant.
+    pub fn find(target: &Path, count: Option<u32>) -> Result<Option<Self>> {
+        let folder = folder_of(target);
+        let found = slice_names::found(folder, target);
+        let mut found = found.map_err(|e| disk_error(e, "cannot list", folder))?;
+        found.retain(|slice| count.is_none_or(|count| slice.count() == count));
+        let [first, .., last] = found[..] else {
+            let Some(only) = found.first() else { return Ok(None) };
+            return Self::read(target, only.count(), &found).map(Some);
+        };
+        if first.count() != last.count() {
+            let (one, other, name) = (first.count(), last.count(), target.display());
+            let what = format!("{name} is here in {one} slices and in {other}");
+            let journals = slice_names::journal(target, first);
+            let advice = format!("remove the journals of one of them ({} ..)", journals.display());
+            return Err(Error::new(ErrorKind::TargetUnusable, what).advise(advice));
+        }
+        Self::read(target, first.count(), &found).map(Some)
+    }
+
+    fn read(target: &Path, count: u32, found: &[Slice]) -> Result<Self> {
+        let mut complete = Vec::new();
+        for &slice in found {
+            let recorded = journal::recorded_of(slice, &slice_names::journal(target, slice))?;
+            complete.extend(recorded.and_then(|(identity, runs)| Complete::of(identity, runs)));
+        }
+        let here: BTreeSet<u32> = complete.iter().map(|it: &Complete| it.index).collect();
+        let mut missing: Vec<u32> = (1..=count).filter(|index| !here.contains(index)).collect();
+        // Slices without bytes have no journal.
+        if covers_whole(&complete) {
+            missing.clear();
+        }
+        Ok(Self { target: target.to_owned(), count, complete, missing })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The numbers of those that are not complete, in order.
+    pub fn missing(&self) -> &[u32] {
+        &self.missing
+    }
+
+    /// [`ErrorKind::SlicesIncomplete`] with the numbers of those that are not complete, if there
+    /// are any.
+    pub fn check_complete(&self) -> Result<()> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        let what = format!("{} not complete", self.named(&self.missing));
+        let again = if self.missing.len() == 1 { "run it again" } else { "run them again" };
+        Err(Error::new(ErrorKind::SlicesIncomplete, what).advise(again))
+    }
+
+    /// `slices 2 and 5 of 8 of big.bin are`.
+    fn named(&self, numbers: &[u32]) -> String {
+        let (count, name) = (self.count, self.target.display());
+        let (slices, are) = if numbers.len() == 1 { ("slice", "is") } else { ("slices", "are") };
+        format!("{slices} {} of {count} of {name} {are}", listed(numbers))
+    }
+}
+
+impl Complete {
+    /// `None` if some of its bytes are not durable.
+    fn of(identity: Identity, mut runs: Vec<Run>) -> Option<Self> {
+        let cut = identity.cut?;
+        runs.retain(|run| cut.span.covers(run.span));
+        set_of(runs.iter().map(|run| run.span)).covers(cut.span).then(|| Self {
+            index: cut.slice.index(),
+            span: cut.span,
+            identity,
+            runs,
+        })
+    }
+}
+
+/// Whether these are all bytes of the file.
+fn covers_whole(complete: &[Complete]) -> bool {
+    let here = set_of(complete.iter().map(|it| it.span));
+    let total = complete.iter().map(|it| it.identity.total).max();
+    total.is_some_and(|total| here.covers(Span::new(0, total)))
+}
+
+fn set_of(spans: impl Iterator<Item = Span>) -> SpanSet {
+    let mut set = SpanSet::new();
+    spans.for_each(|span| _ = set.insert(span));
+    set
+}
+
+/// Whether the file has its name, and what slices had is gone: nothing is left to be done. What a
+/// run left that was killed between the two is removed.
+///
+/// # Errors
+/// What the disk has to say.
+pub fn has_ended(target: &Path) -> Result<bool> {
+    if !look_for(target)? || look_for(&slice_names::part(target))? {
+        return Ok(false);
+    }
+    remove_journals(target, None)?;
+    Ok(true)
+}
+
+/// Removes the journals of all slices, or of those of this count.
+fn remove_journals(target: &Path, count: Option<u32>) -> Result<()> {
+    let folder = folder_of(target);
+    let found = slice_names::found(folder, target);
+    let found = found.map_err(|e| disk_error(e, "cannot list", folder))?;
+    for slice in found.into_iter().filter(|it| count.is_none_or(|count| it.count() == count)) {
+        let journal = slice_names::journal(target, slice);
+        if journal::recorded_of(slice, &journal).is_ok() {
+            whole::remove(&journal).map_err(|e| disk_error(e, "cannot remove", &journal))?;
+        }
+    }
+    Ok(())
+}
