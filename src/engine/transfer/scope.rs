@@ -119,6 +119,7 @@ mod tests {
                 total: 100_000,
                 validator: None,
                 digest: None,
+                cut: None,
             };
             let runs =
                 runs.iter().map(|&(start, end)| Run { span: Span::new(start, end), crc32c: 0 });
