@@ -23,9 +23,15 @@ pub const FILE_MODE: u32 = 0o666;
 #[derive(Debug)]
 pub struct Nameless {
     file: File,
-    temporary: PathBuf,
-    /// Whether the temporary name is taken by this file.
-    is_temporary: bool,
+    temporary: Temporary,
+}
+
+/// A name that a file may have for a while.
+#[derive(Debug)]
+struct Temporary {
+    path: PathBuf,
+    /// Whether the file has it.
+    is_taken: bool,
 }
 
 impl Nameless {
@@ -40,7 +46,8 @@ impl Nameless {
             let file = File::from(fd);
             // Without /proc there is no way to link it that needs no privilege.
             if fs::access(link_source(&file), fs::Access::EXISTS).is_ok() {
-                return Ok(Self { file, temporary, is_temporary: false });
+                let temporary = Temporary { path: temporary, is_taken: false };
+                return Ok(Self { file, temporary });
             }
         }
         Self::create_temporary(temporary, mode)
@@ -49,7 +56,7 @@ impl Nameless {
     fn create_temporary(temporary: PathBuf, mode: Mode) -> io::Result<Self> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let file = File::from(fs::open(&temporary, flags | OFlags::NOFOLLOW, mode)?);
-        Ok(Self { file, temporary, is_temporary: true })
+        Ok(Self { file, temporary: Temporary { path: temporary, is_taken: true } })
     }
 
     /// The file, to be filled.
@@ -60,28 +67,29 @@ impl Nameless {
     /// Gives it the name `path`, at once and as a whole. Whoever has the name already is replaced
     /// if `replace` says so, and an error (`AlreadyExists`) otherwise. The folder is not synced.
     pub fn name(mut self, path: &Path, replace: bool) -> io::Result<File> {
-        if !self.is_temporary {
-            let to = if replace { &self.temporary } else { path };
+        let temporary = &mut self.temporary;
+        if !temporary.is_taken {
+            let to = if replace { &temporary.path } else { path };
             fs::linkat(CWD, link_source(&self.file), CWD, to, AtFlags::SYMLINK_FOLLOW)?;
-            self.is_temporary = replace;
+            temporary.is_taken = replace;
         }
-        if self.is_temporary {
+        if temporary.is_taken {
             if replace {
-                std::fs::rename(&self.temporary, path)?;
+                std::fs::rename(&temporary.path, path)?;
             } else {
-                rename_no_replace(&self.temporary, path)?;
+                rename_no_replace(&temporary.path, path)?;
             }
-            self.is_temporary = false;
+            temporary.is_taken = false;
         }
-        self.file.try_clone()
+        Ok(self.file)
     }
 }
 
-impl Drop for Nameless {
+impl Drop for Temporary {
     fn drop(&mut self) {
-        if self.is_temporary {
+        if self.is_taken {
             // What stays here is for its owner to remove.
-            let _ = remove(&self.temporary);
+            let _ = remove(&self.path);
         }
     }
 }

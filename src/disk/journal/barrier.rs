@@ -59,7 +59,9 @@ impl<L: Layer> Barrier<L> {
 
     /// Makes what has been `written` durable and records it. All of it was complete before this
     /// call. After an error the journal is as it was, or torn in the one slot that did not count:
-    /// no further barrier may be made.
+    /// no further barrier may be made, unless all that was missing is a descriptor
+    /// ([`ResourceLimit`](crate::ErrorKind::ResourceLimit)), which only a journal in the making
+    /// needs.
     pub(super) fn run(&mut self, written: Snapshot) -> Result<Recorded> {
         self.layer.check_part(self.header.identity.total)?;
         self.layer.sync_part()?;

@@ -83,10 +83,9 @@ impl Layer for Files {
             // Since it was read somebody may have put another file there.
             check_ours(&self.place.journal)?;
         }
+        let meta = nameless.file().metadata().map_err(|e| self.failed(e, "cannot look at"))?;
         let named = nameless.name(&self.place.journal, self.place.journal_stands());
-        let named = named.map_err(|e| self.failed(e, "cannot create"))?;
-        let meta = named.metadata().map_err(|e| self.failed(e, "cannot look at"))?;
-        self.journal = Some(named);
+        self.journal = Some(named.map_err(|e| self.failed(e, "cannot create"))?);
         self.place.on_journal_named(&meta);
         Ok(())
     }

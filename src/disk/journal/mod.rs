@@ -167,6 +167,11 @@ impl Scribe {
         while let Some(demand) = self.pacer.next() {
             match self.barrier(&mut barrier) {
                 Ok(durable_bytes) => self.pacer.on_done(demand, durable_bytes),
+                // Connections have all descriptors. What is recorded stays so, and the next
+                // barrier makes the journal anew: its name may not be durable.
+                Err(error) if error.kind() == ErrorKind::ResourceLimit => {
+                    self.pacer.on_done(demand, self.place.recorded_bytes());
+                }
                 Err(error) => {
                     self.pacer.end(Err(error.clone()));
                     return on_failed(error);
