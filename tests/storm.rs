@@ -45,7 +45,7 @@ fn over_loopback_on_epoll() {
 #[test]
 fn over_paths_of_some_distance() {
     let process = Process::alone();
-    run_all(60, 16, |seed| {
+    run_all(45, 20, |seed| {
         let is_fixed = seed % 3 == 0;
         Schedule::new(seed, shape).run(|options| {
             if is_fixed {

@@ -47,7 +47,7 @@ fn killed_at_any_moment_a_batch_goes_on_with_what_is_missing() {
             Plan { kills, files: 20_000, batch_time: seconds(6.0), kill_time_max: seconds(3.0) }
         }
         None => {
-            Plan { kills: 5, files: 3000, batch_time: seconds(2.4), kill_time_max: seconds(2.2) }
+            Plan { kills: 4, files: 2000, batch_time: seconds(1.6), kill_time_max: seconds(1.5) }
         }
     };
     let seed = number(SEED_VARIABLE).unwrap_or(1);
