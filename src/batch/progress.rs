@@ -22,8 +22,8 @@ pub struct Progress {
     pub files_read: u64,
     /// Indicates whether the lists have been read to their ends, so that `files_read` is final.
     pub is_list_read: bool,
-    /// Files among `files_read` that have not ended and whose size is not known yet:
-    /// `bytes_expected` says nothing of them.
+    /// Files among `files_read` that have not ended and whose size neither the list nor an answer
+    /// has told yet: `bytes_expected` says nothing of them.
     pub files_unsized: u64,
     /// Bytes that have arrived in this run.
     pub bytes_done: u64,
@@ -79,6 +79,9 @@ impl Progress {
             "files_failed": self.files_failed,
             "files_read": self.files_read,
             "list_read": self.is_list_read,
+            "share": self.share(),
+            "seconds_left": self.eta().map(|left| left.as_secs_f64()),
+            "active": self.active.iter().map(Active::json).collect::<Vec<_>>(),
             "bytes": self.bytes_done,
             "bytes_expected": self.bytes_expected,
             "bytes_per_second": self.rate_bytes_per_second,
@@ -161,6 +164,15 @@ impl Active {
         let total = self.bytes_total?;
         Some(if total == 0 { 1.0 } else { (self.bytes_done as f64 / total as f64).min(1.0) })
     }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name,
+            "bytes": self.bytes_done,
+            "bytes_total": self.bytes_total,
+            "bytes_per_second": self.rate_bytes_per_second,
+        })
+    }
 }
 
 /// Seconds that `left` takes; `None` if nothing moves, or it is not known how fast.
@@ -231,6 +243,29 @@ mod tests {
     fn a_list_that_is_being_read_promises_nothing() {
         let reading = Progress { is_list_read: false, ..half_way() };
         assert_eq!((reading.share(), reading.eta()), (None, None));
+    }
+
+    #[test]
+    fn a_line_of_json_tells_what_a_bar_needs() {
+        let file = Active { name: "a\n\"b".into(), bytes_done: 3, ..Active::default() };
+        let line = Progress { active: vec![file], ..half_way() }.json_line();
+        assert!(!line.contains('\n'), "{line}");
+        let parsed: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let progress = &parsed["progress"];
+        assert_eq!(
+            (progress["share"].as_f64(), progress["bytes"].as_u64()),
+            (Some(0.25), Some(4000))
+        );
+        assert_eq!(progress["seconds_left"], 12.0);
+        let file = serde_json::json!({
+            "name": "a\n\"b", "bytes": 3, "bytes_total": null, "bytes_per_second": 0.0,
+        });
+        assert_eq!(progress["active"], serde_json::json!([file]));
+        let reading =
+            Progress { is_list_read: false, rate_bytes_per_second: f64::NAN, ..half_way() };
+        let parsed: serde_json::Value = serde_json::from_str(&reading.json_line()).unwrap();
+        let progress = &parsed["progress"];
+        assert!(progress["share"].is_null() && progress["bytes_per_second"].is_null(), "{parsed}");
     }
 
     #[test]

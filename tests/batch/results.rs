@@ -123,9 +123,21 @@ fn json_tells_progress_and_results_of_lists_and_of_one_url() {
     for (arguments, files, failed) in [(&["-i", "list"][..], 3, 1), (&[url.as_str()], 1, 0)] {
         let ended = farm.run(&[arguments, &["--json"]].concat());
         assert_eq!(ended.code, Some(if failed > 0 { SOME_FAILED } else { 0 }), "{ended:?}");
-        let lines = json_lines(&ended.stdout);
+        let mut lines = json_lines(&ended.stdout);
+        let summary = &lines.pop().expect("the last line")["summary"];
+        assert_eq!(
+            (&summary["files_done"], &summary["files_failed"]),
+            (&json!(files - failed), &json!(failed)),
+            "{ended:?}"
+        );
         let (progress, results): (Vec<_>, Vec<_>) =
             lines.iter().partition(|line| line["progress"].is_object());
+        let last = &progress.last().expect("one at the end")["progress"];
+        assert_eq!(
+            (&last["share"], &last["files_failed"]),
+            (&json!(1.0), &json!(failed)),
+            "{ended:?}"
+        );
         assert_eq!(results.len(), files, "{ended:?}");
         let count = |status: &str| results.iter().filter(|line| line["status"] == status).count();
         assert_eq!((count("done"), count("failed")), (files - failed, failed), "{ended:?}");

@@ -15,7 +15,7 @@
 //! `size`, `headers`, `user_agent`, options), so that the line is an item of a list by itself. It
 //! holds the secrets of the list then: signatures in URLs, and header fields. Must not know lists.
 
-use super::{Asked, Outcome, Status};
+use super::{Asked, Outcome, Status, Summary};
 use crate::base::{Error, Slice, hex};
 use crate::batch::failure::{Permanence, name, permanence, status};
 use crate::engine::options::Algorithm;
@@ -131,6 +131,24 @@ impl Serialize for Cause<'_> {
         map.serialize_entry("may_pass", &(permanence(kind) == Permanence::MayPass))?;
         map.serialize_entry("text", &self.0.to_string())?;
         map.end()
+    }
+}
+
+impl Summary {
+    /// The last line of JSON for programs, without its end.
+    pub fn json_line(&self) -> String {
+        let summary = serde_json::json!({
+            "files_done": self.done,
+            "files_unchanged": self.unchanged,
+            "files_failed": self.failed,
+            "files_failed_may_pass": self.failed_may_pass,
+            "bytes": self.bytes,
+            "retries": self.retries,
+            "seconds": seconds(self.elapsed),
+            "connections": self.connections,
+            "cpu_seconds": seconds(self.cpu),
+        });
+        serde_json::json!({ "summary": summary }).to_string()
     }
 }
 

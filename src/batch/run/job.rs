@@ -46,6 +46,8 @@ pub(super) struct Job {
     pub(super) error: Option<Error>,
     /// What it has brought once it is whole.
     pub(super) bytes: u64,
+    /// What was missing of it when its download began, where only an answer has told its size.
+    pub(super) learnt_bytes: Option<u64>,
     pub(super) digest: Option<Checksum>,
 }
 
@@ -71,6 +73,7 @@ impl Job {
             retries: 0,
             error: None,
             bytes: 0,
+            learnt_bytes: None,
             digest: checksum,
         }
     }

@@ -37,6 +37,8 @@ struct One {
     connections: u32,
     /// Told to use fewer than before, which has to be reported once it does.
     is_shrinking: bool,
+    /// What was missing of it when it began, once that is known.
+    missing_bytes: Option<u64>,
 }
 
 impl Large {
@@ -64,7 +66,8 @@ impl Large {
         let name = start.target.display().to_string();
         match self.try_start(id, start, connections) {
             Ok(running) => {
-                let one = One { running, name, connections, is_shrinking: false };
+                let one =
+                    One { running, name, connections, is_shrinking: false, missing_bytes: None };
                 self.running.insert(id.0, one);
             }
             Err(error) => self.dispatcher.large_failed(id, error),
@@ -143,11 +146,17 @@ impl Large {
     }
 
     /// The running ones, for whoever looks on; their bytes and those of the ended ones, and their
-    /// connections.
-    pub(super) fn look(&self) -> (Vec<Active>, u64, u32) {
+    /// connections. What is seen of their sizes is passed on.
+    pub(super) fn look(&mut self) -> (Vec<Active>, u64, u32) {
         let (mut active, mut bytes, mut connections) = (Vec::new(), self.bytes, 0);
-        for one in self.running.values() {
+        for (id, one) in &mut self.running {
             let progress = one.running.progress();
+            let total = progress.bytes_total;
+            let missing = total.map(|total| total.saturating_sub(progress.resumed_bytes));
+            if let Some(bytes) = missing.filter(|_| missing != one.missing_bytes) {
+                one.missing_bytes = missing;
+                self.dispatcher.learn(ItemId(*id), bytes);
+            }
             bytes += progress.bytes_done - progress.resumed_bytes.min(progress.bytes_done);
             connections += progress.connections;
             active.push(Active {

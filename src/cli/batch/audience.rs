@@ -15,8 +15,8 @@ use crate::ui::{self, Answer, BatchUi, ask, can_ask};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Time between two lines of progress of `--json`.
-const JSON_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two lines of progress of `--json`: a program's bar moves as people expect it to.
+const JSON_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Everybody who hears of a batch.
 pub(super) struct Audience {
@@ -26,6 +26,8 @@ pub(super) struct Audience {
     slice: Option<Slice>,
     is_json: bool,
     last_json: Option<Instant>,
+    /// Progress since then, for the end.
+    untold: Option<Progress>,
     /// There is somebody to be asked at the end.
     may_ask: bool,
     /// Those that failed, for that question.
@@ -51,6 +53,7 @@ impl Audience {
             slice: args.slices.settled,
             is_json: batch.json,
             last_json: None,
+            untold: None,
             may_ask: batch.ask == Ask::Auto && can_ask(),
             failed: Vec::new(),
             broken: None,
@@ -88,6 +91,11 @@ impl Audience {
     /// Tells the end, and writes everything out. An error if some of it could not be written.
     pub(super) fn finish(mut self, summary: &Summary) -> Result<()> {
         self.ui.finish(summary);
+        if self.is_json {
+            let progress = self.untold.take();
+            progress.iter().for_each(|last| self.write(&last.json_line(), false));
+            self.write(&summary.json_line(), false);
+        }
         for sink in [&mut self.results, &mut self.log].into_iter().flatten() {
             if let Err(error) = sink.flush() {
                 self.broken.get_or_insert(error);
@@ -134,10 +142,14 @@ impl Observer for Audience {
 
     fn on_progress(&mut self, progress: &Progress) {
         self.ui.on_progress(progress);
-        let is_due = self.last_json.is_none_or(|at| at.elapsed() >= JSON_INTERVAL);
-        if self.is_json && is_due {
-            self.last_json = Some(Instant::now());
+        if !self.is_json {
+            return;
+        }
+        if self.last_json.is_none_or(|at| at.elapsed() >= JSON_INTERVAL) {
+            (self.last_json, self.untold) = (Some(Instant::now()), None);
             self.write(&progress.json_line(), false);
+        } else {
+            self.untold = Some(progress.clone());
         }
     }
 

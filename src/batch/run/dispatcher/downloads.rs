@@ -62,6 +62,11 @@ impl Dispatcher {
         }
     }
 
+    /// An answer has told what is missing of a large file.
+    pub(in crate::batch::run) fn learn(&self, id: ItemId, bytes: u64) {
+        self.lock().learn(id, bytes);
+    }
+
     /// A large file has come.
     pub(in crate::batch::run) fn large_done(&self, id: ItemId, bytes: u64, done: LargeDone) {
         let mut state = self.lock();

@@ -81,7 +81,7 @@ pub(in crate::batch::run) struct Known {
     pub(in crate::batch::run) is_list_read: bool,
     /// Items that have not ended and of which nobody knows the size.
     pub(in crate::batch::run) unsized_files: u64,
-    /// Bytes of the others.
+    /// Bytes of the others, as the list says; where only an answer does, what was missing of them.
     pub(in crate::batch::run) expected_bytes: u64,
 }
 
@@ -137,11 +137,27 @@ impl State {
         Some(self.origins.number(url))
     }
 
+    /// This is missing of a job under way, as an answer says: it counts where the list says no
+    /// size.
+    pub(super) fn learn(&mut self, id: ItemId, bytes: u64) {
+        let job = self.jobs.get_mut(&id.0).filter(|job| job.asked.size.is_none());
+        let Some(job) = job else { return };
+        match job.learnt_bytes.replace(bytes) {
+            Some(before) => self.known.expected_bytes -= before,
+            None => self.known.unsized_files -= 1,
+        }
+        self.known.expected_bytes += bytes;
+    }
+
     /// The job has ended.
     pub(super) fn end(&mut self, job: Job, status: Status, meta: Option<Metadata>) {
-        if job.asked.size.is_none() {
-            self.known.unsized_files -= 1;
-            self.known.expected_bytes += job.bytes;
+        match (job.asked.size, job.learnt_bytes, &status) {
+            (Some(_), ..) | (None, Some(_), Status::Done | Status::Unchanged) => {}
+            (None, Some(learnt), Status::Failed(_)) => self.known.expected_bytes -= learnt,
+            (None, None, _) => {
+                self.known.unsized_files -= 1;
+                self.known.expected_bytes += job.bytes;
+            }
         }
         let file = Some((job.target.clone(), job.source));
         let outcome = Box::new(job.outcome(&self.terms.root, status));
