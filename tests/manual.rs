@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const TOPICS: [&str; 12] = [
-    "resume", "lists", "mirrors", "proxies", "login", "names", "pipes", "config", "habits",
-    "bench", "server", "codes",
+const TOPICS: [&str; 13] = [
+    "resume", "lists", "mirrors", "proxies", "login", "names", "pipes", "programs", "config",
+    "habits", "bench", "server", "codes",
 ];
 const JOBS: [&str; 7] = ["doctor", "serve", "bench", "config", "completions", "man", "help"];
 

@@ -38,8 +38,8 @@ pub(super) fn after_help() -> String {
          ringhaul https://example.com/disk.iso\n  \
          ringhaul -c 8 -d /data --checksum sha256:HEX https://example.com/disk.iso\n\n\
          Topics:\n  \
-         ringhaul help resume, lists, clusters, mirrors, proxies, login, names, pipes, config,\n  \
-         habits, bench, server, codes\n\n\
+         ringhaul help resume, lists, clusters, mirrors, proxies, login, names, pipes,\n  \
+         programs, config, habits, bench, server, codes\n\n\
          Environment:\n  \
          Every option is also a variable: --chunk-size is RINGHAUL_CHUNK_SIZE, and so on. The\n  \
          command line wins. Flags take 1, true, yes, 0, false or no there, RINGHAUL_VERBOSE a\n  \

@@ -1,6 +1,7 @@
 //! Programs of this machine that a test runs others under: strace, a shell that sets limits, a
-//! mount namespace. What cannot be had is skipped loudly.
+//! mount namespace, an example in Python. What cannot be had is skipped loudly.
 
+use super::scene::{Ended, Scene, ended};
 use super::skipped;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,4 +100,25 @@ pub(crate) fn in_namespace(script: &str) -> Option<Command> {
     }
     skipped("no mount namespace of our own here");
     None
+}
+
+/// The example in Python of `ringhaul help programs`.
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/python/progress.py");
+
+/// Runs that example in `scene`, where the command `ringhaul` is what is in the folder `binaries`.
+/// `None`, said loudly, where there is no python.
+pub(crate) fn run_example(scene: &Scene, binaries: &Path, arguments: &[&str]) -> Option<Ended> {
+    let python = find_or_skip("python3", true, "no example in Python is run")?;
+    let mut command = Command::new(python);
+    command.arg(EXAMPLE).args(arguments).current_dir(scene.path());
+    for (name, value) in scene.command(&[]).get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [binaries.to_owned()].into_iter().chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(folders).expect("no folder has a colon"));
+    Some(ended(command))
 }

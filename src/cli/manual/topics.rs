@@ -6,6 +6,9 @@ use crate::cli::exit_codes::EXIT_CODES;
 
 /// Stands in a text for the table of exit codes.
 const CODES: &str = "{codes}\n";
+/// Stands in a text for a program in Python, and that program.
+const PROGRAM: &str = "{progress.py}\n";
+const PROGRAM_TEXT: &str = include_str!("../../python/progress.py");
 
 /// One of them.
 pub(super) struct Topic {
@@ -13,7 +16,7 @@ pub(super) struct Topic {
     text: &'static str,
 }
 
-pub(super) const TOPICS: [Topic; 13] = [
+pub(super) const TOPICS: [Topic; 14] = [
     Topic { name: "resume", text: include_str!("topics/resume.md") },
     Topic { name: "lists", text: include_str!("topics/lists.md") },
     Topic { name: "clusters", text: include_str!("topics/clusters.md") },
@@ -22,6 +25,7 @@ pub(super) const TOPICS: [Topic; 13] = [
     Topic { name: "login", text: include_str!("topics/login.md") },
     Topic { name: "names", text: include_str!("topics/names.md") },
     Topic { name: "pipes", text: include_str!("topics/pipes.md") },
+    Topic { name: "programs", text: include_str!("topics/programs.md") },
     Topic { name: "config", text: include_str!("topics/config.md") },
     Topic { name: "habits", text: include_str!("topics/habits.md") },
     Topic { name: "bench", text: include_str!("topics/bench.md") },
@@ -44,7 +48,7 @@ impl Topic {
     pub(super) fn parts(&self) -> (&'static str, String) {
         let (title, text) = self.text.split_once('\n').unwrap_or((self.text, ""));
         let title = title.trim_start_matches("# ");
-        (title, text.trim_start_matches('\n').replace(CODES, &codes()))
+        (title, text.trim_start_matches('\n').replace(CODES, &codes()).replace(PROGRAM, &program()))
     }
 
     /// As the terminal shows it.
@@ -57,6 +61,12 @@ impl Topic {
 fn codes() -> String {
     let rows = EXIT_CODES.iter().map(|(code, meaning)| format!("    {code:>3}  {meaning}\n"));
     rows.collect()
+}
+
+/// The program as an example: indented.
+fn program() -> String {
+    let lines = PROGRAM_TEXT.lines();
+    lines.map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") }).collect()
 }
 
 #[cfg(test)]
