@@ -55,15 +55,10 @@
 //! | side | [`server`] | the built-in range server, an oracle that shares no code with the client |
 //! | side | `sim` | the plan in virtual time: paths, servers, faults; lists over a cluster |
 //!
-//! Where things go that are yet to come:
-//!
-//! | what | its decisions and codecs | its place on the way of a byte |
-//! |---|---|---|
-//! | a bandwidth limit | `schedule/`: a bucket without a clock | `engine/client/`, for `receive/` |
-//!
 //! A proxy (`http/proxy/`, `net/tunnel.rs`, `engine/source/via.rs`) is a part of whom an idle
 //! connection leads to (`Peer`). The connections of all files share one budget
-//! (`engine/client/budget.rs`); a bandwidth limit stands beside it, asked before each receive.
+//! (`engine/client/budget.rs`); limits of their rate stand beside it (`engine/client/rates.rs`,
+//! decided in `schedule/bucket.rs`), and a socket asks them before each receive (`io/throttle.rs`).
 
 mod base;
 mod batch;
@@ -99,6 +94,7 @@ pub use digest::{Algorithm, Checksum, PieceHashes};
 pub use engine::landing::Durability;
 pub use engine::options::login::{CookieJar, Login, Netrc, Token};
 pub use engine::options::part::{ByteRange, ByteRanges, Part};
+pub use engine::options::rate::RateLimit;
 pub use engine::options::reach::{
     ConnectTo, Family, NoProxy, Protocol, Proxies, Proxy, Reach, Resolve, Route, Source, Wishes,
 };

@@ -70,9 +70,21 @@ const HOUSE: &[Row] = &[
     row("net", &["base", "http::proxy", "tls", "io"], &["tokio", "libc"]),
     // tokio above io: tells a worker that its write has ended, from the thread of a stream.
     row("disk", &["base", "digest", "io"], &["tokio", "libc"]),
+    // A part of schedule: what connections that share a limit of the rate may receive.
     row(
         "engine",
-        &["base", "plan", "http", "tls", "digest", "manifest", "io", "net", "disk"],
+        &[
+            "base",
+            "plan",
+            "schedule::bucket",
+            "http",
+            "tls",
+            "digest",
+            "manifest",
+            "io",
+            "net",
+            "disk",
+        ],
         // serde and serde_json write the trace; rustls_native_certs finds this machine's roots.
         &["tokio", "libc", "serde", "serde_json", "rustls_native_certs"],
     ),

@@ -2,6 +2,7 @@
 //! failure, and who listens. Knows neither plan nor sockets.
 
 use super::client::Shared;
+use super::client::rates::{RateWaits, Rates, throttle};
 use super::counts::ConnectionCounts;
 use super::options::{Engine, Options};
 use super::progress::{Event, INSECURE_WARNING, Level, Phase, Progress};
@@ -13,6 +14,7 @@ use crate::base::rate::{RateWindow, SteadyRate};
 use crate::base::size::format_bytes;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
+use crate::io::throttle::Throttle;
 use crate::plan::Pressure;
 use crate::plan::retry::Backoff;
 use std::future::Future;
@@ -64,6 +66,10 @@ pub(super) struct Context {
     arrived: AtomicU64,
     /// Time in waits before retries while nothing else went on, in nanoseconds.
     waited_ns: AtomicU64,
+    /// Limits of the rate that this transfer has beside those of its client.
+    rates: Rates,
+    /// Waits for any of them.
+    pub(super) rate_waits: Arc<RateWaits>,
     /// What the shards have felt since the last tick of the plan.
     pub(super) load: Load,
     told: Mutex<Told>,
@@ -128,6 +134,7 @@ impl Load {
             blocks_exhausted: self.blocks_exhausted.swap(false, Ordering::Relaxed),
             writes_waiting: self.writes_waiting.swap(false, Ordering::Relaxed),
             cpu_busy: f64::from(self.cpu_permille.swap(0, Ordering::Relaxed)) / 1000.0,
+            is_rate_limited: false,
         }
     }
 
@@ -161,6 +168,8 @@ impl Context {
             waits: Waits::default(),
         };
         Arc::new(Self {
+            rates: Rates::new(&options.rate),
+            rate_waits: Arc::default(),
             options,
             client: client.clone(),
             counts: Arc::default(),
@@ -329,6 +338,23 @@ impl Context {
     /// What moves the bytes.
     pub(super) fn engine(&self) -> Engine {
         if self.client.threads.drivers.is_on_epoll() { Engine::Epoll } else { Engine::IoUring }
+    }
+
+    /// What bounds the rate of connections to `origin`, if anything does.
+    pub(super) fn throttle(&self, origin: &Origin) -> Option<Arc<dyn Throttle>> {
+        throttle([&self.client.rates, &self.rates], origin, &self.rate_waits)
+    }
+
+    /// The least limit of what comes from `origin`, in bytes per second, and the option that sets
+    /// it.
+    pub(super) fn rate_limit(&self, origin: &Origin) -> Option<(u64, &'static str)> {
+        let both = [&self.client.rates, &self.rates].into_iter();
+        both.filter_map(|rates| rates.least(origin)).min()
+    }
+
+    /// What this machine and the limits of the rate have held up since the last call.
+    pub(super) fn pressure(&self) -> Pressure {
+        Pressure { is_rate_limited: self.rate_waits.take(), ..self.load.take() }
     }
 
     /// Counts body bytes that arrived.

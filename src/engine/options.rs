@@ -2,6 +2,7 @@
 
 pub mod login;
 pub mod part;
+pub mod rate;
 pub mod reach;
 mod tls;
 
@@ -15,6 +16,7 @@ use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
 use login::Login;
 use part::Part;
+use rate::RateLimit;
 use reach::Reach;
 use std::fmt;
 use std::path::PathBuf;
@@ -200,6 +202,8 @@ pub struct Options {
     pub speed_limit_bytes: Option<u64>,
     /// The time over which that average is taken; `None` for 30 s.
     pub speed_time: Option<Duration>,
+    /// Most bytes per second of this download; on a shared client, its own limits hold as well.
+    pub rate: RateLimit,
 }
 
 /// Settings of a client; `ClientOptions::default()` is what a single download gets.
@@ -221,6 +225,8 @@ pub struct ClientOptions {
     /// Most bytes of all downloads' blocks at once, 4 MiB..=1 TiB, rounded down to 1 MiB; `None`
     /// for what each asks for: about 1 MiB per connection and 12 more, 36 if it is hashed.
     pub memory_bytes: Option<u64>,
+    /// Most bytes per second of all downloads together.
+    pub rate: RateLimit,
 }
 
 impl Default for ClientOptions {
@@ -233,6 +239,7 @@ impl Default for ClientOptions {
             max_connections_per_host: None,
             max_connections_by_origin: Vec::new(),
             memory_bytes: None,
+            rate: RateLimit::default(),
         }
     }
 }
@@ -247,6 +254,7 @@ impl ClientOptions {
         for connections in bounds.chain(self.max_connections_by_origin.iter().map(|own| own.1)) {
             in_range("connections of a client", connections.into(), 1, u32::MAX.into())?;
         }
+        self.rate.validate()?;
         let memory_bytes = self.memory_bytes.unwrap_or(limits::CLIENT_MEMORY_BYTES_MAX);
         let (min, max) = (limits::CLIENT_MEMORY_BYTES_MIN, limits::CLIENT_MEMORY_BYTES_MAX);
         in_range("memory of a client in bytes", memory_bytes, min, max)
@@ -304,6 +312,7 @@ impl Default for Options {
             stall_timeout: limits::STALL_TIMEOUT,
             speed_limit_bytes: None,
             speed_time: None,
+            rate: RateLimit::default(),
         }
     }
 }
@@ -340,6 +349,7 @@ impl Options {
             return Err(Error::new(ErrorKind::Usage, "the speed limit or its time is zero"));
         }
         self.check_part()?;
+        self.rate.validate()?;
         self.tls.validate()?;
         for (name, time, min, max) in [
             (
@@ -468,6 +478,10 @@ mod tests {
             Options { stall_timeout: Duration::ZERO, ..Options::default() },
             Options { speed_limit_bytes: Some(0), ..Options::default() },
             Options { speed_time: Some(Duration::ZERO), ..Options::default() },
+            Options {
+                rate: RateLimit { per_host_bytes: Some(0), ..RateLimit::default() },
+                ..Options::default()
+            },
             Options { journal_interval: Duration::ZERO, ..Options::default() },
             Options { retry_wait: Duration::MAX, ..Options::default() },
             Options { max_time: Some(Duration::ZERO), ..Options::default() },

@@ -31,6 +31,7 @@ pub mod receive;
 pub mod socket;
 pub mod stream;
 pub mod terminal;
+pub mod throttle;
 pub mod unwinding;
 pub mod uring;
 pub mod whole;

@@ -9,6 +9,7 @@
 //! has to keep a rate. Bytes without payload (session tickets, chunk sizes, trailers, interim
 //! heads) move nothing.
 
+use super::throttle::Throttle;
 use crate::base::limits::STALL_BYTES;
 use crate::base::size::{format_bytes, format_wait};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Limits {
     pub stall: Duration,
     rate_min: PayloadRate,
     line: Arc<Line>,
+    /// What bounds the rate at which they bring bytes, if the caller does.
+    throttle: Option<Arc<dyn Throttle>>,
 }
 
 /// The least average rate at which a body has to bring payload.
@@ -61,7 +64,17 @@ impl Limits {
                 PayloadRate { bytes, time, is_asked: true }
             }
         };
-        Self { stall, rate_min, line }
+        Self { stall, rate_min, line, throttle: None }
+    }
+
+    /// The same below a limit of the rate.
+    pub fn below(self, throttle: Option<Arc<dyn Throttle>>) -> Self {
+        Self { throttle, ..self }
+    }
+
+    /// What bounds the rate, if the caller does.
+    pub fn throttle(&self) -> Option<&Arc<dyn Throttle>> {
+        self.throttle.as_ref()
     }
 
     /// Whether there are connections on the line already.
@@ -166,6 +179,11 @@ impl Patience {
         };
         new.window = new.new_window();
         new
+    }
+
+    /// What is waited for.
+    pub fn due(&self) -> Due {
+        self.due
     }
 
     /// From here on this is waited for.

@@ -8,6 +8,7 @@ use super::descriptors;
 use super::driver::Channel;
 use super::patience::{Due, Limits, Patience, Stall};
 use super::receive::{Receive, Target};
+use super::throttle::{Granted, Throttled};
 use crate::base::limits::DESCRIPTORS_SPARE;
 use rustix::net::Shutdown;
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Upper bound of SO_RCVLOWAT. Waking per 512 KiB instead of per packet burst cut the context
@@ -44,6 +46,8 @@ pub struct Socket {
     /// Bytes that receives have returned since the connection was made.
     received_bytes: Cell<u64>,
     low_water: Cell<usize>,
+    /// The limit of the rate, if there is one.
+    throttled: RefCell<Option<Throttled>>,
 }
 
 impl Socket {
@@ -61,6 +65,7 @@ impl Socket {
             return Err(io::Error::from_raw_os_error(libc::EMFILE));
         }
         let connected = connect::connect(remote, how).await?;
+        let throttled = RefCell::new(limits.throttle().cloned().map(Throttled::new));
         Ok(Self {
             channel: Channel::new(connected.stream)?,
             peer: remote.clone(),
@@ -69,11 +74,13 @@ impl Socket {
             stall: Cell::new(None),
             received_bytes: Cell::new(0),
             low_water: Cell::new(1),
+            throttled,
         })
     }
 
     /// From here on the waits of another transfer hold.
     pub fn set_limits(&mut self, limits: Limits) {
+        self.throttled.replace(limits.throttle().cloned().map(Throttled::new));
         self.patience.replace(Patience::new(limits));
     }
 
@@ -84,6 +91,9 @@ impl Socket {
 
     /// Counts `bytes` more bytes of what was received as payload.
     pub fn pay(&self, bytes: u64) {
+        if let Some(throttled) = self.throttled.borrow_mut().as_mut() {
+            throttled.pay(bytes);
+        }
         self.patience.borrow_mut().pay(bytes);
     }
 
@@ -124,7 +134,10 @@ impl Socket {
     /// Receives whatever has arrived, at most `len` bytes, once there is something; 0 is the end
     /// of the stream.
     pub async fn receive_some<T: Target>(&self, target: T, len: usize) -> (io::Result<usize>, T) {
-        self.receive(target, len, Receive::Some, 1).await
+        let (len, grant) = self.granted(len).await;
+        let (result, target) = self.receive(target, len, Receive::Some, 1).await;
+        self.use_up(grant, &result);
+        (result, target)
     }
 
     /// Receives up to `len` bytes in as few wakeups as possible; 0 is the end of the stream. The
@@ -139,13 +152,52 @@ impl Socket {
         if !self.is_plain_tcp() {
             return self.receive_some(target, len).await;
         }
+        let all = len;
+        let (len, grant) = self.granted(all).await;
+        let more = more.saturating_add((all - len) as u64);
         let halve = more == 0 && len > LAST_PIECE_BYTES;
         let now = if halve { len / 2 } else { len };
         // The kernel looks at the mark again after each partial copy, when up to `now - 1` bytes
         // are already taken: a mark above what comes behind them would sleep for ever.
         let behind = usize::try_from(more).unwrap_or(usize::MAX).saturating_add(len - now);
         let low_water = (now / 2).min(behind).clamp(1, LOW_WATER_BYTES_MAX);
-        self.receive(target, now, Receive::All, low_water).await
+        let (result, target) = self.receive(target, now, Receive::All, low_water).await;
+        self.use_up(grant, &result);
+        (result, target)
+    }
+
+    /// How many of `len` bytes may be received at once, waited for as long as the limit of the rate
+    /// asks; all of them without one. A wait for that is not the peer's.
+    async fn granted(&self, len: usize) -> (usize, Option<Granted>) {
+        let (len, grant, at, waiting) = {
+            let throttled = self.throttled.borrow();
+            let Some(throttled) = throttled.as_ref() else { return (len, None) };
+            let (len, grant, at) = match self.patience.borrow().due() {
+                Due::Anything => return (len, None),
+                Due::Whole => {
+                    let (at, most) = throttled.open_at();
+                    (len.min(most), None, at)
+                }
+                Due::Body => {
+                    let (grant, at) = throttled.grant(len);
+                    (grant.bytes, Some(grant), at)
+                }
+            };
+            (len, grant, at, (at > Instant::now()).then(|| throttled.wait()))
+        };
+        if waiting.is_some() {
+            tokio::time::sleep_until(at.into()).await;
+        }
+        (len, grant)
+    }
+
+    /// A receive by this grant has ended.
+    fn use_up(&self, grant: Option<Granted>, result: &io::Result<usize>) {
+        let (Some(mut grant), Ok(received)) = (grant, result) else { return };
+        grant.received = *received;
+        if let Some(throttled) = self.throttled.borrow_mut().as_mut() {
+            throttled.earn(*received);
+        }
     }
 
     async fn receive<T: Target>(
@@ -164,7 +216,9 @@ impl Socket {
 
     /// A handle for others, also on other threads.
     pub fn handle(&self) -> SocketHandle {
-        SocketHandle { fd: self.channel.fd().clone() }
+        let throttled = self.throttled.borrow();
+        let is_waiting = throttled.as_ref().map(|throttled| throttled.waiting().clone());
+        SocketHandle { fd: self.channel.fd().clone(), is_waiting }
     }
 
     /// Whether TCP_INFO tells all that arrives while a receive sleeps in the kernel, so that it may
@@ -236,6 +290,8 @@ impl Drop for Socket {
 #[derive(Clone)]
 pub struct SocketHandle {
     fd: Arc<OwnedFd>,
+    /// Indicates whether it waits for the limit of the rate, if there is one.
+    is_waiting: Option<Arc<AtomicBool>>,
 }
 
 /// What the kernel knows of a TCP connection (TCP_INFO). The receiver sees neither the sender's
@@ -265,6 +321,11 @@ impl SocketHandle {
     pub fn shutdown(&self) {
         // The peer may have closed already; then there is nothing to end.
         let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+    }
+
+    /// Whether it is not read now, as a limit of the rate holds that back.
+    pub fn is_throttled(&self) -> bool {
+        self.is_waiting.as_ref().is_some_and(|waits| waits.load(Ordering::Relaxed))
     }
 
     /// What the kernel knows of the connection.

@@ -9,6 +9,7 @@
 //! up to their rate. Rates are compared by bytes that have arrived (`meter`), gains against what
 //! the count grew by, so that a connection more has its price.
 
+mod below_limit;
 mod collapse;
 mod floor;
 mod hold;
@@ -173,6 +174,8 @@ pub(super) struct Sample {
     pub(super) remaining_bytes: u64,
     /// Indicates whether receiving waits for the disk.
     pub(super) is_disk_bound: bool,
+    /// Indicates whether the caller's own limit of the rate is what is waited for.
+    pub(super) is_rate_limited: bool,
     /// Indicates whether some connection brings less than half of what another one does.
     pub(super) is_uneven: bool,
     /// Indicates whether some connection has lost packets lately.
@@ -279,6 +282,7 @@ impl Count {
         let earned = u32::try_from(earned).unwrap_or(u32::MAX).saturating_add(REGROWTH);
         self.growth_max = self.max.saturating_add(earned);
         let (phase, change) = match phase {
+            phase if sample.is_rate_limited => self.rest(sample.now, phase),
             Phase::Ramp(ramp) => self.ramp(sample, ramp),
             Phase::Hold(hold) => self.hold(sample, hold),
             Phase::Probe(probe) => self.probe(sample, probe),

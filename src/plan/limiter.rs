@@ -15,6 +15,8 @@ const CPU_BUSY: f64 = 0.9;
 const HASH_SHARE: f64 = 0.2;
 /// Receiving that waited for writes in this share of the ticks was held up by them.
 const DISK_SHARE: f64 = 0.2;
+/// A limit of the caller's own that was waited for in this share of the ticks was the bound.
+const LIMIT_SHARE: f64 = 0.5;
 /// Waits before retries that took this share of the time were what took it.
 const WAIT_SHARE: f64 = 0.5;
 /// Connections that bring less than this share of what fewer brought share something.
@@ -42,6 +44,8 @@ pub struct Totals {
     pub waited: Duration,
     /// Failures that were retried.
     pub retries: u32,
+    /// The option that sets the caller's own limit of the rate, if there is one.
+    pub rate_limit: Option<&'static str>,
 }
 
 /// Other counts of connections that were tried, and what came of it.
@@ -106,6 +110,15 @@ pub enum Limiter {
         /// Indicates whether it slowed down what it did not refuse.
         is_throttled: bool,
     },
+    /// The caller's own limit of the rate.
+    OwnLimit {
+        /// The option that sets it.
+        option: &'static str,
+        /// Mean rate, bytes per second.
+        rate: f64,
+        /// Share of the time in which it was waited for, 0 to 1.
+        share: f64,
+    },
     /// This machine's processor: TLS, copies, the hash.
     Cpu {
         /// Share of the time the busiest thread was on a processor.
@@ -154,6 +167,10 @@ impl fmt::Display for Limiter {
                     (Connections(connections), if connections == 1 { "was" } else { "were" });
                 write!(f, "the server's push-back: it throttled, and {all} {were} kept")
             }
+            Limiter::OwnLimit { option, rate, share } => {
+                let (rate, share) = (size::format_rate(rate), share * 100.0);
+                write!(f, "your own limit ({option}): {rate}, {share:.0} % of the time at it")
+            }
             Limiter::Cpu { busy, is_hash } => write!(
                 f,
                 "this machine's processor{}: the busiest thread was at {:.0} %",
@@ -192,6 +209,8 @@ pub(super) struct Evidence {
     pub(super) disk_waiting: f64,
     /// Share of the ticks in which nothing flowed, as a retry or the server's wish was waited for.
     pub(super) waiting: f64,
+    /// Share of the ticks in which the caller's own limit of the rate was waited for.
+    pub(super) at_limit: f64,
     /// Connections at work when there was most to do.
     pub(super) connections: u32,
     /// Mean of their goodputs, bytes per second.
@@ -211,10 +230,14 @@ pub(super) struct Evidence {
 
 /// The rows of the table, from the surest evidence to the weakest.
 pub(super) fn judge(totals: Totals, evidence: Evidence) -> Limiter {
-    let Totals { elapsed, bytes, retries, .. } = totals;
+    let Totals { elapsed, bytes, retries, rate_limit, .. } = totals;
     let waits = Limiter::Waits { share: share_of_waits(totals, evidence), retries };
     if matches!(waits, Limiter::Waits { share, .. } if share >= WAIT_SHARE) && retries > 0 {
         return waits;
+    }
+    let rate = bytes as f64 / elapsed.as_secs_f64().max(1e-6);
+    if let Some(own) = own_limit(rate_limit, rate, evidence.at_limit) {
+        return own;
     }
     if elapsed < TIME_MIN || bytes < BYTES_MIN {
         return Limiter::TooShort { elapsed, bytes };
@@ -234,7 +257,6 @@ pub(super) fn judge(totals: Totals, evidence: Evidence) -> Limiter {
         let connections = evidence.cap.unwrap_or(connections);
         return Limiter::ServerPushBack { connections, refusals, is_throttled };
     }
-    let rate = bytes as f64 / elapsed.as_secs_f64();
     let Some(trial) = evidence.trial else {
         return Limiter::Untried { rate, connections, trial: None };
     };
@@ -250,6 +272,12 @@ pub(super) fn judge(totals: Totals, evidence: Evidence) -> Limiter {
         return Limiter::ServerPerConnection { rate: evidence.goodput, trial };
     }
     Limiter::Untried { rate, connections, trial: Some(trial) }
+}
+
+/// The caller's own limit, which `option` sets, if it was waited for in enough of the time.
+pub fn own_limit(option: Option<&'static str>, rate: f64, share: f64) -> Option<Limiter> {
+    let option = option.filter(|_| share >= LIMIT_SHARE)?;
+    Some(Limiter::OwnLimit { option, rate, share })
 }
 
 fn share_of_waits(totals: Totals, evidence: Evidence) -> f64 {
@@ -271,6 +299,7 @@ mod tests {
         Evidence {
             disk_waiting: 0.0,
             waiting: 0.0,
+            at_limit: 0.0,
             connections: 8,
             goodput: 12.5e6,
             goodput_of_fewer: 0.0,
@@ -309,6 +338,16 @@ mod tests {
                 Totals { hash_waiting: 0.5, ..totals() },
                 Evidence { disk_waiting: 0.5, ..evidence() },
                 "this machine's processor (the hash)",
+            ),
+            (
+                Totals { rate_limit: Some("--limit-rate"), ..totals() },
+                Evidence { at_limit: 0.97, disk_waiting: 0.5, ..evidence() },
+                "your own limit (--limit-rate): 100.00 MB/s, 97 % of the time at it",
+            ),
+            (
+                Totals { rate_limit: Some("--limit-rate"), ..totals() },
+                Evidence { at_limit: 0.1, ..evidence() },
+                "not enough was tried to say: ",
             ),
             (Totals { bytes: 10, ..totals() }, evidence(), "too short to say: 10 B in 10.0 s"),
         ];

@@ -52,6 +52,10 @@
 //! knows it: rates are measured by it, and a connection where segments arrive behind a hole is not
 //! silent. Nor is one that its worker does not read ([`Transfer::on_held_back`]).
 //!
+//! While the caller's own limit of the rate is what is waited for ([`Pressure::is_rate_limited`]),
+//! the count of connections stands, nobody takes work from others, and slow connections stay: more
+//! of anything would bring nothing. Silent ones are replaced still.
+//!
 //! The tick, [`Transfer::on_tick`] every 50 to 100 ms, measures and returns [`Action`]s. They
 //! may cross with the worker's own reports; each is a wish that a report made meanwhile outdates.
 //!
@@ -88,7 +92,7 @@ mod window;
 mod workers;
 
 pub use decision::{Choice, Decision};
-pub use limiter::{Limiter, Totals, Trial};
+pub use limiter::{Limiter, Totals, Trial, own_limit};
 pub use sizing::first_request_bytes;
 pub use transfer::Transfer;
 
@@ -205,6 +209,9 @@ pub struct Settings {
     /// rounded down to the alignment, but at least one unit of it; `None`: any distance. It is for
     /// outputs in file order, where blocks that come early wait in memory for those before them.
     pub ahead_bytes_max: Option<u64>,
+    /// The caller's own limit of the rate, in bytes per second: it is no use to begin with more
+    /// connections than it feeds.
+    pub rate_limit_bytes: Option<u64>,
 }
 
 impl Default for Settings {
@@ -226,6 +233,7 @@ impl Default for Settings {
             connections_known: None,
             hedge_bytes_max: limits::HEDGE_BYTES_MAX,
             ahead_bytes_max: None,
+            rate_limit_bytes: None,
         }
     }
 }
@@ -310,6 +318,9 @@ pub struct Pressure {
     pub writes_waiting: bool,
     /// Share of the time the busiest engine thread was on a processor, 0 to 1.
     pub cpu_busy: f64,
+    /// Indicates whether some connection was not read for a while, as the caller's own limit of the
+    /// rate was reached.
+    pub is_rate_limited: bool,
 }
 
 /// What the engine does to a connection that did not ask. One tick names each connection once at

@@ -22,6 +22,10 @@ mod choose;
 mod fail;
 mod tick;
 
+/// Bytes per second of a limit for each connection to begin with: about what one brings over a long
+/// path, and far less than over a short one.
+const CONNECTION_FED_BYTES: u64 = 1_000_000;
+
 /// The plan of one file of known size whose server answers ranges; the module's documentation has
 /// the contract. Methods panic where the caller breaks it, never for what a server did.
 #[derive(Debug)]
@@ -119,7 +123,8 @@ impl Transfer {
         match self.settings.connections_known {
             Some(connections) => self.count.start_with(self.now, connections),
             None => {
-                let most = self.sources.connections_at_first();
+                let fed = self.settings.rate_limit_bytes.map_or(u32::MAX, connections_fed);
+                let most = self.sources.connections_at_first().min(fed);
                 self.count.on_start(self.now, distance, bytes, addresses, most);
             }
         }
@@ -500,6 +505,11 @@ impl Transfer {
             self.log.note(self.now, Choice::Address, text);
         }
     }
+}
+
+/// Connections that a limit of the rate in bytes per second feeds, at least 1.
+fn connections_fed(rate_limit_bytes: u64) -> u32 {
+    u32::try_from(rate_limit_bytes / CONNECTION_FED_BYTES).unwrap_or(u32::MAX).max(1)
 }
 
 fn sources_of(settings: &Settings) -> Sources {

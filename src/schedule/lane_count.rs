@@ -95,6 +95,15 @@ impl LaneCount {
         self.judge(now, rate);
     }
 
+    /// What bounds all files is a limit of the caller's own: more lanes would bring nothing, and
+    /// what was being tried is taken back.
+    pub(super) fn rest(&mut self) {
+        self.measured = Measured::default();
+        if let Some((lanes, _)) = self.before.take() {
+            self.wanted = lanes;
+        }
+    }
+
     fn judge(&mut self, now: Duration, rate: f64) {
         if let Some((lanes, rate_before)) = self.before.take() {
             let growth = f64::from(self.wanted) / f64::from(lanes) - 1.0;
@@ -145,6 +154,14 @@ mod tests {
         assert_eq!(after(9.0, &mut count, rate), [4, 8, 16, 8]);
         let mut count = LaneCount::auto(16);
         assert_eq!(after(30.0, &mut count, rate), [4, 8, 16, 8, 16, 8]);
+    }
+
+    #[test]
+    fn below_a_limit_of_the_rate_it_stands() {
+        let mut count = LaneCount::auto(16);
+        assert_eq!(after(0.6, &mut count, |lanes| 100.0 * f64::from(lanes)), [4, 8]);
+        count.rest();
+        assert_eq!(count.wanted(), 4, "what was being tried is taken back");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Scheduler {
     list_ended: bool,
     lanes_opened: u64,
     turns: u64,
+    /// A limit of the caller's own bounds all files.
+    is_rate_limited: bool,
     /// Something that decisions depend on has changed since the last one.
     is_changed: bool,
     /// At the last decision, some origin got nothing of what it could use.
@@ -87,6 +89,7 @@ impl Scheduler {
             list_ended: false,
             lanes_opened: 0,
             turns: 0,
+            is_rate_limited: false,
             is_changed: true,
             somebody_waits: false,
             wake_at: None,
@@ -97,6 +100,12 @@ impl Scheduler {
     /// [`Settings::connections_per_origin_max`]; to be called before anything of it is offered.
     pub fn limit_origin(&mut self, origin: OriginId, connections_max: u32) {
         self.budget.limit(origin, connections_max);
+    }
+
+    /// Whether a limit of the caller's own is what bounds all files from now on: the number of
+    /// lanes stands while it does.
+    pub fn set_rate_limited(&mut self, is_rate_limited: bool) {
+        self.is_rate_limited = is_rate_limited;
     }
 
     /// Indicates whether the list should be read on.
@@ -231,7 +240,10 @@ impl Scheduler {
             origin.small_turn.items += 1;
             self.is_changed |= self.somebody_waits && origin.small_turn.is_over(now);
             let bytes = if let Outcome::Done { bytes } = outcome { bytes } else { 0 };
-            origin.lane_count.on_file(now, bytes, origin.lanes_at_work());
+            match self.is_rate_limited {
+                true => origin.lane_count.rest(),
+                false => origin.lane_count.on_file(now, bytes, origin.lanes_at_work()),
+            }
         }
         if let Outcome::Done { bytes } = outcome
             && was_small

@@ -329,6 +329,7 @@ fn word(limiter: &Limiter) -> &'static str {
         Limiter::ServerPushBack { .. } => "push-back",
         Limiter::Cpu { .. } => "processor",
         Limiter::Disk { .. } => "disk",
+        Limiter::OwnLimit { .. } => "own limit",
     }
 }
 

@@ -123,6 +123,7 @@ impl<'a> EventLoop<'a> {
                 self.dispatcher.abort(error);
             }
             self.large.tend();
+            self.dispatcher.set_rate_limited(self.lanes.were_rate_limited());
             let snapshot = self.dispatcher.snapshot();
             snapshot.told.into_iter().for_each(|told| self.tell(told));
             snapshot.ended.into_iter().for_each(|ended| self.record(ended));

@@ -1,6 +1,6 @@
 //! What outlives a transfer, so that the next one begins where others have got to: threads with
 //! their drivers and blocks, idle connections, resolved names, what origins bear, TLS settings with
-//! their sessions, and the budget that all connections share.
+//! their sessions, the budget that all connections share and the limits of their rate.
 //!
 //! Must not know transfers, plans or files: work comes as tasks for the shards.
 //!
@@ -13,6 +13,7 @@ pub(super) mod idle;
 pub(super) mod learned;
 pub(super) mod logins;
 mod names;
+pub(super) mod rates;
 pub(super) mod shard;
 pub(super) mod threads;
 pub(super) mod trust;
@@ -25,6 +26,7 @@ use budget::Budget;
 use learned::Learned;
 use logins::Logins;
 use names::Names;
+use rates::Rates;
 use std::sync::Arc;
 use threads::Threads;
 use trust::Trust;
@@ -74,6 +76,8 @@ pub(super) struct Shared {
     pub(super) is_shared: bool,
     /// Permits for connections.
     pub(super) budget: Arc<Budget>,
+    /// Limits of the rate.
+    pub(super) rates: Rates,
     /// Addresses of origins.
     pub(super) names: Names,
     /// What origins bear.
@@ -117,6 +121,7 @@ impl Client {
             threads: Threads::new(options, &budget, connections_per_shard),
             is_shared,
             budget,
+            rates: Rates::new(&options.rate),
             names: Names::default(),
             learned: Learned::default(),
             trust: Trust::default(),

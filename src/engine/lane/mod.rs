@@ -216,6 +216,11 @@ impl Lanes {
         });
     }
 
+    /// Whether a limit of the rate has kept a lane waiting since the last call.
+    pub fn were_rate_limited(&self) -> bool {
+        self.context.rate_waits.take()
+    }
+
     /// Counts so far.
     pub fn counts(&self) -> LaneCounts {
         let counts = &self.context.counts;

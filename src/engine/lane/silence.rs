@@ -54,6 +54,10 @@ impl Silence {
 
     /// Looks; whether nothing has come for too long.
     pub(super) fn look(&mut self, socket: &SocketHandle) -> bool {
+        if socket.is_throttled() {
+            // What has come waits to be read.
+            self.received_bytes = None;
+        }
         socket.tcp_info().is_some_and(|info| self.see(info.received_bytes))
     }
 

@@ -26,7 +26,7 @@ impl Ranged {
     pub(super) fn report_arrivals(&self, plan: &mut Transfer) {
         let (now, roster) = (self.context.now(), self.roster());
         for (id, claim) in roster.claims() {
-            if !claim.is_receiving() {
+            if !claim.is_receiving() || roster.is_throttled(id) {
                 plan.on_held_back(now, id);
             }
             if let Some(TcpInfo { received_bytes, out_of_order, .. }) = roster.tcp_info(id) {

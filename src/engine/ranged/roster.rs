@@ -110,6 +110,12 @@ impl Roster {
         self.workers.get(&id)?.socket.as_ref()?.tcp_info()
     }
 
+    /// Whether a limit of the rate keeps the worker from reading its connection.
+    pub(super) fn is_throttled(&self, id: ConnectionId) -> bool {
+        let socket = self.workers.get(&id).and_then(|state| state.socket.as_ref());
+        socket.is_some_and(SocketHandle::is_throttled)
+    }
+
     /// Whether any of the bytes that have arrived on the worker's socket came since the last call.
     pub(super) fn has_stirred(&self, id: ConnectionId, received_bytes: u64) -> bool {
         let state = self.workers.get(&id);

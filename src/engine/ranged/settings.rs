@@ -41,6 +41,7 @@ pub(super) fn settings(
         mirror_policy: options.mirror_policy,
         // Blocks of a file go to their place in any order.
         ahead_bytes_max: file.ahead_bytes_max,
+        rate_limit_bytes: context.rate_limit(endpoint.counted()).map(|(bytes, _)| bytes),
     }
 }
 

@@ -229,7 +229,7 @@ impl Supervisor {
                     next_tick = Instant::now() + TICK;
                     self.report_load();
                     if everybody.is_some() {
-                        self.ranged.tick(self.ranged.context.load.take());
+                        self.ranged.tick(self.ranged.context.pressure());
                         self.start_scouts();
                         self.order_workers(everybody.as_deref());
                     }

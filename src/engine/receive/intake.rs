@@ -236,6 +236,7 @@ impl<'a> Intake<'a> {
             lease.append(now);
             rest = later;
             self.claim.settle(0);
+            opening.connection.wire.pay(now.len());
             self.count(opening, granted, lease);
         }
         Ok(())

@@ -103,6 +103,7 @@ impl Endpoint {
         }
         let (counts, line) = (context.counts.clone(), context.counts.line.clone());
         let identity = Identity::new(&url, headers.is_home, context);
+        let limits = Limits::new(options.stall_timeout, options.speed_limit(), line);
         Ok(Self {
             url,
             headers,
@@ -110,11 +111,11 @@ impl Endpoint {
             client: client.clone(),
             dialer,
             via,
-            counted,
             peer: Peer { origin, trusted, reach: options.reach.clone() },
             tls,
             connect_timeout: options.connect_timeout,
-            limits: Limits::new(options.stall_timeout, options.speed_limit(), line),
+            limits: limits.below(context.throttle(&counted)),
+            counted,
             is_redirected: false,
             wants_digests: options.verify,
             counts,

@@ -117,7 +117,8 @@ async fn watched<T>(
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
             let received_bytes = socket.tcp_info().map_or(0, |info| info.received_bytes);
-            if received_bytes > std::mem::replace(&mut arrived_bytes, received_bytes) {
+            let has_come = received_bytes > std::mem::replace(&mut arrived_bytes, received_bytes);
+            if has_come || socket.is_throttled() {
                 context.stirred();
             }
         }

@@ -12,6 +12,7 @@ struct Bench {
     tau: Duration,
     remaining_bytes: u64,
     is_disk_bound: bool,
+    is_rate_limited: bool,
     is_lossy: bool,
     awaits_source: bool,
     changes: Vec<Change>,
@@ -30,6 +31,7 @@ impl Bench {
             tau,
             remaining_bytes,
             is_disk_bound: false,
+            is_rate_limited: false,
             is_lossy: false,
             awaits_source: false,
             changes: Vec::new(),
@@ -54,6 +56,7 @@ impl Bench {
                 knows_tau: true,
                 remaining_bytes: self.remaining_bytes,
                 is_disk_bound: self.is_disk_bound,
+                is_rate_limited: self.is_rate_limited,
                 is_uneven: false,
                 is_lossy: self.is_lossy,
                 awaits_source: self.awaits_source,
@@ -191,6 +194,22 @@ fn a_disk_that_is_the_bound_gets_no_more_connections() {
     bench.is_disk_bound = true;
     bench.run(20.0, capped(5.0 * MB, 125.0 * MB));
     assert!(bench.count.target() <= START_NEAR, "{:?}", bench.changes);
+}
+
+#[test]
+fn at_the_callers_own_limit_the_count_stands_and_then_grows_again() {
+    let mut bench = Bench::new(2);
+    bench.is_rate_limited = true;
+    bench.run(60.0, capped(5.0 * MB, 200.0 * MB));
+    assert_eq!(bench.count.target(), START_NEAR, "{:?}", bench.changes);
+    bench.is_rate_limited = false;
+    bench.run(60.0, capped(5.0 * MB, 200.0 * MB));
+    assert!(bench.count.target() >= 24, "{:?}", bench.changes);
+    // What little comes of a limit is no throttling of the origin.
+    bench.is_rate_limited = true;
+    let before = bench.count.target();
+    bench.run(60.0, capped(MB, 2.0 * MB));
+    assert!(bench.count.target() <= before && !bench.count.was_throttled());
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl Transfer {
         if !self.workers.is_proven(connection) {
             return None;
         }
-        if self.is_guarded || !self.may_help(connection) {
+        if self.is_guarded || self.is_rate_limited() || !self.may_help(connection) {
             return None;
         }
         if tries <= STEAL_TRIES_MAX

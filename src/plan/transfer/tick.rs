@@ -15,8 +15,11 @@ use std::time::Duration;
 
 /// The disk is the bound if bytes waited for it in at least this share of the recent ticks.
 const DISK_BOUND: f64 = 0.2;
-/// Time constant of the share of ticks in which bytes waited for the disk.
+/// Time constant of the share of ticks in which bytes waited for the disk, or for the limit.
 const DISK_MEMORY: Duration = Duration::from_secs(1);
+/// The caller's limit of the rate is the bound if it was waited for in this share of the recent
+/// ticks.
+const LIMIT_BOUND: f64 = 0.5;
 /// Steps of the connection count that are told apart: 1, 2 to 3, 4 to 7, and so on.
 const COUNT_STEPS: usize = 32;
 /// At most one connection is replaced in this time, so that a bad minute is no storm.
@@ -54,12 +57,17 @@ pub(super) struct Measurements {
     each_by_count: [f64; COUNT_STEPS],
     /// Share of the recent ticks in which bytes waited for the disk, 0 to 1, smoothed.
     disk_share: f64,
+    /// Share of the recent ticks in which the caller's limit of the rate was waited for, 0 to 1,
+    /// smoothed.
+    limit_share: f64,
     /// How much of that memory is filled, 0 to 1: the first ticks count in full.
     disk_weight: f64,
     /// Ticks so far.
     ticks: u32,
     /// Ticks in which bytes waited for the disk.
     ticks_of_disk: u32,
+    /// Ticks in which the caller's limit of the rate was waited for.
+    ticks_of_limit: u32,
     /// Ticks in which nothing flowed, as a retry or the server's wish was waited for.
     ticks_of_waits: u32,
     /// When a connection was last replaced.
@@ -100,13 +108,16 @@ impl Transfer {
             remaining_bytes: self.ledger.unreceived_bytes(),
             is_disk_bound: self.measurements.disk_share
                 >= DISK_BOUND * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
+            is_rate_limited: self.is_rate_limited(),
             is_uneven: self.measurements.is_uneven,
             is_lossy: self.workers.iter().any(|(_, worker)| worker.meter.is_lossy(self.now)),
             awaits_source: self.sources.awaits_any(),
         });
         let has_collapsed = matches!(change, Some((Choice::Collapse, _)));
         self.note(change);
-        self.leave_slow_addresses(&mut actions);
+        if !self.is_rate_limited() {
+            self.leave_slow_addresses(&mut actions);
+        }
         if has_collapsed {
             self.shut_surplus(&mut actions);
         }
@@ -128,6 +139,7 @@ impl Transfer {
         let evidence = Evidence {
             disk_waiting: f64::from(self.measurements.ticks_of_disk) / ticks,
             waiting: f64::from(self.measurements.ticks_of_waits) / ticks,
+            at_limit: f64::from(self.measurements.ticks_of_limit) / ticks,
             connections,
             goodput,
             goodput_of_fewer: self.measurements.of_fewer(connections),
@@ -137,6 +149,12 @@ impl Transfer {
             trial: self.count.trial(),
         };
         limiter::judge(totals, evidence)
+    }
+
+    /// Whether the caller's own limit of the rate is what bounds the transfer now.
+    pub(super) fn is_rate_limited(&self) -> bool {
+        let weight = self.measurements.disk_weight.max(f64::MIN_POSITIVE);
+        self.measurements.limit_share >= LIMIT_BOUND * weight
     }
 
     /// Whether nothing is being fetched, as a retry or the server's wish is waited for.
@@ -207,7 +225,8 @@ impl Transfer {
 
     /// A span that nobody has started on goes to an idle worker that can start sooner.
     fn take_back(&mut self, actions: &mut Vec<Action>) {
-        if self.ledger.unassigned_bytes() > 0 || self.ledger.aheads().next().is_none() {
+        let has_none = self.ledger.aheads().next().is_none();
+        if self.ledger.unassigned_bytes() > 0 || has_none || self.is_rate_limited() {
             return;
         }
         let idle = self.workers.iter().filter(|(_, worker)| worker.is_idle && worker.is_running);
@@ -277,7 +296,8 @@ impl Transfer {
             let why = endgame::why_replace(&standing)?;
             // A silent one has to be given up; a slow one costs the server a connection.
             let is_silent = standing.silent_for >= standing.patience;
-            (is_silent || self.may_return()).then_some((id, why, is_silent))
+            let may_be_closed = self.may_return() && !self.is_rate_limited();
+            (is_silent || may_be_closed).then_some((id, why, is_silent))
         });
         let Some((id, why, is_silent)) = reasons.into_iter().next() else { return };
         self.returns += u32::from(!is_silent);
@@ -333,6 +353,9 @@ impl Measurements {
         let share = if waits { 1.0 } else { 0.0 };
         self.disk_share = smoothed(self.disk_share, share, elapsed, DISK_MEMORY);
         self.disk_weight = smoothed(self.disk_weight, 1.0, elapsed, DISK_MEMORY);
+        self.ticks_of_limit += u32::from(pressure.is_rate_limited);
+        let share = if pressure.is_rate_limited { 1.0 } else { 0.0 };
+        self.limit_share = smoothed(self.limit_share, share, elapsed, DISK_MEMORY);
     }
 }
 

@@ -32,8 +32,12 @@ impl Driver {
             self.note_silence(slot);
         }
         let is_full = std::mem::take(&mut self.was_disk_full);
-        let pressure =
-            Pressure { blocks_exhausted: is_full, writes_waiting: is_full, cpu_busy: CPU_BUSY };
+        let pressure = Pressure {
+            blocks_exhausted: is_full,
+            writes_waiting: is_full,
+            cpu_busy: CPU_BUSY,
+            ..Pressure::default()
+        };
         for action in self.plan.on_tick(now, pressure) {
             self.act(action);
         }

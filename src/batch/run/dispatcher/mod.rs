@@ -114,6 +114,11 @@ impl Dispatcher {
         snapshot
     }
 
+    /// Whether a limit of the rate is what bounds small files now.
+    pub(super) fn set_rate_limited(&self, is_rate_limited: bool) {
+        self.lock().scheduler.set_rate_limited(is_rate_limited);
+    }
+
     /// What is known of the list.
     pub(super) fn known(&self) -> Known {
         self.lock().known

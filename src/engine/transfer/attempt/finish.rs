@@ -16,7 +16,7 @@ use crate::engine::transfer::recheck::RecheckTask;
 use crate::engine::transfer::records::Records;
 use crate::engine::transfer::stream::Received;
 use crate::io::clock::process_cpu_time;
-use crate::plan::{Limiter, Totals};
+use crate::plan::{Limiter, Totals, own_limit};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,9 +201,25 @@ impl Attempt<'_> {
         let (waited, retries) = (context.waited(), context.retries());
         let elapsed = received_at;
         let hash_waiting = context.load.hash_waiting();
-        let totals =
-            Totals { elapsed, bytes, cpu_busy, hash_behind, hash_waiting, waited, retries };
-        ending.ranges.as_ref().map(|ranged| match ranged.limiter(totals) {
+        let rate_limit = context.rate_limit(&ending.received.facts.url.origin());
+        let rate_limit = rate_limit.map(|(_, option)| option);
+        let Some(ranged) = &ending.ranges else {
+            let elapsed_s = elapsed.as_secs_f64();
+            let at_limit = context.rate_waits.waited().as_secs_f64() / elapsed_s;
+            let own = own_limit(rate_limit, bytes as f64 / elapsed_s, at_limit);
+            return own.map(|limiter| limiter.to_string());
+        };
+        let totals = Totals {
+            elapsed,
+            bytes,
+            cpu_busy,
+            hash_behind,
+            hash_waiting,
+            waited,
+            retries,
+            rate_limit,
+        };
+        Some(match ranged.limiter(totals) {
             Limiter::Disk { waiting } if ending.output.is_ordered() => {
                 let share = waiting * 100.0;
                 format!("the reader of the output: {share:.0} % of the time bytes waited for it")

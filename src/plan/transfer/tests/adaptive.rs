@@ -76,6 +76,39 @@ fn warm(total_bytes: u64, settings: Settings) -> Bench {
     bench
 }
 
+/// A connection that brings little is to blame for that, unless the caller's own limit is.
+#[test]
+fn at_a_limit_of_the_rate_nobody_is_replaced_or_helped() {
+    for is_rate_limited in [false, true] {
+        let mut bench = warm(24 * MIB, settings());
+        let fetch = bench.fetch(A);
+        let pressure = Pressure { is_rate_limited, ..Pressure::default() };
+        let mut actions = Vec::new();
+        for tick in 1..=60 {
+            bench.now += TICK;
+            bench.transfer.on_progress(bench.now, A, fetch.span.start() + tick * 1000);
+            actions.extend(bench.transfer.on_tick(bench.now, pressure));
+        }
+        let next = bench.transfer.next(bench.now, B);
+        let is_helped = matches!(next, Next::Steal { .. } | Next::Hedge { .. });
+        assert_eq!(is_helped || !actions.is_empty(), !is_rate_limited, "{next:?} {actions:?}");
+    }
+}
+
+/// As many as the limit feeds, where many would begin.
+#[test]
+fn a_limit_of_the_rate_bounds_the_connections_to_begin_with() {
+    let far = Duration::from_millis(150);
+    for (rate_limit_bytes, wanted) in [(None, 16), (Some(3_500_000), 3), (Some(1), 1)] {
+        let fanout = Fanout::Auto { max: 64 };
+        let mut bench = Bench::new(1 << 30, Settings { rate_limit_bytes, fanout, ..settings() });
+        bench.transfer.on_connected(NOW, A, 0, far);
+        bench.transfer.on_requested(NOW, A, 0);
+        bench.transfer.adopt(NOW + far, A, 0, Span::new(0, MIB));
+        assert_eq!(bench.transfer.connections_wanted(NOW + far), wanted);
+    }
+}
+
 #[test]
 fn the_first_answer_on_a_connection_is_not_followed_ahead() {
     let mut bench = Bench::new(64 * MIB, settings());
