@@ -67,6 +67,7 @@ fn options_in(args: &DownloadArgs, variable: impl Fn(&str) -> Option<OsString>) 
         speed_limit_bytes: args.speed_limit,
         speed_time: args.speed_time,
         memory_bytes: args.memory,
+        rate: args.rate.limit(),
         ..Options::default()
     };
     trust::apply(&mut options, args, variable)?;

@@ -1,7 +1,7 @@
 //! What the tables of the config file hold for the files of each origin, where there are several:
-//! header fields, credentials, connections. Must not know which of a table's entries those are.
+//! header fields, credentials, connections, the rate. Must not know which of a table's entries those are.
 
-use super::args::{DownloadArgs, LoginArgs};
+use super::args::{DownloadArgs, LoginArgs, rate_of};
 use super::config::Entry;
 use super::{login, resolve};
 use crate::base::url::Origin;
@@ -23,6 +23,10 @@ pub(super) fn settle(args: &mut DownloadArgs, tables: &[(Origin, Vec<Entry>)]) -
                         let most = value.parse();
                         let most = most.map_err(|_| wrong(Error::new(ErrorKind::Usage, what)))?;
                         args.connections_by_origin.push((origin.clone(), most));
+                    }
+                    "limit_rate_per_host" => {
+                        let rate = rate_of(value).map_err(wrong)?;
+                        args.rate.by_origin.push((origin.clone(), rate));
                     }
                     id => fields.extend(field(id, value).map_err(wrong)?),
                 }

@@ -76,7 +76,8 @@ impl BatchOptions {
             let what = "a part is asked for of many files, and it can be of one only";
             return Err(Error::new(ErrorKind::Usage, what));
         }
-        self.options.validate()
+        self.options.validate()?;
+        self.client.rate.validate()
     }
 
     /// Of the client that fetches all files.

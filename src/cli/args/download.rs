@@ -4,6 +4,7 @@ use super::batch::BatchArgs;
 use super::command;
 use super::login::LoginArgs;
 use super::names::NameArgs;
+use super::rate::RateArgs;
 use super::reach::ReachArgs;
 use super::slice::SliceArgs;
 use super::sources::{MetalinkWish, SourceArgs};
@@ -180,6 +181,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(long, value_name = "DURATION", env = "RINGHAUL_MAX_TIME", help_heading = "Transfer")]
     #[arg(value_parser = timeout)]
     pub(in crate::cli) max_time: Option<Duration>,
+
+    /// How fast it may be.
+    #[command(flatten)]
+    pub(in crate::cli) rate: RateArgs,
 
     /// Do not register buffers with the kernel, even where the memlock limit allows it.
     #[arg(long, env = "RINGHAUL_NO_REGISTER", help_heading = "Transfer")]

@@ -13,6 +13,7 @@ mod manual;
 pub(super) mod mirrors;
 mod names;
 pub(super) mod ports;
+mod rate;
 mod reach;
 mod serve;
 pub(super) mod shape;
@@ -37,7 +38,7 @@ pub(super) use reach::ReachArgs;
 pub(super) use serve::ServeArgs;
 pub(super) use slice::{Divisor, SliceWish};
 pub(super) use sources::{MetalinkWish, Policy};
-pub(super) use values::{Change, Direct, Driver, within};
+pub(super) use values::{Change, Direct, Driver, limit_rate as rate_of, within};
 
 use super::exit_codes;
 use clap::builder::Resettable;

@@ -128,6 +128,11 @@ pub(super) fn speed_limit(text: &str) -> Result<u64> {
     Ok(bytes_per_second)
 }
 
+/// Bytes per second; 0 is any rate, as curl has it.
+pub(in crate::cli) fn limit_rate(text: &str) -> Result<u64> {
+    parse_rate(text)
+}
+
 pub(super) fn timeout(text: &str) -> Result<Duration> {
     let time = parse_duration(text)?;
     if time.is_zero() {

@@ -8,6 +8,7 @@ use crate::batch::state::IfExists;
 use crate::cli::args::{DownloadArgs, IfThere, Sync};
 use crate::cli::resolve;
 use crate::engine::landing::Durability;
+use crate::engine::options::rate::RateLimit;
 use crate::engine::options::{ClientOptions, Options};
 
 /// The settings of the batch that fetches `items`.
@@ -29,7 +30,8 @@ pub(super) fn options(args: &DownloadArgs, items: &Items) -> Result<BatchOptions
         max_connections_by_origin: args.connections_by_origin.clone(),
         headers_by_origin: args.headers_by_origin.clone(),
         client: client(&options),
-        options: Options { checksum: None, ..options },
+        // Its limits are those of all files together.
+        options: Options { checksum: None, rate: RateLimit::default(), ..options },
     })
 }
 
@@ -59,6 +61,7 @@ fn client(options: &Options) -> ClientOptions {
         engine: options.engine,
         threads: options.threads,
         register_buffers: options.register_buffers,
+        rate: options.rate.clone(),
         ..ClientOptions::default()
     }
 }

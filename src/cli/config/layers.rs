@@ -9,13 +9,14 @@ use crate::cli::habits::{Words, with_scheme};
 use clap::{Arg, Command};
 
 /// Options of an origin's table that also hold for its files in lists.
-const FOR_ITEMS: [&str; 7] = [
+const FOR_ITEMS: [&str; 8] = [
     "header",
     "referer",
     "user_agent",
     "user",
     "oauth2_bearer",
     "bearer_file",
+    "limit_rate_per_host",
     "max_connections_per_host",
 ];
 /// Options of which one at most holds, besides those that clap knows of.
@@ -152,6 +153,7 @@ fn said_of(left_out: &[Entry]) -> Option<String> {
     let shown = left_out.iter().map(|entry| format!("{} ({})", entry.name, entry.place));
     let shown: Vec<String> = shown.collect();
     let hold = "for files of several origins, or of a list, the tables of the config file hold as \
-                to header fields, credentials and max-connections-per-host alone";
+                to header fields, credentials, limit-rate-per-host and max-connections-per-host \
+                alone";
     (!shown.is_empty()).then(|| format!("{hold}; left out: {}", shown.join(", ")))
 }

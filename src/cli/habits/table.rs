@@ -2,7 +2,6 @@
 //! refused with the words that name ours. Only flags that are not ours are looked up. Must not
 //! know how a command line is read.
 
-use super::values::NO_RATE_LIMIT;
 use Deed::{As, Instead, NameOfUrl, Nothing, Place, Resume, Silence, Tries};
 
 /// A flag of other tools.
@@ -114,6 +113,10 @@ const HABITS: &[Habit] = &[
     with_value(&["-m"], "curl", As("--max-time")),
     with_value(&["--output-dir"], "curl", As("--dir")),
     with_value(&["--parallel-max"], "curl", As("--parallel")),
+    with_value(&["--max-overall-download-limit"], "aria2c", As("--limit-rate")),
+    // For each file; all files together take no more than that here.
+    with_value(&["--max-download-limit"], "aria2c", As("--limit-rate")),
+    with_value(&["--max-speed"], "axel", As("--limit-rate")),
     with_value(&["--retry"], "curl", As("--retries")),
     with_value(&["--retry-delay"], "curl", As("--retry-wait")),
     with_value(&["--url"], "curl", Place),
@@ -131,11 +134,6 @@ const HABITS: &[Habit] = &[
         HEAD,
     ),
     no(&["--range", "--start-pos"], "curl and wget", "parts of a file come with a later version"),
-    no(
-        &["--limit-rate", "--max-overall-download-limit", "--max-download-limit", "--max-speed"],
-        "curl, wget and aria2c",
-        NO_RATE_LIMIT,
-    ),
     no(&["-T"], "curl and wget", "write --timeout N for a time limit; nothing is uploaded"),
     no(&["-U"], "curl and wget", "the client's name is -A NAME"),
     no(&["-Z"], "curl and aria2c", "several URLs are fetched together; -j 1: one after the other"),

@@ -9,9 +9,6 @@ use std::path::Path;
 
 /// Digits of a count of connections; what is longer is a rate.
 const COUNT_DIGITS_MAX: usize = 3;
-/// How a limit of the rate is refused.
-pub(super) const NO_RATE_LIMIT: &str =
-    "limiting the rate comes with a later version; fewer connections (-c) take less";
 
 /// The refusal of a letter with a number behind it, in the same word (`attached`) or in the `next`
 /// one: aria2c's `-x16` and `-s 16`, axel's `-n 4`, aria2c's `-k 1M`.
@@ -28,7 +25,7 @@ pub(super) fn number(letter: char, attached: &str, next: Option<&str>) -> Option
     let tools = if letter == 'n' { "axel" } else { "aria2c" };
     match letter {
         'x' | 's' | 'n' if is_count => Some(refusal(&shown, tools, &connections(digits))),
-        's' => Some(refusal(&shown, "axel", NO_RATE_LIMIT)),
+        's' => Some(refusal(&shown, "axel", &format!("write --limit-rate {number}"))),
         'k' => Some(refusal(&shown, "aria2c", "write --chunk-size SIZE; -k is --insecure here")),
         _ => None,
     }

@@ -1,0 +1,193 @@
+//! Limits of the rate: kept by every way in which bytes are received, shared by all files, apart
+//! for each origin, and never taken for a fault of the server.
+
+mod common;
+
+use common::{Place, SEED, Scene, Site, at_once, bounded, paced, serve};
+use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::server::{Config, Fault, Rule, When, content};
+use ringhaul::{Client, ClientOptions, Download, Engine, Level, Options, RateLimit, Report, Url};
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const SIZE: u64 = 6 * MIB + 77;
+/// Bytes per second, of which `SIZE` takes a third of a second.
+const LIMIT: u64 = 20_000_000;
+/// Time whose bytes may come at once.
+const BURST: Duration = Duration::from_millis(100);
+
+fn in_total(bytes_per_second: u64) -> RateLimit {
+    RateLimit { total_bytes: Some(bytes_per_second), ..RateLimit::default() }
+}
+
+/// The least time in which this may have come.
+fn least(bytes: u64, bytes_per_second: u64) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / bytes_per_second as f64).saturating_sub(BURST)
+}
+
+#[track_caller]
+fn assert_at_limit(report: &Report) {
+    let limiter = report.limiter.as_deref().unwrap_or_default();
+    assert!(limiter.starts_with("your own limit (--limit-rate"), "{limiter:?}");
+}
+
+#[test]
+fn each_engine_keeps_the_limit_with_and_without_tls_at_any_moment() {
+    let cases = [Engine::IoUring, Engine::Epoll].map(|engine| [(engine, false), (engine, true)]);
+    at_once(cases.into_iter().flatten(), |(engine, is_tls)| {
+        let config = if is_tls { Config::new_tls(SEED, SIZE) } else { Config::new(SEED, SIZE) };
+        let site = Site::strict(config).with(|options| {
+            (options.engine, options.rate) = (engine, in_total(LIMIT));
+        });
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let own = seen.clone();
+        let download = site.download().on_progress(move |progress| {
+            own.lock().unwrap().push((progress.elapsed, progress.bytes_done));
+        });
+        let report = bounded("the download", move || download.run()).unwrap();
+        site.assert_whole(SEED, SIZE);
+        assert!(report.elapsed >= least(SIZE, LIMIT), "{:?}", report.elapsed);
+        assert_at_limit(&report);
+        for (elapsed, bytes) in seen.lock().unwrap().iter() {
+            // The time is taken before the bytes are counted.
+            assert!(*elapsed + BURST >= least(*bytes, LIMIT), "{bytes} bytes after {elapsed:?}");
+        }
+    });
+}
+
+#[test]
+fn a_single_stream_keeps_it_however_its_body_is_framed() {
+    at_once([Fault::Chunked, Fault::NoLength, Fault::IgnoreRange], |fault| {
+        let script = vec![Rule::new(When::All, fault)];
+        let site = Site::strict(Config { script, ..Config::new(SEED, SIZE) });
+        let site = site.with(|options| options.rate = in_total(LIMIT));
+        let report = site.succeeds(SIZE);
+        assert!(report.elapsed >= least(SIZE, LIMIT), "{:?}", report.elapsed);
+        assert_at_limit(&report);
+    });
+}
+
+#[test]
+fn files_of_a_client_share_its_limit_in_equal_parts() {
+    let site = Site::strict(Config::new(SEED, SIZE / 2));
+    let client =
+        Client::new(&ClientOptions { rate: in_total(LIMIT), ..ClientOptions::default() }).unwrap();
+    let began = Instant::now();
+    let start = |name: &str, connections| {
+        let options = Options { connections: Some(connections), ..site.options.clone() };
+        let download = Download::new(&site.url("/a")).unwrap().output(site.home.path().join(name));
+        download.options(options).start(&client).unwrap()
+    };
+    let running = [start("a", 2), start("b", 2)];
+    let reports = running.map(|running| bounded("the download", || running.wait()).unwrap());
+    assert!(began.elapsed() >= least(SIZE, LIMIT), "{:?}", began.elapsed());
+    let each = reports.map(|report| {
+        assert_at_limit(&report);
+        report.elapsed.as_secs_f64()
+    });
+    assert!(each[0].min(each[1]) > 0.6 * each[0].max(each[1]), "{each:?}");
+}
+
+#[test]
+fn each_origin_has_a_limit_of_its_own() {
+    let sites = [0, 1, 2].map(|_| Site::strict(Config::new(SEED, SIZE / 2)));
+    let free = Url::parse(&sites[2].url("/")).unwrap().origin();
+    let by_origin = vec![(free, u64::MAX)];
+    let rate = RateLimit { per_host_bytes: Some(LIMIT / 2), by_origin, ..RateLimit::default() };
+    let client = Client::new(&ClientOptions { rate, ..ClientOptions::default() }).unwrap();
+    let running = sites.each_ref().map(|site| site.download().start(&client).unwrap());
+    let [one, other, free] =
+        running.map(|running| bounded("the download", || running.wait()).unwrap());
+    for report in [one, other] {
+        assert!(report.elapsed >= least(SIZE / 2, LIMIT / 2), "{:?}", report.elapsed);
+        assert_eq!(report.limiter.as_ref().unwrap().find("--limit-rate-per-host"), Some(16));
+    }
+    let limiter = free.limiter.unwrap();
+    assert!(!limiter.contains("your own limit"), "{limiter}");
+}
+
+#[test]
+fn a_limit_is_never_taken_for_a_slow_server() {
+    at_once([Engine::IoUring, Engine::Epoll], |engine| {
+        let (size, limit) = (60 * KIB, 60_000);
+        let site = Site::strict(Config::new(SEED, size)).with(|options| {
+            (options.engine, options.rate) = (engine, in_total(limit));
+            options.stall_timeout = Duration::from_millis(150);
+            options.speed_limit_bytes = Some(100 * limit);
+            options.speed_time = Some(Duration::from_millis(150));
+        });
+        let report = site.succeeds(size);
+        assert!(report.elapsed >= least(size, limit), "{:?}", report.elapsed);
+        assert_eq!((report.connects, report.retries), (1, 0));
+    });
+}
+
+#[test]
+fn no_connection_is_opened_where_the_limit_leaves_nothing_to_gain() {
+    // Two connections bring the limit, and are all that it begins with: they would pay without it.
+    let site = Site::strict(paced(Config::new(SEED, SIZE / 2), LIMIT));
+    let site = site.with(|options| options.rate = in_total(2_000_000 * 4));
+    let (result, told) = site.run_aloud(Level::Detail);
+    assert_at_limit(&result.unwrap());
+    let has_grown = |line: &&str| {
+        let (count, before) = line.split_once("connections: ")?.1.split_once(" after ")?;
+        let before = before.split_once(':')?.0.parse::<u32>().ok()?;
+        Some(count.parse::<u32>().ok()? > before)
+    };
+    let grown: Vec<&str> = told.lines().filter(|line| has_grown(line) == Some(true)).collect();
+    assert!(grown.is_empty(), "{grown:?}");
+    // What cannot feed two connections begins with one.
+    let site = Site::strict(Config::new(SEED, MIB / 2));
+    let site = site.with(|options| options.rate = in_total(1_900_000));
+    assert_eq!(site.succeeds(MIB / 2).connects, 1);
+}
+
+#[test]
+fn lists_and_ordered_output_keep_it() {
+    let server = serve(Config::new(SEED, 16 * KIB));
+    let large = serve(Config::new(SEED, SIZE / 4));
+    let list = |server: &ringhaul::server::Server, files: u32| -> String {
+        (0..files).map(|file| format!("{}\n", server.url(&format!("/{file}.bin")))).collect()
+    };
+    let small = (list(&server, 200), 200 * 16 * KIB, 10_000_000);
+    let four = (list(&large, 4), SIZE / 4 * 4, LIMIT);
+    at_once([small, four], |(list, bytes, limit)| {
+        let scene = Scene::new();
+        fs::write(scene.path().join("list"), list).unwrap();
+        let rate = format!("--limit-rate={limit}");
+        let began = Instant::now();
+        let ended = scene.run(&["-i", "list", "-d", ".", &rate]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(began.elapsed() >= least(bytes, limit), "{:?}", began.elapsed());
+    });
+    let (scene, whole) = (Scene::new(), serve(Config::new(SEED, SIZE)));
+    let mut command = scene.command(&["-o", "-", "--limit-rate", "20MB/s", &whole.url("/a")]);
+    let began = Instant::now();
+    let output = bounded("the run", move || command.output().unwrap());
+    assert!(began.elapsed() >= least(SIZE, LIMIT), "{:?}", began.elapsed());
+    assert_eq!(output.stdout.len() as u64, SIZE);
+    assert_eq!(content::verify(SEED, 0, &output.stdout), Ok(()));
+}
+
+#[test]
+fn the_command_line_and_the_config_file_say_it() {
+    let server = serve(Config::new(SEED, MIB));
+    let scene = Scene::new();
+    let url = server.url("/a.bin");
+    let unlimited = scene.run(&["--limit-rate", "0", "-v", &url]);
+    assert_eq!(unlimited.code, Some(0), "{}", unlimited.stderr);
+    let wrong = scene.run(&["--limit-rate", "fast", &url]);
+    assert!(wrong.one_error_line(2).contains("'fast' is not a rate"), "{}", wrong.stderr);
+    let origin = url.trim_end_matches("/a.bin");
+    let config = format!("[\"{origin}\"]\nlimit-rate-per-host = \"8M\"\n");
+    fs::write(scene.path().join("config.toml"), config).unwrap();
+    fs::write(scene.path().join("list"), [1, 2].map(|n| server.url(&format!("/{n}\n"))).concat())
+        .unwrap();
+    let began = Instant::now();
+    let arguments = ["--config", "config.toml", "-i", "list"];
+    let ended = scene.run_with(&arguments, &[("RINGHAUL_NO_CONFIG", "")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("left out"), "{}", ended.stderr);
+    assert!(began.elapsed() >= least(2 * MIB, 8_000_000), "{:?}", began.elapsed());
+}
