@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{NAME, Place, Run, SEED, Site, both_schemes, expect_error};
+use common::{Ended, NAME, Place, Run, SEED, Scene, Site, both_schemes, expect_error, fetch};
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::server::{Config, Fault, Rule, When, content};
 use ringhaul::{Algorithm, ErrorKind, Options, Part, PieceHashes, Report};
@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-const SIZE: u64 = 20 * MIB + 3 * KIB + 7;
+const SIZE: u64 = 5 * MIB + 3 * KIB + 7;
 
 fn part(ranges: &str) -> Option<Part> {
     Some(Part::of(ranges.parse().expect("ranges")))
@@ -66,16 +66,16 @@ fn run(site: &Site) -> Run {
 fn a_part_comes_to_its_place_and_nothing_else_is_fetched() {
     for config in both_schemes(SIZE) {
         let site = site(config).with(|options| {
-            options.part = part("5000000-9000000,100000-100001,-70000");
+            options.part = part("1500000-3500000,100000-100001,-70000");
         });
         let tail = (SIZE - 70_000) / 4096 * 4096;
-        let spans = [98_304..102_400, 4_997_120..9_003_008, tail..SIZE];
+        let spans = [98_304..102_400, 1_499_136..3_502_080, tail..SIZE];
         let run = run(&site);
         let report = expect_part(&run, &spans);
         assert!(report.ranges && report.connections > 1);
         // Of a part at the end only the size of the file says where it is.
         let sent = site.stats().body_bytes;
-        assert!(sent <= report.bytes + 4096 + 64 * KIB, "{sent} for {}", report.bytes);
+        assert!(sent <= report.bytes + MIB, "{sent} for {}", report.bytes);
     }
 }
 
@@ -110,13 +110,13 @@ fn a_stream_is_received_as_far_as_it_is_wanted() {
 fn a_stopped_part_goes_on() {
     let config = Config::new(SEED, SIZE).rule(When::Request(9), Fault::ResetAfter(1000));
     let site = site(config).with(|options| {
-        (options.part, options.retries) = (part("4194304-8388607"), 0);
+        (options.part, options.retries) = (part("1048576-4194303"), 0);
     });
     site.run().expect_err("the first run fails");
     assert!(!site.target().exists());
     let report = site.run().expect("the second run");
-    assert_sparse(&site, &[4 * MIB..8 * MIB]);
-    assert_eq!(report.bytes, 4 * MIB);
+    assert_sparse(&site, &[MIB..4 * MIB]);
+    assert_eq!(report.bytes, 3 * MIB);
     assert!(report.resumed_bytes > 0, "it goes on");
     assert!(report.resumed_bytes > 0, "it goes on");
 }
@@ -127,7 +127,7 @@ fn what_names_no_byte_is_an_error_that_names_the_size() {
         let mut config = Config::new(SEED, SIZE);
         config.script.extend(fault.map(|fault| Rule::new(When::All, fault)));
         let site = site(config);
-        for ranges in ["0-9,30000000-", "20974599-20974600", "30000000-40000000,-5"] {
+        for ranges in ["0-9,30000000-", "5245959-5245960", "30000000-40000000,-5"] {
             let options = Options { part: part(ranges), ..site.options.clone() };
             let run = site.fetch(&site.path, options);
             expect_error(run.result, ErrorKind::Usage, 2, &[&format!("has {SIZE} bytes")]);
@@ -146,17 +146,17 @@ fn pieces_in_the_part_are_verified() {
     };
     let mut digests: Vec<Vec<u8>> = bytes.chunks(1 << 20).map(digest).collect();
     // Of a piece that is not fetched whole.
-    digests[2].fill(0);
+    digests[1].fill(0);
     let of = |digests: &[Vec<u8>]| PieceHashes::new(Algorithm::Sha1, MIB, SIZE, digests).ok();
     let site = site(Config::new(SEED, SIZE)).with(|options| {
-        options.part = part("3000000-6291455");
+        options.part = part("1500000-5242879");
         options.pieces = of(&digests).map(Arc::new);
     });
     let report = run(&site).result.expect("all of these pieces are good");
     assert_eq!(report.pieces.expect("they are verified").count, 3);
-    digests[4].fill(0);
+    digests[3].fill(0);
     let site = site.with(|options| options.pieces = of(&digests).map(Arc::new));
-    expect_error(run(&site).result, ErrorKind::ChecksumMismatch, 13, &["piece 5 of 21"]);
+    expect_error(run(&site).result, ErrorKind::ChecksumMismatch, 13, &["piece 4 of 6"]);
 }
 
 #[test]
@@ -165,4 +165,172 @@ fn a_digest_of_the_whole_is_none_of_a_part() {
         (options.part, options.digests) = (part("0-9"), vec![Algorithm::Sha256]);
     });
     site.fails(ErrorKind::Usage, 2, &["a part of a file"]);
+}
+
+/// The bytes of the file that a list of ranges names, one after the other.
+fn picked(spans: &[Range<u64>]) -> Vec<u8> {
+    let pick = |span: &Range<u64>| {
+        let length = usize::try_from(span.end - span.start).expect("it fits the memory");
+        let mut bytes = vec![0; length];
+        content::fill(SEED, span.start, &mut bytes);
+        bytes
+    };
+    spans.iter().flat_map(pick).collect()
+}
+
+/// Lists of ranges, and what they name of the file.
+fn lists() -> Vec<(&'static str, Vec<Range<u64>>)> {
+    vec![
+        ("0-499", vec![0..500]),
+        ("0-", vec![0..SIZE]),
+        ("-500", vec![SIZE - 500..SIZE]),
+        ("5000000-30000000", vec![5_000_000..SIZE]),
+        ("1000001-4000000", vec![1_000_001..4_000_001]),
+        (
+            "7-7,2000000-4000000,4000005-4000005",
+            vec![7..8, 2_000_000..4_000_001, 4_000_005..4_000_006],
+        ),
+    ]
+}
+
+/// Those that only a server of ranges has in that order.
+fn tangled() -> Vec<(&'static str, Vec<Range<u64>>)> {
+    vec![
+        ("-3000000,0-2000000", vec![SIZE - 3_000_000..SIZE, 0..2_000_001]),
+        ("500-599,550-4000000,500-599", vec![500..600, 550..4_000_001, 500..600]),
+        ("5000000-,5000000-,5000000-", vec![5_000_000..SIZE, 5_000_000..SIZE, 5_000_000..SIZE]),
+    ]
+}
+
+fn packed(ranges: &str) -> Option<Part> {
+    Some(Part::packed(ranges.parse().expect("ranges")))
+}
+
+#[test]
+fn ranges_make_a_file_of_their_own() {
+    for config in both_schemes(SIZE) {
+        let site = site(config);
+        for (ranges, spans) in lists().into_iter().chain(tangled()) {
+            let wanted = picked(&spans);
+            let digest = digest_of(&wanted);
+            let options = Options {
+                part: packed(ranges),
+                checksum: Some(digest.parse().expect("a digest")),
+                ..site.options.clone()
+            };
+            let run = fetch(&site.url(&site.path), options);
+            let report = run.result.as_ref().unwrap_or_else(|error| panic!("{ranges}: {error}"));
+            assert!(report.verified.is_some() && report.bytes == wanted.len() as u64);
+            assert!(fs::read(run.target()).expect("the file") == wanted, "{ranges}");
+        }
+    }
+    let site = site(Config::new(SEED, SIZE));
+    let options = Options { part: packed("9000-9999"), ..site.options.clone() };
+    fetch(&site.url(&site.path), options).result.expect("a part");
+    let log = site.stats().log;
+    assert_eq!((log.len(), log[0].body_bytes), (1, 1000), "one request for these very bytes");
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    let mut hasher = Algorithm::Sha256.hasher();
+    hasher.update(bytes);
+    format!("sha256:{}", hasher.finish())
+}
+
+#[test]
+fn a_server_without_ranges_is_read_as_far_as_needed() {
+    let config = Config::new(SEED, SIZE).rule(When::All, Fault::NoRangeSupport);
+    let site = site(config);
+    for (ranges, spans) in lists() {
+        let options = Options { part: packed(ranges), ..site.options.clone() };
+        let run = fetch(&site.url(&site.path), options);
+        run.result.as_ref().unwrap_or_else(|error| panic!("{ranges}: {error}"));
+        assert!(fs::read(run.target()).expect("the file") == picked(&spans), "{ranges}");
+    }
+    for (ranges, _) in tangled() {
+        let options = Options { part: packed(ranges), ..site.options.clone() };
+        let run = fetch(&site.url(&site.path), options);
+        expect_error(run.result, ErrorKind::RangeMismatch, 10, &["not in its order"]);
+    }
+}
+
+#[test]
+fn ranges_go_on_and_are_not_mixed_with_others() {
+    let config = Config::new(SEED, SIZE).rule(When::Request(9), Fault::ResetAfter(1000));
+    let ranges = "-4194304,1000-3000000";
+    let site = site(config).with(|options| {
+        (options.part, options.retries) = (packed(ranges), 0);
+    });
+    site.run().expect_err("the first run fails");
+    site.assert_left_for_later();
+    let site = site.with(|options| options.part = packed("1000-3000000"));
+    let words = ["was begun under this name", "bytes=-4194304,1000-3000000", "--no-resume"];
+    expect_error(site.run(), ErrorKind::TargetUnusable, 14, &words);
+    let site = site.with(|options| options.part = None);
+    expect_error(site.run(), ErrorKind::TargetUnusable, 14, &words);
+    let site = site.with(|options| options.part = packed(ranges));
+    let report = site.run().expect("it goes on");
+    assert!(report.resumed_bytes > 0);
+    let bytes = fs::read(site.target()).expect("the file");
+    assert!(bytes == picked(&[SIZE - 4 * MIB..SIZE, 1000..3_000_001]));
+}
+
+#[test]
+fn a_file_that_is_there_is_written_where_it_stands() {
+    let site = site(Config::new(SEED, SIZE)).with(|options| options.part = part("1000000-"));
+    let download = || {
+        let download = ringhaul::Download::new(&site.url(&site.path)).expect("a URL");
+        download.output_in_place(site.target()).options(site.options.clone())
+    };
+    let old = vec![0xa5; usize::try_from(SIZE).expect("it fits the memory")];
+    fs::write(site.target(), &old[1..]).expect("a file of another size");
+    let words = ["5245958 bytes and the file 5245959"];
+    expect_error(download().run(), ErrorKind::TargetExists, 14, &words);
+    fs::write(site.target(), &old).expect("a file of the size");
+    let inode = |site: &Site| fs::metadata(site.target()).expect("it is there").ino();
+    let before = inode(&site);
+    let report = download().run().expect("a part");
+    let bytes = fs::read(site.target()).expect("the file");
+    assert_eq!((inode(&site), report.bytes), (before, SIZE - 999_424));
+    let (kept, new) = bytes.split_at(999_424);
+    assert!(kept.iter().all(|byte| *byte == 0xa5), "what was not asked for stays");
+    assert_eq!(content::verify(SEED, 999_424, new), Ok(()));
+    assert_eq!(site.names(), [NAME]);
+    let site = site.with(|options| options.part = None);
+    let download = ringhaul::Download::new(&site.url(&site.path)).expect("a URL");
+    let download = download.output_in_place(site.target()).options(site.options.clone());
+    expect_error(download.run(), ErrorKind::Usage, 2, &["only a part"]);
+}
+
+fn run_in(scene: &Scene, site: &Site, arguments: &[&str]) -> Ended {
+    let url = site.url("/file.bin");
+    scene.run(&[arguments, &["-q", &url]].concat())
+}
+
+#[test]
+fn the_command_line_takes_ranges() {
+    let (site, scene) = (Site::start(Config::new(SEED, SIZE)), Scene::new());
+    run_in(&scene, &site, &["--range", "-500"]).success();
+    assert!(fs::read(scene.target()).expect("the file") == picked(&[SIZE - 500..SIZE]));
+    run_in(&scene, &site, &["--range=5000-5999", "--in-place", "-o", "sparse"]).success();
+    assert_eq!(fs::metadata(scene.path().join("sparse")).expect("a file").len(), SIZE);
+    let mut command = scene.command(&["--range", "70-79,5-9", "-q", "-o", "-"]);
+    command.arg(site.url("/file.bin"));
+    let passed = command.output().expect("it runs");
+    assert!(passed.status.success() && passed.stdout == picked(&[70..80, 5..10]));
+    for (arguments, code, words) in [
+        (&["--range", "9-5"][..], 2, "'9-5' is no range of bytes"),
+        (&["--range", "30000000-", "-o", "x"], 2, "the file has 5245959 bytes"),
+        (&["--in-place"], 2, "--range"),
+        (&["-r", "0-499"], 2, "--range RANGES"),
+        (&["--start-pos", "5"], 2, "--range N-"),
+        (&["--range", "0-9", "http://h/b"], 2, "'--range' is for one file"),
+        (&["--range", "0-9", "--in-place", "-o", "-"], 2, "in order"),
+        (&["--range", "0-9", "--checksum", "crc32c:00000000", "-o", "x"], 13, "crc32c"),
+        (&["--range", "0-9", "--repair", "sparse"], 2, "repaired as a whole"),
+    ] {
+        let ended = run_in(&scene, &site, arguments);
+        let line = ended.error_line(code);
+        assert!(line.contains(words), "{arguments:?}: {line}");
+    }
 }

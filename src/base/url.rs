@@ -238,9 +238,10 @@ pub fn encode_segment(name: &str) -> String {
     utf8_percent_encode(name, RESERVED).to_string()
 }
 
-/// Whether two URLs, as they are displayed, name one resource: their origins and paths are equal.
+/// Whether two URLs, as they are displayed, name one resource or parts of one: their origins and
+/// paths are equal.
 pub fn is_one_resource(url: &str, other: &str) -> bool {
-    let before_query = |url| str::split(url, '?').next();
+    let before_query = |url| str::split(url, ['?', '#']).next();
     before_query(url) == before_query(other)
 }
 

@@ -29,7 +29,8 @@ pub(super) fn run(
     let report = transfer(download, &ui, &watch)?;
     ui.finish(&report);
     print::digests(&report, ordered_output::takes_standard_output(args))?;
-    if is_described || report.discarded || report.is_ordered || args.repair.is_some() {
+    let is_no_metalink = report.is_ordered || args.repair.is_some() || args.part.range.is_some();
+    if is_described || report.discarded || is_no_metalink {
         return Ok(None);
     }
     Ok(metalink::look_at(args, &report.path, report.content_type.as_deref())?)
@@ -103,6 +104,7 @@ fn prepare(
         _ if let Some(stream) = stream => download.stream(stream),
         _ if args.repair.is_some() => download.repair(target),
         _ if target == Path::new(resolve::NOWHERE) => download.discard(),
+        _ if args.part.in_place => download.output_in_place(target),
         _ => download.output(target),
     };
     Ok((download.options(options), ui))
@@ -125,11 +127,12 @@ fn described(
     urls.extend(one.urls.iter().cloned());
     options.hints.connections.clone_from(&one.hints.connections);
     options.expected_bytes = one.bytes;
-    if options.checksum.is_none() && options.verify {
+    let is_whole = args.part.range.is_none();
+    if options.checksum.is_none() && options.verify && is_whole {
         options.checksum.clone_from(&one.checksum);
         options.checksum_source = one.checksum.as_ref().map(|_| read.name.clone());
     }
-    if options.verify {
+    if options.verify && (is_whole || args.part.in_place) {
         options.pieces.clone_from(&one.pieces);
     }
     Ok(first_of(urls, options))

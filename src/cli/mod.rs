@@ -117,6 +117,12 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
         let what = "'--repair' is for one file, and what is asked for besides is for many";
         return Err(Error::new(ErrorKind::Usage, what).advise("repair one after the other").into());
     }
+    if args.part.range.is_some() && (args.is_batch_asked() || args.urls.len() > 1) {
+        let what = "'--range' is for one file, and what is asked for besides is for many";
+        return Err(Error::new(ErrorKind::Usage, what)
+            .advise("fetch one after the other; further servers of a file are named by --mirror")
+            .into());
+    }
     match metalink::look(args)? {
         Some(read) => fetch_described(args, read),
         None if args.is_batch() => batch::run(args, None),

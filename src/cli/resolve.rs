@@ -38,6 +38,7 @@ fn options_in(args: &DownloadArgs, variable: impl Fn(&str) -> Option<OsString>) 
         allow_downgrade: args.allow_downgrade,
         reach: Arc::new(reach::of(&args.reach)?),
         trace: args.trace.clone(),
+        part: args.part.part(),
         checksum: args.checksum.clone(),
         mirrors: args.sources.mirror.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?,
         mirror_policy: match args.sources.mirror_policy {

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+mod inside;
+
 /// Bytes of one unit of `st_blocks`, whatever the file system's own block size.
 const STAT_BLOCK_BYTES: u64 = 512;
 /// How often the part file's name may be found to lead elsewhere before that is an error.
@@ -55,6 +57,8 @@ pub(super) struct Place {
     pub(super) old: Option<File>,
     /// Which slice of the file is fetched here; `None`: all of it, and the part file is ours alone.
     pub(super) slice: Option<Slice>,
+    /// The part file is the target itself.
+    pub(super) is_inside: bool,
     /// Whether the part file stays at the end, whatever a journal says.
     keep_part: AtomicBool,
     /// Whether a journal has its name.
@@ -86,7 +90,7 @@ impl Place {
     /// to be there, and it is replaced in the end. `replace` is about the part file alone. Nobody
     /// may read the part file who may not read the old one.
     pub(super) fn take_over(target: &Path, replace: bool, vouch: Vouch) -> Result<Self> {
-        let target = resolved(target)?;
+        let target = resolved(target, "repair")?;
         let old = open_old(&target)?;
         let failed = |e| disk_error(e, "cannot look at", &target);
         let mode = old.metadata().map_err(failed)?.mode();
@@ -124,6 +128,7 @@ impl Place {
             replace: false,
             old: None,
             slice: None,
+            is_inside: false,
             keep_part: AtomicBool::new(false),
             journal_stands: AtomicBool::new(journal_stands),
             journal_made: Mutex::default(),
@@ -188,6 +193,9 @@ impl Place {
 
     /// Takes the part file to its size, `total`, with holes where nothing is written.
     pub(super) fn size_sparsely(&self, total: u64) -> Result<()> {
+        if self.is_inside {
+            return self.check_size(total);
+        }
         self.set_reserved_bytes(0);
         let sized = self.file.set_len(total);
         sized.map_err(|e| disk_error(e, "cannot size", &self.part))
@@ -385,13 +393,15 @@ fn check_target(target: &Path, replace: bool) -> Result<()> {
     }
 }
 
-/// Where the name of a file to be repaired leads: a link stays, and what it leads to is repaired.
-fn resolved(target: &Path) -> Result<PathBuf> {
-    let meta = std::fs::symlink_metadata(target).map_err(|e| not_repairable(e, target))?;
+/// Where the name of a file leads with which `what` is to be done: a link stays, and that is done
+/// with what it leads to.
+fn resolved(target: &Path, what: &str) -> Result<PathBuf> {
+    let refused = |e| unusable(e, what, target);
+    let meta = std::fs::symlink_metadata(target).map_err(refused)?;
     if !meta.is_symlink() {
         return Ok(target.to_owned());
     }
-    std::fs::canonicalize(target).map_err(|e| not_repairable(e, target))
+    std::fs::canonicalize(target).map_err(refused)
 }
 
 /// Opens the file that is to be repaired, which no pipe in its place may hold up.
@@ -400,17 +410,17 @@ fn open_old(target: &Path) -> Result<File> {
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let is_file = std::fs::metadata(target).is_ok_and(|meta| meta.is_file());
     if is_file {
-        return options.open(target).map_err(|e| not_repairable(e, target));
+        return options.open(target).map_err(|e| unusable(e, "repair", target));
     }
     let what = format!("cannot repair {}: it is not an ordinary file", target.display());
     Err(Error::new(ErrorKind::TargetUnusable, what).advise("name the file that is to be repaired"))
 }
 
-fn not_repairable(error: io::Error, target: &Path) -> Error {
+fn unusable(error: io::Error, what: &str, target: &Path) -> Error {
     let is_missing = error.kind() == io::ErrorKind::NotFound;
-    let error = disk_error(error, "cannot repair", target);
+    let error = disk_error(error, &format!("cannot {what}"), target);
     if is_missing {
-        return error.advise("name the file that is to be repaired, or download it with -o");
+        return error.advise("name a file that is there, or download it with -o");
     }
     error
 }

@@ -9,11 +9,12 @@ use super::progress::{Event, INSECURE_WARNING, Level, Phase, Progress};
 use super::race::{First, race};
 use super::stop::StopHandle;
 use super::waits::{Retry, Waits};
+use super::window::Window;
 use crate::base::limits::UNKEPT_NOTE_BYTES_MIN;
 use crate::base::rate::{RateWindow, SteadyRate};
 use crate::base::size::format_bytes;
 use crate::base::url::Origin;
-use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
+use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::io::throttle::Throttle;
 use crate::plan::Pressure;
 use crate::plan::retry::Backoff;
@@ -45,6 +46,8 @@ pub(super) struct Context {
     again: Mutex<Option<Again>>,
     /// Two sources serve two files, and nobody can say which is right.
     is_undecided: AtomicBool,
+    /// What the file is made of.
+    window: Mutex<Window>,
     /// Where the caller's secrets belong: the origin of the URL that was named first.
     home: OnceLock<Origin>,
     on_event: Option<EventListener>,
@@ -181,6 +184,7 @@ impl Context {
             liar: Mutex::default(),
             again: Mutex::default(),
             is_undecided: AtomicBool::new(false),
+            window: Mutex::default(),
             home: OnceLock::new(),
             on_event,
             here_bytes: AtomicU64::new(0),
@@ -275,6 +279,21 @@ impl Context {
     /// The source that ended the attempt, as it serves another file.
     pub(super) fn take_liar(&self) -> Option<Url> {
         lock(&self.liar).take()
+    }
+
+    /// What the file is made of, as far as is known.
+    pub(super) fn window(&self) -> Window {
+        lock(&self.window).clone()
+    }
+
+    /// From now on the file is made of that.
+    pub(super) fn set_window(&self, window: Window) {
+        *lock(&self.window) = window;
+    }
+
+    /// The bytes of what servers have that a request for `span` of the file asks for.
+    pub(super) fn there(&self, span: Span) -> Span {
+        lock(&self.window).there(span)
     }
 
     /// The caller's secrets, in header fields, are meant for this origin.

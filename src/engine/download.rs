@@ -30,6 +30,8 @@ enum Target {
     File(PathBuf),
     /// The file is there and is repaired.
     Repair(PathBuf),
+    /// If the file is there it is written where it stands.
+    Inside(PathBuf),
     /// Bytes are passed on in order.
     Stream(OwnedFd),
     Nowhere,
@@ -103,6 +105,17 @@ impl Download {
     /// as [`ErrorKind::Usage`].
     pub fn repair(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = Some(Target::Repair(path.into()));
+        self
+    }
+
+    /// The file of which a part is written, in the place of [`Download::output`]: of
+    /// [`Options::part`], which has to be one at its place. A file that is there is written where
+    /// it stands, if it has the size of the one on the server ([`ErrorKind::TargetExists`]
+    /// otherwise), and the rest of it stays what it was; after a failure some of the part may have
+    /// been written. One that is not there is made with holes for what is not fetched, and has its
+    /// name once the part is whole.
+    pub fn output_in_place(mut self, path: impl Into<PathBuf>) -> Self {
+        self.output = Some(Target::Inside(path.into()));
         self
     }
 
@@ -197,11 +210,16 @@ impl Download {
         })?;
         check_headers(&self.url, &self.options)?;
         self.options.settle_size()?;
+        self.options.settle_part();
         let reserved = match target {
             Target::File(path) => Reserved::new(&path, self.options.force)?,
             Target::Repair(path) => {
                 self.options.repair()?;
                 Reserved::over(&path, self.options.force)?
+            }
+            Target::Inside(path) => {
+                self.options.write_inside()?;
+                Reserved::inside(&path, self.options.force)?
             }
             Target::Stream(descriptor) => {
                 self.options.pass_on()?;

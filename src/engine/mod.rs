@@ -34,6 +34,7 @@ pub mod stop;
 pub mod trace;
 mod transfer;
 mod waits;
+mod window;
 
 pub use client::Client;
 pub use download::{Download, Running};

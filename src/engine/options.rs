@@ -164,9 +164,9 @@ pub struct Options {
     pub links: bool,
     /// Size that the file must have, in bytes: a source with another one is left out.
     pub expected_bytes: Option<u64>,
-    /// The part of the file that is fetched; `None` for all of it. Not to be had with a digest,
-    /// which would be that of the whole, with a repair, or with an output that takes bytes in
-    /// order.
+    /// The part of the file that is fetched; `None` for all of it. One at its place in the file is
+    /// not to be had with a digest or with an output that takes bytes in order, a packed one not
+    /// with [`pieces`](Self::pieces), and none with a repair.
     pub part: Option<Part>,
     /// Where that digest was found, for messages; `None` if the caller named it itself.
     pub checksum_source: Option<String>,
@@ -383,7 +383,12 @@ impl Options {
 
     /// A part of the file has not the digest of the whole.
     fn check_part(&self) -> Result<()> {
-        if self.part.is_some() && self.wants_digest() {
+        let Some(part) = &self.part else { return Ok(()) };
+        if part.is_packed() && self.pieces.is_some() {
+            let what = "the pieces of a file are none of a part of it that is a file of its own";
+            return Err(Error::new(ErrorKind::Usage, what).advise("leave their digests out"));
+        }
+        if !part.is_packed() && self.wants_digest() {
             let what = "a part of a file, at its place in it, has no digest that could be computed";
             return Err(Error::new(ErrorKind::Usage, what)
                 .advise("leave the digest out, or fetch the whole file"));
@@ -411,6 +416,20 @@ impl Options {
         Ok(())
     }
 
+    /// What a server names beside a file is about the whole of it.
+    pub(super) fn settle_part(&mut self) {
+        self.links &= !self.part.as_ref().is_some_and(Part::is_packed);
+    }
+
+    /// Only a part that has a place in the file is written there.
+    pub(super) fn write_inside(&self) -> Result<()> {
+        if self.part.as_ref().is_some_and(|part| !part.is_packed()) {
+            return Ok(());
+        }
+        let what = "only a part of a file, at its place in it, is written in place";
+        Err(Error::new(ErrorKind::Usage, what).advise("say which one, or leave that out"))
+    }
+
     /// What differs is found out of a whole file.
     pub(super) fn repair(&self) -> Result<()> {
         match self.part {
@@ -435,7 +454,7 @@ impl Options {
     /// Bytes that are passed on cannot be gone on from later, nor compared with those of another
     /// source: without a digest of the whole only one is asked.
     pub(super) fn pass_on(&mut self) -> Result<()> {
-        if self.part.is_some() {
+        if self.part.as_ref().is_some_and(|part| !part.is_packed()) {
             let what = "bytes that are passed on in order have no other place in a file";
             return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
         }

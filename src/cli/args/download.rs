@@ -4,6 +4,7 @@ use super::batch::BatchArgs;
 use super::command;
 use super::login::LoginArgs;
 use super::names::NameArgs;
+use super::part::PartArgs;
 use super::rate::RateArgs;
 use super::reach::ReachArgs;
 use super::slice::SliceArgs;
@@ -240,6 +241,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short, long, env = "RINGHAUL_QUIET", help_heading = "Messages")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) quiet: bool,
+
+    /// Which part of it is fetched.
+    #[command(flatten)]
+    pub(in crate::cli) part: PartArgs,
 
     /// Who names the file.
     #[command(flatten)]

@@ -12,6 +12,7 @@ mod login;
 mod manual;
 pub(super) mod mirrors;
 mod names;
+mod part;
 pub(super) mod ports;
 mod rate;
 mod reach;

@@ -133,7 +133,7 @@ const HABITS: &[Habit] = &[
         "curl",
         HEAD,
     ),
-    no(&["--range", "--start-pos"], "curl and wget", "parts of a file come with a later version"),
+    no(&["--start-pos"], "wget", "write --range N-, for all bytes from N on"),
     no(&["-T"], "curl and wget", "write --timeout N for a time limit; nothing is uploaded"),
     no(&["-U"], "curl and wget", "the client's name is -A NAME"),
     no(&["-Z"], "curl and aria2c", "several URLs are fetched together; -j 1: one after the other"),

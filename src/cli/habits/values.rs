@@ -51,7 +51,7 @@ pub(super) fn of_another_tool(id: &str, flag: &str, value: &str) -> Option<Error
             ("is the number of retries here", "folders are not followed: name files or a list, -i")
         }
         "retries" if is_range(value) => {
-            ("is the number of retries here", "parts of a file come with a later version")
+            ("is the number of retries here", "parts of a file are fetched by --range RANGES")
         }
         "max_time" if is_url => {
             ("is the longest time here", "sites are not mirrored: name files or a list, -i")

@@ -16,7 +16,7 @@ pub(super) struct Topic {
     text: &'static str,
 }
 
-pub(super) const TOPICS: [Topic; 14] = [
+pub(super) const TOPICS: [Topic; 15] = [
     Topic { name: "resume", text: include_str!("topics/resume.md") },
     Topic { name: "lists", text: include_str!("topics/lists.md") },
     Topic { name: "clusters", text: include_str!("topics/clusters.md") },
@@ -24,6 +24,7 @@ pub(super) const TOPICS: [Topic; 14] = [
     Topic { name: "proxies", text: include_str!("topics/proxies.md") },
     Topic { name: "login", text: include_str!("topics/login.md") },
     Topic { name: "names", text: include_str!("topics/names.md") },
+    Topic { name: "parts", text: include_str!("topics/parts.md") },
     Topic { name: "pipes", text: include_str!("topics/pipes.md") },
     Topic { name: "programs", text: include_str!("topics/programs.md") },
     Topic { name: "config", text: include_str!("topics/config.md") },

@@ -116,7 +116,8 @@ impl Layer for Files {
     }
 
     fn empty_part(&mut self) -> Result<()> {
-        if self.place.is_shared() {
+        if self.place.is_inside || self.place.is_shared() {
+            // Its other bytes are not ours.
             return Ok(());
         }
         let emptied = self.place.file.set_len(0);

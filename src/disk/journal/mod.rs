@@ -41,7 +41,8 @@ use std::time::Instant;
 /// What is being downloaded: a later run may go on only if it is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Where it comes from; without user name, password, query and fragment.
+    /// Where it comes from; without user name, password and query. A fragment names a part of what
+    /// is there.
     pub url: String,
     /// Its size in bytes.
     pub total: u64,

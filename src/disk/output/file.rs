@@ -69,6 +69,14 @@ impl ReservedFile {
         Ok(Self { place: Arc::new(place) })
     }
 
+    /// The same, unless the target is there: then it is written where it stands.
+    pub(super) fn inside(target: &Path, replace_part: bool) -> Result<Self> {
+        match Place::inside(target)? {
+            Some(place) => Ok(Self { place: Arc::new(place) }),
+            None => Self::new(target, replace_part),
+        }
+    }
+
     /// The same for a better version of the file that stands under the name `target`.
     pub(super) fn over(target: &Path, replace_part: bool) -> Result<Self> {
         let place = Place::take_over(target, replace_part, journal::vouches)?;

@@ -54,6 +54,12 @@ impl Reserved {
         ReservedFile::new(target, replace).map(Self::File)
     }
 
+    /// The same, unless there is a file `target`, or a link to one: then that is written where it
+    /// stands, keeps its size, which has to be that of the file, and stays whatever happens.
+    pub fn inside(target: &Path, replace_part: bool) -> Result<Self> {
+        ReservedFile::inside(target, replace_part).map(Self::File)
+    }
+
     /// The same for a better version of the file that stands under the name `target`, which is
     /// replaced in the end and stays as it is until then; see [`salvage`](Self::salvage).
     /// `replace_part` is about the part file alone.

@@ -2,22 +2,26 @@
 
 use crate::base::limits::{BLOCK_BYTES, SPAN_ALIGN_BYTES};
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
+use crate::engine::window::Window;
 pub use crate::http::{ByteRange, ByteRanges};
 
 /// The bytes of a file that a download is restricted to; all others count as not to be fetched.
+/// Sizes, progress and time left are those of what is fetched.
 ///
-/// The file gets its full size, and each byte its place; what is not wanted is a hole there, or
-/// stays what it was. What is fetched begins and ends at multiples of 4 KiB or with the file:
-/// ranges are rounded outwards to these. Sizes, progress and time left are those of what is
-/// fetched. A digest of the whole file cannot be checked; pieces that lie in the part are, if their
-/// digests are known.
+/// Either the file gets its full size, and each byte its place; what is not wanted is a hole there,
+/// or stays what it was. What is fetched begins and ends at multiples of 4 KiB or with the file
+/// then: ranges are rounded outwards to these. A digest of the whole file cannot be checked; pieces
+/// that lie in the part are, if their digests are known.
+///
+/// Or the ranges are [packed](Self::packed): one after the other they make a file of their own.
 ///
 /// # Example
 ///
 /// ```
 /// use ringhaul::{Options, Part};
 ///
-/// let options = Options { part: Some(Part::of("0-499,-500".parse()?)), ..Options::default() };
+/// let part = Part::packed("0-499,-500".parse()?);
+/// let options = Options { part: Some(part), ..Options::default() };
 /// # Ok::<(), ringhaul::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,7 @@ pub struct Part(Which);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Which {
     Ranges(ByteRanges),
+    Packed(ByteRanges),
     Share { number: u32, of: u32 },
 }
 
@@ -34,6 +39,12 @@ impl Part {
     /// [`ErrorKind::Usage`], once the size is known; what lies behind the end is cut off.
     pub fn of(ranges: ByteRanges) -> Self {
         Self(Which::Ranges(ranges))
+    }
+
+    /// The bytes of these ranges, by the same rules, as a file of exactly that length: range after
+    /// range in the order given, be it that some overlap. Digests are those of this file.
+    pub fn packed(ranges: ByteRanges) -> Self {
+        Self(Which::Packed(ranges))
     }
 
     /// Share `number`, from 0, of `of` shares of the file, which differ by 1 MiB at most, and
@@ -49,7 +60,35 @@ impl Part {
         Ok(Self(Which::Share { number, of }))
     }
 
-    /// What is fetched of a file of `total` bytes: aligned.
+    /// Whether it is a file of its own.
+    pub(in crate::engine) fn is_packed(&self) -> bool {
+        matches!(self.0, Which::Packed(_))
+    }
+
+    /// What tells the file that it makes from those of other parts; `None` if all these are the
+    /// same one.
+    pub(in crate::engine) fn name(&self) -> Option<String> {
+        match &self.0 {
+            Which::Packed(ranges) => Some(format!("bytes={ranges}")),
+            Which::Ranges(_) | Which::Share { .. } => None,
+        }
+    }
+
+    /// What a packed one of a file of `total` bytes is made of.
+    pub(in crate::engine) fn window(&self, total: u64) -> Result<Window> {
+        let Which::Packed(ranges) = &self.0 else { return Ok(Window::All) };
+        let spans = ranges.iter().map(|range| range.resolve(total)).collect::<Result<Vec<_>>>()?;
+        Window::of(spans)
+    }
+
+    /// What the start of a packed one is made of, if that is known without the size of the file.
+    pub(in crate::engine) fn first_window(&self) -> Option<Window> {
+        let Which::Packed(ranges) = &self.0 else { return None };
+        let first = ranges.iter().next().filter(|range| range.known_start().is_some())?;
+        Window::of([first.resolve(TOTAL_MAX).ok()?]).ok()
+    }
+
+    /// What is fetched of a file of `total` bytes, in bytes of the file that is made: aligned.
     pub(in crate::engine) fn spans(&self, total: u64) -> Result<SpanSet> {
         let mut spans = SpanSet::new();
         match &self.0 {
@@ -58,6 +97,7 @@ impl Part {
                     spans.insert(rounded(range.resolve(total)?, total));
                 }
             }
+            Which::Packed(_) => _ = spans.insert(Span::new(0, total)),
             Which::Share { number, of } => _ = spans.insert(share(*number, *of, total)),
         }
         Ok(spans)

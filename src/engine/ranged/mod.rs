@@ -57,6 +57,8 @@ pub(in crate::engine) struct Ranged {
 pub(in crate::engine) struct File {
     /// Its size.
     pub(in crate::engine) total_bytes: u64,
+    /// Size of the file that servers have, of which it may be a part.
+    pub(in crate::engine) served_bytes: u64,
     /// Bytes that are fetched of it, or would be if none were here.
     pub(in crate::engine) wanted_bytes: u64,
     /// Its digest, if that is known; it is compared at the end.

@@ -213,7 +213,7 @@ impl Ranged {
         else {
             return None;
         };
-        let is_of_size = known.total == self.file.total_bytes;
+        let is_of_size = known.total == self.file.served_bytes;
         let (endpoint, versions) = (Arc::new(endpoint), Arc::new(Versions::new(known)));
         is_of_size.then_some(Open { endpoint, versions })
     }

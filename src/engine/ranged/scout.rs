@@ -91,7 +91,7 @@ impl Scout<'_> {
             let error = Error::new(ErrorKind::RangesIgnored, "it does not serve ranges");
             return Err(Refused::Useless(error));
         };
-        let (theirs, ours) = (known.total, self.ranged.file.total_bytes);
+        let (theirs, ours) = (known.total, self.ranged.file.served_bytes);
         if theirs != ours {
             let what = format!("its file has {theirs} bytes, not {ours}");
             let error = Error::new(ErrorKind::Changed, what);
@@ -128,8 +128,8 @@ impl Scout<'_> {
         asked: Span,
         versions: &Versions,
     ) -> Result<bool, Refused> {
-        let part =
-            versions.check(opening, asked).map_err(|e| Failure::of_answer(opening.head(), e))?;
+        let part = versions.check(&self.local.context, opening, asked);
+        let part = part.map_err(|e| Failure::of_answer(opening.head(), e))?;
         let Part::Usable(body) = part else {
             // It needs another proof, which only a second request could ask for.
             return Err(Error::new(ErrorKind::Protocol, "its answers cannot be told apart").into());

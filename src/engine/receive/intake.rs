@@ -230,6 +230,7 @@ impl<'a> Intake<'a> {
             let granted = self.claim.take(wanted.min(lease.spare() as u64));
             if granted == 0 {
                 self.lease = Some(lease);
+                opening.surplus = rest.to_vec();
                 return Ok(());
             }
             let (now, later) = rest.split_at(usize::try_from(granted).expect("within the head"));

@@ -1,8 +1,8 @@
-//! A body that is wanted in memory, however it is framed: of a small file, or of a sample. Must not
-//! know what it is for.
+//! A body that is wanted in memory, however it is framed: of a small file, or of a sample; and the
+//! start of one that is not wanted. Must not know what it is for.
 
 use super::exchange::Opening;
-use crate::base::Result;
+use crate::base::{Error, ErrorKind, Result};
 use crate::http::Want;
 
 /// Bytes read at once.
@@ -35,6 +35,28 @@ pub(in crate::engine) async fn receive(
     }
     opening.surplus = arrived;
     Ok(Some(body))
+}
+
+/// Receives the next `bytes` of a body of known length, and drops them.
+pub(in crate::engine) async fn skip(opening: &mut Opening, bytes: u64) -> Result<()> {
+    let mut arrived = std::mem::take(&mut opening.surplus);
+    let mut left = bytes;
+    while left > 0 {
+        if arrived.is_empty() {
+            arrived = opening.connection.wire.read_some(READ_BYTES).await?;
+            if arrived.is_empty() {
+                opening.on_eof()?;
+                return Err(Error::new(ErrorKind::Truncated, "the body ends before its length"));
+            }
+        }
+        let now = usize::try_from(left).map_or(arrived.len(), |left| left.min(arrived.len()));
+        opening.exchange.on_direct(now as u64);
+        opening.connection.wire.pay(now);
+        arrived.drain(..now);
+        left -= now as u64;
+    }
+    opening.surplus = arrived;
+    Ok(())
 }
 
 /// Takes body bytes out of what has arrived; how many of them are used up.

@@ -127,6 +127,10 @@ async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Dis
         context.tell(Level::Detail, Some(0), why);
     }
     offers.extend(offered.digests);
+    if context.options.part.is_some() {
+        // They are of the whole file.
+        offers.clear();
+    }
     let retry_after = retry_after(opening.head());
     let facts = Facts::of(&endpoint, opening.head());
     let found = match range {
@@ -143,18 +147,18 @@ async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Dis
     }
 }
 
-/// Judges the answer to a request for `asked`.
+/// Judges the answer to a request for `asked` of the file that is made.
 fn judge(
     context: &Context,
     opening: Opening,
     asked: Span,
     times: FirstTimes,
 ) -> Result<Option<Found>> {
-    Ok(match discover(opening.head(), asked)? {
+    Ok(match discover(opening.head(), context.there(asked))? {
         Discovery::Ranged { known, .. } => {
             // What the body lacks of it is the worker's to ask for, as with every later answer: a
             // server may cut ranges short anywhere (RFC 9110 15.3.7), spans end aligned.
-            let span = Span::new(asked.start(), asked.end().min(known.total));
+            let span = context.window().within(asked, known.total);
             let known = if context.options.verify { known } else { known.without_digests() };
             Some(Found::Ranged { known, opening, span, times })
         }

@@ -151,7 +151,7 @@ async fn one_answer(
     let context = &local.context;
     let mut request = endpoint.request()?;
     if let Some(range) = range {
-        request = request.range(range).if_range(if_range);
+        request = request.range(context.there(range)).if_range(if_range);
     }
     if let Some(connection) = endpoint.idle(&local.shard) {
         match ask_on(context, connection, &request).await {

@@ -128,7 +128,7 @@ impl Source {
         let Located { endpoint, opening, times, .. } = loop {
             let condition = versions.condition();
             let located = locate(local, &self.url, Some(asked), &condition).await?;
-            match versions.check(&located.opening, asked) {
+            match versions.check(&local.context, &located.opening, asked) {
                 Ok(Part::Usable(_)) => break located,
                 // Asked again, on condition; then it is one of the other two.
                 Ok(Part::Unproved) => {}

@@ -130,10 +130,11 @@ impl Twin<'_> {
                 endpoint.put_aside(opening, &self.local.shard).await;
                 continue;
             }
-            let part = match self.versions.check(&opening, rest) {
+            let context = &self.local.context;
+            let part = match self.versions.check(context, &opening, rest) {
                 Err(error) if self.has_expired(&error, reach) => {
                     opening = self.renew(rest, reach).await?;
-                    self.versions.check(&opening, rest)?
+                    self.versions.check(context, &opening, rest)?
                 }
                 judged => judged?,
             };
@@ -141,7 +142,7 @@ impl Twin<'_> {
                 // Asked again, on condition; then it is usable or an error.
                 continue;
             };
-            if body != rest && body.len() < SPAN_ALIGN_BYTES {
+            if body.len() < SPAN_ALIGN_BYTES.min(context.there(rest).len()) {
                 let what = format!("the server sends no more than {} bytes at a time", body.len());
                 return Err(Error::new(ErrorKind::RangeMismatch, what));
             }
@@ -157,7 +158,8 @@ impl Twin<'_> {
     /// one.
     async fn ask(&self, span: Span, reach: &mut Reach) -> Result<Opening> {
         let endpoint = reach.renewed.as_ref().unwrap_or(self.endpoint);
-        let request = endpoint.request()?.range(span).if_range(&self.versions.condition());
+        let there = self.local.context.there(span);
+        let request = endpoint.request()?.range(there).if_range(&self.versions.condition());
         if let Some(connection) = reach.connection.take() {
             match ask(connection, &request).await {
                 Err(error) if error.kind() == ErrorKind::ConnectionLost => {}

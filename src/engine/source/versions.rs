@@ -3,6 +3,7 @@
 
 use super::exchange::Opening;
 use crate::base::{Result, Span};
+use crate::engine::context::Context;
 use crate::http::{Asked, Known, Part, Validator, check_partial};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,10 +18,22 @@ impl Versions {
         Self { known: Mutex::new(known) }
     }
 
-    /// Judges the head of an answer that was asked for `span`; see [`check_partial`].
-    pub(in crate::engine) fn check(&self, opening: &Opening, span: Span) -> Result<Part> {
-        let asked = Asked { span, is_conditional: opening.sent.is_conditional };
-        check_partial(opening.head(), asked, &mut self.lock())
+    /// Judges the head of an answer that was asked for the start of `span`, of the file that is
+    /// made; see [`check_partial`]. The bytes that it has are those of that file, too.
+    pub(in crate::engine) fn check(
+        &self,
+        context: &Context,
+        opening: &Opening,
+        span: Span,
+    ) -> Result<Part> {
+        let there = context.there(span);
+        let asked = Asked { span: there, is_conditional: opening.sent.is_conditional };
+        let here =
+            |body: Span| Span::with_len(span.start() + (body.start() - there.start()), body.len());
+        Ok(match check_partial(opening.head(), asked, &mut self.lock())? {
+            Part::Usable(body) => Part::Usable(here(body)),
+            Part::Unproved => Part::Unproved,
+        })
     }
 
     /// What requests are to send as `If-Range`.

@@ -21,6 +21,7 @@ mod stream;
 use super::context::Context;
 use super::local::Local;
 use super::options::OnChange;
+use super::options::part::Part;
 use super::ordered::Ordered;
 use super::progress::{Level, Report};
 use super::race::{First, race};
@@ -30,13 +31,13 @@ use crate::base::limits::ATTEMPTS_MAX;
 use crate::base::size::{format_bytes, format_wait};
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::digest::PieceHashes;
-use crate::disk::journal::Found;
+use crate::disk::journal::{Found, Identity};
 use crate::disk::output::Reserved;
 use crate::io::clock::process_cpu_time;
 use attempt::Ended;
 use choice::Choice;
 use linked::Linked;
-use on_disk::OnDisk;
+use on_disk::{OnDisk, part_of};
 use repair::Begun;
 use scope::Scope;
 use std::cell::OnceCell;
@@ -215,6 +216,7 @@ impl Transfer {
             Found::Nothing => {}
             Found::Useless(why) => self.context().tell(Level::Note, None, why),
             Found::Resumable(saved) => {
+                self.check_part(&saved.identity)?;
                 if let Some(note) = &saved.note {
                     self.context().tell(Level::Note, None, note);
                 }
@@ -223,6 +225,20 @@ impl Transfer {
         }
         self.reserved.discard()?;
         Ok(OnDisk::default())
+    }
+
+    /// A part that was begun is not thrown away for another one, nor for the whole.
+    fn check_part(&self, before: &Identity) -> Result<()> {
+        let now = self.context().options.part.as_ref().and_then(Part::name);
+        let before = part_of(before);
+        if before == now.as_deref() {
+            return Ok(());
+        }
+        let is = |part: Option<&str>| part.map_or("all of a file".to_owned(), str::to_owned);
+        let (before, now) = (is(before), is(now.as_deref()));
+        let what = format!("a download of {before} was begun under this name, not of {now}");
+        Err(Error::new(ErrorKind::TargetUnusable, what)
+            .advise("choose another name with -o, or start over with --no-resume"))
     }
 
     /// Those of the bytes on the disk that are wanted, as far as that is known.

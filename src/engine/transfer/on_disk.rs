@@ -5,6 +5,8 @@ use crate::base::url::is_one_resource;
 use crate::base::{Error, ErrorKind, Result, SpanSet, Url};
 use crate::digest::crc::Run;
 use crate::disk::journal::{Identity, Saved};
+use crate::engine::options::Options;
+use crate::engine::options::part::Part;
 use crate::http::Validator;
 
 /// Bytes of the file that an earlier run or attempt has left on the disk.
@@ -107,6 +109,9 @@ impl OnDisk {
     pub(super) fn judge(&self, now: &Identity, has_pieces: bool) -> Result<Proof> {
         let Some(before) = &self.identity else { return Ok(Proof::Given) };
         let changed = |what: String| Err(Error::new(ErrorKind::Changed, what));
+        if part_of(before) != part_of(now) {
+            return changed("another part of the file was begun before".into());
+        }
         if before.total != now.total {
             let (before, now) = (before.total, now.total);
             return changed(format!("the file had {before} bytes and now has {now}"));
@@ -129,14 +134,23 @@ impl OnDisk {
     }
 }
 
-/// What identifies the file at `url`, where redirects led to; its `Display` has no secrets.
+/// What tells the part of a file that was begun from others of it; `None` for the file itself.
+pub(super) fn part_of(identity: &Identity) -> Option<&str> {
+    identity.url.split_once('#').map(|(_, part)| part)
+}
+
+/// What identifies the file at `url`, where redirects led to, or the part of it that these options
+/// make a file of its own; the `Display` of a URL has no secrets, and no fragment.
 pub(super) fn identity(
+    options: &Options,
     url: &Url,
     total: u64,
     validator: &Validator,
     digest: Option<String>,
 ) -> Identity {
-    Identity { url: url.to_string(), total, validator: validator.strong(), digest, cut: None }
+    let part = options.part.as_ref().and_then(Part::name).map(|part| format!("#{part}"));
+    let url = format!("{url}{}", part.unwrap_or_default());
+    Identity { url, total, validator: validator.strong(), digest, cut: None }
 }
 
 #[cfg(test)]
@@ -184,6 +198,7 @@ mod tests {
             ((url, a, None), (other, a, None), compared),
             ((url, a, None), (other, b, None), compared),
             ((url, a, None), ("https://h/v1/f", a, None), compared),
+            ((url, a, x), ("http://h/v1/f#bytes=5-9", a, x), Err(ErrorKind::Changed)),
             ((url, a, x), (other, b, x), given),
             ((url, a, x), (other, a, y), Err(ErrorKind::Changed)),
         ] {
@@ -199,7 +214,10 @@ mod tests {
     #[test]
     fn the_journals_url_has_no_secrets() {
         let url = Url::parse("https://user:secret@h:8443/a/b?sig=secret#secret").unwrap();
-        let identity = identity(&url, 1, &Validator::None, None);
-        assert_eq!(identity.url, "https://h:8443/a/b?…");
+        let part = Part::packed("5-9, -3".parse().unwrap());
+        let options = Options { part: Some(part), ..Options::default() };
+        let identity = identity(&options, &url, 1, &Validator::None, None);
+        assert_eq!(identity.url, "https://h:8443/a/b?…#bytes=5-9,-3");
+        assert_eq!(part_of(&identity), Some("bytes=5-9,-3"));
     }
 }

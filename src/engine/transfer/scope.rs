@@ -1,5 +1,5 @@
-//! How much of a file of known size is fetched: all of it, or the part that the caller wants. Must
-//! not know how.
+//! How much of the file that is made is fetched: all of it, or the part that the caller wants at
+//! its place. Must not know how.
 
 use super::on_disk::OnDisk;
 use crate::base::limits::SPAN_ALIGN_BYTES;
@@ -21,7 +21,8 @@ impl Scope {
     /// # Errors
     /// Usage, if a range that is asked for names no byte of the file.
     pub(super) fn new(options: &Options, total: u64) -> Result<Self> {
-        let wanted = options.part.as_ref().map(|part| part.spans(total)).transpose()?;
+        let part = options.part.as_ref().filter(|part| !part.is_packed());
+        let wanted = part.map(|part| part.spans(total)).transpose()?;
         Ok(Self { total, wanted })
     }
 

@@ -13,7 +13,6 @@ use crate::disk::output::Output;
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::Context;
 use crate::engine::local::Local;
-use crate::engine::options::Options;
 use crate::engine::ordered::Ordered;
 use crate::engine::progress::Level;
 use crate::engine::race::{First, race};
@@ -22,10 +21,12 @@ use crate::engine::receive::hashing::Hashing;
 use crate::engine::receive::intake::{Delivery, Intake};
 use crate::engine::receive::pieces::{PieceLedger, Pieces};
 use crate::engine::receive::sink::{Destination, Sink};
+use crate::engine::source::body;
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::source::exchange::Opening;
 use crate::engine::source::facts::Facts;
 use crate::engine::source::retry::after;
+use crate::engine::window::Window;
 use crate::http::{Exchange, Validator};
 use crate::io::socket::SocketHandle;
 use std::cell::RefCell;
@@ -102,6 +103,48 @@ impl Delivery for Kept<'_> {
         let new = self.here.borrow().gaps(block);
         self.here.borrow_mut().insert(block);
         new
+    }
+}
+
+/// Where the body of one answer goes.
+struct Body<'a> {
+    context: &'a Context,
+    sink: &'a Rc<Sink>,
+    kept: &'a Kept<'a>,
+    /// Only what `kept` calls new is written.
+    is_shared: bool,
+}
+
+impl Body<'_> {
+    /// Receives it up to the offset `end` of the file that is made; where it has ended.
+    async fn receive(&self, opening: &mut Opening, end: u64) -> Result<u64> {
+        let Window::Ranges(pieces) = self.context.window() else {
+            return self.receive_span(opening, Span::new(0, end)).await;
+        };
+        if pieces.windows(2).any(|pair| pair[1].there.start() < pair[0].there.end()) {
+            let what = "the server serves no ranges but one stream, and these are not in its order";
+            return Err(Error::new(ErrorKind::RangeMismatch, what)
+                .advise("ask for them from the first to the last byte, none twice"));
+        }
+        let mut at = 0;
+        for piece in pieces {
+            body::skip(opening, piece.there.start() - at).await?;
+            self.receive_span(opening, Span::new(piece.start, piece.end())).await?;
+            at = piece.there.end();
+        }
+        Ok(end)
+    }
+
+    /// Receives what comes as these bytes of the file.
+    async fn receive_span(&self, opening: &mut Opening, span: Span) -> Result<u64> {
+        let claim = Claim::new(span);
+        if self.is_shared {
+            claim.share();
+        }
+        let mut intake = Intake::new(self.context, self.sink, &claim).delivering(self.kept);
+        let result = intake.receive(opening, 0).await;
+        intake.flush();
+        result.map(|()| intake.position())
     }
 }
 
@@ -203,9 +246,10 @@ impl<'a> Stream<'a> {
             Some(response) => response,
             None => self.ask_again().await?,
         };
-        let (total, proof) = (whole.total, self.check(&whole, on_disk)?);
         let context = &self.local.context;
-        let scope = scope(&context.options, total)?;
+        let scope = scope(context, whole.total)?;
+        let total = scope.as_ref().map(Scope::total);
+        let proof = self.check(&whole, total, on_disk)?;
         let is_partial = scope.as_ref().is_some_and(Scope::is_partial);
         context.set_total(scope.as_ref().map(Scope::bytes));
         let sink = self.new_sink(total, on_disk)?;
@@ -216,31 +260,26 @@ impl<'a> Stream<'a> {
             // All of what is here has to be compared.
             Proof::ByComparison => total.unwrap_or(u64::MAX),
         };
-        let claim = Claim::new(Span::new(0, end));
-        if !on_disk.is_empty() || is_partial {
-            // As with bytes that a second connection delivers: written is what is new.
-            claim.share();
-        }
+        // As with bytes that a second connection delivers: written is what is new.
+        let is_shared = !on_disk.is_empty() || is_partial;
         let here = on_disk.spans();
         let settled = scope.as_ref().map_or(here.clone(), |scope| scope.settled(&here));
         let kept = Kept::new(context, on_disk, settled);
-        let mut intake = Intake::new(context, &sink, &claim).delivering(&kept);
         let mut opening = whole.opening;
         let socket = opening.connection.wire.handle();
-        let result = watched(context, &socket, intake.receive(&mut opening, 0)).await;
-        intake.flush();
+        let body = Body { context, sink: &sink, kept: &kept, is_shared };
+        let received = watched(context, &socket, body.receive(&mut opening, end)).await;
         let is_excess = opening.exchange.is_complete() && !opening.surplus.is_empty();
-        let result = match result {
-            Ok(()) if is_excess => Err(Exchange::excess_error()),
+        let result = match received {
+            Ok(_) if is_excess => Err(Exchange::excess_error()),
             other => other,
         };
-        if let Err(error) = result {
-            context.set_here(scope.map_or(on_disk.bytes(), |scope| scope.bytes_of(&here)));
-            return Err(error);
-        }
+        let position = result.inspect_err(|_| {
+            let bytes = scope.as_ref().map_or(on_disk.bytes(), |scope| scope.bytes_of(&here));
+            context.set_here(bytes);
+        })?;
         sink.flushed().await;
-        let is_joined = !on_disk.is_empty() || is_partial;
-        let bytes = total.filter(|_| is_joined).unwrap_or(intake.position());
+        let bytes = total.filter(|_| is_shared).unwrap_or(position);
         let wanted_bytes = scope.filter(Scope::is_partial).map_or(bytes, |scope| scope.bytes());
         let (hashing, pieces) = (sink.hashing().cloned(), sink.pieces().cloned());
         Ok(Received { bytes, wanted_bytes, facts: whole.facts, hashing, pieces })
@@ -272,9 +311,10 @@ impl<'a> Stream<'a> {
     }
 
     /// What is kept of earlier attempts must be of this file.
-    fn check(&self, whole: &Whole, on_disk: &OnDisk) -> Result<Proof> {
-        let (total, digest) = (whole.total.unwrap_or(u64::MAX), self.wanted.digest());
-        let now = identity(&whole.facts.url, total, &whole.validator, digest);
+    fn check(&self, whole: &Whole, total: Option<u64>, on_disk: &OnDisk) -> Result<Proof> {
+        let (total, digest) = (total.unwrap_or(u64::MAX), self.wanted.digest());
+        let options = &self.local.context.options;
+        let now = identity(options, &whole.facts.url, total, &whole.validator, digest);
         let proof = on_disk.judge(&now, self.pieces.is_some());
         *self.identity.borrow_mut() = Some(now);
         proof
@@ -295,15 +335,19 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// How much of a stream of `total` bytes is kept; `None` if that is all of it and nobody knows the
-/// size.
-pub(super) fn scope(options: &Options, total: Option<u64>) -> Result<Option<Scope>> {
-    match (total, &options.part) {
-        (Some(total), _) => Scope::new(options, total).map(Some),
-        (None, None) => Ok(None),
-        (None, Some(_)) => {
-            let what = "the server does not say the size of the file, which a part of it needs";
-            Err(Error::new(ErrorKind::RangeMismatch, what).advise("fetch the whole file"))
-        }
-    }
+/// How much is kept of the file that a stream of `served` bytes makes, or a part of it; `None` if
+/// that is all of it and nobody knows the size.
+pub(super) fn scope(context: &Context, served: Option<u64>) -> Result<Option<Scope>> {
+    let options = &context.options;
+    let Some(part) = &options.part else {
+        return served.map(|total| Scope::new(options, total)).transpose();
+    };
+    let served = served.ok_or_else(|| {
+        let what = "the server does not say the size of the file, which a part of it needs";
+        Error::new(ErrorKind::RangeMismatch, what).advise("fetch the whole file")
+    })?;
+    let window = part.window(served)?;
+    let total = window.bytes(served);
+    context.set_window(window);
+    Scope::new(options, total).map(Some)
 }

@@ -58,11 +58,11 @@ impl Worker {
 
     /// What of `rest` the answer holds.
     fn check(&self, rest: Span, opening: &Opening) -> Result<Part, Failure> {
-        let part = self.source.versions().check(opening, rest);
+        let context = &self.local.context;
+        let part = self.source.versions().check(context, opening, rest);
         let part = part.map_err(|error| Failure::of_answer(opening.head(), error))?;
         if let Part::Usable(body) = part
-            && body != rest
-            && body.len() < SPAN_ALIGN_BYTES
+            && body.len() < SPAN_ALIGN_BYTES.min(context.there(rest).len())
         {
             let what = format!("the server sends no more than {} bytes at a time", body.len());
             let error = Error::new(ErrorKind::RangeMismatch, what);
@@ -77,7 +77,7 @@ impl Worker {
     /// that wants to know anew who asks.
     async fn answer_ahead(&self, rest: Span, pending: Pending) -> Result<Opening, Failure> {
         let opening = answer(pending).await.at_stage(Stage::Ahead)?;
-        match self.source.versions().check(&opening, rest) {
+        match self.source.versions().check(&self.local.context, &opening, rest) {
             Err(_) if self.endpoint.identity.may_learn(opening.head()) => Ok(opening),
             Err(error) if !self.is_meant_for_all(&error) => Err(error).at_stage(Stage::Ahead),
             Ok(_) | Err(_) => Ok(opening),
@@ -102,7 +102,9 @@ impl Worker {
 
     /// The request for `span`, on the condition that is needed by now.
     fn question(&self, span: Span) -> Result<Request> {
-        Ok(self.endpoint.request()?.range(span).if_range(&self.source.versions().condition()))
+        let (there, condition) =
+            (self.local.context.there(span), self.source.versions().condition());
+        Ok(self.endpoint.request()?.range(there).if_range(&condition))
     }
 
     /// The URL has expired: the answer of a new one, unless another worker has found that.

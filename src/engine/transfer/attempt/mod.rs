@@ -182,7 +182,9 @@ impl<'a> Attempt<'a> {
             }
             Found::Empty => {
                 self.check_pieces(source, Some(0))?;
-                let now = identity(endpoint.url(), 0, &Validator::None, wanted.digest());
+                let options = &self.context().options;
+                let digest = wanted.digest();
+                let now = identity(options, endpoint.url(), 0, &Validator::None, digest);
                 self.on_disk.judge(&now, false)?;
                 self.empty(facts, &wanted).await
             }
@@ -269,8 +271,10 @@ impl<'a> Attempt<'a> {
         let known = &ranges.known;
         let ledger = self.transfer.pieces.get();
         let digest = wanted.digest().or_else(|| Some(ledger?.hashes().fingerprint()));
-        let now = identity(ranges.endpoint.url(), known.total, &known.validator, digest);
-        let scope = Scope::new(&self.context().options, known.total)?;
+        let (options, url) = (&self.context().options, ranges.endpoint.url());
+        let total = self.context().window().bytes(known.total);
+        let now = identity(options, url, total, &known.validator, digest);
+        let scope = Scope::new(options, total)?;
         let (output, recheck) = self.join(&ranges, &now, &scope).await?;
         let (context, runs) = (self.context(), self.on_disk.runs());
         let has_pieces = self.transfer.pieces.get().is_some();
@@ -344,7 +348,8 @@ impl<'a> Attempt<'a> {
     ) -> Result<Ending> {
         let Transfer { local, lead, trace, .. } = self.transfer;
         let Ranges { source, contest, endpoint, facts, known, opening, span, times } = ranges;
-        let (context, total_bytes) = (&local.context, known.total);
+        let (context, total_bytes) = (&local.context, scope.total());
+        let served_bytes = known.total;
         let (hashing, pieces) = (to.hashing.clone(), to.pieces.clone());
         let has_pieces = pieces.is_some();
         let (settled, wanted_bytes) = (scope.settled(&self.on_disk.spans()), scope.bytes());
@@ -363,6 +368,7 @@ impl<'a> Attempt<'a> {
         let ahead_bytes_max = self.transfer.ordered.as_ref().map(Ordered::ahead_bytes);
         let file = File {
             total_bytes,
+            served_bytes,
             wanted_bytes,
             expected,
             has_pieces,
@@ -392,7 +398,7 @@ impl<'a> Attempt<'a> {
     async fn by_stream(&mut self, url: &Url, whole: Whole, wanted: &Wanted) -> Result<Report> {
         let Transfer { local, .. } = self.transfer;
         let (context, total) = (&local.context, whole.total);
-        let scope = scope(&context.options, total)?;
+        let scope = scope(context, total)?;
         if self.is_ranged && self.transfer.ordered.is_none() {
             context.cannot_keep(total, "the server does not serve ranges, only one stream");
         }
@@ -407,8 +413,8 @@ impl<'a> Attempt<'a> {
     }
 
     async fn empty(&mut self, facts: Facts, wanted: &Wanted) -> Result<Report> {
-        let scope = Scope::new(&self.context().options, 0)?;
-        let output = self.allocate(Some(&scope))?;
+        let scope = scope(self.context(), Some(0))?;
+        let output = self.allocate(scope.as_ref())?;
         let nothing = SpanSet::new();
         let is_ordered = self.transfer.ordered.is_some();
         let algorithms = if is_ordered { &[][..] } else { &wanted.algorithms };

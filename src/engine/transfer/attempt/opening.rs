@@ -9,6 +9,7 @@ use crate::engine::ranged::settings::request_size;
 use crate::engine::source::contest::Contest;
 use crate::engine::source::discover::{self, Discovered, Found};
 use crate::engine::transfer::scope::Scope;
+use crate::engine::window::Window;
 use crate::plan::{SourceId, first_request_bytes};
 
 /// Answers that may come to nothing, as only they say what to ask for: the size of the file says
@@ -21,27 +22,45 @@ type First = (SourceId, Discovered, Option<Contest>);
 impl Attempt<'_> {
     /// The first answer, of whichever source; with several, those that have not answered yet too.
     pub(super) async fn discover(&self) -> Result<First> {
+        let context = self.context();
+        let Some(part) = &context.options.part else {
+            return self.ask_first(self.first_range()).await;
+        };
+        // Where bytes are here, they may be of a range that begins no one knows where yet.
+        let window = part.first_window().filter(|_| self.on_disk.is_empty());
         let mut range = self.first_range();
-        if self.context().options.part.is_none() {
-            return self.ask_first(range).await;
+        if part.is_packed() && window.is_none() && self.is_ranged {
+            range = Some(Span::with_len(0, SPAN_ALIGN_BYTES));
         }
+        context.set_window(window.unwrap_or_default());
         for _ in 0..QUESTIONS_MAX {
             let found = match self.ask_first(range).await {
                 // It may begin behind the end of the file, whose size a request for its start says.
                 Err(error) if error.kind() == ErrorKind::Changed && self.on_disk.is_empty() => {
-                    match range.replace(Span::with_len(0, SPAN_ALIGN_BYTES)) {
-                        Some(asked) if asked.start() > 0 => continue,
-                        _ => return Err(error),
+                    let asked = range.replace(Span::with_len(0, SPAN_ALIGN_BYTES));
+                    if asked.is_none_or(|asked| context.there(asked).start() == 0) {
+                        return Err(error);
                     }
+                    context.set_window(Window::All);
+                    continue;
                 }
                 found => found?,
             };
-            let Found::Ranged { known, span, .. } = &found.1.found else { return Ok(found) };
-            let wanted = self.wanted_first(&Scope::new(&self.context().options, known.total)?);
-            if wanted.start() == span.start() && wanted.end() >= span.end() {
-                return Ok(found);
+            let (source, mut discovered, contest) = found;
+            if let Found::Ranged { known, span, .. } = &mut discovered.found {
+                let asked = context.there(*span).start();
+                let window = part.window(known.total)?;
+                let total = window.bytes(known.total);
+                context.set_window(window);
+                let wanted = self.wanted_first(&Scope::new(&context.options, total)?);
+                let is_wanted = span.start() == wanted.start();
+                if !is_wanted || context.there(*span).start() != asked {
+                    range = Some(wanted);
+                    continue;
+                }
+                *span = span.intersect(wanted);
             }
-            range = Some(wanted);
+            return Ok((source, discovered, contest));
         }
         Err(Error::new(ErrorKind::Changed, "the size of the file is another one in each answer"))
     }
@@ -75,7 +94,7 @@ impl Attempt<'_> {
             return Some(self.wanted_first(&scope));
         }
         let start = Span::with_len(0, self.first_bytes());
-        Some(match &options.part {
+        Some(match options.part.as_ref().filter(|part| !part.is_packed()) {
             None => start,
             Some(part) => match part.first() {
                 Some(first) => first.split_at(first.start().saturating_add(start.len())).0,
