@@ -12,6 +12,7 @@ mod doctor;
 mod download;
 mod exit_codes;
 mod habits;
+mod head;
 mod login;
 mod manual;
 mod metalink;
@@ -113,6 +114,9 @@ fn complete_urls(args: &mut args::DownloadArgs) -> Result<(), Failure> {
 
 /// One file or many, named by URLs, lists or a Metalink.
 fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
+    if args.head.head {
+        return head::run(args);
+    }
     if args.repair.is_some() && args.is_batch_asked() {
         let what = "'--repair' is for one file, and what is asked for besides is for many";
         return Err(Error::new(ErrorKind::Usage, what).advise("repair one after the other").into());

@@ -5,7 +5,8 @@
 //! `ranged` has the workers of a file that comes in spans, `receive` is their inner loop. `context`
 //! is what all parts of one transfer share. `lane` fetches small files one after another without
 //! any of that; `landing` makes them durable and names them, many at a time. `description` is what
-//! a Metalink says of a file, `hints` what is said of its sources.
+//! a Metalink says of a file, `hints` what is said of its sources, `inspection` what its server
+//! says without a download.
 //!
 //! Rooms import each other in this order only: client, source, receive, ranged, transfer, download,
 //! lane.
@@ -17,6 +18,7 @@ pub mod description;
 mod download;
 mod failure;
 pub mod hints;
+pub mod inspection;
 mod jar;
 pub mod landing;
 pub mod lane;
@@ -24,6 +26,7 @@ mod local;
 pub mod options;
 mod ordered;
 pub mod progress;
+mod question;
 mod race;
 mod ranged;
 mod receive;

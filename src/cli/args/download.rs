@@ -2,6 +2,7 @@
 
 use super::batch::BatchArgs;
 use super::command;
+use super::head::HeadArgs;
 use super::login::LoginArgs;
 use super::names::NameArgs;
 use super::part::PartArgs;
@@ -241,6 +242,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[arg(short, long, env = "RINGHAUL_QUIET", help_heading = "Messages")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) quiet: bool,
+
+    /// Whether anything is fetched.
+    #[command(flatten)]
+    pub(in crate::cli) head: HeadArgs,
 
     /// Which part of it is fetched.
     #[command(flatten)]

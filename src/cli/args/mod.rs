@@ -8,6 +8,7 @@ mod config;
 mod download;
 pub(super) mod faults;
 pub(super) mod gates;
+mod head;
 mod login;
 mod manual;
 pub(super) mod mirrors;

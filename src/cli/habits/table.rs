@@ -90,7 +90,7 @@ const FOLDERS: &str = "files go to --dir DIR; a list may name a folder below it 
 const JOURNAL: &str = "resuming needs no file of yours: --state FILE keeps what is done of a list";
 const NAMES: &str = "names are those of the URLs, made safe; -o FILE chooses another";
 const NO_STAMP: &str = "--if-exists check fetches only what has changed; -R sets the file's time";
-const HEAD: &str = "no question is asked without fetching; -v shows what the server answers";
+const HEAD: &str = "--head asks without fetching; -v shows what the server answers";
 const MESSAGES: &str =
     "errors and progress go to standard error; --log-file FILE keeps what happened";
 const MIRRORS: &str = "further servers are named by --mirror URL or --metalink FILE";
@@ -128,11 +128,7 @@ const HABITS: &[Habit] = &[
     ),
     no(&["-X", "--request", "--data*", "--form*", "-F", "-G", "--get"], "curl", GET_ONLY),
     no(&["--post*", "--method", "--body-*", "--upload-file"], "curl and wget", GET_ONLY),
-    no(
-        &["-I", "--head", "--include", "-D", "--dump-header", "--etag-*", "-w", "--write-out"],
-        "curl",
-        HEAD,
-    ),
+    no(&["--include", "-D", "--dump-header", "--etag-*", "-w", "--write-out"], "curl", HEAD),
     no(&["--start-pos"], "wget", "write --range N-, for all bytes from N on"),
     no(&["-T"], "curl and wget", "write --timeout N for a time limit; nothing is uploaded"),
     no(&["-U"], "curl and wget", "the client's name is -A NAME"),

@@ -120,7 +120,7 @@ pub(in crate::engine) async fn ask_once(
 /// One request and what came of it; `None` if it has to be repeated without a range.
 async fn ask(local: &Local, url: &Url, range: Option<Span>) -> Result<Option<Discovered>, Failure> {
     let located = locate(local, url, range, &Validator::None).await?;
-    let Located { endpoint, opening, times, mut offers, named } = located;
+    let Located { endpoint, opening, times, mut offers, named, .. } = located;
     let context = &local.context;
     let offered = whole_file_digests(opening.head());
     for why in offered.ignored {

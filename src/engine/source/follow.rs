@@ -19,6 +19,8 @@ pub(in crate::engine) struct Located {
     pub(in crate::engine) endpoint: Endpoint,
     pub(in crate::engine) opening: Opening,
     pub(in crate::engine) times: FirstTimes,
+    /// Redirects on the way: their status, and where they led.
+    pub(in crate::engine) passed: Vec<(u16, Url)>,
     /// Digests of the whole file that redirects offered on the way.
     pub(in crate::engine) offers: Vec<Offered>,
     /// What redirects and the answer name beside the file.
@@ -60,7 +62,7 @@ pub(in crate::engine) async fn locate(
 ) -> Result<Located> {
     let context = &local.context;
     let rules = Rules { allow_downgrade: context.options.allow_downgrade };
-    let (mut offers, mut named) = (Vec::new(), Named::default());
+    let (mut offers, mut named, mut passed) = (Vec::new(), Named::default(), Vec::new());
     let mut headers = RequestHeaders::new(url, context);
     let mut url = url.clone();
     for redirects in 0..=REDIRECTS_MAX {
@@ -71,10 +73,11 @@ pub(in crate::engine) async fn locate(
             named.add(context, &url, opening.head(), &rules);
         }
         let Some(next) = follow(&url, opening.head(), &rules)? else {
-            return Ok(Located { endpoint, opening, times, offers, named });
+            return Ok(Located { endpoint, opening, times, passed, offers, named });
         };
         context.tell(Level::Detail, Some(0), format!("redirected to {}", next.url));
         offers.extend(whole_file_digests(opening.head()).digests);
+        passed.push((opening.head().status(), next.url.clone()));
         headers = if next.same_origin {
             endpoint.headers().clone()
         } else {
