@@ -53,15 +53,18 @@ pub struct Staged {
 }
 
 impl Staging {
-    /// Takes a staging folder in `root`, and removes what an earlier run has left in it.
+    /// Takes a staging folder in `root`, and removes what an earlier run has left in it. The one
+    /// with the number `first` is tried first: whoever asks for the same one each time comes upon
+    /// what it has left itself.
     ///
     /// # Errors
     /// What the disk has to say, and [`ErrorKind::TargetUnusable`] if all names are taken.
-    pub fn open(root: &Root) -> Result<Arc<Self>> {
+    pub fn open(root: &Root, first: u32) -> Result<Arc<Self>> {
         let path = root.path();
         let failed = |e| disk_error(e, "cannot make a staging folder in", path);
         let parent = root.folder().enter(OsStr::new(".")).map_err(failed)?;
-        for number in 0..STAGING_FOLDERS_MAX {
+        for offset in 0..STAGING_FOLDERS_MAX {
+            let number = (first % STAGING_FOLDERS_MAX + offset) % STAGING_FOLDERS_MAX;
             let name = if number == 0 { NAME.to_owned() } else { format!("{NAME}.{number}") };
             let name = OsString::from(name);
             if let Some(folder) = take(&parent, &name).map_err(failed)? {
@@ -255,7 +258,7 @@ mod tests {
     fn a_file_gets_its_name_as_a_whole_and_nothing_stays() {
         let scratch = scratch();
         let root = Root::open(scratch.path()).unwrap();
-        let staging = Staging::open(&root).unwrap();
+        let staging = Staging::open(&root, 0).unwrap();
         let to = root.enter(Path::new("a/b"), true).unwrap();
         let mut file = staging.begin().unwrap();
         file.write(b"one").unwrap();
@@ -280,7 +283,7 @@ mod tests {
     fn what_is_there_is_replaced_only_if_that_is_wanted() {
         let scratch = scratch();
         let root = Root::open(scratch.path()).unwrap();
-        let staging = Staging::open(&root).unwrap();
+        let staging = Staging::open(&root, 0).unwrap();
         let here = root.enter(Path::new(""), false).unwrap();
         let path = scratch.path().join("f");
         fs::write(&path, "old").unwrap();
@@ -303,10 +306,10 @@ mod tests {
         let left = scratch.path().join(NAME);
         fs::create_dir_all(left.join("3")).unwrap();
         fs::write(left.join("3/17"), "half").unwrap();
-        let first = Staging::open(&root).unwrap();
+        let first = Staging::open(&root, 0).unwrap();
         assert!(!left.join("3/17").exists());
         let file = staged(&first, b"mine");
-        let second = Staging::open(&root).unwrap();
+        let second = Staging::open(&root, 0).unwrap();
         assert_ne!(first.path, second.path);
         assert!(first.path.join("0/0").exists());
         assert_eq!(fs::read_dir(&first.path).unwrap().count(), 1, "rooms are made as files come");
@@ -316,8 +319,17 @@ mod tests {
         let other = scratch.path().join(format!("{NAME}.1"));
         fs::create_dir(&other).unwrap();
         fs::write(other.join("notes"), "x").unwrap();
-        let third = Staging::open(&root).unwrap();
+        let third = Staging::open(&root, 0).unwrap();
         assert!(third.path.ends_with(format!("{NAME}.2")));
         assert!(other.join("notes").exists());
+        // Who asks for the same one again comes upon what it has left, however many are free.
+        let left = scratch.path().join(format!("{NAME}.7"));
+        fs::create_dir_all(left.join("3")).unwrap();
+        fs::write(left.join("3/17"), "half").unwrap();
+        let own = Staging::open(&root, STAGING_FOLDERS_MAX + 7).unwrap();
+        assert_eq!(own.path, left);
+        assert!(!left.join("3").exists());
+        let beside = Staging::open(&root, 7).unwrap();
+        assert!(beside.path.ends_with(format!("{NAME}.8")), "it is in use");
     }
 }

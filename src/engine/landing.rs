@@ -82,6 +82,7 @@ struct Queue {
 
 impl Landing {
     /// Files land in the folder `root`, in folders below it that are made if `create_dirs` says so.
+    /// The staging folder with the number `staging_first` is theirs if it is free.
     ///
     /// # Errors
     /// What the disk has to say of the folder.
@@ -89,10 +90,11 @@ impl Landing {
         root: &Path,
         durability: Durability,
         create_dirs: bool,
+        staging_first: u32,
         listener: Listener,
     ) -> Result<Self> {
         let root = Root::open(root)?;
-        let staging = Staging::open(&root)?;
+        let staging = Staging::open(&root, staging_first)?;
         let (queue, bell) = (Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { root, durability, create_dirs, queue, bell });
         let (own, own_staging) = (shared.clone(), staging.clone());
@@ -304,7 +306,7 @@ mod tests {
         let scratch = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let (sender, landed) = mpsc::channel();
         let listener = Box::new(move |files| sender.send(files).unwrap());
-        let landing = Landing::new(scratch.path(), durability, create_dirs, listener).unwrap();
+        let landing = Landing::new(scratch.path(), durability, create_dirs, 0, listener).unwrap();
         Bench { scratch, landing, landed }
     }
 

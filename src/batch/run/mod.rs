@@ -125,7 +125,8 @@ impl Batch {
         let Self { options, client, stop, .. } = self;
         let listener = dispatcher.clone();
         let listener = Box::new(move |landed| listener.on_landed(landed));
-        let landing = Landing::new(&options.dir, options.sync, options.create_dirs, listener)?;
+        let own = options.part.map_or(0, |part| part.slice.index());
+        let landing = Landing::new(&options.dir, options.sync, options.create_dirs, own, listener)?;
         let landing = Arc::new(landing);
         dispatcher.set_landing(landing.clone());
         let lanes = Lanes::new(
