@@ -106,7 +106,7 @@ fn a_url_without_a_scheme_means_https_and_nothing_else() {
     let plain = Site::start(Config::new(SEED, 1000));
     let place = format!("127.0.0.1:{}/c.bin", plain.port());
     let ended = scene.run(&["-r", "0", &place]);
-    ended.error_line(7);
+    ended.error_line(23);
     assert_eq!(plain.heads().len(), 0, "nothing is asked over http");
 
     let both = format!("127.0.0.1:{}/d.bin", site.port());

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const TOPICS: [&str; 13] = [
-    "resume", "lists", "mirrors", "proxies", "login", "names", "pipes", "programs", "config",
-    "habits", "bench", "server", "codes",
+const TOPICS: [&str; 15] = [
+    "resume", "lists", "clusters", "mirrors", "proxies", "login", "names", "parts", "pipes",
+    "programs", "config", "habits", "bench", "server", "codes",
 ];
 const JOBS: [&str; 7] = ["doctor", "serve", "bench", "config", "completions", "man", "help"];
 
@@ -28,7 +28,9 @@ fn help_knows_commands_and_topics() {
         let text = printed(&["help", topic]);
         assert!(text.lines().count() > 12, "{topic}:\n{text}");
     }
-    assert!(printed(&["help", "codes"]).contains("\n     13  the checksum does not match\n"));
+    assert!(
+        printed(&["help", "codes"]).contains("\n     13  permanent  the checksum does not match\n")
+    );
     assert!(printed(&["help", "serve"]).contains("Usage: ringhaul serve"));
     assert_eq!(printed(&["help"]), printed(&["--help"]));
     let text = printed(&["--help"]);

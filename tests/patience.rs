@@ -83,7 +83,7 @@ fn waits_grow_from_the_one_that_was_asked_for() {
             options.retry_wait = Duration::from_millis(80);
             options.request_ahead = false;
         });
-        site.fails(ErrorKind::Status(503), 8, &[]);
+        site.fails(ErrorKind::Status(503), 22, &[]);
         let log = site.server.stats().log;
         let tries: Vec<RequestLog> =
             log.into_iter().filter(|request| request.status == Some(503)).collect();

@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "slices/codes.rs"]
+mod codes;
 #[path = "batch/farm.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod farm;

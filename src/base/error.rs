@@ -46,8 +46,10 @@ pub enum ErrorKind {
     Usage,
     /// The target file exists and may not be replaced.
     TargetExists,
-    /// The output folder is missing, read-only or not a folder; or the part file is in use.
+    /// The output folder is missing, read-only or not a folder.
     TargetUnusable,
+    /// Another run has the part file, or the state of the batch.
+    Busy,
     /// No space or quota left for the file.
     DiskFull,
     /// Reading or writing the output failed.
@@ -106,6 +108,7 @@ impl ErrorKind {
             | ErrorKind::TargetExists
             | ErrorKind::TargetUnusable
             | ErrorKind::SlicesIncomplete
+            | ErrorKind::Busy
             | ErrorKind::Interrupted => Side::You,
             ErrorKind::DiskFull
             | ErrorKind::DiskIo
@@ -140,9 +143,10 @@ impl ErrorKind {
             ErrorKind::Connect => 4,
             ErrorKind::ConnectionLost => 5,
             ErrorKind::TimedOut => 6,
-            ErrorKind::Tls | ErrorKind::Certificate => 7,
+            ErrorKind::Certificate => 7,
+            ErrorKind::Status(code) if status_may_pass(code) => 22,
             ErrorKind::Status(_) => 8,
-            ErrorKind::Protocol | ErrorKind::ContentEncoding => 9,
+            ErrorKind::Protocol => 9,
             ErrorKind::RangeMismatch | ErrorKind::RangesIgnored | ErrorKind::Changed => 10,
             ErrorKind::Truncated => 11,
             ErrorKind::Redirect => 12,
@@ -150,9 +154,13 @@ impl ErrorKind {
             ErrorKind::TargetExists | ErrorKind::TargetUnusable => 14,
             ErrorKind::DiskFull => 15,
             ErrorKind::DiskIo => 16,
-            ErrorKind::EngineUnavailable | ErrorKind::ResourceLimit => 17,
+            ErrorKind::EngineUnavailable => 17,
             ErrorKind::ProxyRefused => 18,
-            ErrorKind::SlicesIncomplete => 19,
+            ErrorKind::Busy => 19,
+            ErrorKind::Tls => 23,
+            ErrorKind::ContentEncoding => 24,
+            ErrorKind::ResourceLimit => 25,
+            ErrorKind::SlicesIncomplete => 26,
             ErrorKind::Interrupted => 130,
         }
     }
@@ -163,6 +171,7 @@ impl ErrorKind {
             ErrorKind::Usage => "wrong arguments",
             ErrorKind::TargetExists => "the target exists",
             ErrorKind::TargetUnusable => "target not usable",
+            ErrorKind::Busy => "in use by another run",
             ErrorKind::DiskFull => "disk full",
             ErrorKind::DiskIo => "disk error",
             ErrorKind::EngineUnavailable => "no engine",
@@ -195,6 +204,7 @@ impl ErrorKind {
             ErrorKind::Usage => "see ringhaul --help",
             ErrorKind::TargetExists => "choose another name with -o, or replace it with --force",
             ErrorKind::TargetUnusable => "choose another place with -o or -d",
+            ErrorKind::Busy => "wait for the other run to end",
             ErrorKind::DiskFull => "free space or choose another place with -o or -d",
             ErrorKind::DiskIo => "check the disk and the kernel log",
             ErrorKind::EngineUnavailable => "run 'ringhaul doctor' to see what is missing",
@@ -224,6 +234,13 @@ impl ErrorKind {
             ErrorKind::Internal => "please report it with the output of -vv",
         }
     }
+}
+
+/// Indicates whether a status speaks of now rather than of the file (RFC 9110 15.5.9 and 15.6, RFC
+/// 6585 4, RFC 8470 5.2): of the server errors all but "not implemented" and "version not
+/// supported" do.
+pub fn status_may_pass(code: u16) -> bool {
+    matches!(code, 408 | 425 | 429 | 500..=599) && !matches!(code, 501 | 505)
 }
 
 fn status_advice(code: u16) -> &'static str {

@@ -26,9 +26,10 @@ pub fn permanence(kind: ErrorKind) -> Permanence {
 /// Of kinds that are never retried within a run.
 fn of_unretried(kind: ErrorKind) -> Permanence {
     match kind {
-        // The next run takes the new file, finds space that was freed, has the machine to itself,
-        // finds the slices complete, or goes on where this one was stopped.
+        // The next run takes the new file, finds space that was freed, has the machine or the file
+        // to itself, finds the slices complete, or goes on where this one was stopped.
         ErrorKind::Changed
+        | ErrorKind::Busy
         | ErrorKind::DiskFull
         | ErrorKind::ResourceLimit
         | ErrorKind::SlicesIncomplete
@@ -58,29 +59,13 @@ fn of_unretried(kind: ErrorKind) -> Permanence {
     }
 }
 
-/// Whether failures with one exit code stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CodePermanence {
-    /// All of them do, or none.
-    Of(Permanence),
-    /// Some do and some do not: the result names the kind.
-    Mixed,
-}
-
 /// Whether the failure of a run that ended with this exit code stays; `None` for a code that is no
-/// failure's of a single file. For whoever runs commands again: it follows from
-/// [`permanence`], and statuses are those of failures (RFC 9110 15.5 and 15.6).
-pub fn permanence_of_code(exit_code: u8) -> Option<CodePermanence> {
-    let statuses = (400..600).map(ErrorKind::Status);
-    let kinds = KINDS.iter().copied().chain(statuses).filter(|kind| kind.exit_code() == exit_code);
-    let mut found = None;
-    for permanence in kinds.map(permanence) {
-        match *found.get_or_insert(CodePermanence::Of(permanence)) {
-            CodePermanence::Of(other) if other == permanence => {}
-            CodePermanence::Of(_) | CodePermanence::Mixed => return Some(CodePermanence::Mixed),
-        }
-    }
-    found
+/// failure's of a single file. For whoever runs commands again: kinds of which some stay and some
+/// do not have codes of their own.
+pub fn permanence_of_code(exit_code: u8) -> Option<Permanence> {
+    let statuses = [404, 503].map(ErrorKind::Status);
+    let kinds = KINDS.iter().copied().chain(statuses);
+    kinds.into_iter().find(|kind| kind.exit_code() == exit_code).map(permanence)
 }
 
 /// The names of the kinds, and from them the list of all kinds: one that is missing does not
@@ -105,6 +90,7 @@ names! {
     Usage => "usage",
     TargetExists => "target_exists",
     TargetUnusable => "target_unusable",
+    Busy => "busy",
     DiskFull => "disk_full",
     DiskIo => "disk_io",
     EngineUnavailable => "engine_unavailable",
@@ -169,6 +155,7 @@ pub(super) mod tests {
     fn what_is_retried_may_pass_and_of_the_rest_what_depends_on_the_moment() {
         let of_the_moment = [
             ErrorKind::Changed,
+            ErrorKind::Busy,
             ErrorKind::DiskFull,
             ErrorKind::ResourceLimit,
             ErrorKind::SlicesIncomplete,
@@ -189,15 +176,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn exit_codes_stay_may_pass_or_are_mixed() {
-        use CodePermanence::{Mixed, Of};
+    fn an_exit_code_says_whether_another_run_may_come_to_another_end() {
+        for kind in KINDS.iter().copied().chain((0..1000).map(ErrorKind::Status)) {
+            let of_code = permanence_of_code(kind.exit_code());
+            assert_eq!(of_code, Some(permanence(kind)), "{kind:?}: one of its code differs");
+        }
         let codes = |wanted| -> Vec<u8> {
             (0..=255).filter(|code| permanence_of_code(*code) == wanted).collect()
         };
-        let may_pass = codes(Some(Of(Permanence::MayPass)));
-        assert_eq!(may_pass, [3, 4, 5, 6, 10, 11, 15, 19, 130]);
-        assert_eq!(codes(Some(Of(Permanence::Permanent))), [1, 2, 12, 13, 14, 16, 18]);
-        assert_eq!(codes(Some(Mixed)), [7, 8, 9, 17]);
-        assert_eq!(codes(None).len(), 256 - 20);
+        let may_pass = codes(Some(Permanence::MayPass));
+        assert_eq!(may_pass, [3, 4, 5, 6, 9, 10, 11, 15, 19, 22, 23, 25, 26, 130]);
+        let permanent = codes(Some(Permanence::Permanent));
+        assert_eq!(permanent, [1, 2, 7, 8, 12, 13, 14, 16, 17, 18, 24]);
+        assert_eq!(codes(None).len(), 256 - may_pass.len() - permanent.len());
     }
 }

@@ -502,7 +502,7 @@ fn lock(file: &File, part: &Path) -> Result<()> {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let what = format!("another ringhaul is writing {}", part.display());
-            Err(Error::new(ErrorKind::TargetUnusable, what)
+            Err(Error::new(ErrorKind::Busy, what)
                 .advise("wait for it, or choose another name with -o"))
         }
         // Some network file systems have no locks; then nobody can be warned.

@@ -3,6 +3,7 @@
 //! the addresses or the clock.
 
 use crate::base::ErrorKind;
+use crate::base::error::status_may_pass;
 use crate::base::limits::RETRY_WAIT_MAX;
 use crate::base::rng::Rng;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub fn class(kind: ErrorKind) -> Class {
         | ErrorKind::Usage
         | ErrorKind::TargetExists
         | ErrorKind::TargetUnusable
+        | ErrorKind::Busy
         | ErrorKind::DiskFull
         | ErrorKind::DiskIo
         | ErrorKind::EngineUnavailable
@@ -82,6 +84,7 @@ pub fn is_of_source(kind: ErrorKind) -> bool {
         ErrorKind::Usage
         | ErrorKind::TargetExists
         | ErrorKind::TargetUnusable
+        | ErrorKind::Busy
         | ErrorKind::DiskFull
         | ErrorKind::DiskIo
         | ErrorKind::EngineUnavailable
@@ -171,14 +174,8 @@ impl Jitter {
     }
 }
 
-/// Statuses that speak of now rather than of the file (RFC 9110 15.5.9 and 15.6, RFC 6585 4,
-/// RFC 8470 5.2); of the server errors all but "not implemented" and "version not supported".
 fn status_class(code: u16) -> Class {
-    match code {
-        501 | 505 => Class::Never,
-        408 | 425 | 429 | 500..=599 => Class::Later,
-        _ => Class::Never,
-    }
+    if status_may_pass(code) { Class::Later } else { Class::Never }
 }
 
 /// The bound gives way to a first wait that was asked to be longer.
@@ -215,6 +212,7 @@ mod tests {
             ErrorKind::ChecksumMismatch,
             ErrorKind::Changed,
             ErrorKind::TargetUnusable,
+            ErrorKind::Busy,
             ErrorKind::DiskFull,
             ErrorKind::Certificate,
             ErrorKind::ProxyRefused,

@@ -196,8 +196,10 @@ fn relative(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).expect("it is below").display().to_string()
 }
 
-/// One failure of many has this exit code.
+/// One failure of many that is permanent has this exit code.
 pub(crate) const SOME_FAILED: i32 = 20;
+/// One that may pass has this one, whatever the others are.
+pub(crate) const SOME_MAY_PASS: i32 = 21;
 
 /// Ended with `code`, and standard error has all `words`.
 #[track_caller]

@@ -1,7 +1,7 @@
 //! Random servers on bad days: whatever they do, each file is whole and has its own bytes, or is
 //! said to have failed and is not there.
 
-use crate::farm::{Farm, SEED, SOME_FAILED, at, many, many_tls};
+use crate::farm::{Farm, SEED, SOME_FAILED, SOME_MAY_PASS, at, many, many_tls};
 use ringhaul::internal::base::rng::Rng;
 use ringhaul::internal::base::size::MIB;
 use ringhaul::server::{Config, Fault, Losses, Refusal, RetryAfter, Rule, Shape, When, content};
@@ -58,7 +58,10 @@ fn survive(seed: u64) {
         list += &format!("{{\"url\":\"{url}\",\"out\":\"{}/{number}\"{said}}}\n", number % 3);
     }
     let ended = farm.fetch(list, &["-k", "--results", "results", "--no-state", "-r", "2"]);
-    assert!([Some(0), Some(SOME_FAILED)].contains(&ended.code), "seed {seed}: {ended:?}");
+    assert!(
+        [Some(0), Some(SOME_FAILED), Some(SOME_MAY_PASS)].contains(&ended.code),
+        "seed {seed}: {ended:?}"
+    );
     let results = farm.json("results");
     assert_eq!(results.len() as u64, FILES, "seed {seed}: {ended:?}");
     let mut failed = results.iter().filter(|line| line["status"] == "failed");

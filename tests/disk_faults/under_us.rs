@@ -148,7 +148,7 @@ fn a_second_ringhaul_says_so_and_touches_nothing() {
         for more in [&[][..], &["--force"], &["--no-resume"], &["--no-journal"]] {
             let ended = ground.run(&server, &[&["-q"], more].concat());
             let words = ["another ringhaul is writing", ".part", "(your side)"];
-            assert_words(ended.one_error_line(14), &words);
+            assert_words(ended.one_error_line(19), &words);
         }
         wait(first).success();
         ground.assert_whole(SEED, SIZE);

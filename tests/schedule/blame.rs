@@ -53,6 +53,7 @@ pub(super) fn may_cause(fault: &Fault, kind: ErrorKind) -> bool {
         ErrorKind::Usage
         | ErrorKind::TargetExists
         | ErrorKind::TargetUnusable
+        | ErrorKind::Busy
         | ErrorKind::DiskFull
         | ErrorKind::DiskIo
         | ErrorKind::EngineUnavailable

@@ -137,7 +137,7 @@ fn an_old_version_is_not_spoken_where_it_is_not_wanted() {
             .with(|options| options.tls.version_min = TlsVersion::V1_3)
     };
     let old = speaking(server::TlsVersion::V1_2);
-    old.fails(ErrorKind::Tls, 7, &["protocol_version", "--tls-min"]);
+    old.fails(ErrorKind::Tls, 23, &["protocol_version", "--tls-min"]);
     speaking(server::TlsVersion::V1_3).succeeds(SIZE);
     let (scene, server) = trusting_scene();
     let url = server.url("/x");

@@ -72,6 +72,8 @@ fn conclude(summary: &Summary) -> Result<(), Failure> {
     let exit_code = match summary.conclusion() {
         Conclusion::Complete => return Ok(()),
         Conclusion::AllFailedAlike(kind) => kind.exit_code(),
+        // What may pass is worth another run, whatever else has failed.
+        Conclusion::SomeFailed if summary.failed_may_pass > 0 => exit_codes::SOME_MAY_PASS,
         Conclusion::SomeFailed => exit_codes::SOME_FAILED,
     };
     let slice = summary.slice.map_or_else(String::new, |slice| format!(" of slice {slice}"));

@@ -2,13 +2,18 @@
 //! manual page. Each is a file beside this one: a title, paragraphs, items behind `- `, and
 //! examples behind four blanks. Owns the list.
 
-use crate::cli::exit_codes::EXIT_CODES;
+use crate::cli::exit_codes;
 
-/// Stands in a text for the table of exit codes.
-const CODES: &str = "{codes}\n";
-/// Stands in a text for a program in Python, and that program.
-const PROGRAM: &str = "{progress.py}\n";
-const PROGRAM_TEXT: &str = include_str!("../../python/progress.py");
+/// What stands in texts for what is kept elsewhere.
+const INSERTS: [(&str, fn() -> String); 5] = [
+    ("{codes}\n", || exit_codes::table(EXAMPLE)),
+    ("{progress.py}\n", || example(include_str!("../../python/progress.py"))),
+    ("{slurm}\n", || example(include_str!("../../../tests/clusters/slurm.sh"))),
+    ("{job}\n", || example(include_str!("../../../tests/clusters/job.yaml"))),
+    ("{ray}\n", || example(include_str!("../../../tests/clusters/ray.py"))),
+];
+/// What stands before each line of an example.
+const EXAMPLE: &str = "    ";
 
 /// One of them.
 pub(super) struct Topic {
@@ -49,7 +54,7 @@ impl Topic {
     pub(super) fn parts(&self) -> (&'static str, String) {
         let (title, text) = self.text.split_once('\n').unwrap_or((self.text, ""));
         let title = title.trim_start_matches("# ");
-        (title, text.trim_start_matches('\n').replace(CODES, &codes()).replace(PROGRAM, &program()))
+        (title, inserted(text.trim_start_matches('\n')))
     }
 
     /// As the terminal shows it.
@@ -59,15 +64,19 @@ impl Topic {
     }
 }
 
-fn codes() -> String {
-    let rows = EXIT_CODES.iter().map(|(code, meaning)| format!("    {code:>3}  {meaning}\n"));
-    rows.collect()
+/// The text with all that is kept elsewhere.
+fn inserted(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (mark, insert) in INSERTS {
+        if text.contains(mark) {
+            text = text.replace(mark, &insert());
+        }
+    }
+    text
 }
 
-/// The program as an example: indented.
-fn program() -> String {
-    let lines = PROGRAM_TEXT.lines();
-    lines.map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") }).collect()
+fn example(lines: &str) -> String {
+    lines.lines().map(|line| format!("{EXAMPLE}{line}").trim_end().to_owned() + "\n").collect()
 }
 
 #[cfg(test)]
@@ -75,6 +84,9 @@ mod tests {
     use super::*;
     use crate::cli::args;
     use crate::cli::habits::is_known;
+
+    /// Options of Slurm that stand in its script.
+    const OF_SLURM: [&str; 3] = ["array", "requeue", "open-mode"];
 
     /// Columns of the narrowest terminal that is thought of.
     const COLUMNS: usize = 80;
@@ -99,7 +111,8 @@ mod tests {
                         arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(is_alias)
                     });
                     let is_habit = topic.name == "habits" && is_known(&format!("--{name}"));
-                    let is_fine = is_there || is_habit || matches!(name, "" | "help");
+                    let is_slurms = topic.name == "clusters" && OF_SLURM.contains(&name);
+                    let is_fine = is_there || is_habit || is_slurms || matches!(name, "" | "help");
                     assert!(is_fine, "{}: --{name}", topic.name);
                 }
             }

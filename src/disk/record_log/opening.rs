@@ -52,7 +52,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let what = format!("another ringhaul is using {}", path.display());
-            let error = Error::new(ErrorKind::TargetUnusable, what);
+            let error = Error::new(ErrorKind::Busy, what);
             Err(error.advise("wait for it to end, or name another file"))
         }
         // Some network file systems have no locks; then nobody can be warned.
