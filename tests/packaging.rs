@@ -1,10 +1,12 @@
 //! The binary where little of a system is around it: under a container's seccomp profile, without
-//! /etc, and as one static file in an empty root.
+//! /etc, as one static file in an empty root, and as the command that a Python wheel brings.
 
 mod common;
 
 use common::scene::{ended, wrapped};
-use common::tools::{IO_URING_SETUP, find_program, in_namespace, refusing};
+use common::tools::{
+    IO_URING_SETUP, find_or_skip, find_program, in_namespace, refusing, run_example,
+};
 use common::{NAME, Place, SEED, Scene, both_schemes, serve, skipped};
 use ringhaul::internal::base::size::MIB;
 use ringhaul::server::Config;
@@ -158,6 +160,63 @@ fn the_static_binary_needs_nothing_beside_it() {
         let ended = run_alone(&scene, &binary, &["-r0", "https://no-such-host.invalid/x"]);
         ended.expect("it ran before").error_line(3);
     }
+}
+
+/// The wheel that `maturin` has built of `src/python`, if RINGHAUL_WHEEL says where that is: a
+/// build with all optimisations takes minutes.
+fn wheel() -> Option<PathBuf> {
+    let named = std::env::var_os("RINGHAUL_WHEEL").map(PathBuf::from);
+    if named.is_none() {
+        skipped("RINGHAUL_WHEEL does not name what 'maturin build' has built in src/python");
+    }
+    named
+}
+
+/// Runs a program that a wheel is installed with.
+fn run_tool(mut command: Command) -> common::Ended {
+    // Neither the user's settings nor an index are asked.
+    command.env("PIP_CONFIG_FILE", "/dev/null").env("PIP_NO_INDEX", "1");
+    command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1").env_remove("PYTHONPATH");
+    ended(piped(command))
+}
+
+/// Makes a virtual environment, and returns the folder of its programs.
+fn virtual_environment(scene: &Scene) -> Option<PathBuf> {
+    let mut python = Command::new(find_or_skip("python3", true, "no wheel is installed")?);
+    let folder = scene.path().join("venv");
+    python.args(["-m", "venv"]).arg(&folder);
+    let made = run_tool(python);
+    if made.code != Some(0) {
+        // Debian has what it needs in a package of its own.
+        skipped(&format!("python3 makes no virtual environment: {}", made.stderr.trim()));
+        return None;
+    }
+    Some(folder.join("bin"))
+}
+
+#[test]
+fn the_wheel_brings_the_command() {
+    let Some(wheel) = wheel() else { return };
+    let (scene, installed) = (Scene::new(), Scene::new());
+    let Some(bin) = virtual_environment(&installed) else { return };
+    let mut pip = Command::new(bin.join("python"));
+    pip.args(["-m", "pip", "install", "--quiet"]).arg(&wheel);
+    assert_eq!(run_tool(pip).code, Some(0), "{}", wheel.display());
+    let mut version = Command::new(bin.join("ringhaul"));
+    version.arg("--version");
+    let said = run_tool(version).stdout;
+    assert_eq!(said, format!("ringhaul {}\n", env!("CARGO_PKG_VERSION")));
+    for config in both_schemes(SIZE) {
+        let server = serve(config);
+        let arguments = ["-k", "-c4", "--force", "-o", NAME, &server.url("/x")];
+        let ended = run_example(&scene, &bin, &arguments).expect("there was a python before");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.ends_with("\n1 done, 0 failed\n"), "{ended:?}");
+        scene.assert_whole(SEED, SIZE);
+    }
+    let mut pip = Command::new(bin.join("python"));
+    pip.args(["-m", "pip", "uninstall", "--quiet", "--yes", "ringhaul"]);
+    assert_eq!((run_tool(pip).code, bin.join("ringhaul").exists()), (Some(0), false));
 }
 
 /// What `cargo install` leaves is one file for each program of the package.
