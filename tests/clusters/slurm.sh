@@ -7,7 +7,7 @@ ringhaul --slice auto -i "$1" -d "$2"
 code=$?
 # What may pass is tried again, three times; what stays is for a person.
 case $code in
-3 | 4 | 5 | 6 | 9 | 10 | 11 | 15 | 19 | 21 | 22 | 23 | 25)
+3 | 4 | 5 | 6 | 9 | 10 | 11 | 15 | 19 | 21 | 22 | 23 | 25 | 26)
     again=yes ;;
 129 | 130 | 137 | 143) # stopped, or killed
     again=yes ;;

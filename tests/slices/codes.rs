@@ -38,7 +38,7 @@ fn value<'a>(key: &str) -> &'a str {
 #[test]
 fn scripts_name_the_codes_of_their_class_and_the_help_has_the_scripts() {
     let (permanent, again) = (codes("  permanent  "), codes("  try again  "));
-    assert_eq!((permanent.len(), again.len()), (12, 15), "{permanent:?} {again:?}");
+    assert_eq!((permanent.len(), again.len()), (12, 16), "{permanent:?} {again:?}");
     assert_eq!(numbers(JOB, "values: ["), permanent);
     assert_eq!(numbers(RAY, "PERMANENT = {"), permanent);
     let signals = BTreeSet::from([129, 130, 137, 143]);

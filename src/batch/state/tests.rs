@@ -139,7 +139,7 @@ fn another_runs_state_and_other_files_are_refused() {
     let path = folder.path().join("list.state");
     let state = State::open(&path).unwrap();
     let busy = State::open(&path).unwrap_err();
-    assert_eq!(busy.kind(), ErrorKind::TargetUnusable);
+    assert_eq!(busy.kind(), ErrorKind::Busy);
     assert!(busy.to_string().contains("another ringhaul is using"), "{busy}");
     drop(state);
     fs::write(&path, "http://h/a\nhttp://h/b\n").unwrap();
@@ -180,7 +180,7 @@ fn another_process_is_told_and_its_flushed_records_outlive_its_kill() {
         assert!(started.elapsed().as_secs() < 60, "the holder has not begun");
         std::thread::yield_now();
     }
-    assert_eq!(State::open(&path).unwrap_err().kind(), ErrorKind::TargetUnusable);
+    assert_eq!(State::open(&path).unwrap_err().kind(), ErrorKind::Busy);
     holder.kill().unwrap();
     holder.wait().unwrap();
     let state = State::open(&path).unwrap();
