@@ -4,8 +4,10 @@
 //!
 //! It keeps the time up to which all that was granted is paid for at the rate. That time may run
 //! ahead of the clock by a part of a second ([`AHEAD_SHARE`]), which is what a caller that wakes
-//! late catches up with. What was granted and has not come yet is bounded as well ([`IN_FLIGHT_SHARE`]), as it
-//! may come all at once. Both together are the largest burst: a tenth of a second's worth.
+//! late catches up with. What was granted and has not come yet is bounded as well
+//! ([`IN_FLIGHT_SHARE`]), as it may come all at once. Whoever has to wait waits for the beginning
+//! of a [`SLOT`], so that many receives share one wakeup. All of these together are the largest
+//! burst: less than a tenth of a second's worth.
 //!
 //! Grants are made in the order in which they are asked for, so connections that always want more
 //! get equal parts. All sums are whole numbers of a unit that a byte and a nanosecond both divide
@@ -14,9 +16,14 @@
 use std::time::Duration;
 
 /// The bytes of a second divided by this are what may be received ahead of the rate.
-const AHEAD_SHARE: u64 = 20;
-/// The bytes of a second divided by this are what may have been granted and not come yet.
-const IN_FLIGHT_SHARE: u64 = 20;
+const AHEAD_SHARE: u64 = 25;
+/// The bytes of a second divided by this are what may have been granted and not come yet. They are
+/// those of one [`SLOT`], so that each connection gets its part in each slot, in whatever order
+/// they wake.
+const IN_FLIGHT_SHARE: u64 = 50;
+/// Waits end at multiples of this, up to one of it too early: 50 wakeups a second for all
+/// connections of a thread, instead of one for each receive.
+const SLOT: Duration = Duration::from_millis(20);
 /// With very many connections at once each is granted at least this part of that, or receives would
 /// become too small to pay.
 const GRANT_PARTS_MAX: u64 = 512;
@@ -35,8 +42,6 @@ pub struct Bucket {
     /// The time that all granted bytes are paid for, in nanoseconds times `bytes_per_second`: a
     /// byte adds [`NANOSECONDS`].
     paid_to: u128,
-    /// Bytes that were granted and not settled.
-    in_flight: u64,
     /// Grants that were not settled.
     holders: u64,
 }
@@ -54,12 +59,7 @@ impl Bucket {
     /// A limit of this rate, at least 1.
     pub fn new(bytes_per_second: u64) -> Self {
         assert!(bytes_per_second > 0, "without a rate nothing would ever come");
-        Self { bytes_per_second, paid_to: 0, in_flight: 0, holders: 0 }
-    }
-
-    /// The limit.
-    pub fn bytes_per_second(&self) -> u64 {
-        self.bytes_per_second
+        Self { bytes_per_second, paid_to: 0, holders: 0 }
     }
 
     /// What somebody who asks now, and wants no more than `bytes`, at least 1, could be granted at
@@ -68,23 +68,20 @@ impl Bucket {
         let in_flight_max = (self.bytes_per_second / IN_FLIGHT_SHARE).max(1);
         // One that is alone leaves room for a second one, which is not to wait long.
         let part = in_flight_max / (self.holders + 1).max(2);
-        let left = in_flight_max.saturating_sub(self.in_flight) / 2;
-        bytes.min(part.min(left).max(in_flight_max / GRANT_PARTS_MAX)).max(1)
+        bytes.min(part.max(in_flight_max / GRANT_PARTS_MAX)).max(1)
     }
 
     /// Grants `bytes`, which were said to be [`Bucket::grantable`].
     pub fn grant(&mut self, now: Duration, bytes: u64) -> Grant {
         self.charge(now, bytes);
-        self.in_flight += bytes;
         self.holders += 1;
-        Grant { bytes, at: self.open_at(now) }
+        Grant { bytes, at: slot_of(self.open_at(now)).max(now) }
     }
 
     /// A grant of `granted` bytes has been used as far as `received`, at most all of them. The rest
     /// is there for others.
     pub fn settle(&mut self, granted: u64, received: u64) {
         assert!(received <= granted, "more came than was granted");
-        self.in_flight -= granted;
         self.holders -= 1;
         let unused = u128::from(granted - received) * NANOSECONDS;
         self.paid_to = self.paid_to.saturating_sub(unused);
@@ -114,6 +111,13 @@ impl Bucket {
     fn units(&self, time: Duration) -> u128 {
         time.as_nanos().saturating_mul(u128::from(self.bytes_per_second))
     }
+}
+
+/// The beginning of the slot that this time lies in. To come early is fair: all that lies in one
+/// slot was granted before whatever comes behind it.
+fn slot_of(at: Duration) -> Duration {
+    let past = at.as_nanos() % SLOT.as_nanos();
+    at - Duration::from_nanos(u64::try_from(past).expect("less than a slot"))
 }
 
 #[cfg(test)]

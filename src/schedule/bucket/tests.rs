@@ -29,9 +29,11 @@ type Arrivals = Vec<(Duration, u64)>;
 fn run(bucket: &mut Bucket, connections: &mut [Connection], time: Duration) -> Arrivals {
     let mut arrivals = Vec::new();
     // A connection asks, or what it was granted has come.
-    let mut events: BinaryHeap<Reverse<(Duration, usize, Option<u64>)>> =
-        (0..connections.len()).map(|index| Reverse((Duration::ZERO, index, None))).collect();
-    while let Some(Reverse((now, index, granted))) = events.pop() {
+    let mut events: BinaryHeap<Reverse<(Duration, usize, usize, Option<u64>)>> =
+        (0..connections.len()).map(|index| Reverse((Duration::ZERO, 0, index, None))).collect();
+    // Timers that end at the same time ring in the order in which they were set.
+    let mut timers = 0;
+    while let Some(Reverse((now, _, index, granted))) = events.pop() {
         if now > time {
             break;
         }
@@ -46,7 +48,8 @@ fn run(bucket: &mut Bucket, connections: &mut [Connection], time: Duration) -> A
         assert!(at >= now && bytes <= connection.receive_bytes, "{bytes} at {at:?}");
         let wakes = if at > now { at + connection.late } else { now };
         let comes = wakes + Duration::from_secs_f64(bytes as f64 / connection.path);
-        events.push(Reverse((comes, index, Some(bytes))));
+        timers += 1;
+        events.push(Reverse((comes, timers, index, Some(bytes))));
     }
     arrivals
 }
@@ -171,14 +174,14 @@ fn a_rate_that_nobody_reaches_makes_nobody_wait() {
 fn what_is_not_used_is_there_for_others() {
     let (mut bucket, now) = (Bucket::new(1_000_000), Duration::from_secs(5));
     let wanted = bucket.grantable(u64::MAX);
-    assert_eq!(wanted, 25_000, "half of what may be on its way");
+    assert_eq!(wanted, 10_000, "half of what may be on its way");
     for _ in 0..100 {
         let grant = bucket.grant(now, wanted);
         assert_eq!(grant.at, now, "nothing has come");
         bucket.settle(grant.bytes, 0);
     }
     // Those that come without a grant are paid for later.
-    bucket.charge(now, 1_050_000);
+    bucket.charge(now, 1_040_000);
     assert_eq!(bucket.open_at(now), now + Duration::from_secs(1));
     assert_eq!(bucket.open_at(now + 9 * now), 10 * now);
 }
@@ -199,5 +202,5 @@ fn a_pause_earns_no_more_than_a_burst() {
         at_once += bytes;
         bucket.settle(bytes, bytes);
     }
-    assert!(at_once <= 50_000, "{at_once}");
+    assert!(at_once <= 60_000, "what may be ahead, and a slot: {at_once}");
 }
