@@ -1,6 +1,8 @@
 //! Parts of files: at their places in a file of the full size, and as files of their own; over many
 //! connections and in one stream, through faults, stops and wrong sizes.
 
+#![allow(clippy::single_range_in_vec_init, reason = "a list of ranges may have one of them")]
+
 mod common;
 
 use common::{Ended, NAME, Place, Run, SEED, Scene, Site, both_schemes, expect_error, fetch};

@@ -57,6 +57,7 @@ fn prepare(
     let mut options = resolve::options(args)?;
     let stream = ordered_output::open(args)?;
     let is_ordered = stream.is_some();
+    let copy = ordered_output::copy(args)?;
     let (download, target) = match &metalink {
         None => {
             let urls = args.urls.iter().map(|url| Url::parse(url)).collect::<Result<_>>()?;
@@ -106,6 +107,10 @@ fn prepare(
         _ if target == Path::new(resolve::NOWHERE) => download.discard(),
         _ if args.part.in_place => download.output_in_place(target),
         _ => download.output(target),
+    };
+    let download = match copy {
+        Some(path) => download.copy_to(path),
+        None => download,
     };
     Ok((download.options(options), ui))
 }

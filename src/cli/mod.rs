@@ -127,6 +127,10 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
             .advise("fetch one after the other; further servers of a file are named by --mirror")
             .into());
     }
+    if args.copy.tee.is_some() && (args.is_batch_asked() || args.urls.len() > 1) {
+        let what = "'--tee' is for one file, and what is asked for besides is for many";
+        return Err(Error::new(ErrorKind::Usage, what).into());
+    }
     match metalink::look(args)? {
         Some(read) => fetch_described(args, read),
         None if args.is_batch() => batch::run(args, None),

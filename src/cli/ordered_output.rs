@@ -8,7 +8,7 @@ use std::fs::{FileType, OpenOptions};
 use std::io::{IsTerminal, stdout};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Names of standard output. Opened by its name, a file would be written from its start.
 const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
@@ -33,6 +33,14 @@ pub(super) fn open(args: &DownloadArgs) -> Result<Option<OwnedFd>> {
         Error::new(ErrorKind::TargetUnusable, what).caused_by(e)
     };
     opened.map(|file| Some(file.into())).map_err(refused)
+}
+
+/// The file that is to get the same bytes.
+pub(super) fn copy(args: &DownloadArgs) -> Result<Option<PathBuf>> {
+    let Some(file) = &args.copy.tee else { return Ok(None) };
+    let path = args.dir.as_deref().unwrap_or(Path::new("")).join(file);
+    super::resolve::must_be_file(&path)?;
+    Ok(Some(path))
 }
 
 /// Whether bytes go where other lines of ours must not.

@@ -123,7 +123,7 @@ pub(super) fn target(args: &DownloadArgs, name: &str) -> Result<PathBuf> {
 }
 
 /// Only files and folders can be written to at any place, and the one device that keeps nothing.
-fn must_be_file(path: &Path) -> Result<()> {
+pub(super) fn must_be_file(path: &Path) -> Result<()> {
     let Ok(kind) = path.metadata().map(|found| found.file_type()) else { return Ok(()) };
     let shown = path.display();
     if path == Path::new(NOWHERE) || kind.is_file() || kind.is_dir() {

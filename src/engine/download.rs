@@ -55,6 +55,8 @@ enum Target {
 pub struct Download {
     url: Url,
     output: Option<Target>,
+    /// What gets the same bytes as a stream.
+    copy: Option<PathBuf>,
     options: Options,
     /// Most connections, until [`Running::limit_connections`] says otherwise.
     connections_limit: u32,
@@ -77,6 +79,7 @@ impl Download {
         Self {
             url,
             output: None,
+            copy: None,
             options: Options::default(),
             connections_limit: u32::MAX,
             stop: StopHandle::new(),
@@ -130,6 +133,14 @@ impl Download {
     /// is [`ErrorKind::DiskIo`] then.
     pub fn stream(mut self, descriptor: impl Into<OwnedFd>) -> Self {
         self.output = Some(Target::Stream(descriptor.into()));
+        self
+    }
+
+    /// Writes what [`Download::stream`] passes on to the file `path`, too. It has its name when it
+    /// is whole and its digest fits, if one is known; nothing of it stays after a failure, and a
+    /// reader that closes its end is one.
+    pub fn copy_to(mut self, path: impl Into<PathBuf>) -> Self {
+        self.copy = Some(path.into());
         self
     }
 
@@ -208,6 +219,10 @@ impl Download {
         let target = self.output.ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no output file is named").advise("call output()")
         })?;
+        if self.copy.is_some() && !matches!(target, Target::Stream(_)) {
+            let what = "only bytes that are passed on in order are copied to a file";
+            return Err(Error::new(ErrorKind::Usage, what).advise("name that file as the output"));
+        }
         check_headers(&self.url, &self.options)?;
         self.options.settle_size()?;
         self.options.settle_part();
@@ -225,7 +240,11 @@ impl Download {
                 self.options.pass_on()?;
                 let connections_max = ordered::connections_max(&self.options);
                 self.connections_limit = self.connections_limit.min(connections_max);
-                Reserved::stream(File::from(descriptor))
+                let file = File::from(descriptor);
+                match &self.copy {
+                    Some(path) => Reserved::stream_and_copy(file, path, self.options.force)?,
+                    None => Reserved::stream(file),
+                }
             }
             Target::Nowhere => {
                 self.options.keep_nothing()?;

@@ -2,6 +2,7 @@
 
 use super::batch::BatchArgs;
 use super::command;
+use super::copy::CopyArgs;
 use super::head::HeadArgs;
 use super::login::LoginArgs;
 use super::names::NameArgs;
@@ -246,6 +247,10 @@ pub(in crate::cli) struct DownloadArgs {
     /// Whether anything is fetched.
     #[command(flatten)]
     pub(in crate::cli) head: HeadArgs,
+
+    /// Where else it goes.
+    #[command(flatten)]
+    pub(in crate::cli) copy: CopyArgs,
 
     /// Which part of it is fetched.
     #[command(flatten)]

@@ -5,6 +5,7 @@
 mod batch;
 mod bench;
 mod config;
+mod copy;
 mod download;
 pub(super) mod faults;
 pub(super) mod gates;

@@ -5,11 +5,14 @@
 //! Reserved before any server is asked, so that an output that cannot be used is known first;
 //! allocated anew for each attempt. Must not know where blocks come from.
 
+mod copy;
 mod file;
 mod stream;
 
 pub use file::{DirectPolicy, FileOutput, ReservedFile, SyncPolicy};
 pub use stream::{StreamOutput, StreamProof};
+
+use copy::Copy;
 
 use super::journal::{BarrierPace, Book, Found, Identity, Journal};
 use super::salvage::Salvage;
@@ -97,6 +100,14 @@ impl Reserved {
         Self::Stream(Arc::new(StreamOutput::new(file)))
     }
 
+    /// The same with a copy of all that it takes in a file `target`, which has that name once the
+    /// stream is whole and judged. Refuses what [`new`](Self::new) refuses, and a name under which
+    /// a download can be gone on with.
+    pub fn stream_and_copy(file: File, target: &Path, replace: bool) -> Result<Self> {
+        let copy = Copy::reserve(target, replace)?;
+        Ok(Self::Stream(Arc::new(StreamOutput::with_copy(file, copy))))
+    }
+
     /// An output that keeps nothing.
     pub fn nowhere() -> Self {
         Self::Nowhere
@@ -137,6 +148,7 @@ impl Reserved {
         match self {
             Self::File(file) => file.allocate(total, policy).map(Output::File),
             Self::Stream(stream) => {
+                stream.make_room(total)?;
                 stream.open()?;
                 Ok(Output::Stream(stream.clone()))
             }
@@ -318,12 +330,12 @@ impl Output {
     /// has taken the name meanwhile, the part file stays. An error as well after any failed sync,
     /// as nobody knows what reached the disk then.
     ///
-    /// A stream is written to its end and closed (blocking); [`ErrorKind::Internal`] if these were
-    /// not `bytes` bytes.
+    /// A stream is written to its end and closed (blocking), and then its copy gets its name;
+    /// [`ErrorKind::Internal`] if these were not `bytes` bytes.
     pub fn commit(&self, bytes: u64, sync: SyncPolicy) -> Result<PathBuf> {
         match self {
             Self::File(file) => file.commit(bytes, sync),
-            Self::Stream(stream) => stream.commit(bytes).map(|()| stream::NAME.into()),
+            Self::Stream(stream) => stream.commit(bytes, sync).map(|()| stream::NAME.into()),
             Self::Nowhere => Ok(NOWHERE.into()),
         }
     }

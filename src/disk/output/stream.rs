@@ -21,6 +21,8 @@
 
 mod writer;
 
+use super::copy::Copy;
+use super::file::SyncPolicy;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
 use crate::digest::{Algorithm, Digest};
@@ -54,6 +56,8 @@ pub struct StreamProof {
 pub struct StreamOutput {
     shared: Arc<Shared>,
     descriptor: Mutex<Descriptor>,
+    /// The file that gets the same bytes, if one does.
+    copy: Option<Arc<Copy>>,
 }
 
 /// Where the descriptor is.
@@ -126,7 +130,20 @@ impl StreamOutput {
             is_closed: false,
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        Self { shared, descriptor: Mutex::new(Descriptor::Reserved(file, StreamProof::default())) }
+        let descriptor = Mutex::new(Descriptor::Reserved(file, StreamProof::default()));
+        Self { shared, descriptor, copy: None }
+    }
+
+    /// The same, with a copy of all bytes.
+    pub(super) fn with_copy(file: File, copy: Copy) -> Self {
+        let mut stream = Self::new(file);
+        stream.copy = Some(Arc::new(copy));
+        stream
+    }
+
+    /// Makes room for the copy, if there is one, of `total` bytes.
+    pub(super) fn make_room(&self, total: Option<u64>) -> Result<()> {
+        self.copy.as_ref().zip(total).map_or(Ok(()), |(copy, total)| copy.make_room(total))
     }
 
     /// Says what is to be found out about the bytes, before the stream is opened.
@@ -149,7 +166,7 @@ impl StreamOutput {
         };
         // A copy, so that the descriptor stays here if there is no thread.
         let file = file.try_clone().map_err(refused)?;
-        let writer = Writer::new(self.shared.clone(), file, proof);
+        let writer = Writer::new(self.shared.clone(), file, self.copy.clone(), proof);
         let spawned = thread::Builder::new()
             .name("ringhaul-stream".into())
             .spawn(move || writer.write_in_order());
@@ -233,12 +250,13 @@ impl StreamOutput {
         self.shared.fail(error);
     }
 
-    /// Waits until everything is written (blocking), and closes the descriptor. Nothing is synced:
-    /// whoever has opened the descriptor knows whether what is behind it has to be durable.
+    /// Waits until everything is written (blocking), and closes the descriptor. Nothing of it is
+    /// synced: whoever has opened the descriptor knows whether what is behind it has to be durable.
+    /// The copy gets its name then, by `sync` like any file.
     ///
     /// # Errors
     /// What a write has failed with. Internal, unless exactly `bytes` bytes have been taken.
-    pub(super) fn commit(&self, bytes: u64) -> Result<()> {
+    pub(super) fn commit(&self, bytes: u64, sync: SyncPolicy) -> Result<()> {
         self.shared.close(bytes)?;
         let open = std::mem::replace(&mut *lock(&self.descriptor), Descriptor::Closed);
         if let Descriptor::Open(thread) = open {
@@ -246,7 +264,8 @@ impl StreamOutput {
             let _ = thread.join();
         }
         // What was held back may have failed.
-        self.shared.lock().failed.clone().map_or(Ok(()), Err)
+        self.shared.lock().failed.clone().map_or(Ok(()), Err)?;
+        self.copy.as_ref().map_or(Ok(()), |copy| copy.commit(bytes, sync))
     }
 }
 

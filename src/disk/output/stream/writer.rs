@@ -3,6 +3,7 @@
 //! While the file has to be proved, the block that came last is held back until the next one comes,
 //! or until the file has been judged. Must not know which digests are right.
 
+use super::super::copy::Copy;
 use super::{Bytes, NAME, Shared, StreamProof, Turn};
 use crate::base::{Error, ErrorKind};
 use crate::digest::{Algorithm, Hasher};
@@ -18,6 +19,10 @@ use std::thread;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     file: File,
+    /// The file that gets the same bytes, if one does.
+    copy: Option<Arc<Copy>>,
+    /// Bytes that have been written.
+    position: u64,
     hashers: Vec<Hasher>,
     holds_back: bool,
     /// Bytes that count as written and are not.
@@ -25,11 +30,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes to `file`, from where its descriptor stands.
-    pub(super) fn new(shared: Arc<Shared>, file: File, proof: &StreamProof) -> Self {
+    /// Writes to `file`, from where its descriptor stands, and to the copy.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        file: File,
+        copy: Option<Arc<Copy>>,
+        proof: &StreamProof,
+    ) -> Self {
         let hashers = proof.algorithms.iter().copied().map(Algorithm::hasher).collect();
         stream::enlarge(&file);
-        Self { shared, file, hashers, holds_back: proof.holds_back, held: None }
+        let holds_back = proof.holds_back;
+        Self { shared, file, copy, position: 0, hashers, holds_back, held: None }
     }
 
     /// Runs until the stream is closed or has failed.
@@ -74,7 +85,12 @@ impl Writer {
         self.held.take().map_or(Ok(()), |held| self.write(&held))
     }
 
-    fn write(&self, bytes: &Bytes) -> Result<(), Error> {
+    fn write(&mut self, bytes: &Bytes) -> Result<(), Error> {
+        if let Some(copy) = &self.copy {
+            // First, as the reader may take any time.
+            copy.write(bytes.as_ref(), self.position)?;
+        }
+        self.position += bytes.as_ref().len() as u64;
         stream::write_all(&self.file, bytes.as_ref()).map_err(write_error)
     }
 }
