@@ -103,11 +103,11 @@ pub use engine::options::{
     SyncMode, TlsOptions, TlsVersion,
 };
 pub use engine::progress::{
-    Event, FileValidator, Level, Phase, Progress, Repaired, Report, SourceReport, Verified,
-    VerifiedPieces, Waiting,
+    Event, FileValidator, JoinReport, Level, OtherSlices, Phase, Progress, Repaired, Report,
+    SliceReport, SourceReport, Verified, VerifiedPieces, Waiting,
 };
 pub use engine::stop::StopHandle;
-pub use engine::{Client, Download, Running};
+pub use engine::{Client, Download, Join, Running};
 
 /// Everything else, for our own benches, fuzzers and command line. Changes at any time.
 #[doc(hidden)]

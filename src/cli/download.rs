@@ -28,8 +28,12 @@ pub(super) fn run(
     let (download, ui) = prepare(args, metalink, &watch)?;
     let report = transfer(download, &ui, &watch)?;
     ui.finish(&report);
-    print::digests(&report, ordered_output::takes_standard_output(args))?;
-    let is_no_metalink = report.is_ordered || args.repair.is_some() || args.part.range.is_some();
+    let is_output_taken = ordered_output::takes_standard_output(args);
+    print::digests(&report.path, &report.digests, is_output_taken)?;
+    let is_no_metalink = report.is_ordered
+        || report.slice.is_some()
+        || args.repair.is_some()
+        || args.part.range.is_some();
     if is_described || report.discarded || is_no_metalink {
         return Ok(None);
     }
@@ -55,6 +59,7 @@ fn prepare(
     watch: &Watch,
 ) -> Result<(Download, Arc<Ui>), Failure> {
     let mut options = resolve::options(args)?;
+    options.slice = args.slices.settled;
     let stream = ordered_output::open(args)?;
     let is_ordered = stream.is_some();
     let copy = ordered_output::copy(args)?;

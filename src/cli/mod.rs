@@ -13,6 +13,7 @@ mod download;
 mod exit_codes;
 mod habits;
 mod head;
+mod join;
 mod login;
 mod manual;
 mod metalink;
@@ -90,6 +91,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
 
 /// Brings in credentials and cookies first, and writes cookies down in the end.
 fn fetch_logged_in(mut args: args::DownloadArgs) -> Result<(), Failure> {
+    if let Some(name) = &args.join.join {
+        return join::run(&args, name);
+    }
     slices::settle(&mut args)?;
     login::settle(&mut args)?;
     let fetched = fetch(&args);

@@ -2,18 +2,18 @@
 //! `sha256sum --check` reads, and texts.
 
 use crate::base::{Error, ErrorKind, Result};
-use crate::engine::progress::Report;
 use std::io::Write;
+use std::path::Path;
 
 /// The algorithm whose lines do not name it.
 const UNTAGGED: &str = "sha256";
 
-/// Prints each digest of the report, in the order asked for: `HEX  NAME`, and what is no SHA-256
-/// with its name, as `MD5 (NAME) = HEX`. They go to standard error if the file itself went to
-/// standard output.
-pub(super) fn digests(report: &Report, is_output_taken: bool) -> Result<()> {
-    let name = report.path.as_os_str().as_encoded_bytes();
-    let lines: Vec<u8> = report.digests.iter().flat_map(|digest| line(digest, name)).collect();
+/// Prints each digest of the file at `path`, in the order asked for: `HEX  NAME`, and what is no
+/// SHA-256 with its name, as `MD5 (NAME) = HEX`. They go to standard error if the file itself went
+/// to standard output.
+pub(super) fn digests(path: &Path, digests: &[String], is_output_taken: bool) -> Result<()> {
+    let name = path.as_os_str().as_encoded_bytes();
+    let lines: Vec<u8> = digests.iter().flat_map(|digest| line(digest, name)).collect();
     if is_output_taken {
         // As with everything that is said there, nobody may be reading.
         _ = std::io::stderr().write_all(&lines);

@@ -8,12 +8,13 @@ use super::ordered;
 use super::progress::{Event, Progress, Report};
 use super::stop::StopHandle;
 use super::transfer::Transfer;
-use crate::base::{Error, ErrorKind, Result, Url};
+use crate::base::{Error, ErrorKind, Result, Slice, Url};
 use crate::disk::output::Reserved;
+use crate::disk::slices::{self, Standing};
 use crate::http::Request;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
@@ -219,44 +220,25 @@ impl Download {
         let target = self.output.ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no output file is named").advise("call output()")
         })?;
-        if self.copy.is_some() && !matches!(target, Target::Stream(_)) {
+        if self.copy.is_some() && !target.is_ordered() {
             let what = "only bytes that are passed on in order are copied to a file";
             return Err(Error::new(ErrorKind::Usage, what).advise("name that file as the output"));
         }
         check_headers(&self.url, &self.options)?;
         self.options.settle_size()?;
         self.options.settle_part();
-        let reserved = match target {
-            Target::File(path) => Reserved::new(&path, self.options.force)?,
-            Target::Repair(path) => {
-                self.options.repair()?;
-                Reserved::over(&path, self.options.force)?
-            }
-            Target::Inside(path) => {
-                self.options.write_inside()?;
-                Reserved::inside(&path, self.options.force)?
-            }
-            Target::Stream(descriptor) => {
-                self.options.pass_on()?;
-                let connections_max = ordered::connections_max(&self.options);
-                self.connections_limit = self.connections_limit.min(connections_max);
-                let file = File::from(descriptor);
-                match &self.copy {
-                    Some(path) => Reserved::stream_and_copy(file, path, self.options.force)?,
-                    None => Reserved::stream(file),
-                }
-            }
-            Target::Nowhere => {
-                self.options.keep_nothing()?;
-                Reserved::nowhere()
-            }
-        };
+        if target.is_ordered() {
+            let connections_max = ordered::connections_max(&self.options);
+            self.connections_limit = self.connections_limit.min(connections_max);
+        }
+        let (reserved, standing) = target.reserve(&mut self.options, self.copy.as_deref())?;
         let shared = client.shared();
         let context = Context::new(self.options, self.stop.clone(), self.on_event, shared);
         context.limit_connections(self.connections_limit);
         let (lead, url, own_context) = (shared.threads.next_lead(), self.url, context.clone());
         let work = async move |shard: Rc<_>| {
-            Transfer::new(Local::new(&own_context, &shard), lead, url, reserved)?.run().await
+            let transfer = Transfer::new(Local::new(&own_context, &shard), lead, url, reserved)?;
+            transfer.of_standing(standing).run().await
         };
         let (sender, outcome) = mpsc::channel();
         let end = End::new(move |result: Result<Report>| {
@@ -356,6 +338,70 @@ impl Drop for Running {
         let has_ended = || !matches!(self.outcome.try_recv(), Err(TryRecvError::Empty));
         if !self.has_ended && !has_ended() {
             self.stop.stop();
+        }
+    }
+}
+
+impl Target {
+    /// Whether bytes are passed on in order.
+    fn is_ordered(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// The output, which is copied to a file if `copy` names one, and the options as it needs them;
+    /// with the name of the file if that stands
+    /// already, as its slices were joined before.
+    fn reserve(
+        self,
+        options: &mut Options,
+        copy: Option<&Path>,
+    ) -> Result<(Reserved, Option<PathBuf>)> {
+        let reserved = match (self, options.slice) {
+            (Self::File(path), Some(slice)) => return reserve_slice(path, slice, options),
+            (_, Some(_)) => {
+                let what = "a slice of a file needs a file that the others are written to as well";
+                return Err(Error::new(ErrorKind::Usage, what).advise("name one with -o"));
+            }
+            (Self::File(path), None) => Reserved::new(&path, options.force)?,
+            (Self::Repair(path), None) => {
+                options.repair()?;
+                Reserved::over(&path, options.force)?
+            }
+            (Self::Inside(path), None) => {
+                options.write_inside()?;
+                Reserved::inside(&path, options.force)?
+            }
+            (Self::Stream(descriptor), None) => {
+                options.pass_on()?;
+                let file = File::from(descriptor);
+                match copy {
+                    Some(path) => Reserved::stream_and_copy(file, path, options.force)?,
+                    None => Reserved::stream(file),
+                }
+            }
+            (Self::Nowhere, None) => {
+                options.keep_nothing()?;
+                Reserved::nowhere()
+            }
+        };
+        Ok((reserved, None))
+    }
+}
+
+/// The place of a slice.
+fn reserve_slice(
+    path: PathBuf,
+    slice: Slice,
+    options: &mut Options,
+) -> Result<(Reserved, Option<PathBuf>)> {
+    options.settle_slice(slice)?;
+    let standing = if options.force { Standing::Unnamed } else { slices::standing(&path)? };
+    match standing {
+        Standing::Unnamed => Ok((Reserved::slice(&path, slice, !options.resume)?, None)),
+        Standing::Named => Ok((Reserved::nowhere(), Some(path))),
+        Standing::InTheWay => {
+            let what = format!("{} exists, and slices of another file for it", path.display());
+            Err(Error::new(ErrorKind::TargetExists, what))
         }
     }
 }

@@ -4,9 +4,9 @@
 //! runs each as a task. `transfer` leads from one attempt to the next, `source` asks servers,
 //! `ranged` has the workers of a file that comes in spans, `receive` is their inner loop. `context`
 //! is what all parts of one transfer share. `lane` fetches small files one after another without
-//! any of that; `landing` makes them durable and names them, many at a time. `description` is what
-//! a Metalink says of a file, `hints` what is said of its sources, `inspection` what its server
-//! says without a download.
+//! any of that; `landing` makes them durable and names them, many at a time. `join` makes a file of
+//! its slices. `description` is what a Metalink says of a file, `hints` what is said of its
+//! sources, `inspection` what its server says without a download.
 //!
 //! Rooms import each other in this order only: client, source, receive, ranged, transfer, download,
 //! lane.
@@ -20,6 +20,7 @@ mod failure;
 pub mod hints;
 pub mod inspection;
 mod jar;
+mod join;
 pub mod landing;
 pub mod lane;
 mod local;
@@ -41,3 +42,4 @@ mod window;
 
 pub use client::Client;
 pub use download::{Download, Running};
+pub use join::Join;

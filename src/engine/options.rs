@@ -10,7 +10,7 @@ pub use super::hints::SourceHints;
 use crate::base::limits;
 use crate::base::size::format_wait;
 use crate::base::url::Origin;
-use crate::base::{Error, ErrorKind, Result, Url};
+use crate::base::{Error, ErrorKind, Result, Slice, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
 use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
@@ -168,6 +168,12 @@ pub struct Options {
     /// not to be had with a digest or with an output that takes bytes in order, a packed one not
     /// with [`pieces`](Self::pieces), and none with a repair.
     pub part: Option<Part>,
+    /// The slice of the file that is fetched, beside others that fetch theirs into the same folder,
+    /// on a file system that they share; `None` for all of it. Digests are those of the whole file,
+    /// computed by whoever joins the slices: the one that is complete last, or
+    /// [`Join`](crate::Join). Not to be had with a part, without a journal, or with an output that
+    /// is no file.
+    pub slice: Option<Slice>,
     /// Where that digest was found, for messages; `None` if the caller named it itself.
     pub checksum_source: Option<String>,
     /// Verify against a digest that the server offers.
@@ -298,6 +304,7 @@ impl Default for Options {
             links: true,
             expected_bytes: None,
             part: None,
+            slice: None,
             checksum_source: None,
             verify: true,
             digests: Vec::new(),
@@ -428,6 +435,20 @@ impl Options {
         }
         let what = "only a part of a file, at its place in it, is written in place";
         Err(Error::new(ErrorKind::Usage, what).advise("say which one, or leave that out"))
+    }
+
+    /// A slice is a part that is fetched beside the others; its journal is what tells that it is
+    /// complete.
+    pub(super) fn settle_slice(&mut self, slice: Slice) -> Result<()> {
+        let refused = |what: &str| Err(Error::new(ErrorKind::Usage, what));
+        if self.part.is_some() {
+            return refused("a slice of a file and a part of it cannot be had together");
+        }
+        if !self.journal {
+            return refused("a slice of a file cannot do without a journal (--no-journal)");
+        }
+        self.part = Some(Part::share(slice.index() - 1, slice.count())?);
+        Ok(())
     }
 
     /// What differs is found out of a whole file.

@@ -1,10 +1,13 @@
 //! What a transfer tells while it runs and when it ends: snapshots, events, the report. Plain data;
 //! knows nothing of terminals.
 
+mod slices;
+
 use crate::base::limits::SILENCE_WITHOUT_ETA;
 use crate::base::size::{GIB, MIB};
 use crate::base::{Error, ErrorKind, Url};
 pub use crate::engine::options::{Algorithm, Engine};
+pub use slices::{JoinReport, OtherSlices, SliceReport};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -267,6 +270,9 @@ pub struct Report {
     pub digests: Vec<String>,
     /// What was repaired, if that was asked for.
     pub repaired: Option<Repaired>,
+    /// Which slice of the file it is, if one was asked for, and how the others are. The file has
+    /// its name only once all are joined.
+    pub slice: Option<SliceReport>,
     /// What each source brought, where there were several; empty otherwise.
     pub sources: Vec<SourceReport>,
     /// Several sources brought parts of the file, and samples of each were compared with another

@@ -15,6 +15,7 @@ mod password;
 #[cfg(test)]
 mod samples;
 mod screen;
+mod slices;
 #[cfg(test)]
 mod snapshot;
 mod terminal;
@@ -27,7 +28,7 @@ pub use batch::{Answer, BatchUi, Failure, ask, can_ask};
 pub use password::ask_password;
 pub use terminal::{can_redraw, colours_allowed, write_line};
 
-use crate::engine::progress::{Event, Level, Progress, Report};
+use crate::engine::progress::{Event, JoinReport, Level, Progress, Report};
 use bar::Bar;
 use lines::Lines;
 use terminal::Looks;
@@ -134,7 +135,19 @@ impl Ui {
             if self.limit >= Some(Level::Detail) {
                 text::source_lines(report).iter().for_each(|line| write_line(line));
             }
-            text::closing_lines(report).iter().for_each(|line| write_line(line));
+            let lines = match &report.slice {
+                Some(slice) => slices::slice_lines(report, slice),
+                None => text::closing_lines(report),
+            };
+            lines.iter().for_each(|line| write_line(line));
+        }
+    }
+
+    /// Replaces the bar by what became of slices.
+    pub fn finish_join(&self, report: &JoinReport) {
+        self.clear();
+        if self.limit.is_some() {
+            slices::join_lines(report).iter().for_each(|line| write_line(line));
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) fn report() -> Report {
         verified: None,
         pieces: None,
         repaired: None,
+        slice: None,
         sources: Vec::new(),
         is_compared: false,
         digests: Vec::new(),

@@ -101,10 +101,18 @@ pub(super) fn opening_line(name: &str, progress: &Progress) -> String {
 /// limited it.
 pub(super) fn closing_lines(report: &Report) -> Vec<String> {
     let untouched = report.repaired.as_ref().filter(|repaired| repaired.is_untouched);
+    let path = printable(&report.path.display().to_string());
     let mut lines = vec![match untouched {
         Some(repaired) => untouched_line(report, repaired),
-        None => closing_line(report),
+        None => closing_line(&path, report),
     }];
+    lines.extend(evidence_lines(report));
+    lines
+}
+
+/// What it was compared with, and what limited it.
+pub(super) fn evidence_lines(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
     lines.extend(report.verified.as_ref().map(verified_line));
     let is_worth_it = report.new_bytes() >= LIMITER_BYTES_MIN || report.retries > 0;
     let limiter = report.limiter.as_ref().filter(|_| is_worth_it);
@@ -112,10 +120,10 @@ pub(super) fn closing_lines(report: &Report) -> Vec<String> {
     lines
 }
 
-fn closing_line(report: &Report) -> String {
-    let path = printable(&report.path.display().to_string());
+/// What was done to what is called `name`, which may be shown.
+pub(super) fn closing_line(name: &str, report: &Report) -> String {
     let (bytes, elapsed) = (format_bytes(report.bytes), format_duration(report.elapsed));
-    let mut parts = vec![format!("{path}: {bytes} in {elapsed}")];
+    let mut parts = vec![format!("{name}: {bytes} in {elapsed}")];
     let is_slow = report.elapsed >= RATE_TIME_MIN && report.new_bytes() >= KIB;
     if is_slow || report.new_bytes() >= RATE_BYTES_MIN {
         parts.push(format_rate(report.rate_bytes_per_second()));
@@ -201,7 +209,7 @@ fn repaired_words(repaired: &Repaired) -> String {
     format!("{what}, {} fetched", format_bytes(repaired.fetched_bytes))
 }
 
-fn verified_line(verified: &Verified) -> String {
+pub(super) fn verified_line(verified: &Verified) -> String {
     let (digest, against) = (printable(&verified.digest), printable(&verified.against));
     format!("verified {digest} ({against})")
 }
@@ -365,14 +373,14 @@ mod tests {
               registered"]
         );
         let discarded = Report { discarded: true, ..report() };
-        assert!(closing_line(&discarded).ends_with("0.21 CPU s/GiB, discarded"));
+        assert!(closing_line("x", &discarded).ends_with("0.21 CPU s/GiB, discarded"));
         let limiter = Some("the network path".into());
         let limited = Report { registered: false, lacks_locked_memory: true, limiter, ..report() };
         let lines = closing_lines(&limited);
         assert!(lines[0].ends_with(", direct, not registered (memlock limit)"), "{lines:?}");
         assert_eq!(lines[1], "limited by: the network path");
         let not_asked_for = Report { registered: false, ..report() };
-        assert!(closing_line(&not_asked_for).ends_with("CPU s/GiB, direct"));
+        assert!(closing_line("x", &not_asked_for).ends_with("CPU s/GiB, direct"));
     }
 
     #[test]
@@ -402,7 +410,7 @@ mod tests {
                 "verified sha256:ab (given with --checksum)"
             ]
         );
-        let hashed = closing_line(&Report { discarded: true, ..poor });
+        let hashed = closing_lines(&Report { discarded: true, ..poor }).remove(0);
         assert!(hashed.contains("(one stream: bytes that are not kept are hashed"), "{hashed}");
     }
 

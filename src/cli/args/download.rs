@@ -4,6 +4,7 @@ use super::batch::BatchArgs;
 use super::command;
 use super::copy::CopyArgs;
 use super::head::HeadArgs;
+use super::join::JoinArgs;
 use super::login::LoginArgs;
 use super::names::NameArgs;
 use super::part::PartArgs;
@@ -284,6 +285,10 @@ pub(in crate::cli) struct DownloadArgs {
     #[command(flatten)]
     pub(in crate::cli) slices: SliceArgs,
 
+    /// The end of such work.
+    #[command(flatten)]
+    pub(in crate::cli) join: JoinArgs,
+
     /// Header fields for the files of these origins.
     #[arg(skip)]
     pub(in crate::cli) headers_by_origin: Vec<(Origin, Vec<(String, String)>)>,
@@ -310,7 +315,7 @@ impl DownloadArgs {
     pub(super) fn check_places(&self) -> std::result::Result<(), clap::Error> {
         let has_list = !self.batch.input_file.is_empty();
         let has_metalink = matches!(self.sources.metalink, MetalinkWish::From(_));
-        if has_list || has_metalink || !self.urls.is_empty() {
+        if has_list || has_metalink || self.join.join.is_some() || !self.urls.is_empty() {
             return Ok(());
         }
         let text = "the following required arguments were not provided: <URL>";

@@ -10,6 +10,7 @@ mod download;
 pub(super) mod faults;
 pub(super) mod gates;
 mod head;
+mod join;
 mod login;
 mod manual;
 pub(super) mod mirrors;

@@ -122,6 +122,17 @@ impl ReservedFile {
         self.open(Some(total), policy)
     }
 
+    /// The same with room for `span` alone, in a part file that others write to as well.
+    pub(super) fn allocate_slice(
+        &self,
+        total: u64,
+        span: Span,
+        policy: DirectPolicy,
+    ) -> Result<FileOutput> {
+        self.place.reserve_slice(total, span)?;
+        self.open(Some(total), policy)
+    }
+
     fn open(&self, total: Option<u64>, policy: DirectPolicy) -> Result<FileOutput> {
         let place = &self.place;
         let failed = |e, what: &str| disk_error(e, what, &place.part);

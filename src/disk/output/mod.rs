@@ -78,6 +78,15 @@ impl Reserved {
         ReservedFile::slice(target, slice, is_fresh).map(Self::File)
     }
 
+    /// The final name of a file.
+    pub fn target(&self) -> &Path {
+        match self {
+            Self::File(file) => &file.place().target,
+            Self::Stream(_) => Path::new(stream::NAME),
+            Self::Nowhere => Path::new(NOWHERE),
+        }
+    }
+
     /// The slice is complete: whoever joins all of them may have it.
     pub fn release(&self) {
         if let Self::File(file) = self {
@@ -160,6 +169,15 @@ impl Reserved {
     pub fn allocate_sparse(&self, total: u64, policy: DirectPolicy) -> Result<Output> {
         match self {
             Self::File(file) => file.allocate_sparse(total, policy).map(Output::File),
+            Self::Stream(_) | Self::Nowhere => self.allocate(Some(total), policy),
+        }
+    }
+
+    /// The same for one slice, of which only `span` is written. What is there of a longer file
+    /// stays.
+    pub fn allocate_slice(&self, total: u64, span: Span, policy: DirectPolicy) -> Result<Output> {
+        match self {
+            Self::File(file) => file.allocate_slice(total, span, policy).map(Output::File),
             Self::Stream(_) | Self::Nowhere => self.allocate(Some(total), policy),
         }
     }

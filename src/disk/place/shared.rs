@@ -7,14 +7,18 @@
 //! nobody removes it but who finds it empty and alone. It has no mark: nothing but slices has a
 //! part file of this name.
 
-use super::{Place, RESERVE_TRIES_MAX, check_target, disk_error, folder_of, look_for, refusal};
+use super::{
+    Place, RESERVE_TRIES_MAX, check_target, disk_error, folder_of, look_for, on_disk, refusal,
+};
 use crate::base::limits::SLICES_MAX;
-use crate::base::{Error, ErrorKind, Result, Slice};
+use crate::base::size::format_bytes;
+use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::disk::slice_names;
 use crate::io::ours::{self, Foreign};
 use crate::io::range_lock::{self, Lock};
 use crate::io::{file, whole};
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// The byte whose lock is that of slice 0, which there is not: no file is that long.
@@ -44,6 +48,23 @@ impl Place {
         self.slice.is_some()
     }
 
+    /// Takes the part file to its size, `total`, unless it is longer, with room on the disk for
+    /// `span`, where the file system can reserve that. Space for the whole file has to be there.
+    pub(in crate::disk) fn reserve_slice(&self, total: u64, span: Span) -> Result<()> {
+        let file = &self.file;
+        let failed = |e| self.explain(disk_error(e, "cannot reserve space in", &self.part));
+        let meta = file.metadata().map_err(failed)?;
+        let missing = total.saturating_sub(on_disk(&meta));
+        if let Some(free) = file::free_bytes(file).ok().filter(|free| *free < missing) {
+            let what = format!("{} are free there", format_bytes(free));
+            return Err(failed(io::Error::new(io::ErrorKind::StorageFull, what)));
+        }
+        if meta.len() < total {
+            file.set_len(total).map_err(failed)?;
+        }
+        file::reserve_behind(file, span.start(), span.end()).map_err(failed)
+    }
+
     /// Gives up the lock of the slice, which is complete.
     pub(in crate::disk) fn unlock(&self) {
         if let Some(slice) = self.slice {
@@ -69,14 +90,14 @@ impl Place {
 }
 
 /// Locks all slices at once, if nobody is at work on one of them.
-pub(in crate::disk) fn try_lock_all(part: &File) -> std::io::Result<Lock> {
+pub(in crate::disk) fn try_lock_all(part: &File) -> io::Result<Lock> {
     range_lock::try_lock(part, LOCKS_START, u64::from(SLICES_MAX) + 1)
 }
 
 /// An error of permissions says what else it may come from.
 pub(in crate::disk) fn explained(error: Error, part: &Path) -> Error {
-    let cause = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<std::io::Error>());
-    let is_denied = cause.is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied);
+    let cause = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<io::Error>());
+    let is_denied = cause.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied);
     // Root may write anywhere but there; and others see a folder's permissions for themselves.
     let is_meant = is_denied && folder_of(part).is_dir();
     if is_meant { error.advise(SQUASH_ADVICE) } else { error }
@@ -97,7 +118,8 @@ fn settle_counts(target: &Path, slice: Slice, is_fresh: bool) -> Result<()> {
             let what =
                 format!("{} was begun in {count} slices, not {}", target.display(), slice.count());
             return Err(Error::new(ErrorKind::TargetUnusable, what).advise(format!(
-                "go on with --slice {index}/{count}, or do away with {shown} and all like it by --no-resume"
+                "go on with --slice {index}/{count}, or do away with {shown} and all like it by \
+                 --no-resume"
             )));
         }
         whole::remove(&journal).map_err(|e| disk_error(e, "cannot remove", &journal))?;

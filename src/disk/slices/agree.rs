@@ -8,7 +8,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::digest::Checksum;
 use crate::disk::journal::Identity;
 
-/// What all slices say of their file.
+/// What all slices say of their file, a file without bytes if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
     /// Its size in bytes.
@@ -24,14 +24,13 @@ const CHANGED_ADVICE: &str =
     "run all of them again: each fetches its bytes anew if the server has another file by now";
 
 impl Slices {
-    /// What those that are complete agree on; at least one is. Where a digest of the whole is to be
-    /// verified, as `has_digest` or a journal says, it judges the bytes whatever the versions are
-    /// called.
+    /// What those that are complete agree on, which is nothing if none is. Where a digest of the
+    /// whole is to be verified, as `has_digest` or a journal says, it judges the bytes whatever the
+    /// versions are called.
     ///
     /// # Errors
     /// [`ErrorKind::Changed`] with the numbers of those that are of another file.
     pub fn agree(&self, has_digest: bool) -> Result<Agreed> {
-        let first = &self.complete.first().expect("one of them is complete").identity;
         self.check_same(
             |it| Some(it.total.to_string()),
             |it| format!("a file of {} bytes", it.total),
@@ -57,7 +56,9 @@ impl Slices {
             self.check_proved()?;
         }
         let digest = digests.into_iter().flatten().next();
-        Ok(Agreed { total: first.total, digest, url: first.url.clone() })
+        let first = self.complete.first().map(|it| &it.identity);
+        let total = first.map_or(0, |it| it.total);
+        Ok(Agreed { total, digest, url: first.map_or(String::new(), |it| it.url.clone()) })
     }
 
     /// One version of one resource.

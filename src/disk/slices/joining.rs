@@ -19,7 +19,7 @@ use crate::io::ours::{self, Foreign};
 use crate::io::range_lock::Lock;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Slices of which nobody else has any.
@@ -53,7 +53,8 @@ pub enum Named {
 }
 
 impl Slices {
-    /// Locks all slices, which are complete and of one file of `total` bytes.
+    /// Locks all slices, which are complete and of one file of `total` bytes. They count as taken
+    /// as well if they are not what they were when they were found.
     ///
     /// # Errors
     /// What the disk has to say; [`ErrorKind::TargetUnusable`] if the part file is another's;
@@ -83,6 +84,12 @@ impl Slices {
         }
         if !file::is_named(&file, &part).map_err(look)? {
             return Ok(if look_for(&self.target)? { Locked::Ended } else { Locked::Taken });
+        }
+        // One may have been begun anew just before.
+        if !self.complete.is_empty()
+            && Self::find(&self.target, Some(self.count))? != Some(self.clone())
+        {
+            return Ok(Locked::Taken);
         }
         if meta.len() < total {
             let (part, bytes) = (part.display(), meta.len());
@@ -191,4 +198,30 @@ impl Joining {
         _ = remove_journals(&target, Some(count));
         Ok((target, Named::Now))
     }
+}
+
+/// The digests of a file (blocking), and its size; `on_read` hears of bytes that are through, and
+/// of how many there are. Its error ends the work.
+///
+/// # Errors
+/// What the disk has to say.
+pub fn digests_of(
+    path: &Path,
+    algorithms: &[Algorithm],
+    on_read: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<(Vec<Digest>, u64)> {
+    let failed = |e| disk_error(e, "cannot read", path);
+    let file = File::open(path).map_err(failed)?;
+    let total = file.metadata().map_err(failed)?.len();
+    let mut hashers: Vec<Hasher> = algorithms.iter().map(|it| it.hasher()).collect();
+    let mut reader = Open::new(path, &file, file::file_system(&file).direct_pays)?;
+    let mut rest = Span::new(0, total);
+    while !rest.is_empty() {
+        let bytes = reader.read(path, rest)?;
+        hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
+        let read_bytes = bytes.len() as u64;
+        on_read(read_bytes, total)?;
+        rest = Span::new(rest.start() + read_bytes, rest.end());
+    }
+    Ok((hashers.into_iter().map(Hasher::finish).collect(), total))
 }

@@ -12,12 +12,13 @@ mod joining;
 mod tests;
 
 pub use agree::Agreed;
-pub use joining::{Joining, Locked, Named};
+pub use joining::{Joining, Locked, Named, digests_of};
 
 use super::journal::{self, Identity};
 use super::place::{disk_error, folder_of, look_for};
 use super::slice_names;
 use crate::base::text::listed;
+use crate::base::url::is_one_resource;
 use crate::base::{Error, ErrorKind, Result, Slice, Span, SpanSet};
 use crate::digest::crc::Run;
 use crate::io::whole;
@@ -25,7 +26,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What journals say of the slices of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slices {
     /// The name that the file gets.
     target: PathBuf,
@@ -37,7 +38,7 @@ pub struct Slices {
 }
 
 /// A slice all of whose bytes are durable.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Complete {
     index: u32,
     identity: Identity,
@@ -87,6 +88,12 @@ impl Slices {
         Ok(Self { target: target.to_owned(), count, complete, missing })
     }
 
+    /// Those of a file without bytes: all are complete, and none has a journal.
+    pub fn empty(target: &Path, count: u32) -> Self {
+        let (complete, missing) = (Vec::new(), Vec::new());
+        Self { target: target.to_owned(), count, complete, missing }
+    }
+
     /// How many there are.
     pub fn count(&self) -> u32 {
         self.count
@@ -106,6 +113,21 @@ impl Slices {
         let what = format!("{} not complete", self.named(&self.missing));
         let again = if self.missing.len() == 1 { "run it again" } else { "run them again" };
         Err(Error::new(ErrorKind::SlicesIncomplete, what).advise(again))
+    }
+
+    /// The numbers of those that are complete and of another file than `now`, by size, version and
+    /// digest, as far as that can be told.
+    pub fn other_than(&self, now: &Identity) -> Vec<u32> {
+        let differs = |one: &Option<String>, other: &Option<String>| {
+            one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| one != other)
+        };
+        let is_other = |it: &&Complete| {
+            let same_place = is_one_resource(&it.identity.url, &now.url);
+            it.identity.total != now.total
+                || differs(&it.identity.digest, &now.digest)
+                || (same_place && differs(&it.identity.validator, &now.validator))
+        };
+        self.complete.iter().filter(is_other).map(|it| it.index).collect()
     }
 
     /// `slices 2 and 5 of 8 of big.bin are`.
@@ -143,17 +165,31 @@ fn set_of(spans: impl Iterator<Item = Span>) -> SpanSet {
     set
 }
 
-/// Whether the file has its name, and what slices had is gone: nothing is left to be done. What a
-/// run left that was killed between the two is removed.
+/// How far a file is that slices are to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing has its name.
+    Unnamed,
+    /// It has its name, and nothing of its slices is there any more.
+    Named,
+    /// Something has its name while its slices are there.
+    InTheWay,
+}
+
+/// Looks at what has the name `target`. Journals are removed that a run left which was killed when
+/// it had just given the file its name.
 ///
 /// # Errors
 /// What the disk has to say.
-pub fn has_ended(target: &Path) -> Result<bool> {
-    if !look_for(target)? || look_for(&slice_names::part(target))? {
-        return Ok(false);
+pub fn standing(target: &Path) -> Result<Standing> {
+    if !look_for(target)? {
+        return Ok(Standing::Unnamed);
+    }
+    if look_for(&slice_names::part(target))? {
+        return Ok(Standing::InTheWay);
     }
     remove_journals(target, None)?;
-    Ok(true)
+    Ok(Standing::Named)
 }
 
 /// Removes the journals of all slices, or of those of this count.

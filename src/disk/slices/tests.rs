@@ -81,7 +81,8 @@ impl Bench {
     fn begin(&self, identity: Identity) -> Fetching {
         let Cut { slice, span } = identity.cut.unwrap();
         let reserved = Reserved::slice(&self.target(), slice, false).unwrap();
-        let output = reserved.allocate(Some(identity.total), DirectPolicy::Never).unwrap();
+        let never = DirectPolicy::Never;
+        let output = reserved.allocate_slice(identity.total, span, never).unwrap();
         let book = Arc::new(Book::new(identity.total, Vec::new()));
         let journal = output.start_journal(identity, &book, NEVER, |e| panic!("{e}")).unwrap();
         Fetching { reserved, output, book, journal, span }
@@ -165,7 +166,7 @@ fn slices_beside_each_other_become_the_file() {
     drop((one, two));
     assert_eq!(bench.names(), ["f"]);
     assert_eq!(std::fs::read(bench.target()).unwrap(), content(Span::new(0, TOTAL)));
-    assert!(has_ended(&bench.target()).unwrap());
+    assert_eq!(standing(&bench.target()).unwrap(), Standing::Named);
 }
 
 #[test]
@@ -328,7 +329,7 @@ fn the_name_is_given_once() {
     let bench = Bench::new();
     (1..=2).for_each(|index| bench.complete(identity(Slice::new(index, 2).unwrap())));
     std::fs::write(bench.target(), "old").unwrap();
-    assert!(!has_ended(&bench.target()).unwrap());
+    assert_eq!(standing(&bench.target()).unwrap(), Standing::InTheWay);
     let error = bench.lock().name(false, None, SyncPolicy::Never).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TargetExists);
     assert_eq!(bench.names().len(), 4, "all is kept");
@@ -339,9 +340,10 @@ fn the_name_is_given_once() {
     assert_eq!(named, Named::ByAnother);
     assert!(matches!(bench.find().lock(TOTAL).unwrap(), Locked::Ended));
     // And it was killed before it removed the journals.
-    assert!(has_ended(&bench.target()).unwrap());
+    assert_eq!(standing(&bench.target()).unwrap(), Standing::Named);
     assert_eq!(bench.names(), ["f"]);
     std::fs::remove_file(bench.target()).unwrap();
+    assert_eq!(standing(&bench.target()).unwrap(), Standing::Unnamed);
     assert!(Slices::find(&bench.target(), None).unwrap().is_none());
 }
 
@@ -355,4 +357,34 @@ fn a_part_file_that_is_gone_or_short_is_no_file() {
     std::fs::remove_file(bench.folder.path().join("f.slices.part")).unwrap();
     let error = bench.find().lock(TOTAL).unwrap_err();
     assert!(error.context().contains("is gone, and all slices with it"), "{error}");
+}
+
+#[test]
+fn slices_without_bytes_are_joined_to_a_file_without_bytes() {
+    let bench = Bench::new();
+    let reserved = bench.reserve("2/2").unwrap();
+    reserved.release();
+    let Locked::Ours(joining) = Slices::empty(&bench.target(), 2).lock(0).unwrap() else {
+        panic!("nobody else is there");
+    };
+    joining.verify(&[], |_| Ok(())).unwrap();
+    joining.name(false, None, SyncPolicy::Never).unwrap();
+    drop(reserved);
+    assert_eq!((bench.names(), bench.target().metadata().unwrap().len()), (vec!["f".into()], 0));
+    let again = Slices::empty(&bench.target(), 2).lock(0).unwrap();
+    assert!(matches!(again, Locked::Ended));
+}
+
+#[test]
+fn the_slices_of_another_version_are_told() {
+    let bench = Bench::new();
+    bench.complete(identity(slice("2/2")));
+    let now = identity(slice("1/2"));
+    assert!(bench.find().other_than(&now).is_empty());
+    let changed = Identity { validator: Some("etag \"b\"".into()), ..now.clone() };
+    assert_eq!(bench.find().other_than(&changed), [2]);
+    // Nothing tells of another place's versions.
+    let elsewhere = Identity { url: "http://h/g".into(), ..changed };
+    assert!(bench.find().other_than(&elsewhere).is_empty());
+    assert_eq!(bench.find().other_than(&Identity { total: TOTAL + 1, ..now }), [2]);
 }

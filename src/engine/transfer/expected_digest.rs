@@ -38,7 +38,8 @@ fn choose(
         return Ok(Some(Expected { checksum, against, is_servers: false }));
     }
     // Digests on offer are of the whole file.
-    if !options.verify || options.part.is_some() {
+    let is_partial = options.part.is_some() && options.slice.is_none();
+    if !options.verify || is_partial {
         return Ok(None);
     }
     let chosen = better(on_offer(offers)?, described);
@@ -86,7 +87,10 @@ impl Wanted {
         let expected = choose(context, offers, described)?;
         let own = expected.as_ref().map(|expected| expected.checksum.algorithm);
         let mut algorithms: Vec<Algorithm> = Vec::new();
-        for algorithm in own.into_iter().chain(context.options.digests.iter().copied()) {
+        // Whoever joins slices computes the digests of the file.
+        let is_whole = context.options.slice.is_none();
+        let wanted = own.into_iter().chain(context.options.digests.iter().copied());
+        for algorithm in wanted.filter(|_| is_whole) {
             if !algorithms.contains(&algorithm) {
                 algorithms.push(algorithm);
             }

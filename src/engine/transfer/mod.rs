@@ -16,7 +16,9 @@ mod recheck;
 mod records;
 mod repair;
 mod scope;
+mod sliced;
 mod stream;
+mod task;
 
 use super::context::Context;
 use super::local::Local;
@@ -43,6 +45,7 @@ use scope::Scope;
 use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::future::pending;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +60,8 @@ pub(super) struct Transfer {
     /// Where the file can be had, best first; at least one.
     urls: Vec<Url>,
     reserved: Reserved,
+    /// The name that the file has already, as its slices were joined before.
+    standing: Option<PathBuf>,
     /// The memory of an output that takes bytes in order, if it is one.
     ordered: Option<Ordered>,
     /// CPU time that the process had used when the transfer began.
@@ -82,7 +87,25 @@ impl Transfer {
         let is_ordered = reserved.is_ordered();
         let ordered = is_ordered.then(|| Ordered::new(&local.context.options)).transpose()?;
         let (cpu_before, pieces, linked) = (process_cpu_time(), OnceCell::new(), OnceCell::new());
-        Ok(Self { local, lead, urls, reserved, ordered, cpu_before, trace, pieces, linked })
+        let standing = None;
+        Ok(Self {
+            local,
+            lead,
+            urls,
+            reserved,
+            standing,
+            ordered,
+            cpu_before,
+            trace,
+            pieces,
+            linked,
+        })
+    }
+
+    /// If the file has this name already, it is only looked at.
+    pub(super) fn of_standing(mut self, standing: Option<PathBuf>) -> Self {
+        self.standing = standing;
+        self
     }
 
     /// The description that the server has named, if it is of use.
@@ -140,7 +163,10 @@ impl Transfer {
             let Ended { error, is_corrupt, liar, again, is_plural, left } =
                 // In a box: the types of futures within futures are too deep for the compiler.
                 match Box::pin(attempt.run()).await {
-                    Ok(report) => return Ok(repair::told(repaired, report)),
+                    Ok(report) => {
+                        let ended = Box::pin(self.end_slice(repair::told(repaired, report)));
+                        return ended.await.map_err(|error| self.explain(error));
+                    }
                     Err(ended) => ended,
                 };
             on_disk = left;
@@ -295,6 +321,43 @@ impl Transfer {
         };
         let advice = format!("{advice}; {kept}");
         error.advise(advice)
+    }
+
+    /// The report of a file of `bytes` bytes at `path` of which nothing is fetched.
+    fn untouched(&self, path: &Path, bytes: u64) -> Report {
+        let context = self.context();
+        context.set_here(bytes);
+        context.set_resumed(bytes);
+        Report {
+            path: path.to_owned(),
+            url: self.urls[0].clone(),
+            validator: None,
+            last_modified: None,
+            content_type: None,
+            bytes,
+            resumed_bytes: bytes,
+            elapsed: context.now(),
+            connections: context.counts.open_max(),
+            connects: context.counts.established(),
+            engine: context.engine(),
+            threads: 1,
+            cpu: process_cpu_time().saturating_sub(self.cpu_before),
+            discarded: false,
+            is_ordered: false,
+            direct: false,
+            registered: false,
+            lacks_locked_memory: false,
+            ranges: true,
+            retries: context.retries(),
+            limiter: None,
+            verified: None,
+            pieces: None,
+            digests: Vec::new(),
+            repaired: None,
+            slice: None,
+            sources: Vec::new(),
+            is_compared: false,
+        }
     }
 
     fn end_trace(&self, result: &Result<Report>) {

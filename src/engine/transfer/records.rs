@@ -4,7 +4,7 @@
 use super::expected_digest::Wanted;
 use super::on_disk::OnDisk;
 use crate::base::limits::BARRIER_BYTES;
-use crate::base::{Result, Span};
+use crate::base::{Error, ErrorKind, Result, Span};
 use crate::digest::Algorithm;
 use crate::digest::crc::Run;
 use crate::disk::journal::{BarrierPace, Book, Identity, Journal};
@@ -53,6 +53,8 @@ impl Records {
         let is_kept_by_sums = has_pieces && !is_journaled;
         // In one stream, what was passed on comes again, to be compared.
         let is_kept_by_sums = is_kept_by_sums || output.is_ordered();
+        // All of a slice is recorded in any case.
+        let is_kept_by_sums = is_kept_by_sums || context.options.slice.is_some();
         book.want_sums(wanted.algorithms.contains(&Algorithm::Crc32c) || is_kept_by_sums);
         let (context, output) = (context.clone(), output.clone());
         let (journal, is_disowned) = (None, false);
@@ -101,6 +103,21 @@ impl Records {
         } else {
             self.book.forget(span);
         }
+    }
+
+    /// All `bytes` of a slice have come: makes them durable and records them, which is the mark
+    /// that it is complete.
+    pub(super) fn complete(&mut self, bytes: u64) -> Result<()> {
+        let journal = match self.journal.take() {
+            Some(journal) => Some(journal),
+            None => self.new_journal()?,
+        };
+        let durable_bytes = journal.map_or(Ok(0), |journal| journal.barrier())?;
+        if durable_bytes < bytes {
+            let what = format!("{durable_bytes} of the {bytes} bytes of the slice were recorded");
+            return Err(Error::new(ErrorKind::DiskIo, what).advise("run it again"));
+        }
+        Ok(())
     }
 
     /// Everything has come, and may have to be verified still. If no barrier was near until now,

@@ -8,6 +8,7 @@
 use super::Transfer;
 use super::expected_digest::{self, Wanted};
 use super::on_disk::OnDisk;
+use super::task::{OnStep, Task};
 use crate::base::limits::SPAN_ALIGN_BYTES;
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet};
@@ -16,15 +17,12 @@ use crate::digest::crc::Run;
 use crate::disk::journal::{Found, Identity, Saved};
 use crate::disk::salvage::{Salvage, Survey};
 use crate::engine::context::{Context, jitter_seed};
+use crate::engine::join::written;
 use crate::engine::progress::{Level, Phase, Repaired, Report, Verified, VerifiedPieces};
 use crate::engine::source::discover::{self, Discovered, Found as Answer};
 use crate::engine::source::twin::Twin;
 use crate::engine::source::versions::Versions;
-use crate::io::clock::process_cpu_time;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use tokio::sync::oneshot;
 
 /// What there is when the first attempt begins.
 pub(super) enum Begun {
@@ -33,9 +31,6 @@ pub(super) enum Begun {
     /// The file is as it should be.
     Whole(Box<Report>),
 }
-
-/// Hears of bytes that are through; its error ends the work.
-type OnStep<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
 
 /// A repair that has not begun to fetch.
 struct Repair<'a> {
@@ -53,6 +48,12 @@ pub(super) fn told(repaired: Option<Repaired>, report: Report) -> Report {
 impl Transfer {
     /// What is on the disk already: of an earlier run, or of the file that is to be repaired.
     pub(super) async fn begin(&self) -> Result<Begun> {
+        if let Some(path) = &self.standing {
+            let looked = Box::pin(self.standing(path)).await;
+            let context = self.context();
+            let looked = looked.map_err(|error| context.take_failure().unwrap_or(error));
+            return looked.map(|report| Begun::Whole(Box::new(report)));
+        }
         let Some(salvage) = self.reserved.salvage() else {
             return Ok(Begun::With(self.look()?, None));
         };
@@ -287,7 +288,8 @@ impl Repair<'_> {
         let context = self.context();
         context.set_phase(Phase::Verifying);
         context.set_unchecked(bytes);
-        let mut task = Task::start(context.clone(), self.salvage.clone(), work)?;
+        let salvage = self.salvage.clone();
+        let mut task = Task::start(context, move |on_step| work(&salvage, on_step))?;
         context.guard(task.outcome()).await
     }
 
@@ -312,9 +314,7 @@ impl Repair<'_> {
         verified: Option<Verified>,
         survey: &Survey,
     ) -> Box<Report> {
-        let (context, transfer) = (self.context(), self.transfer);
-        context.set_here(bytes);
-        context.set_resumed(bytes);
+        let context = self.context();
         let pieces = repaired.pieces.zip(context.options.pieces.as_ref());
         let pieces = pieces.map(|(count, hashes)| VerifiedPieces {
             count,
@@ -324,33 +324,11 @@ impl Repair<'_> {
         let mut digests = survey.digests.clone();
         digests.retain(|digest| context.options.digests.contains(&digest.algorithm));
         Box::new(Report {
-            path: self.salvage.path().to_owned(),
-            url: transfer.urls[0].clone(),
-            validator: None,
-            last_modified: None,
-            content_type: None,
-            bytes,
-            resumed_bytes: bytes,
-            elapsed: context.now(),
-            connections: context.counts.open_max(),
-            connects: context.counts.established(),
-            engine: context.engine(),
-            threads: 1,
-            cpu: process_cpu_time().saturating_sub(transfer.cpu_before),
-            discarded: false,
-            is_ordered: false,
-            direct: false,
-            registered: false,
-            lacks_locked_memory: false,
-            ranges: true,
-            retries: context.retries(),
-            limiter: None,
             verified,
             pieces,
-            digests: digests.iter().map(|it| format!("{}:{it}", it.algorithm)).collect(),
+            digests: written(&digests),
             repaired: Some(Repaired { is_untouched: true, ..repaired }),
-            sources: Vec::new(),
-            is_compared: false,
+            ..self.transfer.untouched(self.salvage.path(), bytes)
         })
     }
 
@@ -360,58 +338,6 @@ impl Repair<'_> {
 
     fn context(&self) -> &Arc<Context> {
         self.transfer.context()
-    }
-}
-
-/// Work on a thread of its own. Dropping it ends the work with its next step.
-struct Task<T> {
-    is_over: Arc<AtomicBool>,
-    thread: Option<thread::JoinHandle<()>>,
-    outcome: oneshot::Receiver<Result<T>>,
-}
-
-impl<T: Send + 'static> Task<T> {
-    fn start(
-        context: Arc<Context>,
-        salvage: Salvage,
-        work: impl FnOnce(&Salvage, OnStep<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<Self> {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (sender, outcome) = oneshot::channel();
-        let is_given_up = is_over.clone();
-        let on_thread = move || {
-            let mut on_step = |bytes: u64| {
-                context.set_unchecked(context.unchecked_bytes().saturating_sub(bytes));
-                if is_given_up.load(Ordering::Relaxed) {
-                    return Err(Error::new(ErrorKind::Interrupted, "given up"));
-                }
-                Ok(())
-            };
-            // Nobody waits any more if the transfer was stopped meanwhile.
-            _ = sender.send(work(&salvage, &mut on_step));
-        };
-        let spawned = thread::Builder::new().name("ringhaul-repair".into()).spawn(on_thread);
-        let thread = spawned.map_err(|e| {
-            let what = "cannot start the thread that reads the file to be repaired";
-            Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
-        })?;
-        Ok(Self { is_over, thread: Some(thread), outcome })
-    }
-
-    async fn outcome(&mut self) -> Result<T> {
-        let outcome = (&mut self.outcome).await;
-        let lost = |_| Err(Error::new(ErrorKind::Internal, "reading the file has no outcome"));
-        outcome.unwrap_or_else(lost)
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // At most one block is still being read. Its panic has been reported as no outcome.
-            let _ = thread.join();
-        }
     }
 }
 

@@ -41,6 +41,13 @@ impl Scope {
         self.wanted.is_some()
     }
 
+    /// The first bytes that are fetched together, or would be; none if there are none.
+    pub(super) fn first(&self) -> Span {
+        let all = Some(self.all());
+        let first = self.wanted.as_ref().map_or(all, SpanSet::first);
+        first.unwrap_or(Span::new(0, 0))
+    }
+
     /// What need not be fetched: bytes that are `here`, and all that are not wanted.
     pub(super) fn settled(&self, here: &SpanSet) -> SpanSet {
         let mut settled = here.clone();

@@ -68,6 +68,9 @@ impl Attempt<'_> {
     /// All bytes are in the part file: verifies them and gives the file its name.
     pub(super) async fn finish(&mut self, mut ending: Ending, wanted: &Wanted) -> Result<Report> {
         let context = self.context();
+        if context.options.slice.is_some() {
+            return self.finish_slice(ending).await;
+        }
         let received_at = context.now();
         let joined = self.records.as_ref().and_then(|records| joined_crc32c(records.book()));
         if let Some(records) = &mut self.records {
@@ -104,6 +107,28 @@ impl Attempt<'_> {
         };
         let path = ending.output.commit(ending.received.bytes, sync)?;
         Ok(self.report(path, &ending, limiter, verdict))
+    }
+
+    /// All bytes of a slice are in the part file: makes them durable, which is all that there is to
+    /// it by itself.
+    async fn finish_slice(&mut self, mut ending: Ending) -> Result<Report> {
+        let context = self.context();
+        let received_at = context.now();
+        if let Some(recheck) = ending.recheck.take() {
+            context.set_phase(Phase::Verifying);
+            context.guard(recheck.finished(context)).await?;
+        }
+        self.verify_pieces(&ending).await?;
+        let limiter = self.limiter(&ending, received_at);
+        context.set_phase(Phase::Finishing);
+        // The last writes may have failed after all else was through.
+        self.check_failure()?;
+        if let Some(records) = &mut self.records {
+            records.complete(ending.received.wanted_bytes)?;
+        }
+        let path = self.transfer.reserved.target().to_owned();
+        let nothing = Verdict { verified: None, digests: Vec::new() };
+        Ok(self.report(path, &ending, limiter, nothing))
     }
 
     /// Waits until every piece is judged, if their digests are known; bad ones end the attempt.
@@ -273,6 +298,7 @@ impl Attempt<'_> {
             digests: digests.collect(),
             sources: ending.ranges.as_ref().map(|it| it.account()).unwrap_or_default(),
             repaired: None,
+            slice: None,
             is_compared: ending.ranges.as_ref().is_some_and(|ranged| ranged.is_compared()),
         }
     }

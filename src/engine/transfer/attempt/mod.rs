@@ -11,6 +11,7 @@ use super::on_disk::{OnDisk, Proof, identity};
 use super::recheck::RecheckTask;
 use super::records::Records;
 use super::scope::Scope;
+use super::sliced;
 use super::stream::{Received, Stream, Whole, scope};
 use crate::base::size::format_bytes;
 use crate::base::url::Scheme;
@@ -273,8 +274,11 @@ impl<'a> Attempt<'a> {
         let digest = wanted.digest().or_else(|| Some(ledger?.hashes().fingerprint()));
         let (options, url) = (&self.context().options, ranges.endpoint.url());
         let total = self.context().window().bytes(known.total);
-        let now = identity(options, url, total, &known.validator, digest);
+        let mut now = identity(options, url, total, &known.validator, digest);
         let scope = Scope::new(options, total)?;
+        if let Some(slice) = options.slice {
+            now.cut = Some(self.transfer.check_slice(slice, scope.first(), &now)?);
+        }
         let (output, recheck) = self.join(&ranges, &now, &scope).await?;
         let (context, runs) = (self.context(), self.on_disk.runs());
         let has_pieces = self.transfer.pieces.get().is_some();
@@ -292,7 +296,9 @@ impl<'a> Attempt<'a> {
         let pieces = self.pieces.clone();
         let ordered = self.transfer.ordered.clone();
         let to = Destination { output, hashing, pieces, book, is_journaled, ordered };
-        let expected = wanted.expected.as_ref().map(|expected| expected.checksum.clone());
+        // That of the whole says nothing before all slices are here.
+        let expected = wanted.expected.as_ref().filter(|_| self.context().options.slice.is_none());
+        let expected = expected.map(|expected| expected.checksum.clone());
         let ending = self.fetch(ranges, expected, to, &scope, shards_max).await?;
         self.finish(Ending { recheck, ..ending }, wanted).await
     }
@@ -398,6 +404,9 @@ impl<'a> Attempt<'a> {
     async fn by_stream(&mut self, url: &Url, whole: Whole, wanted: &Wanted) -> Result<Report> {
         let Transfer { local, .. } = self.transfer;
         let (context, total) = (&local.context, whole.total);
+        if context.options.slice.is_some() {
+            return Err(sliced::no_ranges());
+        }
         let scope = scope(context, total)?;
         if self.is_ranged && self.transfer.ordered.is_none() {
             context.cannot_keep(total, "the server does not serve ranges, only one stream");
@@ -420,7 +429,11 @@ impl<'a> Attempt<'a> {
         let algorithms = if is_ordered { &[][..] } else { &wanted.algorithms };
         let hashing = Hashing::start(self.context(), algorithms, 0, &output, &nothing)?;
         let received = Received { bytes: 0, wanted_bytes: 0, facts, hashing, pieces: None };
-        self.finish(Ending::new(received, output), wanted).await
+        let report = self.finish(Ending::new(received, output), wanted).await?;
+        match self.context().options.slice {
+            None => Ok(report),
+            Some(slice) => Box::pin(self.transfer.end_empty(slice, report)).await,
+        }
     }
 
     fn allocate(&self, scope: Option<&Scope>) -> Result<Arc<Output>> {
@@ -433,6 +446,9 @@ impl<'a> Attempt<'a> {
         };
         let reserved = &self.transfer.reserved;
         let output = match scope.filter(|scope| scope.is_partial()) {
+            Some(scope) if context.options.slice.is_some() => {
+                reserved.allocate_slice(scope.total(), scope.first(), policy)?
+            }
             Some(scope) => reserved.allocate_sparse(scope.total(), policy)?,
             None => reserved.allocate(scope.map(Scope::total), policy)?,
         };
