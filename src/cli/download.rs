@@ -3,8 +3,8 @@
 use super::args::{DownloadArgs, MetalinkWish};
 use super::signals::Watch;
 use super::{
-    Failure, checksum_file, metalink, ordered_output, piece_hashes, print, profile, remote_name,
-    resolve, trust,
+    Failure, checksum_file, metalink, one_file, ordered_output, piece_hashes, print, profile,
+    remote_name, resolve, trust,
 };
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::naming;
@@ -60,6 +60,7 @@ fn prepare(
 ) -> Result<(Download, Arc<Ui>), Failure> {
     let mut options = resolve::options(args)?;
     options.slice = args.slices.settled;
+    options.force |= one_file::replaces(args);
     let stream = ordered_output::open(args)?;
     let is_ordered = stream.is_some();
     let copy = ordered_output::copy(args)?;

@@ -18,6 +18,7 @@ mod login;
 mod manual;
 mod metalink;
 mod nearest;
+mod one_file;
 mod ordered_output;
 mod piece_hashes;
 mod print;
@@ -137,6 +138,10 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
     }
     match metalink::look(args)? {
         Some(read) => fetch_described(args, read),
+        None if one_file::is_meant(args)? => match one_file::is_skipped(args)? {
+            true => Ok(()),
+            false => download::run(args, None).map(drop),
+        },
         None if args.is_batch() => batch::run(args, None),
         None if args.slices.settled.is_some() => Err(slices::one_file().into()),
         None => match download::run(args, None)? {

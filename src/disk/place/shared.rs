@@ -150,3 +150,35 @@ fn open_and_lock(part: &Path, slice: Slice, target: &Path) -> Result<File> {
     let what = format!("{} is replaced again and again", part.display());
     Err(Error::new(ErrorKind::TargetUnusable, what))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_server_forbids_says_what_it_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("f.slices.part");
+        let denied = |code| {
+            let error = io::Error::from_raw_os_error(code);
+            explained(disk_error(error, "cannot open or create", &part), &part)
+        };
+        let error = denied(libc::EACCES);
+        assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+        assert!(error.advice().contains("where a file server squashes root"), "{error}");
+        assert!(!denied(libc::EROFS).advice().contains("squashes"));
+    }
+
+    #[test]
+    fn nobody_makes_the_part_file_of_others_shorter() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let target = folder.path().join("f");
+        let place = |text: &str| Place::take_slice(&target, text.parse().unwrap(), false).unwrap();
+        let (one, two) = (place("1/2"), place("2/2"));
+        two.reserve_slice(20_000, Span::new(8192, 20_000)).unwrap();
+        one.reserve_slice(10_000, Span::new(0, 8192)).unwrap();
+        assert_eq!(one.file.metadata().unwrap().len(), 20_000);
+        let error = one.reserve_slice(1 << 60, Span::new(0, 8192)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    }
+}
