@@ -175,7 +175,5 @@ fn auto_says_which_variables_it_used_and_fails_in_words_without_any() {
         let ended = auto(wish, set);
         assert!(ended.one_error_line(2).contains(why), "{ended:?}");
     }
-    let one = farm.scene.run(&["--slice", "1/2", &farm.url("/a")]);
-    assert!(one.one_error_line(2).contains("one file is named"), "{one:?}");
     assert_eq!(farm.requests(), before);
 }

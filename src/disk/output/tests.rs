@@ -252,7 +252,7 @@ fn one_writer_at_a_time() {
     let target = folder.path().join("f");
     let first = Reserved::new(&target, false).unwrap();
     let error = Reserved::new(&target, false).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+    assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(error.to_string().contains("another ringhaul"), "{error}");
     drop(first);
     drop(Reserved::new(&target, false).unwrap());

@@ -195,7 +195,7 @@ fn one_program_has_it_at_a_time_after_it_was_rewritten_too() {
     let path = folder.path().join("log");
     let busy = |path: &Path| {
         let error = open(path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TargetUnusable);
+        assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.to_string().contains("another ringhaul is using"), "{error}");
     };
     let (mut log, _) = open(&path).unwrap();
