@@ -67,7 +67,7 @@ fn what_means_something_else_is_refused_with_what_to_write() {
         ("-chttps://h/x", "resuming is automatic"),
         ("-C 500 URL", "resuming is automatic"),
         ("-r http://h/", "folders are not followed"),
-        ("-r 0-99 http://h/", "--range"),
+        ("-r 0-99 http://h/", "--range RANGES"),
         ("-i http://h/", "-v"),
         ("-d a=b http://h/", "only fetches"),
         ("-m http://h/", "not mirrored"),
