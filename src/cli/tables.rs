@@ -1,5 +1,5 @@
 //! What the tables of the config file hold for the files of each origin, where there are several:
-//! header fields, credentials, connections, the rate. Must not know which of a table's entries those
+//! header fields, credentials, connections, the rate. Must not know which entries of a table those
 //! are.
 
 use super::args::{DownloadArgs, LoginArgs, rate_of};
