@@ -4,8 +4,11 @@
 
 use crate::cli::exit_codes;
 
+/// A mark in a text, and what stands in its place.
+type Insert = (&'static str, fn() -> String);
+
 /// What stands in texts for what is kept elsewhere.
-const INSERTS: [(&str, fn() -> String); 5] = [
+const INSERTS: [Insert; 5] = [
     ("{codes}\n", || exit_codes::table(EXAMPLE)),
     ("{progress.py}\n", || example(include_str!("../../python/progress.py"))),
     ("{slurm}\n", || example(include_str!("../../../tests/clusters/slurm.sh"))),

@@ -110,11 +110,11 @@ mod tests {
         assert_eq!(rights(&login, "http://i/", false), Rights::None);
         assert_eq!(rights(&login, "http://net@h/", false), Rights::Name(name("net", "rc")));
         assert_eq!(rights(&login, "http://me@h/", false), Rights::Name(name("me", "")));
-        let token = Some(Token("open".into()));
-        let at_host = OriginLogin { user: None, bearer: token.clone() };
+        let token = Token("open".into());
+        let at_host = OriginLogin { user: None, bearer: Some(token.clone()) };
         let origin = Url::parse("http://h/").unwrap().origin();
         login.by_origin = vec![(origin, at_host)];
-        assert_eq!(rights(&login, "http://h/", false), Rights::Bearer(token.unwrap()));
+        assert_eq!(rights(&login, "http://h/", false), Rights::Bearer(token));
         assert_eq!(rights(&login, "http://h:1/", false), Rights::Name(name("net", "rc")));
         login.bearer = Some(Token("sesame".into()));
         assert_eq!(rights(&login, "http://h/", true), Rights::Bearer(Token("sesame".into())));
