@@ -150,10 +150,17 @@ fn of_open_mpi(variables: &Variables<'_>, index: u64) -> Result<Task> {
     Ok(Task { index, count: variables.number(count_by)?, count_by })
 }
 
-/// A task that `srun` has started.
+/// A task that `srun` has started. The script of a batch job has the same variables, as if it were
+/// the first of its tasks, whose number it is to start; it is in no step.
 fn of_slurm_step(variables: &Variables<'_>, index: u64) -> Result<Task> {
     let count_by = "SLURM_NTASKS";
-    Ok(Task { index, count: variables.number(count_by)?, count_by })
+    let count = variables.number(count_by)?;
+    let is_script = variables.is("ENVIRONMENT", "BATCH") && !variables.has("SLURM_STEP_ID");
+    if is_script && count.is_some_and(|count| count > 1) {
+        let what = "--slice auto: this is the script of a Slurm job, and none of its tasks";
+        return Err(Error::new(ErrorKind::Usage, what).advise("start ringhaul with srun there"));
+    }
+    Ok(Task { index, count, count_by })
 }
 
 /// A job of GNU parallel, which counts from 1 on and does not know how many will come.
@@ -168,6 +175,14 @@ fn of_gnu_parallel(_: &Variables<'_>, sequence: u64) -> Result<Task> {
 struct Variables<'a>(&'a dyn Fn(&str) -> Option<OsString>);
 
 impl Variables<'_> {
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.0(name).is_some_and(|found| found == value)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0(name).is_some()
+    }
+
     /// The number that is the value of `name`; `None` if it is unset or empty.
     fn number(&self, name: &str) -> Result<Option<u64>> {
         let Some(value) = self.0(name).filter(|value| !value.is_empty()) else { return Ok(None) };
@@ -283,6 +298,17 @@ mod tests {
         ] {
             assert_eq!(said(wish, set), expected, "{set:?}");
         }
+    }
+
+    #[test]
+    fn the_script_of_a_job_of_slurm_is_none_of_its_tasks() {
+        let of_job = [("SLURM_PROCID", "0"), ("SLURM_NTASKS", "2"), ("ENVIRONMENT", "BATCH")];
+        let script = said("auto", &of_job);
+        assert!(script.contains("none of its tasks; start ringhaul with srun there"), "{script}");
+        let task = said("auto", &[&of_job[..], &[("SLURM_STEP_ID", "0")]].concat());
+        assert_eq!(task, "1 of 2 by SLURM_PROCID and SLURM_NTASKS");
+        let alone = [("SLURM_PROCID", "0"), ("SLURM_NTASKS", "1"), ("ENVIRONMENT", "BATCH")];
+        assert_eq!(said("auto", &alone), "1 of 1 by SLURM_PROCID and SLURM_NTASKS");
     }
 
     #[test]
