@@ -6,7 +6,7 @@ LIST, DIR, N = sys.argv[1], sys.argv[2], int(sys.argv[3])
 class TryAgain(Exception):
     pass
 
-@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=[TryAgain])
+@ray.remote(num_cpus=0.25, max_retries=3, retry_exceptions=[TryAgain])
 def fetch(index):
     run = ["ringhaul", "--slice", f"{index}/{N}", "-i", LIST, "-d", DIR]
     ended = subprocess.run(run, stderr=subprocess.PIPE, text=True)

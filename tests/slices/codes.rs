@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 const SLURM: &str = include_str!("../clusters/slurm.sh");
 const JOB: &str = include_str!("../clusters/job.yaml");
-const RAY: &str = include_str!("../clusters/ray.py");
+const RAY: &str = include_str!("../clusters/slices_ray.py");
 /// Another run has it.
 const BUSY: i32 = 19;
 

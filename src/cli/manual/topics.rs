@@ -13,7 +13,7 @@ const INSERTS: [Insert; 5] = [
     ("{progress.py}\n", || example(include_str!("../../python/progress.py"))),
     ("{slurm}\n", || example(include_str!("../../../tests/clusters/slurm.sh"))),
     ("{job}\n", || example(include_str!("../../../tests/clusters/job.yaml"))),
-    ("{ray}\n", || example(include_str!("../../../tests/clusters/ray.py"))),
+    ("{ray}\n", || example(include_str!("../../../tests/clusters/slices_ray.py"))),
 ];
 /// What stands before each line of an example.
 const EXAMPLE: &str = "    ";
