@@ -25,11 +25,15 @@ struct Connection {
 /// What came when, in the order of time.
 type Arrivals = Vec<(Duration, u64)>;
 
+/// When, in which order at that time, to which connection, and which bytes have come if it does not
+/// only ask.
+type Event = (Duration, usize, usize, Option<u64>);
+
 /// All connections want more for this time.
 fn run(bucket: &mut Bucket, connections: &mut [Connection], time: Duration) -> Arrivals {
     let mut arrivals = Vec::new();
     // A connection asks, or what it was granted has come.
-    let mut events: BinaryHeap<Reverse<(Duration, usize, usize, Option<u64>)>> =
+    let mut events: BinaryHeap<Reverse<Event>> =
         (0..connections.len()).map(|index| Reverse((Duration::ZERO, 0, index, None))).collect();
     // Timers that end at the same time ring in the order in which they were set.
     let mut timers = 0;
