@@ -7,7 +7,7 @@ mod common;
 
 use common::scene::wait;
 use common::{
-    HANG_LIMIT, NAME, Place, SEED, Scene, Site, assert_content, at_once, bounded, checksum,
+    Ended, HANG_LIMIT, NAME, Place, SEED, Scene, Site, assert_content, at_once, bounded, checksum,
     eventually_within, expect_error, names, serve, skipped, slowed,
 };
 use ringhaul::internal::base::size::{GIB, KIB, MIB};
@@ -105,6 +105,14 @@ impl Cluster {
         command.spawn().expect("the binary runs")
     }
 
+    /// Waits for a run; in the long form as long as that takes.
+    fn wait(&self, child: Child) -> Ended {
+        if self.size_bytes < GIB {
+            return wait(child);
+        }
+        Ended::of(child.wait_with_output().expect("it is our child"))
+    }
+
     /// The same server at another speed, which has sent nothing yet.
     fn replace_server(&mut self, config: impl FnOnce(Config) -> Config) {
         self.server.stop();
@@ -142,7 +150,7 @@ fn eight_slices_of_which_one_is_killed_and_repeated_become_the_file() {
     let others = (1..=count).filter(|index| *index != killed);
     let running: Vec<Child> = others.clone().map(|index| cluster.start(index)).collect();
     for (child, index) in running.into_iter().zip(others) {
-        let ended = wait(child);
+        let ended = cluster.wait(child);
         let line = format!("{NAME}, slice {index} of 8: ");
         assert!(ended.success().stderr.contains(&line), "{ended:?}");
     }
@@ -153,7 +161,7 @@ fn eight_slices_of_which_one_is_killed_and_repeated_become_the_file() {
     assert_eq!(durable_bytes(&folder, killed, count), durable, "nothing is lost");
     let sent_before = cluster.server.body_bytes();
     assert!(sent_before <= 7 * (slice_bytes + PROBE_BYTES), "{sent_before}");
-    let last = wait(cluster.start(killed));
+    let last = cluster.wait(cluster.start(killed));
     assert!(last.success().stderr.contains("joined 8 slices: file.bin is complete"), "{last:?}");
     let verified = format!("verified {} (given with --checksum)", cluster.checksum);
     assert!(last.stderr.contains(&verified), "{last:?}");
@@ -163,11 +171,12 @@ fn eight_slices_of_which_one_is_killed_and_repeated_become_the_file() {
     assert_eq!(names(&folder), [NAME]);
     // A task that is repeated once all is done fetches nothing.
     let sent_before = cluster.server.body_bytes();
-    let late = wait(cluster.start(2));
+    let late = cluster.wait(cluster.start(2));
     let line = "file.bin: complete, as its slices were joined before";
     assert!(late.success().stderr.contains(line), "{late:?}");
     assert!(cluster.server.body_bytes() - sent_before <= PROBE_BYTES);
-    let joined = cluster.scene.run(&["--join", NAME, "--checksum", &cluster.checksum]);
+    let join = cluster.scene.spawn(&["--join", NAME, "--checksum", &cluster.checksum]);
+    let joined = cluster.wait(join);
     assert!(joined.success().stderr.contains(line) && joined.stderr.contains(&verified));
 }
 

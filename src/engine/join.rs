@@ -63,7 +63,7 @@ pub(super) enum End {
     /// The file has its name: somebody else has joined them.
     JoinedBefore,
     /// The file has its name now.
-    Joined(Joined),
+    Joined(Box<Joined>),
 }
 
 /// What was joined.
@@ -258,7 +258,7 @@ pub(super) fn join(
         Named::ByAnother => End::JoinedBefore,
         Named::Now => {
             let url = Url::parse(&agreed.url).ok();
-            End::Joined(Joined { path, bytes: total, url, verified, digests })
+            End::Joined(Box::new(Joined { path, bytes: total, url, verified, digests }))
         }
     })
 }

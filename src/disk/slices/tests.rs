@@ -218,7 +218,8 @@ fn slices_of_different_files_are_named() {
     };
     let with_pieces = |it: &mut Identity| it.digest = Some("pieces:01".into());
     type Change = fn(&mut Identity);
-    let cases: [(&[Change], &[Change], std::result::Result<(), &str>); 10] = [
+    type Case<'a> = (&'a [Change], &'a [Change], std::result::Result<(), &'a str>);
+    let cases: [Case<'_>; 10] = [
         (&[], &[], Ok(())),
         (&[], &[other_query], Ok(())),
         (&[], &[with_digest], Ok(())),

@@ -124,7 +124,8 @@ impl Transfer {
         Ok(match ended.await? {
             End::Taken => with(report, slice, OtherSlices::InUse),
             End::JoinedBefore => with(report, slice, OtherSlices::JoinedBefore),
-            End::Joined(Joined { path, verified, digests, .. }) => {
+            End::Joined(joined) => {
+                let Joined { path, verified, digests, .. } = *joined;
                 let (elapsed, digests) = (context.now(), written(&digests));
                 let joined = Report { path, verified, digests, elapsed, ..report };
                 with(joined, slice, OtherSlices::Joined)
