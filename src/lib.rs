@@ -85,7 +85,7 @@ mod skip;
 pub use base::error::{Error, ErrorKind, Result, Side};
 pub use base::url::Credentials;
 pub use base::{Slice, Url};
-pub use batch::part::{Part as ListSlice, SliceBy};
+pub use batch::list_slice::{ListSlice, SliceBy};
 pub use batch::result::{Asked, Outcome, Status, Summary};
 pub use batch::slices::Share;
 pub use batch::state::IfExists;

@@ -2,7 +2,7 @@
 
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result};
-use crate::batch::part::Part;
+use crate::batch::list_slice::ListSlice;
 use crate::batch::state::IfExists;
 use crate::engine::landing::Durability;
 use crate::engine::options::{ClientOptions, Options, SyncMode};
@@ -35,7 +35,7 @@ pub struct BatchOptions {
     /// The slice that the items are, and what divided the list: it has a journal of its own, beside
     /// [`state`](Self::state), and knows what those of others say. The items of others are left out
     /// by whoever hands over the items, as [`Share`](crate::batch::slices::Share) says.
-    pub part: Option<Part>,
+    pub part: Option<ListSlice>,
     /// The first failure ends the batch.
     pub fail_fast: bool,
     /// Header fields for the files of these origins, unless an item has its own of that name.

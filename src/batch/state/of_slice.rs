@@ -7,7 +7,7 @@
 
 use super::{Done, Earlier, Key, PURPOSE, Record, State};
 use crate::base::{Error, ErrorKind, Result};
-use crate::batch::part::{Part, SliceBy};
+use crate::batch::list_slice::{ListSlice, SliceBy};
 use crate::disk::record_log;
 use std::ffi::OsString;
 use std::fs;
@@ -28,7 +28,7 @@ impl State {
     /// # Errors
     /// As those of [`State::open`]. States of others that cannot be read count as none: their files
     /// are fetched again, which is always right.
-    pub fn open_with_others(path: &Path, part: Option<Part>) -> Result<Self> {
+    pub fn open_with_others(path: &Path, part: Option<ListSlice>) -> Result<Self> {
         let folder = beside(path, FOLDER_SUFFIX);
         let Some(part) = part else {
             let mut state = Self::open(path)?;
@@ -82,7 +82,7 @@ impl State {
     }
 }
 
-impl Part {
+impl ListSlice {
     /// The name of its state.
     fn name(self) -> String {
         let (index, count) = (self.slice.index(), self.slice.count());
@@ -109,11 +109,11 @@ impl Part {
 }
 
 /// The states in the folder that may have something of `part`, or of the whole list.
-fn others_in(folder: &Path, part: Option<Part>) -> Vec<PathBuf> {
+fn others_in(folder: &Path, part: Option<ListSlice>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let is_other = |name: &String| {
-        let named = Part::of_name(name);
+        let named = ListSlice::of_name(name);
         named.is_some_and(|other| part.is_none_or(|p| p != other && !p.is_apart_from(other)))
     };
     let mut names: Vec<String> = names.filter(is_other).collect();
@@ -143,8 +143,8 @@ mod tests {
     use super::super::{FileTime, Source};
     use super::*;
 
-    fn part(slice: &str, by: SliceBy) -> Option<Part> {
-        Some(Part { slice: slice.parse().unwrap(), by })
+    fn part(slice: &str, by: SliceBy) -> Option<ListSlice> {
+        Some(ListSlice { slice: slice.parse().unwrap(), by })
     }
 
     fn done(seconds: i64) -> Done {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// How many of the files a state knows.
-    fn known(path: &Path, part: Option<Part>, numbers: std::ops::Range<u32>) -> usize {
+    fn known(path: &Path, part: Option<ListSlice>, numbers: std::ops::Range<u32>) -> usize {
         let state = State::open_with_others(path, part).unwrap();
         numbers.filter(|number| state.done(&key(*number)).is_some()).count()
     }

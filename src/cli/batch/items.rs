@@ -3,9 +3,9 @@
 
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::batch::Item;
+use crate::batch::list_slice::{ListSlice, SliceBy};
 use crate::batch::lists::{Lists, STANDARD_INPUT};
 use crate::batch::naming;
-use crate::batch::part::{Part, SliceBy};
 use crate::batch::slices::Share;
 use crate::cli::args::{Divisor, DownloadArgs, MetalinkWish, RemoteName};
 use crate::cli::resolve;
@@ -20,7 +20,7 @@ pub(super) struct Items {
     all: All,
     /// What falls to the slice.
     share: Option<Share>,
-    part: Option<Part>,
+    part: Option<ListSlice>,
     folder: PathBuf,
     is_one: bool,
 }
@@ -57,7 +57,7 @@ impl Items {
     }
 
     /// The slice that they are, if not all.
-    pub(super) fn part(&self) -> Option<Part> {
+    pub(super) fn part(&self) -> Option<ListSlice> {
         self.part
     }
 
@@ -103,16 +103,21 @@ impl Iterator for All {
 }
 
 /// The slice that is meant, and what divides the list.
-fn part(args: &DownloadArgs) -> Option<Part> {
+fn part(args: &DownloadArgs) -> Option<ListSlice> {
     let by = match args.slices.slice_by {
         Divisor::Name => SliceBy::Name,
         Divisor::Bytes => SliceBy::Bytes,
     };
-    args.slices.settled.map(|slice| Part { slice, by })
+    args.slices.settled.map(|slice| ListSlice { slice, by })
 }
 
 /// What falls to the slice. By bytes, that takes a first look at the whole list.
-fn share(args: &DownloadArgs, part: Part, urls: &[String], described: &Files) -> Result<Share> {
+fn share(
+    args: &DownloadArgs,
+    part: ListSlice,
+    urls: &[String],
+    described: &Files,
+) -> Result<Share> {
     if part.by == SliceBy::Name {
         return Ok(Share::by_name(part.slice));
     }

@@ -4,7 +4,7 @@ use crate::base::Slice;
 
 /// A slice of a list, and what divides the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct ListSlice {
     /// Which slice.
     pub slice: Slice,
     /// What divides the list.
