@@ -34,7 +34,7 @@ pub(super) type OnRead<'a> = &'a mut dyn FnMut(u64, u64) -> Result<()>;
 ///
 /// ```
 /// # fn main() -> ringhaul::Result<()> {
-/// # let server = ringhaul::server::Server::start(ringhaul::server::Config::new(1, 300_000))?;
+/// # let server = ringhaul::server::Server::start(ringhaul::server::Config::new(1, 3_000_000))?;
 /// # let folder = tempfile::tempdir().expect("a scratch folder");
 /// use ringhaul::{Download, ErrorKind, Join, Options, Slice};
 ///
