@@ -38,7 +38,7 @@ pub(super) const EXIT_CODES: [(u8, &str); 29] = [
     (23, "TLS failed"),
     (24, "the content is encoded, against what was asked"),
     (25, "memory or descriptor limits do not suffice"),
-    (26, "slices of the file are missing or damaged"),
+    (26, "slices of the file are missing, damaged or in use"),
     (130, "stopped: SIGINT (Ctrl-C)"),
     (TERMINATED, "stopped: SIGTERM; SIGHUP gives 129"),
 ];
