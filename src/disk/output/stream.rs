@@ -166,7 +166,8 @@ impl StreamOutput {
         };
         // A copy, so that the descriptor stays here if there is no thread.
         let file = file.try_clone().map_err(refused)?;
-        let writer = Writer::new(self.shared.clone(), file, self.copy.clone(), proof);
+        let copy = self.copy.as_ref().map(Arc::downgrade);
+        let writer = Writer::new(self.shared.clone(), file, copy, proof);
         let spawned = thread::Builder::new()
             .name("ringhaul-stream".into())
             .spawn(move || writer.write_in_order());

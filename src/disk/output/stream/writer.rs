@@ -12,7 +12,7 @@ use crate::io::stream;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 /// What the thread owns.
@@ -20,7 +20,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     file: File,
     /// The file that gets the same bytes, if one does.
-    copy: Option<Arc<Copy>>,
+    /// The stream owns it: what is dropped while this thread waits for a reader is gone at once.
+    copy: Option<Weak<Copy>>,
     /// Bytes that have been written.
     position: u64,
     hashers: Vec<Hasher>,
@@ -34,7 +35,7 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         file: File,
-        copy: Option<Arc<Copy>>,
+        copy: Option<Weak<Copy>>,
         proof: &StreamProof,
     ) -> Self {
         let hashers = proof.algorithms.iter().copied().map(Algorithm::hasher).collect();
@@ -86,7 +87,7 @@ impl Writer {
     }
 
     fn write(&mut self, bytes: &Bytes) -> Result<(), Error> {
-        if let Some(copy) = &self.copy {
+        if let Some(copy) = self.copy.as_ref().and_then(Weak::upgrade) {
             // First, as the reader may take any time.
             copy.write(bytes.as_ref(), self.position)?;
         }
