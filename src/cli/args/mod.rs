@@ -121,6 +121,7 @@ pub(super) fn parse_by(
 ) -> std::result::Result<Args, clap::Error> {
     let matches = match with_defaults(grammar, defaults).try_get_matches_from(&arguments) {
         Ok(matches) => matches,
+        Err(error) if error.kind() == ClapKind::DisplayVersion => return Err(error),
         // Who errs, or asks for help, hears of the other jobs, too.
         Err(_) => with_defaults(command(), defaults).try_get_matches_from(arguments)?,
     };
@@ -170,7 +171,8 @@ pub(super) fn command_for(arguments: &[OsString]) -> clap::Command {
     if first.is_some_and(|word| JOBS.contains(&word)) {
         return command();
     }
-    let command = DownloadArgs::augment_args(clap::Command::new("ringhaul"));
+    let named = clap::Command::new("ringhaul").version(env!("CARGO_PKG_VERSION"));
+    let command = DownloadArgs::augment_args(named);
     command.args(config::arguments()).mut_args(tidy)
 }
 
