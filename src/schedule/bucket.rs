@@ -3,10 +3,10 @@
 //! there is a limit.
 //!
 //! It keeps the time up to which all that was granted is paid for at the rate. That time may run
-//! ahead of the clock by a part of a second ([`AHEAD_SHARE`]), which is what a caller that wakes
+//! ahead of the clock by a part of a second (`AHEAD_SHARE`), which is what a caller that wakes
 //! late catches up with. What was granted and has not come yet is bounded as well
-//! ([`IN_FLIGHT_SHARE`]), as it may come all at once. Whoever has to wait waits for the beginning
-//! of a [`SLOT`], so that many receives share one wakeup. All of these together are the largest
+//! (`IN_FLIGHT_SHARE`), as it may come all at once. Whoever has to wait waits for the beginning
+//! of a `SLOT`, so that many receives share one wakeup. All of these together are the largest
 //! burst: less than a tenth of a second's worth.
 //!
 //! Grants are made in the order in which they are asked for, so connections that always want more
