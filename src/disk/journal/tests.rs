@@ -467,6 +467,25 @@ fn a_deleted_journal_is_made_anew_and_a_replaced_one_is_not() {
     assert_eq!(std::fs::read(&journal).unwrap(), b"theirs");
 }
 
+/// To look into it takes a descriptor, and connections may have all of them.
+#[test]
+fn a_journal_of_this_run_is_removed_without_a_look_into_it() {
+    for is_replaced in [false, true] {
+        let bench = Bench::new();
+        let run = Transfer::start(bench.reserve(), Vec::new(), NEVER);
+        (0..4).for_each(|block| run.write(block));
+        assert_eq!(run.journal.barrier().unwrap(), TOTAL);
+        let journal = bench.path("f.ringhaul");
+        if is_replaced {
+            std::fs::remove_file(&journal).unwrap();
+        }
+        std::fs::write(&journal, "what is no journal of ours").unwrap();
+        run.output.commit(TOTAL, SyncPolicy::Always).unwrap();
+        let left: &[&str] = if is_replaced { &["f", "f.ringhaul"] } else { &["f"] };
+        assert_eq!(bench.names(), left);
+    }
+}
+
 #[test]
 fn a_second_journal_records_what_came_after_the_first() {
     let bench = Bench::new();
