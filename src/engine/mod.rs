@@ -11,6 +11,7 @@
 //! Rooms import each other in this order only: client, source, receive, ranged, transfer, download,
 //! lane.
 
+mod aside;
 pub mod client;
 mod context;
 mod counts;

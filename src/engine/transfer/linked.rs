@@ -10,6 +10,7 @@ use crate::base::limits::METALINK_BYTES_MAX;
 use crate::base::url::Scheme;
 use crate::base::{Error, ErrorKind, Result, Url};
 use crate::digest::{Algorithm, Checksum, PieceHashes};
+use crate::engine::aside::aside;
 use crate::engine::context::Context;
 use crate::engine::description::{Described, Description, described};
 use crate::engine::failure::Failure;
@@ -19,9 +20,7 @@ use crate::engine::progress::Level;
 use crate::engine::small_file::InMemory;
 use crate::http::Offered;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// A description is waited for no longer than this, as the file waits meanwhile: ten round trips
 /// on the longest way there is.
@@ -159,15 +158,11 @@ async fn fetch(local: &Local, url: &Url) -> Result<Described> {
 
 /// Reads it on a thread of its own: a large one would hold up whatever else the shard does.
 async fn parse(text: Vec<u8>, locations: Vec<String>) -> Result<Described> {
-    let (sender, read) = oneshot::channel();
-    // Nobody waits any more if it has taken too long.
-    let work = move || _ = sender.send(described(&text, &locations));
-    thread::Builder::new().name("ringhaul-metalink".into()).spawn(work).map_err(|e| {
+    let read = aside("ringhaul-metalink", move || described(&text, &locations)).map_err(|e| {
         let what = "cannot start the thread that reads a description";
         Error::new(ErrorKind::ResourceLimit, what).caused_by(e)
     })?;
-    let lost = |_| Err(Error::new(ErrorKind::Internal, "reading a description has no outcome"));
-    read.await.unwrap_or_else(lost)
+    read.await
 }
 
 fn contradiction(what: String) -> Error {

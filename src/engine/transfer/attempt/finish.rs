@@ -1,9 +1,11 @@
 //! The end of an attempt, all bytes of which have come: verifying, the name, the report.
 
 use super::Attempt;
+use crate::base::size::MIB;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::{Algorithm, Digest};
 use crate::disk::output::{Output, SyncPolicy};
+use crate::engine::aside::aside;
 use crate::engine::options::SyncMode;
 use crate::engine::progress::{Level, Phase, Report, Verified, VerifiedPieces};
 use crate::engine::ranged::Ranged;
@@ -24,6 +26,10 @@ use std::time::Duration;
 /// Hashing that takes longer than this share of the transfer's time, after the last byte has come,
 /// was behind: one part in 20.
 const HASH_BEHIND_SHARE: u32 = 20;
+
+/// Files from this size on, in bytes, are made durable on a thread of their own: that takes as long
+/// as the disk does, and other files of the shard go on meanwhile. Less is soon written.
+const COMMIT_ASIDE_BYTES_MIN: u64 = MIB;
 
 /// What an attempt knows once all bytes have come, besides the counters.
 pub(super) struct Ending {
@@ -47,6 +53,18 @@ struct Verdict {
     verified: Option<Verified>,
     /// The digests that were asked for.
     digests: Vec<Digest>,
+}
+
+/// Gives the file of this size its name, as `sync` says.
+async fn commit(output: &Arc<Output>, bytes: u64, sync: SyncPolicy) -> Result<PathBuf> {
+    if sync == SyncPolicy::Always && bytes >= COMMIT_ASIDE_BYTES_MIN {
+        let own = output.clone();
+        // Without a thread to be had the others have to wait.
+        if let Ok(committed) = aside("ringhaul-commit", move || own.commit(bytes, sync)) {
+            return committed.await;
+        }
+    }
+    output.commit(bytes, sync)
 }
 
 impl Ending {
@@ -105,7 +123,7 @@ impl Attempt<'_> {
             SyncMode::File => SyncPolicy::Always,
             SyncMode::None => SyncPolicy::Never,
         };
-        let path = ending.output.commit(ending.received.bytes, sync)?;
+        let path = commit(&ending.output, ending.received.bytes, sync).await?;
         Ok(self.report(path, &ending, limiter, verdict))
     }
 
