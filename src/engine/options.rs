@@ -12,6 +12,7 @@ use crate::base::size::format_wait;
 use crate::base::url::Origin;
 use crate::base::{Error, ErrorKind, Result, Slice, Url};
 pub use crate::digest::{Algorithm, Checksum, PieceHashes};
+use crate::disk::output::DirectPolicy;
 use crate::io::patience::SpeedLimit;
 pub use crate::plan::MirrorPolicy;
 use login::Login;
@@ -35,6 +36,17 @@ pub enum DirectMode {
     On,
     /// Never.
     Off,
+}
+
+impl DirectMode {
+    /// The same in the words of the disk.
+    pub(crate) fn policy(self) -> DirectPolicy {
+        match self {
+            DirectMode::Auto => DirectPolicy::Auto,
+            DirectMode::On => DirectPolicy::Always,
+            DirectMode::Off => DirectPolicy::Never,
+        }
+    }
 }
 
 /// What moves the bytes of a transfer.

@@ -21,9 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-/// Files below this size in bytes are written through the page cache: direct writes gain nothing
-/// where all of the file fits the cache, and whoever reads the file next finds it there.
-const DIRECT_BYTES_MIN: u64 = 64 * MIB;
+/// Files below this size in bytes are written through the page cache. From here on a file alone
+/// takes as long either way and less processor time past the cache; lists of such files take half
+/// of both, as a cache that fills up has to find memory and to be written out.
+const DIRECT_BYTES_MIN: u64 = 2 * MIB;
 
 /// When blocks bypass the page cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

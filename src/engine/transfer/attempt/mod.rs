@@ -18,10 +18,9 @@ use crate::base::url::Scheme;
 use crate::base::{Error, ErrorKind, Result, Span, SpanSet, Url};
 use crate::digest::Checksum;
 use crate::disk::journal::Identity;
-use crate::disk::output::{DirectPolicy, Output, StreamProof};
+use crate::disk::output::{Output, StreamProof};
 use crate::engine::client::shard::hash_budget_bytes;
 use crate::engine::context::{Again, Context, jitter_seed};
-use crate::engine::options::DirectMode;
 use crate::engine::ordered::Ordered;
 use crate::engine::progress::{Level, Phase, Report};
 use crate::engine::ranged::worker::First;
@@ -439,11 +438,7 @@ impl<'a> Attempt<'a> {
     fn allocate(&self, scope: Option<&Scope>) -> Result<Arc<Output>> {
         let context = self.context();
         context.set_total(scope.map(Scope::bytes));
-        let policy = match context.options.direct {
-            DirectMode::Auto => DirectPolicy::Auto,
-            DirectMode::On => DirectPolicy::Always,
-            DirectMode::Off => DirectPolicy::Never,
-        };
+        let policy = context.options.direct.policy();
         let reserved = &self.transfer.reserved;
         let output = match scope.filter(|scope| scope.is_partial()) {
             Some(scope) if context.options.slice.is_some() => {
