@@ -17,6 +17,8 @@ mod library;
 mod lists;
 #[path = "batch/mirrors.rs"]
 mod mirrors;
+#[path = "batch/past_cache.rs"]
+mod past_cache;
 #[path = "batch/python.rs"]
 mod python;
 #[path = "batch/rerun.rs"]

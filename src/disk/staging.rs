@@ -2,20 +2,27 @@
 //! which they have numbers. So nothing but whole files ever stands among the files of the batch,
 //! and what a crash leaves is found, and removed by the next run.
 //!
-//! States of a file: begun -> written -> (synced) -> placed, or dropped, which removes it. Must not
-//! know when files are synced, nor what is in them.
+//! States of a file: begun -> written, at once or behind the caller's back -> (synced) -> placed,
+//! or dropped, which removes it. Must not know when files are synced, nor what is in them.
+
+mod past_cache;
 
 use super::folders::{Below, Root};
+use super::output::DirectPolicy;
 use super::place::disk_error;
 use crate::base::limits::STAGING_FOLDERS_MAX;
 use crate::base::{Error, ErrorKind, Result};
+use crate::io::buffers::Block;
+use crate::io::file;
 use crate::io::folder::{Folder, Named};
+use past_cache::{PastCache, Writing, given_up};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::time::SystemTime;
 
 /// The folder's name in the folder of the batch. A batch that finds it taken adds a number.
@@ -40,6 +47,7 @@ pub struct Staging {
     folder: Folder,
     path: PathBuf,
     next: AtomicU64,
+    past_cache: PastCache,
 }
 
 /// A file without a name of its own yet. Dropped, it is removed.
@@ -48,18 +56,20 @@ pub struct Staged {
     staging: Arc<Staging>,
     /// Its room and its name there; empty once it has another one.
     name: String,
-    /// Open while it is written.
+    /// Open until all is written, or on its way.
     file: Option<File>,
+    /// The end of what is on its way.
+    ended: Option<Receiver<Result<()>>>,
 }
 
 impl Staging {
     /// Takes a staging folder in `root`, and removes what an earlier run has left in it. The one
     /// with the number `first` is tried first: whoever asks for the same one each time comes upon
-    /// what it has left itself.
+    /// what it has left itself. `direct` says which files bypass the page cache.
     ///
     /// # Errors
     /// What the disk has to say, and [`ErrorKind::TargetUnusable`] if all names are taken.
-    pub fn open(root: &Root, first: u32) -> Result<Arc<Self>> {
+    pub fn open(root: &Root, first: u32, direct: DirectPolicy) -> Result<Arc<Self>> {
         let path = root.path();
         let failed = |e| disk_error(e, "cannot make a staging folder in", path);
         let parent = root.folder().enter(OsStr::new(".")).map_err(failed)?;
@@ -69,7 +79,8 @@ impl Staging {
             let name = OsString::from(name);
             if let Some(folder) = take(&parent, &name).map_err(failed)? {
                 let (path, next) = (path.join(&name), AtomicU64::new(0));
-                return Ok(Arc::new(Self { parent, name, folder, path, next }));
+                let past_cache = PastCache::new(&folder, direct);
+                return Ok(Arc::new(Self { parent, name, folder, path, next, past_cache }));
             }
         }
         let what = format!("all staging folders in {} are in use", path.display());
@@ -87,7 +98,7 @@ impl Staging {
         let name = format!("{room}/{number}");
         let file = self.create(&room, &name);
         let file = file.map_err(|e| disk_error(e, "cannot create a file in", &self.path))?;
-        Ok(Staged { staging: self.clone(), name, file: Some(file) })
+        Ok(Staged { staging: self.clone(), name, file: Some(file), ended: None })
     }
 
     /// Makes the file `name`, and its room if it is the first there.
@@ -131,6 +142,44 @@ impl Staged {
         let file = self.file.as_mut().expect("a file is written before it is closed");
         let written = bytes.chunks(WRITE_BYTES).try_for_each(|piece| file.write_all(piece));
         written.map_err(|e| self.failed(e, "cannot write"))
+    }
+
+    /// Fills the new file with `block` and closes it, as [`Staged::write`] and [`Staged::close`]
+    /// do; where the file bypasses the page cache most of that is left to the future that is
+    /// returned. That needs the driver of its thread, and nobody has to wait for it here.
+    ///
+    /// # Errors
+    /// What the disk has to say so far; the rest is said by [`Staged::written`].
+    pub fn fill(
+        &mut self,
+        block: Block,
+        modified: Option<SystemTime>,
+    ) -> Result<Option<impl Future<Output = ()> + use<>>> {
+        let bytes = block.as_ref().len() as u64;
+        let past_cache = &self.staging.past_cache;
+        let file = self.file.as_ref().expect("a file is filled once");
+        if !past_cache.takes(bytes) || !past_cache.set(file) {
+            self.write(block.as_ref())?;
+            self.close(modified)?;
+            return Ok(None);
+        }
+        // In reserved space a ring writes without a thread of the kernel's.
+        file::preallocate(file, bytes).map_err(|e| self.failed(e, "cannot reserve space for"))?;
+        let (ended, end) = mpsc::sync_channel(1);
+        self.ended = Some(end);
+        let file = Arc::new(self.file.take().expect("it was there").into());
+        let writing = Writing { file, path: self.path(), block, modified, ended };
+        let staging = self.staging.clone();
+        Ok(Some(async move { writing.run(&staging.past_cache).await }))
+    }
+
+    /// Waits until what is on its way has been written (blocking).
+    ///
+    /// # Errors
+    /// What the disk has to say.
+    pub fn written(&mut self) -> Result<()> {
+        let Some(ended) = self.ended.take() else { return Ok(()) };
+        ended.recv().unwrap_or_else(|_| Err(given_up()))
     }
 
     /// Nothing more is written; if `modified` is given, that is when the file was changed last.
@@ -240,8 +289,12 @@ pub fn split(target: &Path) -> (&Path, &OsStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::{BLOCK_BYTES, STAGED_DIRECT_BYTES_MIN};
+    use crate::io::buffers::Pool;
+    use crate::io::driver::{Driver, DriverKind};
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::time::Duration;
 
     fn scratch() -> tempfile::TempDir {
         tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
@@ -258,7 +311,7 @@ mod tests {
     fn a_file_gets_its_name_as_a_whole_and_nothing_stays() {
         let scratch = scratch();
         let root = Root::open(scratch.path()).unwrap();
-        let staging = Staging::open(&root, 0).unwrap();
+        let staging = Staging::open(&root, 0, DirectPolicy::Auto).unwrap();
         let to = root.enter(Path::new("a/b"), true).unwrap();
         let mut file = staging.begin().unwrap();
         file.write(b"one").unwrap();
@@ -279,11 +332,92 @@ mod tests {
         assert_eq!(left, ["a"]);
     }
 
+    /// A block with `bytes` bytes, no two pages of which are the same.
+    fn block(pool: &Pool, bytes: usize) -> Block {
+        let mut lease = pool.try_lease().unwrap();
+        let filled: Vec<u8> =
+            (0..bytes).map(|at| u8::try_from((at / 4096 + at) % 251).unwrap()).collect();
+        lease.append(&filled);
+        lease.freeze()
+    }
+
+    /// Whatever the file system of the test offers; past the cache and not, on both drivers.
+    #[test]
+    fn a_block_is_there_once_it_is_written_and_has_the_time_that_was_given() {
+        let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000, 77);
+        for (kind, direct) in DriverKind::BOTH
+            .into_iter()
+            .flat_map(|kind| [(kind, DirectPolicy::Always), (kind, DirectPolicy::Never)])
+        {
+            let scratch = scratch();
+            let root = Root::open(scratch.path()).unwrap();
+            let staging = Staging::open(&root, 0, direct).unwrap();
+            let here = root.enter(Path::new(""), false).unwrap();
+            let pool = Pool::new(1).unwrap();
+            for bytes in [1, 4095, 4096, 500_001, BLOCK_BYTES] {
+                let filled = block(&pool, bytes);
+                let expected = filled.as_ref().to_vec();
+                let mut file = staging.begin().unwrap();
+                Driver::new(kind).unwrap().run(async {
+                    let rest = file.fill(filled, Some(time)).unwrap();
+                    assert!(direct == DirectPolicy::Always || rest.is_none(), "{direct:?}");
+                    if let Some(rest) = rest {
+                        rest.await;
+                    }
+                });
+                file.written().unwrap();
+                file.place(&here, OsStr::new("f"), true).unwrap();
+                let placed = scratch.path().join("f");
+                assert!(fs::read(&placed).unwrap() == expected, "{kind:?} {direct:?} {bytes}");
+                assert_eq!(fs::metadata(&placed).unwrap().modified().unwrap(), time);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_on_its_way_is_waited_for_and_one_that_was_given_up_is_an_error() {
+        let scratch = scratch();
+        let root = Root::open(scratch.path()).unwrap();
+        let staging = Staging::open(&root, 0, DirectPolicy::Always).unwrap();
+        let pool = Pool::new(2).unwrap();
+        let (mut given_up, mut slow) = (staging.begin().unwrap(), staging.begin().unwrap());
+        let waited = Driver::new(DriverKind::Epoll).unwrap().run(async {
+            drop(given_up.fill(block(&pool, BLOCK_BYTES), None).unwrap());
+            let rest = slow.fill(block(&pool, BLOCK_BYTES), None).unwrap();
+            let waits = std::thread::spawn(move || slow.written());
+            if let Some(rest) = rest {
+                assert!(!waits.is_finished(), "nothing has been written");
+                assert!(given_up.written().is_err());
+                rest.await;
+            }
+            waits.join().unwrap()
+        });
+        waited.unwrap();
+    }
+
+    /// Small files gain nothing from it, and some file systems do not either.
+    #[test]
+    fn only_large_files_bypass_the_cache_by_themselves() {
+        let scratch = scratch();
+        let root = Root::open(scratch.path()).unwrap();
+        let folder = root.folder();
+        let min = STAGED_DIRECT_BYTES_MIN;
+        let auto = PastCache::new(folder, DirectPolicy::Auto);
+        assert!(!auto.takes(min - 1));
+        assert_eq!(auto.takes(min), folder.file_system().direct_pays);
+        assert!(PastCache::new(folder, DirectPolicy::Always).takes(1));
+        assert!(!PastCache::new(folder, DirectPolicy::Never).takes(u64::MAX - 1));
+        if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
+            let memory = Root::open(memory.path()).unwrap();
+            assert!(!PastCache::new(memory.folder(), DirectPolicy::Auto).takes(min));
+        }
+    }
+
     #[test]
     fn what_is_there_is_replaced_only_if_that_is_wanted() {
         let scratch = scratch();
         let root = Root::open(scratch.path()).unwrap();
-        let staging = Staging::open(&root, 0).unwrap();
+        let staging = Staging::open(&root, 0, DirectPolicy::Auto).unwrap();
         let here = root.enter(Path::new(""), false).unwrap();
         let path = scratch.path().join("f");
         fs::write(&path, "old").unwrap();
@@ -306,10 +440,10 @@ mod tests {
         let left = scratch.path().join(NAME);
         fs::create_dir_all(left.join("3")).unwrap();
         fs::write(left.join("3/17"), "half").unwrap();
-        let first = Staging::open(&root, 0).unwrap();
+        let first = Staging::open(&root, 0, DirectPolicy::Auto).unwrap();
         assert!(!left.join("3/17").exists());
         let file = staged(&first, b"mine");
-        let second = Staging::open(&root, 0).unwrap();
+        let second = Staging::open(&root, 0, DirectPolicy::Auto).unwrap();
         assert_ne!(first.path, second.path);
         assert!(first.path.join("0/0").exists());
         assert_eq!(fs::read_dir(&first.path).unwrap().count(), 1, "rooms are made as files come");
@@ -319,17 +453,17 @@ mod tests {
         let other = scratch.path().join(format!("{NAME}.1"));
         fs::create_dir(&other).unwrap();
         fs::write(other.join("notes"), "x").unwrap();
-        let third = Staging::open(&root, 0).unwrap();
+        let third = Staging::open(&root, 0, DirectPolicy::Auto).unwrap();
         assert!(third.path.ends_with(format!("{NAME}.2")));
         assert!(other.join("notes").exists());
         // Who asks for the same one again comes upon what it has left, however many are free.
         let left = scratch.path().join(format!("{NAME}.7"));
         fs::create_dir_all(left.join("3")).unwrap();
         fs::write(left.join("3/17"), "half").unwrap();
-        let own = Staging::open(&root, STAGING_FOLDERS_MAX + 7).unwrap();
+        let own = Staging::open(&root, STAGING_FOLDERS_MAX + 7, DirectPolicy::Auto).unwrap();
         assert_eq!(own.path, left);
         assert!(!left.join("3").exists());
-        let beside = Staging::open(&root, 7).unwrap();
+        let beside = Staging::open(&root, 7, DirectPolicy::Auto).unwrap();
         assert!(beside.path.ends_with(format!("{NAME}.8")), "it is in use");
     }
 }

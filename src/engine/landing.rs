@@ -8,6 +8,7 @@ use crate::base::limits::{BARRIER_FILES_MAX, BARRIER_TIME_MAX};
 use crate::base::{Error, ErrorKind, Result};
 use crate::disk::folders::{Below, Root};
 use crate::disk::staging::{Staged, Staging, split};
+use crate::engine::options::DirectMode;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,7 +33,7 @@ pub enum Durability {
 pub struct Ready {
     /// The number of its item.
     pub id: u64,
-    /// Its bytes, written and closed.
+    /// Its bytes, written or on their way.
     pub staged: Staged,
     /// Its path below the batch's folder.
     pub target: PathBuf,
@@ -82,7 +83,8 @@ struct Queue {
 
 impl Landing {
     /// Files land in the folder `root`, in folders below it that are made if `create_dirs` says so.
-    /// The staging folder with the number `staging_first` is theirs if it is free.
+    /// The staging folder with the number `staging_first` is theirs if it is free; `direct` says
+    /// which of them bypass the page cache.
     ///
     /// # Errors
     /// What the disk has to say of the folder.
@@ -91,10 +93,11 @@ impl Landing {
         durability: Durability,
         create_dirs: bool,
         staging_first: u32,
+        direct: DirectMode,
         listener: Listener,
     ) -> Result<Self> {
         let root = Root::open(root)?;
-        let staging = Staging::open(&root, staging_first)?;
+        let staging = Staging::open(&root, staging_first, direct.policy())?;
         let (queue, bell) = (Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { root, durability, create_dirs, queue, bell });
         let (own, own_staging) = (shared.clone(), staging.clone());
@@ -215,9 +218,23 @@ impl Shared {
     }
 
     /// One barrier.
-    fn land(&self, staging: &Staging, mut ready: Vec<Ready>) -> Vec<Landed> {
+    fn land(&self, staging: &Staging, ready: Vec<Ready>) -> Vec<Landed> {
+        let mut landed = Vec::with_capacity(ready.len());
+        let mut written = Vec::with_capacity(ready.len());
+        for mut file in ready {
+            match file.staged.written() {
+                Ok(()) => written.push(file),
+                Err(error) => landed.push(Landed { id: file.id, result: Err(error) }),
+            }
+        }
+        landed.extend(self.land_written(staging, written));
+        landed
+    }
+
+    fn land_written(&self, staging: &Staging, mut ready: Vec<Ready>) -> Vec<Landed> {
         let synced = match (self.durability, &ready[..]) {
             (Durability::None, _) => Ok(()),
+            (_, []) => return Vec::new(),
             // A single file need not wait for what others write to the same file system.
             (_, [only]) => only.staged.sync(),
             _ => staging.sync(),
@@ -294,6 +311,8 @@ fn place(below: &Below, staged: Staged, target: &Path, replace: bool) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::buffers::Pool;
+    use crate::io::driver::{Driver, DriverKind};
     use std::sync::mpsc;
 
     struct Bench {
@@ -306,7 +325,9 @@ mod tests {
         let scratch = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let (sender, landed) = mpsc::channel();
         let listener = Box::new(move |files| sender.send(files).unwrap());
-        let landing = Landing::new(scratch.path(), durability, create_dirs, 0, listener).unwrap();
+        let landing =
+            Landing::new(scratch.path(), durability, create_dirs, 0, DirectMode::On, listener)
+                .unwrap();
         Bench { scratch, landing, landed }
     }
 
@@ -349,6 +370,33 @@ mod tests {
             bench.landing.finish();
             assert!(bench.landed.recv().unwrap()[0].result.is_ok());
         }
+    }
+
+    /// Whose bytes did not arrive on the disk has no name, and the others have theirs.
+    #[test]
+    fn what_could_not_be_written_does_not_land() {
+        let bench = bench(Durability::Batch, false);
+        let pool = Pool::new(1).unwrap();
+        let mut staged = bench.landing.begin().unwrap();
+        let mut lease = pool.try_lease().unwrap();
+        lease.append(b"lost");
+        let is_lost = Driver::new(DriverKind::Epoll).unwrap().run(async {
+            let writing = staged.fill(lease.freeze(), None).unwrap();
+            writing.is_some()
+        });
+        let target = PathBuf::from("lost");
+        bench.landing.land(Ready { id: 1, staged, target, replace: false });
+        bench.land(2, "fine", false);
+        bench.landing.hurry();
+        let mut landed = bench.landed.recv().unwrap();
+        landed.sort_by_key(|file| file.id);
+        assert_eq!(
+            landed[0].result.is_err(),
+            is_lost,
+            "only what bypasses the cache is on its way"
+        );
+        assert!(landed[1].result.is_ok());
+        assert_eq!((bench.has("lost"), bench.has("fine")), (!is_lost, true));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::buffers::Block;
 use super::driver;
 use crate::base::Span;
 use crate::base::limits::SPAN_ALIGN_BYTES;
-use rustix::fs::{self, AtFlags, CWD, FallocateFlags, OFlags, RenameFlags, StatxFlags};
+use rustix::fs::{
+    self, AtFlags, CWD, FallocateFlags, OFlags, RenameFlags, StatxFlags, Timespec, Timestamps,
+};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +15,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 #[allow(clippy::cast_possible_truncation, reason = "4096")]
@@ -109,6 +112,43 @@ async fn write_all(
         }
     }
     Ok(())
+}
+
+/// Fills a new, empty file with `block`: what is aligned past the page cache, and an odd tail
+/// through it, after [`set_direct`]. Returns whether the file system took that; where it refuses,
+/// all of it has gone through the cache.
+pub async fn fill_direct(fd: &Arc<OwnedFd>, block: &Block) -> io::Result<bool> {
+    let bytes = block.as_ref().len();
+    let aligned = bytes - bytes % ALIGN;
+    let (done, is_taken) = match write_all(fd, block, 0, aligned, 0).await {
+        Ok(()) => (aligned, true),
+        // It took the flag, and refuses now.
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => (0, false),
+        Err(e) => return Err(e),
+    };
+    if done < bytes {
+        set_direct(fd, false)?;
+        write_all(fd, block, done, bytes, 0).await?;
+    }
+    Ok(is_taken)
+}
+
+/// Has writes through this handle bypass the page cache from now on, or not; an error where the
+/// file system does not do that.
+pub fn set_direct(file: impl AsFd, direct: bool) -> io::Result<()> {
+    let mut flags = fs::fcntl_getfl(&file)?;
+    flags.set(OFlags::DIRECT, direct);
+    Ok(fs::fcntl_setfl(file, flags)?)
+}
+
+/// Sets the time at which a file was changed last.
+pub fn set_modified(file: impl AsFd, time: SystemTime) -> io::Result<()> {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let tv_sec = since.as_secs().try_into().unwrap_or(i64::MAX);
+    let modified = Timespec { tv_sec, tv_nsec: since.subsec_nanos().into() };
+    let unchanged = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT };
+    let times = Timestamps { last_access: unchanged, last_modification: modified };
+    Ok(fs::futimens(file, &times)?)
 }
 
 /// What became of a preallocation.

@@ -1,6 +1,7 @@
 //! An open folder, and what is in it by name: each step is one system call relative to it, so that
 //! nobody can lead us elsewhere between two of them. Must not know which folders are wanted.
 
+use super::file::{FileSystem, file_system};
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -142,6 +143,11 @@ impl Folder {
     /// reports what failed since the folder was opened (Linux 5.8).
     pub fn sync_file_system(&self) -> io::Result<()> {
         Ok(fs::syncfs(&self.0)?)
+    }
+
+    /// The file system that it is on.
+    pub fn file_system(&self) -> FileSystem {
+        file_system(&self.0)
     }
 
     /// Looks at what has the name `name` in this folder.

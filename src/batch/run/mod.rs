@@ -126,7 +126,8 @@ impl Batch {
         let listener = dispatcher.clone();
         let listener = Box::new(move |landed| listener.on_landed(landed));
         let own = options.part.map_or(0, |part| part.slice.index());
-        let landing = Landing::new(&options.dir, options.sync, options.create_dirs, own, listener)?;
+        let (dir, direct) = (&options.dir, options.options.direct);
+        let landing = Landing::new(dir, options.sync, options.create_dirs, own, direct, listener)?;
         let landing = Arc::new(landing);
         dispatcher.set_landing(landing.clone());
         let lanes = Lanes::new(

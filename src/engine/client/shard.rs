@@ -111,9 +111,15 @@ impl Shard {
         self.writes.get() >= BLOCKS_QUEUED_MAX
     }
 
-    /// Completes when a block has arrived on a disk, or failed to.
-    pub(in crate::engine) fn written(&self) -> &Notify {
-        &self.written
+    /// Waits until fewer are.
+    pub(in crate::engine) async fn room(&self) {
+        loop {
+            let written = self.written.notified();
+            if !self.is_queue_full() {
+                return;
+            }
+            written.await;
+        }
     }
 
     /// A block leaves for a disk.

@@ -5,7 +5,8 @@ use super::{Common, End, Fetched, Wanted};
 use crate::base::limits::{BLOCK_BYTES, SMALL_FILE_BYTES_MAX};
 use crate::base::{Error, ErrorKind, Result, Span};
 use crate::digest::{Checksum, PieceCheck, PieceHashes};
-use crate::engine::client::shard::Allowance;
+use crate::disk::staging::Staged;
+use crate::engine::client::shard::{Allowance, Shard};
 use crate::engine::context::Context;
 use crate::engine::receive::pieces::mismatch;
 use crate::engine::source::discover::check_size;
@@ -15,9 +16,11 @@ use crate::http::{
     Discovery, Exchange, Head, Rules, Sent, Want, discover, follow, http_date, retry_after,
     status_error, whole_file_digests,
 };
-use crate::io::buffers::Lease;
+use crate::io::buffers::{Block, Lease};
+use crate::io::driver;
 use crate::io::receive::Staging;
 use crate::net::wire::Wire;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 /// Bytes that are read ahead at most: several small answers with one system call. A body that fits
@@ -53,6 +56,14 @@ enum Judged {
     Discard(Option<End>),
 }
 
+/// A body that has come whole.
+enum Body<'a> {
+    /// Where its head was.
+    Bytes(&'a [u8]),
+    /// In a block.
+    Block(Block),
+}
+
 /// What the connections of a lane receive with.
 pub(super) struct Receiver<'a> {
     /// Whom it asks.
@@ -61,7 +72,17 @@ pub(super) struct Receiver<'a> {
     pub(super) sent: Sent,
     pub(super) context: &'a Context,
     pub(super) common: &'a Common,
+    pub(super) shard: &'a Rc<Shard>,
     pub(super) allowance: &'a Allowance,
+}
+
+impl Body<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Bytes(bytes) => bytes,
+            Body::Block(block) => block.as_ref(),
+        }
+    }
 }
 
 impl Arrived {
@@ -201,6 +222,7 @@ impl Receiver<'_> {
         if matches!(exchange.want(), Want::Direct(_) | Want::Nothing) && bytes <= READ_BYTES {
             return self.beside_head(wire, arrived, exchange, wanted, bytes).await;
         }
+        self.shard.room().await;
         let mut lease = self.allowance.blocks.lease().await;
         while !exchange.is_complete() {
             match exchange.want() {
@@ -229,7 +251,7 @@ impl Receiver<'_> {
         }
         let block = lease.freeze();
         let head = exchange.head().expect("it has come");
-        Ok(self.store(block.as_ref(), head, wanted))
+        Ok(self.store(Body::Block(block), head, wanted))
     }
 
     /// Receives a short body of known length to where its head was.
@@ -258,7 +280,7 @@ impl Receiver<'_> {
             }
         }
         let head = exchange.head().expect("it has come");
-        let end = self.store(&arrived.rest()[..bytes], head, wanted);
+        let end = self.store(Body::Bytes(&arrived.rest()[..bytes]), head, wanted);
         arrived.take(bytes);
         Ok(end)
     }
@@ -357,25 +379,46 @@ impl Receiver<'_> {
     }
 
     /// Compares the bytes with the digest they must have, and writes them down.
-    fn store(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> End {
-        match self.try_store(bytes, head, wanted) {
+    fn store(&self, body: Body, head: &Head, wanted: &Wanted) -> End {
+        match self.try_store(body, head, wanted) {
             Ok(fetched) => End::Fetched(fetched),
             Err(error) => End::Failed { error: error.within(&wanted.url), retry_after: None },
         }
     }
 
-    fn try_store(&self, bytes: &[u8], head: &Head, wanted: &Wanted) -> Result<Fetched> {
-        check_size(bytes.len() as u64, wanted.bytes)?;
+    fn try_store(&self, body: Body, head: &Head, wanted: &Wanted) -> Result<Fetched> {
+        let bytes = body.bytes();
+        let total = bytes.len() as u64;
+        check_size(total, wanted.bytes)?;
         if let Some(pieces) = wanted.pieces.as_ref().filter(|_| self.context.options.verify) {
             verify_pieces(bytes, pieces)?;
         }
         let digest = self.verify(bytes, head, wanted)?;
-        let mut staged = self.common.landing.begin()?;
-        staged.write(bytes)?;
-        staged.close(self.modified(head))?;
+        let staged = self.write(body, self.modified(head))?;
         let field = |name: &str| head.get(name).map(str::to_owned);
         let (etag, last_modified) = (field("ETag"), field("Last-Modified"));
-        Ok(Fetched { staged, bytes: bytes.len() as u64, etag, last_modified, digest })
+        Ok(Fetched { staged, bytes: total, etag, last_modified, digest })
+    }
+
+    /// Writes them down, or sees to it that they will be while the next answer comes.
+    fn write(&self, body: Body, modified: Option<SystemTime>) -> Result<Staged> {
+        let mut staged = self.common.landing.begin()?;
+        match body {
+            Body::Bytes(bytes) => {
+                staged.write(bytes)?;
+                staged.close(modified)?;
+            }
+            Body::Block(block) => {
+                if let Some(writing) = staged.fill(block, modified)? {
+                    let place = self.shard.begin_write();
+                    driver::spawn(async move {
+                        writing.await;
+                        drop(place);
+                    });
+                }
+            }
+        }
+        Ok(staged)
     }
 
     /// The digest that the bytes have and must have, if there is one.

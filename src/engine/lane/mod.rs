@@ -66,7 +66,7 @@ pub enum Step {
 /// A file that has come whole, and is in the staging folder.
 #[derive(Debug)]
 pub struct Fetched {
-    /// Its bytes, written and closed.
+    /// Its bytes, written or on their way.
     pub staged: Staged,
     /// How many there are.
     pub bytes: u64,

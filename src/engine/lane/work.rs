@@ -232,6 +232,7 @@ impl Lane {
             sent: self.sent.front().copied().unwrap_or_default(),
             context: &self.local.context,
             common: &self.common,
+            shard: &self.local.shard,
             allowance: &self.allowance,
         };
         self.silence.begin();

@@ -187,14 +187,10 @@ impl Sink {
             self.is_held_by_hash.set(true);
             pieces.room().await;
         }
-        loop {
-            let written = self.shard.written().notified();
-            // An ordered output has bounds of its own, and these blocks may wait for this one.
-            if self.is_ordered() || !self.shard.is_queue_full() {
-                break;
-            }
+        // An ordered output has bounds of its own, and these blocks may wait for this one.
+        if !self.is_ordered() && self.shard.is_queue_full() {
             self.is_exhausted.set(true);
-            written.await;
+            self.shard.room().await;
         }
         if let Some(lease) = self.allowance.blocks.try_lease() {
             return lease;
