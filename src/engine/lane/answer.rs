@@ -20,6 +20,7 @@ use crate::io::buffers::{Block, Lease};
 use crate::io::driver;
 use crate::io::receive::Staging;
 use crate::net::wire::Wire;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -74,6 +75,8 @@ pub(super) struct Receiver<'a> {
     pub(super) common: &'a Common,
     pub(super) shard: &'a Rc<Shard>,
     pub(super) allowance: &'a Allowance,
+    /// Set while it waits for memory or the disk, not for the peer.
+    pub(super) is_held_back: &'a Cell<bool>,
 }
 
 impl Body<'_> {
@@ -222,8 +225,7 @@ impl Receiver<'_> {
         if matches!(exchange.want(), Want::Direct(_) | Want::Nothing) && bytes <= READ_BYTES {
             return self.beside_head(wire, arrived, exchange, wanted, bytes).await;
         }
-        self.shard.room().await;
-        let mut lease = self.allowance.blocks.lease().await;
+        let mut lease = self.lease().await;
         while !exchange.is_complete() {
             match exchange.want() {
                 Want::Framed => {
@@ -252,6 +254,15 @@ impl Receiver<'_> {
         let block = lease.freeze();
         let head = exchange.head().expect("it has come");
         Ok(self.store(Body::Block(block), head, wanted))
+    }
+
+    /// A block to fill; waits for one, and while too many are on their way to the disk.
+    async fn lease(&self) -> Lease {
+        self.is_held_back.set(true);
+        self.shard.room().await;
+        let lease = self.allowance.blocks.lease().await;
+        self.is_held_back.set(false);
+        lease
     }
 
     /// Receives a short body of known length to where its head was.

@@ -52,16 +52,18 @@ impl Silence {
         self.looks.tick().await;
     }
 
-    /// Looks; whether nothing has come for too long.
-    pub(super) fn look(&mut self, socket: &SocketHandle) -> bool {
-        if socket.is_throttled() {
-            // What has come waits to be read.
-            self.received_bytes = None;
-        }
-        socket.tcp_info().is_some_and(|info| self.see(info.received_bytes))
+    /// Looks; whether nothing has come for too long. Where what has come waits to be read, as we
+    /// are held back by something of our own (`is_held_back`) or by a limit of the rate, that says
+    /// nothing of the peer.
+    pub(super) fn look(&mut self, socket: &SocketHandle, is_held_back: bool) -> bool {
+        let is_unread = is_held_back || socket.is_throttled();
+        socket.tcp_info().is_some_and(|info| self.see(info.received_bytes, is_unread))
     }
 
-    fn see(&mut self, received_bytes: u64) -> bool {
+    fn see(&mut self, received_bytes: u64, is_unread: bool) -> bool {
+        if is_unread {
+            self.received_bytes = None;
+        }
         let is_quiet = self.received_bytes.replace(received_bytes) == Some(received_bytes);
         self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
         self.longest = self.longest.max(self.quiet);
@@ -82,7 +84,7 @@ mod tests {
     /// Looks for one answer until it was too long, `most` times at most; then the answer comes.
     fn looks(silence: &mut Silence, most: u32, received: impl Fn(u32) -> u64) -> Option<u32> {
         silence.begin();
-        let found = (0..most).find(|look| silence.see(received(*look)));
+        let found = (0..most).find(|look| silence.see(received(*look), false));
         silence.end();
         found
     }
@@ -93,6 +95,16 @@ mod tests {
         assert_eq!(looks(&mut new(), 100, u64::from), None, "it comes slowly");
         assert_eq!(looks(&mut new(), 100, |look| u64::from(look / 4)), None, "with pauses");
         assert_eq!(looks(&mut new(), 100, |look| u64::from(look.min(9))), Some(13), "or stops");
+    }
+
+    /// Behind a slow disk the socket is full, and nothing more can come.
+    #[test]
+    fn what_we_do_not_read_is_not_the_peers_silence() {
+        let mut silence = new();
+        silence.begin();
+        assert!((0..100).all(|_| !silence.see(5, true)));
+        let found = (0..100).find(|_| silence.see(5, false));
+        assert_eq!(found, Some(3), "from then on");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::engine::source::endpoint::{Endpoint, RequestHeaders};
 use crate::engine::source::follow::describe_connection;
 use crate::http::Sent;
 use crate::io::socket::SocketHandle;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
@@ -227,6 +228,7 @@ impl Lane {
         wanted: &Wanted,
     ) -> Result<(Option<End>, After)> {
         let Serving { connection, socket, arrived, .. } = serving;
+        let is_held_back = Cell::new(false);
         let receiver = Receiver {
             endpoint,
             sent: self.sent.front().copied().unwrap_or_default(),
@@ -234,6 +236,7 @@ impl Lane {
             common: &self.common,
             shard: &self.local.shard,
             allowance: &self.allowance,
+            is_held_back: &is_held_back,
         };
         self.silence.begin();
         let mut owes_answers = false;
@@ -243,7 +246,7 @@ impl Lane {
                 First::Left(received) => break received?,
                 First::Right(()) => {}
             }
-            if self.silence.look(socket) {
+            if self.silence.look(socket, is_held_back.get()) {
                 let back = self.common.desk.stuck(self.id);
                 self.is_stuck = true;
                 if back > 0 {
