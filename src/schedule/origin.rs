@@ -27,6 +27,8 @@ pub(super) struct Origin {
     pub(super) lanes_claimed: u32,
     /// Lanes that the last decision gave it.
     pub(super) lanes_share: u32,
+    /// The last decision gave it more lanes than it had items for.
+    pub(super) lacks_items: bool,
     /// Items that its lanes hold.
     pub(super) held: u32,
     /// Large files that run.
@@ -86,6 +88,7 @@ impl Origin {
             lanes_stuck: 0,
             lanes_claimed: 0,
             lanes_share: 0,
+            lacks_items: false,
             held: 0,
             large_running: 0,
             small_turn: Turn::default(),

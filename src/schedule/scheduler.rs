@@ -391,7 +391,7 @@ impl Scheduler {
     fn enqueue(&mut self, item: Item, is_first: bool) {
         let origin = self.origin(item.origin);
         origin.wait(item, is_first);
-        let is_changed = item.is_large() || origin.wants_other_lanes();
+        let is_changed = item.is_large() || origin.wants_other_lanes() || origin.lacks_items;
         self.is_changed |= is_changed;
         self.waiting += 1;
     }

@@ -81,7 +81,9 @@ impl Scheduler {
         orders: &mut Vec<Order>,
     ) {
         for (&id, share) in shares {
-            while self.origins[&id].lanes < share.lanes && self.has_room(id) {
+            let mut unclaimed = self.unclaimed(id);
+            while self.origins[&id].lanes < share.lanes && self.has_room(id) && unclaimed > 0 {
+                unclaimed -= 1;
                 self.lanes_opened += 1;
                 let lane = LaneId(self.lanes_opened);
                 self.budget.take(id, 1);
@@ -95,7 +97,17 @@ impl Scheduler {
                 self.count_lane(id, now);
                 orders.push(Order::OpenLane { lane, origin: id });
             }
+            let origin = self.origins.get_mut(&id).expect("a share's origin is known");
+            origin.lacks_items = origin.lanes < share.lanes && unclaimed == 0;
         }
+    }
+
+    /// Small files of the origin that wait, but for one for each lane that holds none: a lane that
+    /// is opened for what others hold finds nothing, closes, and would be opened again.
+    fn unclaimed(&self, id: OriginId) -> usize {
+        let is_empty = |lane: &&Lane| lane.origin == id && lane.items.is_empty();
+        let empty = self.lanes.values().filter(is_empty).count();
+        self.origins[&id].small.len().saturating_sub(empty)
     }
 
     /// The origin has a lane more; with its first one its turn begins.

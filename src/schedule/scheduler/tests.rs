@@ -87,6 +87,27 @@ fn what_comes_late_gets_a_lane_of_its_own() {
     }
 }
 
+/// The tail of a list at a server that is slow: the few files that are left are held already.
+#[test]
+fn no_lane_is_opened_for_what_others_hold() {
+    let items: Vec<Item> = (0..8).map(|id| item(id, ONE, KIB)).collect();
+    let mut scheduler = reading(bounds(2, 2), &items);
+    let open = lanes(&scheduler.decide(NOW));
+    assert_eq!(open.len(), 2);
+    scheduler.close_lane(open[1]);
+    for id in 0..8 {
+        assert_eq!(scheduler.next_for_lane(open[0], NOW), LaneNext::Take(ItemId(id)));
+    }
+    assert!(scheduler.decide(NOW).is_empty(), "a second lane would find nothing");
+    scheduler.offer(item(8, ONE, KIB));
+    let late = lanes(&scheduler.decide(NOW));
+    assert_eq!(late.len(), 1, "now it does");
+    assert!(scheduler.decide(NOW).is_empty());
+    scheduler.offer(item(9, ONE, KIB));
+    assert!(scheduler.decide(NOW).is_empty(), "there are two");
+    assert_eq!(scheduler.next_for_lane(late[0], NOW), LaneNext::Take(ItemId(8)));
+}
+
 #[test]
 fn the_last_large_file_is_given_what_the_others_had() {
     let mut scheduler = with(bounds(8, 8), &[item(1, ONE, GIB), item(2, ONE, GIB)]);
