@@ -25,6 +25,8 @@ pub struct Progress {
     /// Files among `files_read` that have not ended and whose size neither the list nor an answer
     /// has told yet: `bytes_expected` says nothing of them.
     pub files_unsized: u64,
+    /// Files that have come whole, and are still to be written, made durable or given their names.
+    pub files_landing: u64,
     /// Bytes that have arrived in this run.
     pub bytes_done: u64,
     /// `bytes_done` and what is missing of files whose size is known; `None` while no size is
@@ -77,6 +79,7 @@ impl Progress {
             "files_done": self.files_done,
             "files_unchanged": self.files_unchanged,
             "files_failed": self.files_failed,
+            "files_landing": self.files_landing,
             "files_read": self.files_read,
             "list_read": self.is_list_read,
             "share": self.share(),

@@ -257,6 +257,7 @@ impl<'a> EventLoop<'a> {
             files_read: known.read,
             is_list_read: known.is_list_read,
             files_unsized: known.unsized_files,
+            files_landing: self.landing.behind() as u64,
             bytes_done,
             bytes_expected: (known.expected_bytes > 0).then_some(known.expected_bytes),
             elapsed,

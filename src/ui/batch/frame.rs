@@ -48,7 +48,11 @@ fn total(progress: &Progress, columns: usize) -> Line {
 pub(super) fn wait_words(progress: &Progress, is_wordy: bool) -> Option<String> {
     let is_ended = progress.is_list_read && progress.files_ended() >= progress.files_read;
     let silence = if is_ended { Duration::ZERO } else { progress.silence };
-    let what = if progress.connections == 0 { "connecting" } else { "stalled" };
+    let what = match (progress.connections, progress.files_landing) {
+        (0, 0) => "connecting",
+        (0, _) => "writing to disk",
+        _ => "stalled",
+    };
     pause_words(progress.waiting.as_ref(), what, silence, is_wordy)
 }
 
@@ -265,6 +269,13 @@ mod tests {
         progress.silence = Duration::from_secs(6);
         let line = &drawn(&progress, 24, 120)[0];
         assert!(line.ends_with("  stalled for 6 s  50 conn"), "{line}");
+        // All has come, and the disk is slow.
+        (progress.connections, progress.files_landing) = (0, 30);
+        let line = &drawn(&progress, 24, 120)[0];
+        assert!(line.ends_with("  writing to disk for 6 s  0 conn"), "{line}");
+        progress.files_landing = 0;
+        let line = &drawn(&progress, 24, 120)[0];
+        assert!(line.ends_with("  connecting for 6 s  0 conn"), "{line}");
     }
 
     #[test]
