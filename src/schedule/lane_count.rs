@@ -15,8 +15,11 @@ const LANES_START: u32 = 4;
 const GAIN_MIN: f64 = 0.25;
 /// Least time that is measured, which covers some round trips of any path,
 const TIME_MIN: Duration = Duration::from_millis(400);
-/// and least files for each lane.
+/// and least files for each lane, of which not all begin and end with it.
 const FILES_MIN: u32 = 4;
+/// Time from which one for each lane is enough: files that take this long make even that a good
+/// measure, and too few lanes cost more than a wrong judgement.
+const TIME_OF_SLOW: Duration = Duration::from_secs(2);
 /// What a file costs besides its bytes, in bytes: files of 1 byte and of 16 KiB take about the same
 /// time.
 const FILE_BYTES: f64 = 16.0 * 1024.0;
@@ -87,7 +90,8 @@ impl LaneCount {
         self.measured.files += 1;
         self.measured.work += bytes as f64 + FILE_BYTES;
         let elapsed = now.saturating_sub(since);
-        if elapsed < TIME_MIN || self.measured.files < FILES_MIN * lanes {
+        let files_min = if elapsed < TIME_OF_SLOW { FILES_MIN } else { 1 };
+        if elapsed < TIME_MIN || self.measured.files < files_min * lanes {
             return;
         }
         let rate = self.measured.work / elapsed.as_secs_f64();
@@ -154,6 +158,16 @@ mod tests {
         assert_eq!(after(9.0, &mut count, rate), [4, 8, 16, 8]);
         let mut count = LaneCount::auto(16);
         assert_eq!(after(30.0, &mut count, rate), [4, 8, 16, 8, 16, 8]);
+    }
+
+    /// 3 s for each file of a lane, as where a server bounds the rate of a connection; or where all
+    /// lanes share what there is.
+    #[test]
+    fn slow_files_are_judged_by_fewer() {
+        let mut count = LaneCount::auto(16);
+        assert_eq!(after(15.0, &mut count, |lanes| f64::from(lanes) / 3.0), [4, 8, 16]);
+        let mut count = LaneCount::auto(16);
+        assert_eq!(after(15.0, &mut count, |_| 4.0 / 3.0), [4, 8, 4]);
     }
 
     #[test]
