@@ -52,6 +52,7 @@
 //! Fairness is among the items that wait. An origin that fills all of the window keeps others from
 //! being read from the list; so does one that pushed back.
 
+mod ahead;
 pub mod bucket;
 mod budget;
 mod failed;

@@ -2,6 +2,7 @@
 //! answers to "how many lanes could it use" and "how many items may a lane hold"; must not know
 //! other origins.
 
+use super::ahead::Ahead;
 use super::lane_count::LaneCount;
 use super::push_back::PushBack;
 use super::share::{Claim, Place};
@@ -39,6 +40,7 @@ pub(super) struct Origin {
     pub(super) large_turn: u64,
     pub(super) push_back: PushBack,
     pub(super) lane_count: LaneCount,
+    pub(super) ahead: Ahead,
     /// What the last item without a size in the list turned out to be.
     pub(super) last_unknown: LastUnknown,
 }
@@ -95,6 +97,7 @@ impl Origin {
             large_turn: 0,
             push_back: PushBack::default(),
             lane_count,
+            ahead: Ahead::default(),
             last_unknown: LastUnknown::None,
         }
     }
@@ -140,16 +143,18 @@ impl Origin {
         self.lanes_wanted() != self.lanes_claimed
     }
 
-    /// Items that one lane may hold, at least 1: an equal part of what is left at most, so that all
-    /// lanes end together.
+    /// Items that one lane may hold, at least 1: as many as pay, and at most an equal part of what
+    /// is left, so that all lanes end together.
     pub(super) fn lane_items_max(&self, settings: &Settings) -> u32 {
-        let next_is_unknown = self.small.front().is_some_and(|item| item.size_hint.is_none());
+        let next = self.small.front();
+        let next_is_unknown = next.is_some_and(|item| item.size_hint.is_none());
         if next_is_unknown && self.last_unknown != LastUnknown::Small {
             // A large file costs the connection, with all that was asked for behind it.
             return 1;
         }
         let even = self.items_at_work().div_ceil(self.lanes_at_work().max(1));
-        settings.lane_items_max.min(even)
+        let bytes = next.and_then(|item| item.size_hint).unwrap_or(0);
+        self.ahead.items_max(settings.lane_items_max, bytes).min(even)
     }
 
     /// What it could use at `now`, of at most `bound` connections.

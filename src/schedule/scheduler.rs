@@ -51,6 +51,10 @@ struct Lane {
     origin: OriginId,
     /// In the order in which they were asked for.
     items: VecDeque<Item>,
+    /// When it ended an item last, or began with one while it held none.
+    since: Duration,
+    /// It has ended an item.
+    has_ended_one: bool,
     /// It takes nothing more.
     is_draining: bool,
     /// It holds one item, which makes no progress, and takes nothing more until that has ended.
@@ -181,6 +185,9 @@ impl Scheduler {
         }
         let item = origin.small.pop_front().expect("a small file waits");
         origin.held += 1;
+        if lane.items.is_empty() {
+            lane.since = now;
+        }
         lane.items.push_back(item);
         self.in_lane.insert(item.id, lane_id);
         self.waiting -= 1;
@@ -233,10 +240,15 @@ impl Scheduler {
 
     /// Takes out an item that has ended; returns it as it was offered.
     fn end(&mut self, id: ItemId, now: Duration, outcome: Outcome) -> Item {
-        let was_small = self.in_lane.contains_key(&id);
+        let lane = self.in_lane.get(&id).copied();
+        let was_small = lane.is_some();
         let item = self.take_out(id);
         let origin = self.origins.get_mut(&item.origin).expect("an origin in use is known");
-        if was_small {
+        if let Some(lane) = lane {
+            let lane = self.lanes.get_mut(&lane).expect("it has held the item");
+            let time = now.saturating_sub(std::mem::replace(&mut lane.since, now));
+            let is_first = !std::mem::replace(&mut lane.has_ended_one, true);
+            origin.ahead.on_file(time, is_first);
             origin.small_turn.items += 1;
             self.is_changed |= self.somebody_waits && origin.small_turn.is_over(now);
             let bytes = if let Outcome::Done { bytes } = outcome { bytes } else { 0 };

@@ -90,6 +90,8 @@ impl Scheduler {
                 let empty = Lane {
                     origin: id,
                     items: VecDeque::new(),
+                    since: now,
+                    has_ended_one: false,
                     is_draining: false,
                     is_stuck: false,
                 };
