@@ -8,7 +8,7 @@ use super::descriptors;
 use super::driver::Channel;
 use super::patience::{Due, Limits, Patience, Stall};
 use super::receive::{Receive, Target};
-use super::throttle::{Granted, Throttled};
+use super::throttle::{Granted, Purpose, Throttled};
 use crate::base::limits::DESCRIPTORS_SPARE;
 use rustix::net::Shutdown;
 use std::cell::{Cell, RefCell};
@@ -169,34 +169,28 @@ impl Socket {
     /// How many of `len` bytes may be received at once, waited for as long as the limit of the rate
     /// asks; all of them without one. A wait for that is not the peer's.
     async fn granted(&self, len: usize) -> (usize, Option<Granted>) {
-        let (len, grant, at, waiting) = {
+        let (grant, at, waiting) = {
             let throttled = self.throttled.borrow();
             let Some(throttled) = throttled.as_ref() else { return (len, None) };
-            let (len, grant, at) = match self.patience.borrow().due() {
+            let purpose = match self.patience.borrow().due() {
                 Due::Anything => return (len, None),
-                Due::Whole => {
-                    let (at, most) = throttled.open_at();
-                    (len.min(most), None, at)
-                }
-                Due::Body => {
-                    let (grant, at) = throttled.grant(len);
-                    (grant.bytes, Some(grant), at)
-                }
+                Due::Whole => Purpose::Head,
+                Due::Body => Purpose::Body,
             };
-            (len, grant, at, (at > Instant::now()).then(|| throttled.wait()))
+            let (grant, at) = throttled.grant(purpose, len);
+            (grant, at, (at > Instant::now()).then(|| throttled.wait()))
         };
         if waiting.is_some() {
             tokio::time::sleep_until(at.into()).await;
         }
-        (len, grant)
+        (grant.bytes, Some(grant))
     }
 
     /// A receive by this grant has ended.
     fn use_up(&self, grant: Option<Granted>, result: &io::Result<usize>) {
-        let (Some(mut grant), Ok(received)) = (grant, result) else { return };
-        grant.received = *received;
+        let (Some(grant), Ok(received)) = (grant, result) else { return };
         if let Some(throttled) = self.throttled.borrow_mut().as_mut() {
-            throttled.earn(*received);
+            throttled.use_up(grant, *received);
         }
     }
 

@@ -1,9 +1,9 @@
 //! A rate limit as a socket meets it: what it may receive, and when. Who shares the limit, and how
 //! it is divided, is decided elsewhere.
 //!
-//! Body bytes are received by grants: a receive is asked for no more than was granted, or all that
-//! lies in the socket would come at once. What comes while a head is due may be of a body, too; it
-//! is read in small parts, and is paid for once it has turned out to be payload.
+//! Bytes are received by grants: a receive is asked for no more than was granted, or all that lies
+//! in the socket would come at once. What comes while a head is due may be of a body, too; it is
+//! read in small parts, and is paid for once it has turned out to be payload.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,16 +13,13 @@ use std::time::{Duration, Instant};
 /// Grants bytes to all who share it.
 pub trait Throttle: Debug + Send + Sync {
     /// Grants up to `bytes`, at least 1: how many, and from when on. Each grant is settled once.
-    fn grant(&self, bytes: usize) -> (usize, Instant);
+    fn grant(&self, purpose: Purpose, bytes: usize) -> (usize, Instant);
 
     /// `received` of the `granted` bytes have come, and no more will.
-    fn settle(&self, granted: usize, received: usize);
+    fn settle(&self, purpose: Purpose, granted: usize, received: usize);
 
-    /// Counts payload that has come without a grant.
+    /// Counts payload that has come without a grant for a body.
     fn charge(&self, bytes: u64);
-
-    /// When bytes may be received without a grant, and how many at a time.
-    fn open_at(&self) -> (Instant, usize);
 
     /// A connection waits from here on because of the limit.
     fn begin_wait(&self);
@@ -31,11 +28,20 @@ pub trait Throttle: Debug + Send + Sync {
     fn end_wait(&self, waited: Duration);
 }
 
+/// What is received by a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A body, which is paid for by the grant.
+    Body,
+    /// The head of an answer, and what comes with it.
+    Head,
+}
+
 /// The limit of one socket.
 #[derive(Debug)]
 pub struct Throttled {
     throttle: Arc<dyn Throttle>,
-    /// Bytes that have come by grants and are not known to be payload.
+    /// Bytes that have come by grants for bodies and are not known to be payload.
     credit_bytes: u64,
     /// Indicates whether the socket waits for the limit.
     is_waiting: Arc<AtomicBool>,
@@ -45,10 +51,11 @@ pub struct Throttled {
 #[derive(Debug)]
 pub struct Granted {
     throttle: Arc<dyn Throttle>,
+    purpose: Purpose,
     /// How many bytes were granted.
     pub bytes: usize,
     /// How many of them have come.
-    pub received: usize,
+    received: usize,
 }
 
 impl Throttled {
@@ -63,22 +70,20 @@ impl Throttled {
     }
 
     /// A grant of up to `bytes`, and when it begins.
-    pub fn grant(&self, bytes: usize) -> (Granted, Instant) {
-        let (bytes, at) = self.throttle.grant(bytes);
-        (Granted { throttle: self.throttle.clone(), bytes, received: 0 }, at)
+    pub fn grant(&self, purpose: Purpose, bytes: usize) -> (Granted, Instant) {
+        let (bytes, at) = self.throttle.grant(purpose, bytes);
+        (Granted { throttle: self.throttle.clone(), purpose, bytes, received: 0 }, at)
     }
 
-    /// When bytes may be received without a grant, and how many at a time.
-    pub fn open_at(&self) -> (Instant, usize) {
-        self.throttle.open_at()
+    /// A receive has used a grant as far as `received` bytes.
+    pub fn use_up(&mut self, mut grant: Granted, received: usize) {
+        grant.received = received;
+        if grant.purpose == Purpose::Body {
+            self.credit_bytes += received as u64;
+        }
     }
 
-    /// Counts bytes that have come by a grant.
-    pub fn earn(&mut self, bytes: usize) {
-        self.credit_bytes += bytes as u64;
-    }
-
-    /// Counts payload. What has not come by a grant is paid for now.
+    /// Counts payload. What has not come by a grant for a body is paid for now.
     pub fn pay(&mut self, bytes: u64) {
         let covered = bytes.min(self.credit_bytes);
         self.credit_bytes -= covered;
@@ -98,7 +103,7 @@ impl Throttled {
 
 impl Drop for Granted {
     fn drop(&mut self) {
-        self.throttle.settle(self.bytes, self.received.min(self.bytes));
+        self.throttle.settle(self.purpose, self.bytes, self.received.min(self.bytes));
     }
 }
 

@@ -5,8 +5,8 @@
 use crate::base::limits::ORIGINS_MAX;
 use crate::base::url::Origin;
 use crate::engine::options::rate::RateLimit;
-use crate::io::throttle::Throttle;
-use crate::schedule::bucket::Bucket;
+use crate::io::throttle::{Purpose, Throttle};
+use crate::schedule::bucket::{self, Bucket};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -124,21 +124,23 @@ impl Shared {
 }
 
 impl Throttle for Limited {
-    fn grant(&self, bytes: usize) -> (usize, Instant) {
-        let wanted = bytes as u64;
-        let least = |bytes: u64, shared: &Arc<Shared>| shared.lock().grantable(bytes);
+    fn grant(&self, purpose: Purpose, bytes: usize) -> (usize, Instant) {
+        let (purpose, wanted) = (of_bucket(purpose), bytes as u64);
+        let least = |bytes: u64, shared: &Arc<Shared>| shared.lock().grantable(purpose, bytes);
         let bytes = self.buckets.iter().fold(wanted, least);
         let begins = self.buckets.iter().map(|shared| {
-            let at = shared.lock().grant(shared.now(), bytes).at;
+            let at = shared.lock().grant(purpose, shared.now(), bytes).at;
             shared.moment(at)
         });
         let at = begins.max().expect("there is a bucket");
         (usize::try_from(bytes).expect("no more than was wanted"), at)
     }
 
-    fn settle(&self, granted: usize, received: usize) {
+    fn settle(&self, purpose: Purpose, granted: usize, received: usize) {
+        let (granted, received) = (granted as u64, received as u64);
         for shared in &self.buckets {
-            shared.lock().settle(granted as u64, received as u64);
+            // The clock is read below the lock, so that times never go back.
+            shared.lock().settle(of_bucket(purpose), shared.now(), granted, received);
         }
     }
 
@@ -146,17 +148,6 @@ impl Throttle for Limited {
         for shared in &self.buckets {
             shared.lock().charge(shared.now(), bytes);
         }
-    }
-
-    fn open_at(&self) -> (Instant, usize) {
-        let open = self.buckets.iter().map(|shared| {
-            let bucket = shared.lock();
-            (shared.moment(bucket.open_at(shared.now())), bucket.ungranted_bytes_max())
-        });
-        let latest =
-            |one: (Instant, u64), other: (Instant, u64)| (one.0.max(other.0), one.1.min(other.1));
-        let (at, bytes) = open.reduce(latest).expect("there is a bucket");
-        (at, usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     fn begin_wait(&self) {
@@ -168,6 +159,13 @@ impl Throttle for Limited {
         self.waits.waiting.fetch_sub(1, Ordering::Relaxed);
         let waited_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
         self.waits.waited_ns.fetch_add(waited_ns, Ordering::Relaxed);
+    }
+}
+
+fn of_bucket(purpose: Purpose) -> bucket::Purpose {
+    match purpose {
+        Purpose::Body => bucket::Purpose::Body,
+        Purpose::Head => bucket::Purpose::Head,
     }
 }
 
