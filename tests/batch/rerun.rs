@@ -1,8 +1,10 @@
 //! What is there already is not fetched again: `--if-exists`, and the batch's journal.
 
-use crate::common::Ended;
-use crate::farm::{Farm, SIZE, SOME_FAILED, assert_ended, digits, many};
-use ringhaul::server::{EntityTag, Fault, When, content};
+use crate::common::{Ended, status};
+use crate::farm::{Farm, SIZE, SOME_FAILED, assert_ended, digits, json_lines, many, sized};
+use ringhaul::internal::base::size::MIB;
+use ringhaul::server::{Config, EntityTag, Fault, Rule, When, content};
+use serde_json::json;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -203,4 +205,27 @@ fn files_have_the_time_of_the_server_if_asked() {
     assert_eq!(farm.server.body_bytes(), before, "it is known by that time");
     farm.fetch(&list, &["--if-exists", "replace"]).success();
     assert!(["a", "large", "empty"].iter().all(|name| modified(name) > time));
+}
+
+/// Sizes that the list gives are those of whole files, of which a part is here.
+#[test]
+fn what_a_run_before_has_left_is_not_expected_again() {
+    const LARGE: u64 = 8 * MIB;
+    let config = sized(many(), &[("/large", LARGE)]);
+    let refused = Rule::new(When::RangeStartFrom(2 * MIB), status(404, ""));
+    let mut farm = Farm::new(Config { script: vec![refused], ..config.clone() });
+    let line = |path: &str, size| format!("{{\"url\":\"{}\",\"size\":{size}}}\n", farm.url(path));
+    let list = line("/large", LARGE) + &line("/a", SIZE);
+    let arguments = ["-c", "1", "--chunk-size", "512K"];
+    assert_ne!(farm.fetch(&list, &arguments).code, Some(0));
+    farm.replace_server(config);
+    let ended = farm.fetch(&list, &[&arguments[..], &["--json"]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = json_lines(&ended.stdout);
+    let last = lines.iter().rfind(|line| line["progress"].is_object()).expect("one at the end");
+    let progress = &last["progress"];
+    let bytes = progress["bytes"].as_u64().expect("a number");
+    assert!((1..LARGE).contains(&bytes), "nothing was left: {ended:?}");
+    assert_eq!((&progress["bytes_expected"], &progress["share"]), (&json!(bytes), &json!(1.0)));
+    farm.holds(&[("a", "/a", SIZE), ("large", "/large", LARGE)]);
 }

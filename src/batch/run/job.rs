@@ -46,7 +46,7 @@ pub(super) struct Job {
     pub(super) error: Option<Error>,
     /// What it has brought once it is whole.
     pub(super) bytes: u64,
-    /// What was missing of it when its download began, where only an answer has told its size.
+    /// What was missing of it when its download began, once an answer has told its size.
     pub(super) learnt_bytes: Option<u64>,
     pub(super) digest: Option<Checksum>,
 }

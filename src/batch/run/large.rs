@@ -7,7 +7,7 @@ use crate::batch::progress::Active;
 use crate::batch::validator::{Form, Validator};
 use crate::engine::landing::Landing;
 use crate::engine::options::Options;
-use crate::engine::progress::{FileValidator, Phase, Report};
+use crate::engine::progress::{FileValidator, Phase, Progress, Report};
 use crate::engine::{Client, Download, Running};
 use crate::schedule::ItemId;
 use std::collections::BTreeMap;
@@ -119,7 +119,7 @@ impl Large {
         for (id, connections) in std::mem::take(&mut *lock(&self.ended)) {
             self.connections_max = self.connections_max.max(connections);
             if let Some(one) = self.running.remove(&id) {
-                self.bytes += one.running.progress().bytes_done;
+                self.bytes += new_bytes(&one.running.progress());
             }
         }
         for (id, one) in &mut self.running {
@@ -157,7 +157,7 @@ impl Large {
                 one.missing_bytes = missing;
                 self.dispatcher.learn(ItemId(*id), bytes);
             }
-            bytes += progress.bytes_done - progress.resumed_bytes.min(progress.bytes_done);
+            bytes += new_bytes(&progress);
             connections += progress.connections;
             active.push(Active {
                 name: one.name.clone(),
@@ -175,9 +175,20 @@ impl Large {
     }
 }
 
+/// Bytes that have arrived in this run.
+fn new_bytes(progress: &Progress) -> u64 {
+    progress.bytes_done.saturating_sub(progress.resumed_bytes)
+}
+
 fn done_of(report: &Report, meta: Option<std::fs::Metadata>) -> LargeDone {
     let digest = report.verified.as_ref().and_then(|verified| verified.digest.parse().ok());
-    LargeDone { retries: report.retries, digest, validator: validator_of(report), meta }
+    LargeDone {
+        new_bytes: report.new_bytes(),
+        retries: report.retries,
+        digest,
+        validator: validator_of(report),
+        meta,
+    }
 }
 
 fn validator_of(report: &Report) -> Option<Validator> {

@@ -34,6 +34,8 @@ pub(in crate::batch::run) struct Start {
 
 /// What a download has told of a large file.
 pub(in crate::batch::run) struct LargeDone {
+    /// Bytes of it that have arrived in this run.
+    pub(in crate::batch::run) new_bytes: u64,
     pub(in crate::batch::run) retries: u32,
     pub(in crate::batch::run) digest: Option<Checksum>,
     pub(in crate::batch::run) validator: Option<Validator>,
@@ -70,6 +72,7 @@ impl Dispatcher {
     /// A large file has come.
     pub(in crate::batch::run) fn large_done(&self, id: ItemId, bytes: u64, done: LargeDone) {
         let mut state = self.lock();
+        state.learn(id, done.new_bytes);
         let origin = state.origin_of(id);
         let Some(mut job) = state.jobs.remove(&id.0) else { return };
         let now = state.now();
@@ -77,7 +80,7 @@ impl Dispatcher {
         if let Some(origin) = origin {
             state.origins.answered(origin);
         }
-        let LargeDone { retries, digest, validator, meta } = done;
+        let LargeDone { retries, digest, validator, meta, .. } = done;
         job.bytes = bytes;
         job.retries += retries;
         (job.digest, job.validator) = (digest.or(job.digest), validator);

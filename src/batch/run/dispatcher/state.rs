@@ -81,7 +81,8 @@ pub(in crate::batch::run) struct Known {
     pub(in crate::batch::run) is_list_read: bool,
     /// Items that have not ended and of which nobody knows the size.
     pub(in crate::batch::run) unsized_files: u64,
-    /// Bytes of the others, as the list says; where only an answer does, what was missing of them.
+    /// Bytes of the others: what was missing of them as an answer says or, before there is one, their
+    /// sizes as the list says. Of files that have ended, what came of those that are done.
     pub(in crate::batch::run) expected_bytes: u64,
 }
 
@@ -137,12 +138,10 @@ impl State {
         Some(self.origins.number(url))
     }
 
-    /// This is missing of a job under way, as an answer says: it counts where the list says no
-    /// size.
+    /// This is missing of a job under way, as an answer says: what is here already does not count.
     pub(super) fn learn(&mut self, id: ItemId, bytes: u64) {
-        let job = self.jobs.get_mut(&id.0).filter(|job| job.asked.size.is_none());
-        let Some(job) = job else { return };
-        match job.learnt_bytes.replace(bytes) {
+        let Some(job) = self.jobs.get_mut(&id.0) else { return };
+        match job.learnt_bytes.replace(bytes).or(job.asked.size) {
             Some(before) => self.known.expected_bytes -= before,
             None => self.known.unsized_files -= 1,
         }
@@ -151,13 +150,12 @@ impl State {
 
     /// The job has ended.
     pub(super) fn end(&mut self, job: Job, status: Status, meta: Option<Metadata>) {
-        match (job.asked.size, job.learnt_bytes, &status) {
-            (Some(_), ..) | (None, Some(_), Status::Done | Status::Unchanged) => {}
-            (None, Some(learnt), Status::Failed(_)) => self.known.expected_bytes -= learnt,
-            (None, None, _) => {
-                self.known.unsized_files -= 1;
-                self.known.expected_bytes += job.bytes;
-            }
+        match job.learnt_bytes.or(job.asked.size) {
+            Some(expected) => self.known.expected_bytes -= expected,
+            None => self.known.unsized_files -= 1,
+        }
+        if let Status::Done = status {
+            self.known.expected_bytes += job.learnt_bytes.unwrap_or(job.bytes);
         }
         let file = Some((job.target.clone(), job.source));
         let outcome = Box::new(job.outcome(&self.terms.root, status));
