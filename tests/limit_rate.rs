@@ -3,11 +3,15 @@
 
 mod common;
 
+use common::scene::wait;
 use common::{Place, SEED, Scene, Site, at_once, bounded, paced, serve};
 use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::internal::batch::progress::Progress;
 use ringhaul::server::{Config, Fault, Rule, When, content};
+use ringhaul::{Batch, BatchOptions, Item, Observer};
 use ringhaul::{Client, ClientOptions, Download, Engine, Level, Options, RateLimit, Report, Url};
 use std::fs;
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -160,6 +164,8 @@ fn lists_and_ordered_output_keep_it() {
         let ended = scene.run(&["-i", "list", "-d", ".", &rate]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(began.elapsed() >= least(bytes, limit), "{:?}", began.elapsed());
+        let says = ended.stderr.contains("\nlimited by: your own limit (--limit-rate): ");
+        assert!(says, "{}", ended.stderr);
     });
     let (scene, whole) = (Scene::new(), serve(Config::new(SEED, SIZE)));
     let mut command = scene.command(&["-o", "-", "--limit-rate", "20MB/s", &whole.url("/a")]);
@@ -185,9 +191,96 @@ fn the_command_line_and_the_config_file_say_it() {
     fs::write(scene.path().join("list"), [1, 2].map(|n| server.url(&format!("/{n}\n"))).concat())
         .unwrap();
     let began = Instant::now();
-    let arguments = ["--config", "config.toml", "-i", "list"];
+    let arguments = ["--config", "config.toml", "-i", "list", "--json"];
     let ended = scene.run_with(&arguments, &[("RINGHAUL_NO_CONFIG", "")]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("left out"), "{}", ended.stderr);
     assert!(began.elapsed() >= least(2 * MIB, 8_000_000), "{:?}", began.elapsed());
+    let summary = ended.stdout.lines().last().unwrap_or_default();
+    let says = summary.contains("\"limited_by\":\"your own limit (--limit-rate-per-host): ");
+    assert!(summary.starts_with("{\"summary\"") && says, "{summary}");
+}
+
+/// What had come when.
+#[derive(Default)]
+struct Seen(Vec<(Duration, u64)>);
+
+impl Observer for Seen {
+    fn on_progress(&mut self, progress: &Progress) {
+        self.0.push((progress.elapsed, progress.bytes_done));
+    }
+}
+
+impl Seen {
+    /// Between any two moments no more came than their time's worth, that of another tenth of a
+    /// second, and `more`.
+    #[track_caller]
+    fn assert_steady(&self, bytes_per_second: u64, more: u64) {
+        for (index, (from, before)) in self.0.iter().enumerate() {
+            for (until, after) in &self.0[index..] {
+                let time = *until - *from + BURST;
+                let most = (time.as_secs_f64() * bytes_per_second as f64) as u64 + more;
+                let came = after - before;
+                assert!(came <= most, "{came} bytes from {from:?} to {until:?}: {:?}", self.0);
+            }
+        }
+    }
+}
+
+/// Measured where the bytes are received: the server sends what fits into the buffers of both
+/// kernels, some megabytes, whatever is taken out of them.
+#[test]
+fn sixty_four_connections_at_once_bring_no_burst() {
+    let (files, size, limit) = (150, 64 * KIB, 10_000_000);
+    let server = serve(Config::new(SEED, size));
+    let scene = Scene::new();
+    let rate = in_total(limit);
+    let options = BatchOptions {
+        dir: scene.path().to_owned(),
+        parallel: Some(64),
+        max_connections: 64,
+        max_connections_per_host: 64,
+        client: ClientOptions { engine: Engine::Epoll, rate, ..ClientOptions::default() },
+        ..BatchOptions::default()
+    };
+    let items: Vec<_> =
+        (0..files).map(|file| Ok(Item::new(server.url(&format!("/{file}"))))).collect();
+    let batch = Batch::new(options).unwrap();
+    let (summary, seen) = bounded("the batch", move || {
+        let mut seen = Seen::default();
+        (batch.run(items, &mut seen).unwrap(), seen)
+    });
+    assert_eq!((summary.done, summary.failed), (files, 0));
+    assert!(summary.elapsed >= least(files * size, limit), "{:?}", summary.elapsed);
+    assert!(seen.0.len() > 5, "{:?}", seen.0);
+    seen.assert_steady(limit, 0);
+    let limiter = summary.limiter.unwrap_or_default();
+    assert!(limiter.starts_with("your own limit (--limit-rate): "), "{limiter}");
+}
+
+/// Read as it is passed on, in blocks of a mebibyte.
+#[test]
+fn an_ordered_stream_is_steady() {
+    let (size, limit) = (16 * MIB, 20_000_000);
+    let server = serve(Config::new(SEED, size));
+    let scene = Scene::new();
+    let arguments = ["-o", "-", "-c", "1", "--engine", "epoll", "--limit-rate", "20M"];
+    let mut child = scene.spawn(&[&arguments[..], &[&server.url("/a")]].concat());
+    let mut stream = child.stdout.take().unwrap();
+    let (seen, content) = bounded("the run", move || {
+        let (mut seen, mut content, began) = (Seen::default(), Vec::new(), Instant::now());
+        let mut part = vec![0; 64 << 10];
+        loop {
+            let bytes = stream.read(&mut part).unwrap();
+            if bytes == 0 {
+                return (seen, content);
+            }
+            content.extend_from_slice(&part[..bytes]);
+            seen.0.push((began.elapsed(), content.len() as u64));
+        }
+    });
+    assert_eq!(wait(child).code, Some(0));
+    assert_eq!(content.len() as u64, size);
+    assert_eq!(content::verify(SEED, 0, &content), Ok(()));
+    seen.assert_steady(limit, MIB);
 }

@@ -24,6 +24,7 @@ mod jar;
 mod join;
 pub mod landing;
 pub mod lane;
+pub mod limit_watch;
 mod local;
 pub mod options;
 mod ordered;

@@ -81,11 +81,14 @@ impl BatchUi {
         }
     }
 
-    /// Replaces what is drawn by the closing line.
+    /// Replaces what is drawn by the closing line, and what limited the batch.
     pub fn finish(&self, summary: &Summary) {
         self.clear();
         if self.limit.is_some() {
             write_line(&summary.to_string());
+            let limiter = summary.limiter.as_ref();
+            let limiter = text::limiter_line(limiter, summary.bytes, summary.retries);
+            limiter.iter().for_each(|line| write_line(line));
         }
     }
 

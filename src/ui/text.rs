@@ -114,10 +114,15 @@ pub(super) fn closing_lines(report: &Report) -> Vec<String> {
 pub(super) fn evidence_lines(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(report.verified.as_ref().map(verified_line));
-    let is_worth_it = report.new_bytes() >= LIMITER_BYTES_MIN || report.retries > 0;
-    let limiter = report.limiter.as_ref().filter(|_| is_worth_it);
-    lines.extend(limiter.map(|limiter| format!("limited by: {}", printable(limiter))));
+    let retries = u64::from(report.retries);
+    lines.extend(limiter_line(report.limiter.as_ref(), report.new_bytes(), retries));
     lines
+}
+
+/// What limited the transfer of these bytes, if it is worth a line.
+pub(super) fn limiter_line(limiter: Option<&String>, bytes: u64, retries: u64) -> Option<String> {
+    let limiter = limiter.filter(|_| bytes >= LIMITER_BYTES_MIN || retries > 0)?;
+    Some(format!("limited by: {}", printable(limiter)))
 }
 
 /// What was done to what is called `name`, which may be shown.

@@ -130,6 +130,7 @@ fn json_tells_progress_and_results_of_lists_and_of_one_url() {
             (&json!(files - failed), &json!(failed)),
             "{ended:?}"
         );
+        assert_eq!(summary.get("limited_by"), Some(&Value::Null), "{ended:?}");
         let (progress, results): (Vec<_>, Vec<_>) =
             lines.iter().partition(|line| line["progress"].is_object());
         let last = &progress.last().expect("one at the end")["progress"];

@@ -147,6 +147,7 @@ impl Summary {
             "seconds": seconds(self.elapsed),
             "connections": self.connections,
             "cpu_seconds": seconds(self.cpu),
+            "limited_by": self.limiter,
         });
         serde_json::json!({ "summary": summary }).to_string()
     }

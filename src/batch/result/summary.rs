@@ -8,8 +8,8 @@ use crate::batch::failure::{Permanence, permanence};
 use std::fmt;
 use std::time::Duration;
 
-/// What a batch has done. Counts come from [`add`](Self::add); time, connections and CPU are set
-/// by whoever knows them. Its `Display` is one line.
+/// What a batch has done. Counts come from [`add`](Self::add); time, connections, CPU and what
+/// limited it are set by whoever knows them. Its `Display` is one line, without what limited it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     /// The slice of the lists that it is about, if not all of them.
@@ -32,6 +32,8 @@ pub struct Summary {
     pub connections: u32,
     /// User and system time of this process during the batch.
     pub cpu: Duration,
+    /// What limited it, with the evidence, if that was the caller's own limit of the rate.
+    pub limiter: Option<String>,
     /// Why the first one failed.
     first_cause: Option<ErrorKind>,
     /// Another one failed with another exit code.
@@ -84,6 +86,7 @@ impl Summary {
         self.elapsed += again.elapsed;
         self.connections = self.connections.max(again.connections);
         self.cpu += again.cpu;
+        self.limiter = self.limiter.take().or(again.limiter);
         if self.failed == 0 {
             (self.first_cause, self.has_other_cause) = (None, false);
         }

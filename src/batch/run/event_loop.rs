@@ -15,6 +15,7 @@ use crate::batch::progress::{Active, Progress};
 use crate::batch::result::{Happening, LogLine, Summary};
 use crate::engine::landing::Landing;
 use crate::engine::lane::{LaneCounts, Lanes};
+use crate::engine::limit_watch::LimitWatch;
 use crate::engine::progress::{Event, Waiting};
 use crate::engine::stop::StopHandle;
 use crate::schedule::Order;
@@ -41,6 +42,7 @@ pub(super) struct EventLoop<'a> {
     lanes: Lanes,
     large: Large,
     landing: Arc<Landing>,
+    limits: LimitWatch,
     recorder: Recorder,
     stop: StopHandle,
     observer: &'a mut dyn Observer,
@@ -50,6 +52,8 @@ pub(super) struct EventLoop<'a> {
     cpu_before: Duration,
     last_progress: Option<Instant>,
     pace: Pace,
+    /// Bytes that have arrived in this run, as told last.
+    bytes_done: u64,
 }
 
 /// Who does the work.
@@ -61,6 +65,8 @@ pub(super) struct Crew {
     pub(super) large: Large,
     /// Gives small files their names.
     pub(super) landing: Arc<Landing>,
+    /// Sees whether a limit of the rate is what is waited for.
+    pub(super) limits: LimitWatch,
 }
 
 impl<'a> EventLoop<'a> {
@@ -70,13 +76,14 @@ impl<'a> EventLoop<'a> {
         stop: StopHandle,
         observer: &'a mut dyn Observer,
     ) -> Self {
-        let Crew { dispatcher, lanes, large, landing } = crew;
+        let Crew { dispatcher, lanes, large, landing, limits } = crew;
         let cpu_before = lanes.counts().cpu;
         Self {
             dispatcher,
             lanes,
             large,
             landing,
+            limits,
             recorder,
             stop,
             observer,
@@ -85,6 +92,7 @@ impl<'a> EventLoop<'a> {
             cpu_before,
             last_progress: None,
             pace: Pace::default(),
+            bytes_done: 0,
         }
     }
 
@@ -123,6 +131,7 @@ impl<'a> EventLoop<'a> {
                 self.dispatcher.abort(error);
             }
             self.large.tend();
+            self.limits.look();
             self.dispatcher.set_rate_limited(self.lanes.were_rate_limited());
             let snapshot = self.dispatcher.snapshot();
             snapshot.told.into_iter().for_each(|told| self.tell(told));
@@ -226,6 +235,7 @@ impl<'a> EventLoop<'a> {
         self.summary.elapsed = self.began.elapsed();
         self.summary.cpu = cpu.saturating_sub(self.cpu_before);
         self.summary.connections = self.summary.connections.max(most);
+        self.summary.limiter = self.limits.verdict(self.bytes_done, self.summary.elapsed);
     }
 
     /// Reports progress, if that is due or the batch is over.
@@ -235,6 +245,7 @@ impl<'a> EventLoop<'a> {
             self.last_progress = Some(Instant::now());
             let progress = self.progress();
             self.summary.connections = self.summary.connections.max(progress.connections);
+            self.bytes_done = progress.bytes_done;
             self.observer.on_progress(&progress);
         }
     }

@@ -29,6 +29,7 @@ use crate::base::limits::LANE_ITEMS_MAX;
 use crate::engine::Client;
 use crate::engine::landing::Landing;
 use crate::engine::lane::Lanes;
+use crate::engine::limit_watch::LimitWatch;
 use crate::engine::stop::StopHandle;
 use dispatcher::{Dispatcher, Terms};
 use event_loop::{Crew, EventLoop};
@@ -141,6 +142,7 @@ impl Batch {
         );
         let large =
             Large::new(client, options.large_options(), landing.clone(), dispatcher.clone());
-        Ok(Crew { dispatcher: dispatcher.clone(), lanes, large, landing })
+        let limits = LimitWatch::new(client);
+        Ok(Crew { dispatcher: dispatcher.clone(), lanes, large, landing, limits })
     }
 }

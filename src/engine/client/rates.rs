@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// The options that set limits, as verdicts name them.
+const TOTAL: &str = "--limit-rate";
+const PER_HOST: &str = "--limit-rate-per-host";
+
 /// Longer than anybody waits.
 const FAR: Duration = Duration::from_secs(1 << 30);
 
@@ -27,6 +31,8 @@ pub(in crate::engine) struct Rates {
 struct Shared {
     zero: Instant,
     bucket: Mutex<Bucket>,
+    /// The last moment until which somebody waits for this limit and no other, in nanoseconds.
+    waits_until_ns: AtomicU64,
 }
 
 /// How long the connections of a transfer have waited for a limit.
@@ -55,9 +61,19 @@ impl Rates {
     /// The least limit of what comes from `origin`, in bytes per second, and the option that sets
     /// it.
     pub(in crate::engine) fn least(&self, origin: &Origin) -> Option<(u64, &'static str)> {
-        let total = self.limit.total_bytes.map(|bytes| (bytes, "--limit-rate"));
-        let of_host = self.limit.of_host(origin).map(|bytes| (bytes, "--limit-rate-per-host"));
+        let total = self.limit.total_bytes.map(|bytes| (bytes, TOTAL));
+        let of_host = self.limit.of_host(origin).map(|bytes| (bytes, PER_HOST));
         total.into_iter().chain(of_host).min()
+    }
+
+    /// The option that sets a limit that connections have waited for since this moment, or wait for:
+    /// the one in total before others.
+    pub(in crate::engine) fn waited_for_since(&self, since: Instant) -> Option<&'static str> {
+        if self.total.as_ref().is_some_and(|shared| shared.was_waited_for(since)) {
+            return Some(TOTAL);
+        }
+        let by_origin = lock(&self.by_origin);
+        by_origin.values().any(|shared| shared.was_waited_for(since)).then_some(PER_HOST)
     }
 
     /// The buckets of connections to `origin`.
@@ -106,7 +122,18 @@ impl RateWaits {
 impl Shared {
     fn new(bytes_per_second: u64) -> Arc<Self> {
         let bucket = Mutex::new(Bucket::new(bytes_per_second));
-        Arc::new(Self { zero: Instant::now(), bucket })
+        Arc::new(Self { zero: Instant::now(), bucket, waits_until_ns: AtomicU64::default() })
+    }
+
+    /// Somebody waits until then.
+    fn note_wait(&self, until: Instant) {
+        let until_ns = u64::try_from((until - self.zero).as_nanos()).unwrap_or(u64::MAX);
+        self.waits_until_ns.fetch_max(until_ns, Ordering::Relaxed);
+    }
+
+    fn was_waited_for(&self, since: Instant) -> bool {
+        let waits_until = Duration::from_nanos(self.waits_until_ns.load(Ordering::Relaxed));
+        waits_until > since.saturating_duration_since(self.zero)
     }
 
     fn now(&self) -> Duration {
@@ -130,9 +157,12 @@ impl Throttle for Limited {
         let bytes = self.buckets.iter().fold(wanted, least);
         let begins = self.buckets.iter().map(|shared| {
             let at = shared.lock().grant(purpose, shared.now(), bytes).at;
-            shared.moment(at)
+            (shared.moment(at), shared)
         });
-        let at = begins.max().expect("there is a bucket");
+        let (at, latest) = begins.max_by_key(|(at, _)| *at).expect("there is a bucket");
+        if at > Instant::now() {
+            latest.note_wait(at);
+        }
         (usize::try_from(bytes).expect("no more than was wanted"), at)
     }
 
