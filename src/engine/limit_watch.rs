@@ -1,5 +1,5 @@
-//! How long the caller's own limits of the rate have held a client's connections up, for whoever runs
-//! many transfers on it. Owns that sum and the verdict; must not know the transfers.
+//! How long the caller's own limits of the rate have held a client's connections up, for whoever
+//! runs many transfers on it. Owns that sum and the verdict; must not know the transfers.
 
 use super::client::Client;
 use crate::plan::own_limit;

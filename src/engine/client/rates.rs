@@ -66,8 +66,8 @@ impl Rates {
         total.into_iter().chain(of_host).min()
     }
 
-    /// The option that sets a limit that connections have waited for since this moment, or wait for:
-    /// the one in total before others.
+    /// The option that sets a limit that connections have waited for since this moment, or wait
+    /// for: the one in total before others.
     pub(in crate::engine) fn waited_for_since(&self, since: Instant) -> Option<&'static str> {
         if self.total.as_ref().is_some_and(|shared| shared.was_waited_for(since)) {
             return Some(TOTAL);

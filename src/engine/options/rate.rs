@@ -6,9 +6,9 @@ use crate::base::{Error, ErrorKind, Result};
 /// Most bytes per second of bodies, as they are received; what comes with them (heads, TLS
 /// handshakes) is not counted.
 ///
-/// A limit is kept within 2 % over any ten seconds. In any tenth of a second comes at most 1.6 times
-/// its worth, and 512 bytes for each answer that is waited for. All connections that it is for share
-/// it.
+/// A limit is kept within 2 % over any ten seconds. In any tenth of a second comes at most 1.6
+/// times its worth, and 512 bytes for each answer that is waited for. All connections that it is
+/// for share it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateLimit {
     /// In total, at least 1; `None` for any.

@@ -81,8 +81,8 @@ pub(in crate::batch::run) struct Known {
     pub(in crate::batch::run) is_list_read: bool,
     /// Items that have not ended and of which nobody knows the size.
     pub(in crate::batch::run) unsized_files: u64,
-    /// Bytes of the others: what was missing of them as an answer says or, before there is one, their
-    /// sizes as the list says. Of files that have ended, what came of those that are done.
+    /// Bytes of the others: what was missing of them as an answer says or, before there is one,
+    /// their sizes as the list says. Of files that have ended, what came of those that are done.
     pub(in crate::batch::run) expected_bytes: u64,
 }
 
