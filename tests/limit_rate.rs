@@ -7,8 +7,9 @@ use common::scene::wait;
 use common::{Place, SEED, Scene, Site, at_once, bounded, paced, serve};
 use ringhaul::internal::base::size::{KIB, MIB};
 use ringhaul::internal::batch::progress::Progress;
-use ringhaul::server::{Config, Fault, Rule, When, content};
-use ringhaul::{Batch, BatchOptions, Item, Observer};
+use ringhaul::internal::engine::landing::Durability;
+use ringhaul::server::{Config, Fault, Rule, Server, When, content};
+use ringhaul::{Batch, BatchOptions, Item, Observer, Summary};
 use ringhaul::{Client, ClientOptions, Download, Engine, Level, Options, RateLimit, Report, Url};
 use std::fs;
 use std::io::Read;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 const SIZE: u64 = 6 * MIB + 77;
 /// Bytes per second, of which `SIZE` takes a third of a second.
 const LIMIT: u64 = 20_000_000;
+const SECOND: Duration = Duration::from_secs(1);
 /// Time whose bytes may come at once.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -151,7 +153,7 @@ fn no_connection_is_opened_where_the_limit_leaves_nothing_to_gain() {
 fn lists_and_ordered_output_keep_it() {
     let server = serve(Config::new(SEED, 16 * KIB));
     let large = serve(Config::new(SEED, SIZE / 4));
-    let list = |server: &ringhaul::server::Server, files: u32| -> String {
+    let list = |server: &Server, files: u32| -> String {
         (0..files).map(|file| format!("{}\n", server.url(&format!("/{file}.bin")))).collect()
     };
     let small = (list(&server, 200), 200 * 16 * KIB, 10_000_000);
@@ -227,35 +229,59 @@ impl Seen {
     }
 }
 
+/// Fetches this number of files in a batch.
+fn fetch(server: &Server, files: u64, options: BatchOptions) -> (Summary, Seen) {
+    let scene = Scene::new();
+    let options = BatchOptions { dir: scene.path().to_owned(), ..options };
+    let item = |file| Ok(Item::new(server.url(&format!("/{file}"))));
+    let items: Vec<_> = (0..files).map(item).collect();
+    let (batch, mut seen) = (Batch::new(options).unwrap(), Seen::default());
+    let summary = batch.run(items, &mut seen).unwrap();
+    assert_eq!((summary.done, summary.failed), (files, 0));
+    let limiter = summary.limiter.as_deref().unwrap_or_default();
+    assert!(limiter.starts_with("your own limit (--limit-rate): "), "{limiter}");
+    (summary, seen)
+}
+
 /// Measured where the bytes are received: the server sends what fits into the buffers of both
 /// kernels, some megabytes, whatever is taken out of them.
 #[test]
 fn sixty_four_connections_at_once_bring_no_burst() {
     let (files, size, limit) = (150, 64 * KIB, 10_000_000);
     let server = serve(Config::new(SEED, size));
-    let scene = Scene::new();
     let rate = in_total(limit);
     let options = BatchOptions {
-        dir: scene.path().to_owned(),
         parallel: Some(64),
         max_connections: 64,
         max_connections_per_host: 64,
         client: ClientOptions { engine: Engine::Epoll, rate, ..ClientOptions::default() },
         ..BatchOptions::default()
     };
-    let items: Vec<_> =
-        (0..files).map(|file| Ok(Item::new(server.url(&format!("/{file}"))))).collect();
-    let batch = Batch::new(options).unwrap();
-    let (summary, seen) = bounded("the batch", move || {
-        let mut seen = Seen::default();
-        (batch.run(items, &mut seen).unwrap(), seen)
-    });
-    assert_eq!((summary.done, summary.failed), (files, 0));
+    let (summary, seen) = bounded("the batch", move || fetch(&server, files, options));
     assert!(summary.elapsed >= least(files * size, limit), "{:?}", summary.elapsed);
     assert!(seen.0.len() > 5, "{:?}", seen.0);
     seen.assert_steady(limit, 0);
-    let limiter = summary.limiter.unwrap_or_default();
-    assert!(limiter.starts_with("your own limit (--limit-rate): "), "{limiter}");
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release --test limit_rate -- --ignored --nocapture"]
+fn thirty_seconds_keep_each_rate_within_2_percent() {
+    for (rate, files) in [1, 10, 100].into_iter().flat_map(|rate| [(rate, 1), (rate, 8)]) {
+        let limit = rate * 1_000_000;
+        let server = serve(Config::new(SEED, 30 * limit / files));
+        let client = ClientOptions { rate: in_total(limit), ..ClientOptions::default() };
+        let sync = Durability::None;
+        let options = BatchOptions { client, sync, ..BatchOptions::default() };
+        let (summary, seen) = fetch(&server, files, options);
+        let tens = seen.0.iter().filter_map(|(from, before)| {
+            let later = seen.0.iter().find(|(until, _)| *until >= *from + 10 * SECOND)?;
+            Some((later.1 - before) as f64 / (later.0 - *from).as_secs_f64() / limit as f64)
+        });
+        let (least, most) = tens.fold((f64::MAX, 0.0_f64), |(a, b), it| (a.min(it), b.max(it)));
+        println!("{rate} MB/s, {files} files: any 10 s {least:.4} to {most:.4} of it; {summary}");
+        assert!(least >= 0.98 && most <= 1.02, "{least} to {most}");
+        seen.assert_steady(limit, 0);
+    }
 }
 
 /// Read as it is passed on, in blocks of a mebibyte.
