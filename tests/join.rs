@@ -23,7 +23,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What each slice asks for to learn the size of the file, and what one that is complete asks for.
 const PROBE_BYTES: u64 = 4 * KIB;
@@ -229,6 +229,41 @@ fn a_digest_that_is_not_the_files_keeps_the_slices() {
     let report = join(&site, right).expect("that is its digest");
     assert!(report.verified.expect("it is verified").against.contains("--checksum"));
     site.assert_whole(SEED, SIZE);
+}
+
+#[test]
+fn whoever_joins_reads_a_checksum_file_and_sets_the_time_that_a_slice_knows() {
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let dated = |date: Option<&str>| Config {
+        last_modified: date.map(str::to_owned),
+        ..Config::new(SEED, SIZE)
+    };
+    for date in [Some(DATE), None] {
+        let mut site = site(dated(date));
+        assert_eq!(others(&site, 1, 2), OtherSlices::Missing(vec![2]));
+        site.replace_server(dated(None));
+        // Somebody fetches it again, so that the other one joins nothing.
+        let busy = Reserved::slice(&site.target(), slice(1, 2), false).expect("nobody has it");
+        assert_eq!(others(&site, 2, 2), OtherSlices::InUse);
+        drop(busy);
+        let (scene, right) = (Scene::new(), checksum(SEED, SIZE).to_string());
+        let target = site.target().display().to_string();
+        let join = |digits: &str| {
+            let sums = format!("{digits}  {NAME}\n");
+            fs::write(scene.path().join("SUMS"), sums).expect("it is written");
+            scene.run(&["--join", &target, "-R", "--checksum-file", "SUMS"])
+        };
+        let wrong = join(&"0".repeat(64));
+        assert!(wrong.error_line(13).contains(&"0".repeat(64)), "{wrong:?}");
+        let joined = join(&right["sha256:".len()..]);
+        assert!(joined.success().stderr.contains("(from SUMS)"), "{joined:?}");
+        let meta = fs::metadata(site.target()).expect("it is joined");
+        let is_set = meta.modified().expect("a time") == modified;
+        assert_eq!(is_set, date.is_some(), "{joined:?}");
+        assert_eq!(joined.stderr.contains("keeps the time of its download"), date.is_none());
+        site.assert_whole(SEED, SIZE);
+    }
 }
 
 #[test]

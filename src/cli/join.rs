@@ -2,7 +2,7 @@
 
 use super::args::{DownloadArgs, MetalinkWish};
 use super::signals::Watch;
-use super::{Failure, download, print, resolve};
+use super::{Failure, checksum_file, download, print, resolve};
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::Join;
 use crate::engine::progress::Level;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(super) fn run(args: &DownloadArgs, name: &Path) -> Result<(), Failure> {
     check(args)?;
     let watch = Watch::start()?;
-    let options = resolve::options(args)?;
+    let mut options = resolve::options(args)?;
     if let Some(dir) = &args.dir {
         resolve::must_be_folder(dir)?;
     }
@@ -23,11 +23,17 @@ pub(super) fn run(args: &DownloadArgs, name: &Path) -> Result<(), Failure> {
     let ui = Arc::new(Ui::new(&shown, resolve::verbosity(args)));
     args.notes.iter().for_each(|text| ui.say(Level::Note, text));
     let (for_progress, for_events) = (Arc::clone(&ui), Arc::clone(&ui));
-    let join = Join::new(target)
+    let join = Join::new(&target);
+    watch.guard(join.stop_handle());
+    if let Some(place) = &args.checksum_file {
+        let stop = join.stop_handle();
+        let applied = checksum_file::apply_to_joined(&mut options, place, &target, &stop);
+        applied.map_err(|error| download::failure(error, &watch))?;
+    }
+    let join = join
         .options(options)
         .on_progress(move |progress| for_progress.on_progress(progress))
         .on_event(move |event| for_events.on_event(event));
-    watch.guard(join.stop_handle());
     let joined = join.run();
     ui.clear();
     let report = joined.map_err(|error| download::failure(error, &watch))?;
@@ -46,8 +52,6 @@ fn check(args: &DownloadArgs) -> Result<()> {
         "--output"
     } else if args.repair.is_some() {
         "--repair"
-    } else if args.checksum_file.is_some() {
-        "--checksum-file"
     } else {
         return Ok(());
     };

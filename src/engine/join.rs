@@ -71,6 +71,8 @@ pub(super) struct Joined {
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
     pub(super) url: Option<Url>,
+    /// When it was last changed on the server, as far as that is known and wanted as its time.
+    pub(super) modified: Option<SystemTime>,
     pub(super) verified: Option<Verified>,
     /// Those asked for.
     pub(super) digests: Vec<Digest>,
@@ -84,7 +86,7 @@ impl Join {
     }
 
     /// Settings other than the defaults. Those that matter are `checksum`, or else `verify` if the
-    /// slices know a digest, `digests`, `force` and `sync`.
+    /// slices know a digest, `digests`, `force`, `remote_time` and `sync`.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
@@ -132,7 +134,14 @@ impl Join {
             let mut pace = Pace::new(&self, began);
             let mut on_read = |bytes, total| pace.on_read(bytes, total);
             match join(found, &self.options, None, &mut on_read)? {
-                End::Joined(joined) => return Ok(joined.told(count, began)),
+                End::Joined(joined) => {
+                    if self.options.remote_time && joined.modified.is_none() {
+                        let text = "no slice knows when the file was changed on the server: it \
+                                    keeps the time of its download";
+                        self.tell(text.to_owned());
+                    }
+                    return Ok(joined.told(count, began));
+                }
                 End::JoinedBefore => return self.joined_before(began),
                 End::Taken => {}
             }
@@ -175,7 +184,7 @@ impl Join {
 
 impl Joined {
     fn told(self, slices: u32, began: Instant) -> JoinReport {
-        let Self { path, bytes, url, verified, digests } = self;
+        let Self { path, bytes, url, modified: _, verified, digests } = self;
         let (digests, slices, elapsed) = (written(&digests), Some(slices), began.elapsed());
         JoinReport { path, bytes, slices, url, verified, digests, elapsed }
     }
@@ -219,12 +228,12 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// Joins the slices, if they are complete, of one file, and nobody else's (blocking). `modified` is
-/// when the file was last changed on the server, if it is to be its time here.
+/// Joins the slices, if they are complete, of one file, and nobody else's (blocking). `just_told`
+/// is when the file was last changed, as the server has just said; else the slices may know.
 pub(super) fn join(
     found: Slices,
     options: &Options,
-    modified: Option<SystemTime>,
+    just_told: Option<SystemTime>,
     on_read: OnRead<'_>,
 ) -> Result<End> {
     // First, as the others may be long in coming.
@@ -253,12 +262,14 @@ pub(super) fn join(
         SyncMode::File => SyncPolicy::Always,
         SyncMode::None => SyncPolicy::Never,
     };
+    let modified = just_told.or(agreed.modified).filter(|_| options.remote_time);
     let (path, named) = joining.name(options.force, modified, sync)?;
     Ok(match named {
         Named::ByAnother => End::JoinedBefore,
         Named::Now => {
             let url = Url::parse(&agreed.url).ok();
-            End::Joined(Box::new(Joined { path, bytes: total, url, verified, digests }))
+            let joined = Joined { path, bytes: total, url, modified, verified, digests };
+            End::Joined(Box::new(joined))
         }
     })
 }

@@ -3,10 +3,12 @@
 //! ```text
 //! header  magic 16 | version u32 | header bytes u32 | id u64 | slot bytes u64
 //!         total u64 | device u64 | inode u64 | url | validator | digest | cut | crc32c u32
-//! cut     of a slice alone, version 2: index u32 | count u32 | start u64 | end u64
+//! cut     of a slice alone, version 3: index u32 | count u32 | start u64 | end u64 | modified u64
 //! slot A  id u64 | seq u64 | count u32 | count x (start u64, end u64, crc32c u32) | crc32c u32
 //! slot B  the same
 //! ```
+//!
+//! `modified` is seconds since 1970; all ones: not known. Version 2 was without it.
 //!
 //! Numbers are little-endian; a text is its length (u32; all ones: there is none) and its bytes;
 //! each part starts at a multiple of 4 KiB and its CRC covers all of it before the CRC. Slots carry
@@ -24,19 +26,21 @@ use crate::digest::crc::{Run, crc32c};
 /// The version of the journal of a file.
 pub const VERSION: u32 = 1;
 /// That of the journal of a slice, and the newest one that is read.
-pub const VERSION_OF_SLICE: u32 = 2;
+pub const VERSION_OF_SLICE: u32 = 3;
 
 const MAGIC: [u8; 16] = *b"ringhaul-journal";
 /// Bytes of a header whose texts are empty, its CRC included.
 const HEADER_BYTES_MIN: usize = 16 + 4 + 4 + 5 * 8 + 3 * 4 + 4;
 /// Bytes that the header of a slice has besides.
-const CUT_BYTES: usize = 4 + 4 + 8 + 8;
+const CUT_BYTES: usize = 4 + 4 + 8 + 8 + 8;
 /// Bytes of a slot without runs, its CRC included.
 const SLOT_BYTES_MIN: u64 = 8 + 8 + 4 + 4;
 /// Bytes of one run in a slot.
 const RUN_BYTES: u64 = 8 + 8 + 4;
 /// In the place of a text's length: there is no text.
 const NO_TEXT: u32 = u32::MAX;
+/// In the place of a time: there is none.
+const NO_TIME: u64 = u64::MAX;
 
 /// Both slots of the largest file and the longest header are below what is ever looked at.
 const _: () = assert!(
@@ -198,11 +202,12 @@ impl Header {
             out.extend(text.map_or(NO_TEXT.to_le_bytes(), |text| short(text.len())));
             out.extend(text.map_or(&[][..], |text| text.as_bytes()));
         }
-        if let Some(Cut { slice, span }) = cut {
+        if let Some(Cut { slice, span, modified_s }) = cut {
             out.extend(slice.index().to_le_bytes());
             out.extend(slice.count().to_le_bytes());
             out.extend(span.start().to_le_bytes());
             out.extend(span.end().to_le_bytes());
+            out.extend(modified_s.unwrap_or(NO_TIME).to_le_bytes());
         }
         out.extend(crc32c(&out).to_le_bytes());
         assert_eq!(out.len(), self.bytes(), "the header has the length it states");
@@ -328,7 +333,8 @@ impl<'a> Reader<'a> {
     fn cut(&mut self, total: u64) -> Option<Cut> {
         let slice = Slice::new(self.u32()?.into(), self.u32()?.into()).ok()?;
         let span = Span::checked(self.u64()?, self.u64()?)?;
-        is_aligned(span, total).then_some(Cut { slice, span })
+        let modified_s = Some(self.u64()?).filter(|seconds| *seconds != NO_TIME);
+        is_aligned(span, total).then_some(Cut { slice, span, modified_s })
     }
 
     /// The outer `None`: no text is there to be read; the inner one: there is none, it says.

@@ -1,7 +1,7 @@
 //! What an earlier run left: reads its journal, and judges how much of the part file it vouches
 //! for. Deletes nothing and writes nothing. Must not know whether the server's file is the same.
 
-use super::format::{self, Decoded, Flaw, PartId, VERSION_OF_SLICE};
+use super::format::{self, Decoded, Flaw, PartId, VERSION, VERSION_OF_SLICE};
 use super::{Cut, Found, Identity, Saved};
 use crate::base::limits::JOURNAL_BYTES_MAX;
 use crate::base::size::{MIB, format_bytes};
@@ -184,7 +184,7 @@ fn refusal(flaw: Flaw, journal: &Path) -> Error {
         Flaw::Foreign => (format!("{name} is not a journal of ringhaul"), FOREIGN_ADVICE),
         Flaw::Version(version) => (
             format!(
-                "{name} has version {version} of the format, and this ringhaul reads those up to \
+                "{name} has version {version} of the format, and this ringhaul reads {VERSION} and \
                  {VERSION_OF_SLICE}"
             ),
             "use the ringhaul that made it, or start over with --no-resume",

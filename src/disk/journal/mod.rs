@@ -61,6 +61,8 @@ pub struct Cut {
     pub slice: Slice,
     /// Its bytes.
     pub span: Span,
+    /// When the file was last changed on the server, in seconds since 1970; `None`: not known.
+    pub modified_s: Option<u64>,
 }
 
 /// What an earlier run left.

@@ -207,7 +207,7 @@ fn a_journal_that_cannot_be_read_is_left_alone() {
     let mut damaged = good.clone();
     damaged[40] ^= 1;
     for (bytes, says, to_discard) in [
-        (&newer[..], "version 9 of the format, and this ringhaul reads those up to 2", true),
+        (&newer[..], "version 9 of the format, and this ringhaul reads 1 and 3", true),
         (&damaged[..], "f.ringhaul is damaged", true),
         (&good[..good.len() - 1], "f.ringhaul is damaged", true),
         (&good[..3], "f.ringhaul is damaged", true),

@@ -7,6 +7,7 @@ use crate::base::url::is_one_resource;
 use crate::base::{Error, ErrorKind, Result};
 use crate::digest::Checksum;
 use crate::disk::journal::Identity;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What all slices say of their file, a file without bytes if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Agreed {
     pub digest: Option<Checksum>,
     /// Where it came from, without secrets.
     pub url: String,
+    /// When it was last changed on the server, as far as that is known: the latest that any says.
+    pub modified: Option<SystemTime>,
 }
 
 /// The advice where the file has changed between two slices.
@@ -58,7 +61,13 @@ impl Slices {
         let digest = digests.into_iter().flatten().next();
         let first = self.complete.first().map(|it| &it.identity);
         let total = first.map_or(0, |it| it.total);
-        Ok(Agreed { total, digest, url: first.map_or(String::new(), |it| it.url.clone()) })
+        let url = first.map_or(String::new(), |it| it.url.clone());
+        Ok(Agreed { total, digest, url, modified: self.modified() })
+    }
+
+    fn modified(&self) -> Option<SystemTime> {
+        let known = self.complete.iter().filter_map(|it| it.identity.cut?.modified_s);
+        UNIX_EPOCH.checked_add(Duration::from_secs(known.max()?))
     }
 
     /// One version of one resource.

@@ -37,7 +37,7 @@ fn slice(text: &str) -> Slice {
 fn cut(slice: Slice) -> Cut {
     let start = u64::from(slice.index() - 1) * 2 * BLOCK;
     let end = if slice.index() == slice.count() { TOTAL } else { start + 2 * BLOCK };
-    Cut { slice, span: Span::new(start, end) }
+    Cut { slice, span: Span::new(start, end), modified_s: None }
 }
 
 fn identity(slice: Slice) -> Identity {
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     fn begin(&self, identity: Identity) -> Fetching {
-        let Cut { slice, span } = identity.cut.unwrap();
+        let Cut { slice, span, .. } = identity.cut.unwrap();
         let reserved = Reserved::slice(&self.target(), slice, false).unwrap();
         let never = DirectPolicy::Never;
         let output = reserved.allocate_slice(identity.total, span, never).unwrap();

@@ -12,8 +12,10 @@ use crate::engine::join::{End, Joined, Judged, OnRead, join, judge_standing, wri
 use crate::engine::options::OnChange;
 use crate::engine::progress::{Level, OtherSlices, Phase, Report, SliceReport};
 use crate::engine::source::discover::{self, Found};
+use crate::engine::source::facts::Facts;
 use crate::http::http_date;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 impl Transfer {
     /// The report if the file has its name already, as its slices were joined before: it has the
@@ -52,7 +54,13 @@ impl Transfer {
     /// The cut of `slice`, whose bytes are `span`. An error if nothing proves that what other
     /// machines fetch is of the same file, or if slices are here that are not and that is not
     /// wanted.
-    pub(super) fn check_slice(&self, slice: Slice, span: Span, now: &Identity) -> Result<Cut> {
+    pub(super) fn check_slice(
+        &self,
+        slice: Slice,
+        span: Span,
+        now: &Identity,
+        facts: &Facts,
+    ) -> Result<Cut> {
         let (context, target) = (self.context(), self.reserved.target());
         if now.validator.is_none() && now.digest.is_none() {
             let what = "the server's answers have no validator that tells versions apart: nothing \\
@@ -75,7 +83,9 @@ impl Transfer {
             let text = format!("{what}, and cannot be joined with this one: run them again");
             context.tell(Level::Warning, None, text);
         }
-        Ok(Cut { slice, span })
+        let modified = facts.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let modified_s = modified.map(|since| since.as_secs());
+        Ok(Cut { slice, span, modified_s })
     }
 
     /// Once all bytes of a slice are durable: joins the slices, if it was the last one.
@@ -118,7 +128,6 @@ impl Transfer {
     async fn join_all(&self, found: Slices, slice: Slice, report: Report) -> Result<Report> {
         let context = self.context();
         let modified = report.last_modified.as_deref().and_then(http_date);
-        let modified = modified.filter(|_| context.options.remote_time);
         let own_context = context.clone();
         let ended = self.read(move |on_read| join(found, &own_context.options, modified, on_read));
         Ok(match ended.await? {

@@ -51,10 +51,11 @@ proptest! {
         (total, runs) in arb_runs(), id: u64, device: u64, inode: u64, url in arb_text(),
         validator in proptest::option::of(arb_text()), digest in proptest::option::of(arb_text()),
         slice in proptest::option::of((1..9u64, 9..100_000u64)),
+        modified_s in proptest::option::of(0..u64::MAX),
     ) {
         let span = Span::new(total / 8192 * 4096, total);
         let slice = slice.map(|(index, count)| Slice::new(index, count).unwrap());
-        let cut = slice.map(|slice| Cut { slice, span });
+        let cut = slice.map(|slice| Cut { slice, span, modified_s });
         let identity = Identity { url, total, validator, digest, cut };
         let header = Header::new(id, identity, PartId { device, inode }).unwrap();
         prop_assert_eq!(&header.fitting(runs.clone()), &runs);
@@ -162,10 +163,12 @@ fn slots_of_another_journal_do_not_fit() {
 #[test]
 fn other_versions_and_other_files_are_told_apart() {
     let (_, mut image) = two_slots(10_000, &[], &[]);
-    image[16] = 3;
-    assert_eq!(decode(&image), Err(Flaw::Version(3)));
+    for version in [2, 4] {
+        image[16] = version;
+        assert_eq!(decode(&image), Err(Flaw::Version(version.into())));
+    }
     // The journal of a slice says which.
-    image[16] = 2;
+    image[16] = 3;
     assert_eq!(decode(&image), Err(Flaw::Damaged));
     assert_eq!(decode(b"a letter to my aunt"), Err(Flaw::Foreign));
     assert_eq!(decode(b""), Err(Flaw::Damaged));
@@ -191,13 +194,13 @@ fn what_has_no_room_is_left_out() {
 fn a_slice_that_is_none_is_damage() {
     let of = |index: u32, count: u32, start: u64, end: u64| {
         let slice = Slice::new(1, 2).unwrap();
-        let cut = Some(Cut { slice, span: Span::new(0, 4096) });
+        let cut = Some(Cut { slice, span: Span::new(0, 4096), modified_s: None });
         let header = Header::new(5, Identity { cut, ..identity(10_000) }, PART).unwrap();
         let mut image = header.image(&Slot { seq: 1, runs: vec![] });
         let end_at = header.bytes() - 4;
         let fields = [index, count].map(u32::to_le_bytes).concat();
         let fields = [fields, [start, end].map(u64::to_le_bytes).concat()].concat();
-        image[end_at - CUT_BYTES..end_at].copy_from_slice(&fields);
+        image[end_at - CUT_BYTES..][..fields.len()].copy_from_slice(&fields);
         let crc = crc32c(&image[..end_at]);
         image[end_at..end_at + 4].copy_from_slice(&crc.to_le_bytes());
         decode(&image).map(|decoded| decoded.header.identity.cut)

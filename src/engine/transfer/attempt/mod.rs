@@ -276,7 +276,8 @@ impl<'a> Attempt<'a> {
         let mut now = identity(options, url, total, &known.validator, digest);
         let scope = Scope::new(options, total)?;
         if let Some(slice) = options.slice {
-            now.cut = Some(self.transfer.check_slice(slice, scope.first(), &now)?);
+            let facts = &ranges.facts;
+            now.cut = Some(self.transfer.check_slice(slice, scope.first(), &now, facts)?);
         }
         let (output, recheck) = self.join(&ranges, &now, &scope).await?;
         let (context, runs) = (self.context(), self.on_disk.runs());
