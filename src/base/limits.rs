@@ -234,6 +234,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
 /// What is called so beside the part file says which of its bytes are durable.
 pub const JOURNAL_SUFFIX: &str = ".ringhaul";
+/// Behind the name of a journal that is being made, where it needs one.
+pub const IN_MAKING_SUFFIX: &str = "~";
 /// Time between two barriers: what a crash costs at most, beside the bytes below. A barrier is two
 /// syncs, 0.2 to 20 ms on the disks measured, beside the data path.
 pub const BARRIER_INTERVAL: Duration = Duration::from_secs(2);

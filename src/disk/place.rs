@@ -5,7 +5,7 @@
 
 pub(super) mod shared;
 
-use crate::base::limits::{JOURNAL_SUFFIX, PART_SUFFIX};
+use crate::base::limits::{IN_MAKING_SUFFIX, JOURNAL_SUFFIX, PART_SUFFIX};
 use crate::base::size::format_bytes;
 use crate::base::{Error, ErrorKind, Result, Slice};
 use crate::io::file::Allocation;
@@ -235,7 +235,7 @@ impl Place {
 
     /// The name a journal has while it is being made, where it needs one.
     pub(super) fn journal_in_making(&self) -> PathBuf {
-        named(&self.journal, "~")
+        named(&self.journal, IN_MAKING_SUFFIX)
     }
 
     /// Held during a barrier, and while the journal is taken away: never both at a time. The number

@@ -2,7 +2,7 @@
 //! of them, and a journal for each. Must not know what is in either.
 
 use crate::base::Slice;
-use crate::base::limits::{JOURNAL_SUFFIX, PART_SUFFIX};
+use crate::base::limits::{IN_MAKING_SUFFIX, JOURNAL_SUFFIX, PART_SUFFIX};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -36,6 +36,15 @@ pub(super) fn found(folder: &Path, target: &Path) -> io::Result<Vec<Slice>> {
     }
     slices.sort_unstable_by_key(|slice: &Slice| (slice.count(), slice.index()));
     Ok(slices)
+}
+
+/// Whether this is the name of the journal of some slice, or of one in the making.
+pub(super) fn is_journal(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let name = name.strip_suffix(IN_MAKING_SUFFIX.as_bytes()).unwrap_or(name);
+    let starts = name.windows(SLICE.len()).enumerate();
+    let mut starts = starts.filter(|(_, part)| *part == SLICE.as_bytes()).map(|(at, _)| at);
+    starts.any(|at| slice_of(OsStr::from_bytes(&name[..at]), OsStr::from_bytes(name)).is_some())
 }
 
 /// Which slice of `target` has a journal of this name.
@@ -83,6 +92,16 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(found(folder.path(), &target).unwrap(), ["3/8", "2/12", "10/12"].map(slice));
+        for (name, is_one) in [
+            ("big.bin.slice-3-of-8.ringhaul", true),
+            ("big.bin.slice-3-of-8.ringhaul~", true),
+            ("a.slice-b.slice-1-of-1.ringhaul", true),
+            ("big.bin.slice-03-of-8.ringhaul", false),
+            ("big.bin.ringhaul", false),
+            (".slice-", false),
+        ] {
+            assert_eq!(is_journal(&folder.path().join(name)), is_one, "{name}");
+        }
         assert!(found(Path::new("/nowhere"), Path::new("/nowhere/f")).is_err());
     }
 }

@@ -310,6 +310,23 @@ pub fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Ends what a kill has cut short, or another process is at, between the two steps of
+/// [`rename_no_replace`] with a hard link: `true` if `to` was the same file as `from`, which has
+/// lost that name.
+pub fn finish_renaming(from: &Path, to: &Path) -> io::Result<bool> {
+    let (Ok(one), Ok(other)) = (std::fs::symlink_metadata(from), std::fs::symlink_metadata(to))
+    else {
+        return Ok(false);
+    };
+    if !same_inode(&one, &other) {
+        return Ok(false);
+    }
+    match std::fs::remove_file(from) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(true),
+    }
+}
+
 /// Makes the folder's entries durable; file systems that cannot sync a folder do not need it.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder =

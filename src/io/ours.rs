@@ -45,6 +45,15 @@ impl Foreign {
     /// Why the file that `meta` describes, not followed if it is a link, and that is in `folder`,
     /// cannot be ours; `None` if it can.
     pub fn of(meta: &Metadata, folder: &Path) -> Option<Self> {
+        let is_linked = meta.is_file() && meta.nlink() > 1;
+        if is_linked {
+            return Some(Self::HardLinks(meta.nlink()));
+        }
+        Self::of_read(meta, folder)
+    }
+
+    /// The same for a file that is only read, or loses a name: others that it has do not matter.
+    pub fn of_read(meta: &Metadata, folder: &Path) -> Option<Self> {
         if meta.is_symlink() {
             return Some(Self::Link);
         }
@@ -53,9 +62,6 @@ impl Foreign {
         }
         if !meta.is_file() {
             return Some(Self::Special);
-        }
-        if meta.nlink() > 1 {
-            return Some(Self::HardLinks(meta.nlink()));
         }
         // Some file systems give our files another owner: NFS that squashes root, FAT and network
         // mounts with a fixed one. Which, a new file tells.

@@ -3,14 +3,17 @@
 
 use super::format::{self, Decoded, Flaw, PartId, VERSION, VERSION_OF_SLICE};
 use super::{Cut, Found, Identity, Saved};
-use crate::base::limits::JOURNAL_BYTES_MAX;
+use crate::base::limits::{IN_MAKING_SUFFIX, JOURNAL_BYTES_MAX};
 use crate::base::size::{MIB, format_bytes};
 use crate::base::{Error, ErrorKind, Result, Slice, Span};
 use crate::digest::crc::{Run, crc32c, crc32c_joined};
 use crate::disk::place::{Place, disk_error, folder_of};
+use crate::disk::slice_names;
 use crate::io::ours::Foreign;
-use std::fs::{File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -150,6 +153,29 @@ fn read(journal: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Why what has the journal's name is none of ours; `None` if it may be. On file systems without
+/// nameless files and RENAME_NOREPLACE, such as NFS, a journal has two names for a moment, which a
+/// kill makes last; and other machines, which read the journals of slices, may go on to count two
+/// for a minute.
+fn foreign(meta: &Metadata, journal: &Path) -> Option<Foreign> {
+    let folder = folder_of(journal);
+    let is_being_named = || slice_names::is_journal(journal) || has_both_names(meta, journal);
+    match Foreign::of(meta, folder) {
+        Some(Foreign::HardLinks(2)) if is_being_named() => Foreign::of_read(meta, folder),
+        foreign => foreign,
+    }
+}
+
+/// Whether the other name of a journal, of that when it stands and that in the making, is the same
+/// file's.
+fn has_both_names(meta: &Metadata, journal: &Path) -> bool {
+    let name = journal.as_os_str().as_bytes();
+    let other = name.strip_suffix(IN_MAKING_SUFFIX.as_bytes());
+    let other = other.map_or_else(|| [name, IN_MAKING_SUFFIX.as_bytes()].concat(), <[u8]>::to_vec);
+    let named = std::fs::symlink_metadata(OsStr::from_bytes(&other));
+    named.is_ok_and(|named| (named.dev(), named.ino()) == (meta.dev(), meta.ino()))
+}
+
 /// Opens the journal. A link, a folder or a pipe in its place is none, and neither is what another
 /// user owns, or what has another name besides.
 fn open(journal: &Path) -> Result<Option<File>> {
@@ -159,7 +185,7 @@ fn open(journal: &Path) -> Result<Option<File>> {
     let foreign = match options.open(journal) {
         Ok(file) => {
             let meta = file.metadata().map_err(failed)?;
-            match Foreign::of(&meta, folder_of(journal)) {
+            match foreign(&meta, journal) {
                 None => return Ok(Some(file)),
                 Some(foreign) => foreign,
             }

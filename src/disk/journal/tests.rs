@@ -345,6 +345,18 @@ fn a_journal_with_two_names_is_refused() {
     assert_eq!(spans(&resumable(bench.find())).covered(), 2 << 20);
 }
 
+/// As on a file system where a journal takes its name by a link and an unlink.
+#[test]
+fn a_journal_that_a_kill_left_with_both_of_its_names_counts() {
+    let bench = Bench::new();
+    bench.interrupted();
+    std::fs::hard_link(bench.path("f.ringhaul"), bench.path("f.ringhaul~")).unwrap();
+    assert_eq!(spans(&resumable(bench.find())).covered(), 2 << 20);
+    let reserved = bench.reserve();
+    reserved.discard().unwrap();
+    assert_eq!(bench.names(), ["f.part"]);
+}
+
 /// The name a journal may need while it is made, and what a killed run leaves there.
 #[test]
 fn a_journal_in_the_making_is_removed_and_what_is_none_is_not() {

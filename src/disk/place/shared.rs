@@ -133,8 +133,14 @@ fn open_and_lock(part: &Path, slice: Slice, target: &Path) -> Result<File> {
         let file = opened.map_err(|e| disk_error(e, "cannot open or create", part))?;
         let look = |e| disk_error(e, "cannot look at", part);
         let meta = file.metadata().map_err(look)?;
-        if let Some(foreign) = Foreign::of(&meta, folder_of(part)) {
-            return Err(refusal(part, &foreign.to_string()));
+        match Foreign::of(&meta, folder_of(part)) {
+            None => {}
+            // Where only a link and an unlink rename without replacing anything.
+            Some(Foreign::HardLinks(2)) if look_for(target)? => {
+                let what = format!("the slices of {} are just being joined", target.display());
+                return Err(Error::new(ErrorKind::SlicesIncomplete, what).advise("run it again"));
+            }
+            Some(foreign) => return Err(refusal(part, &foreign.to_string())),
         }
         let locked = range_lock::try_lock(&file, lock_of(slice), 1);
         if locked.map_err(|e| disk_error(e, "cannot lock", part))? == Lock::Taken {

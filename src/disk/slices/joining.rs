@@ -61,6 +61,10 @@ impl Slices {
     /// [`ErrorKind::SlicesIncomplete`] if it is gone, or shorter than the file.
     pub fn lock(self, total: u64) -> Result<Locked> {
         let part = slice_names::part(&self.target);
+        let finished = file::finish_renaming(&part, &self.target);
+        if finished.map_err(|e| disk_error(e, "cannot remove", &part))? {
+            return Ok(Locked::Ended);
+        }
         let file = match ours::open_existing(&part) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {

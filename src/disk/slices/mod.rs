@@ -21,7 +21,7 @@ use crate::base::text::listed;
 use crate::base::url::is_one_resource;
 use crate::base::{Error, ErrorKind, Result, Slice, Span, SpanSet};
 use crate::digest::crc::Run;
-use crate::io::whole;
+use crate::io::{file, whole};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -185,7 +185,10 @@ pub fn standing(target: &Path) -> Result<Standing> {
     if !look_for(target)? {
         return Ok(Standing::Unnamed);
     }
-    if look_for(&slice_names::part(target))? {
+    let part = slice_names::part(target);
+    let finished = file::finish_renaming(&part, target);
+    let is_finished = finished.map_err(|e| disk_error(e, "cannot remove", &part))?;
+    if !is_finished && look_for(&part)? {
         return Ok(Standing::InTheWay);
     }
     remove_journals(target, None)?;

@@ -124,6 +124,28 @@ fn kept(found: Result<Found>) -> Saved {
     }
 }
 
+/// As on a file system where a link and an unlink give a name: another machine may count two names
+/// of a journal, and a kill leaves both names of the file.
+#[test]
+fn names_that_are_given_in_two_steps_hinder_nobody() {
+    let bench = Bench::new();
+    bench.complete(identity(slice("1/2")));
+    bench.complete(identity(slice("2/2")));
+    let journal = bench.target().with_extension("slice-1-of-2.ringhaul");
+    std::fs::hard_link(&journal, bench.target().with_extension("seen")).unwrap();
+    bench.find().check_complete().unwrap();
+    std::fs::hard_link(bench.target().with_extension("slices.part"), bench.target()).unwrap();
+    let error = bench.reserve("1/2").map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SlicesIncomplete, "{error}");
+    assert!(matches!(bench.find().lock(TOTAL).unwrap(), Locked::Ended));
+    assert_eq!(standing(&bench.target()).unwrap(), Standing::Named);
+    assert_eq!(bench.names(), ["f", "f.seen"]);
+    // The other way round: whoever looks first ends it.
+    std::fs::hard_link(bench.target(), bench.target().with_extension("slices.part")).unwrap();
+    assert_eq!(standing(&bench.target()).unwrap(), Standing::Named);
+    assert_eq!(bench.names(), ["f", "f.seen"]);
+}
+
 #[test]
 fn slices_beside_each_other_become_the_file() {
     let bench = Bench::new();
