@@ -253,7 +253,7 @@ fn take(parent: &Folder, name: &OsStr) -> io::Result<Option<Folder>> {
         // A link, a file, or another user's.
         Err(_) => return Ok(None),
     };
-    if !folder.try_lock()? || !folder.is_ours()? {
+    if !folder.try_lock()? || !folder.is_ours(parent)? {
         return Ok(None);
     }
     for room in folder.names()? {

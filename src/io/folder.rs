@@ -2,6 +2,7 @@
 //! nobody can lead us elsewhere between two of them. Must not know which folders are wanted.
 
 use super::file::{FileSystem, file_system};
+use super::ours::fresh_path;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -103,9 +104,21 @@ impl Folder {
         Ok(fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Whether the user who runs us owns it.
-    pub fn is_ours(&self) -> io::Result<bool> {
-        Ok(fs::fstat(&self.0)?.st_uid == rustix::process::geteuid().as_raw())
+    /// Whether the user who runs us owns it, or whoever owns what we make in `parent`: some file
+    /// systems give that another owner, as NFS does that squashes root.
+    pub fn is_ours(&self, parent: &Self) -> io::Result<bool> {
+        let owner = fs::fstat(&self.0)?.st_uid;
+        let is_owner = owner == rustix::process::geteuid().as_raw();
+        Ok(is_owner || parent.owner_of_new().is_ok_and(|new| new == owner))
+    }
+
+    /// Who owns the folders that we make in this one.
+    fn owner_of_new(&self) -> io::Result<u32> {
+        let name = fresh_path(Path::new(""));
+        fs::mkdirat(&self.0, &name, Mode::from_raw_mode(FOLDER_MODE_PRIVATE))?;
+        let made = fs::statat(&self.0, &name, AtFlags::SYMLINK_NOFOLLOW);
+        fs::unlinkat(&self.0, &name, AtFlags::REMOVEDIR)?;
+        Ok(made?.st_uid)
     }
 
     /// The names of everything in this folder.
@@ -171,6 +184,17 @@ impl AsFd for Folder {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_new_folder_tells_who_owns_ours() {
+        let scratch = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let folder = Folder::open(scratch.path()).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(folder.owner_of_new().unwrap(), own);
+        assert_eq!(folder.names().unwrap().len(), 0, "nothing is left behind");
+        let roots = Folder::open(Path::new("/proc/1")).unwrap();
+        assert_eq!(roots.is_ours(&folder).unwrap(), own == 0);
+    }
 
     #[test]
     fn a_link_is_seen_and_not_entered() {
