@@ -59,6 +59,11 @@ impl Nameless {
         Ok(Self { file, temporary: Temporary { path: temporary, is_taken: true } })
     }
 
+    /// Whether it has the temporary name, as the file system has no nameless files.
+    pub fn is_named(&self) -> bool {
+        self.temporary.is_taken
+    }
+
     /// The file, to be filled.
     pub fn file(&self) -> &File {
         &self.file

@@ -11,7 +11,7 @@ use crate::io::ours::{self, Foreign, fresh_path};
 use crate::io::whole::{FILE_MODE, Nameless};
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,6 +66,10 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
 fn create(path: &Path, purpose: &Purpose) -> Result<Option<File>> {
     let failed = |e| disk_error(e, "cannot create", path);
     let nameless = Nameless::create(&fresh_path(folder_of(path)), FILE_MODE).map_err(failed)?;
+    if nameless.is_named() {
+        drop(nameless);
+        return create_named(path, purpose);
+    }
     nameless.file().write_all_at(&purpose.header(), 0).map_err(failed)?;
     nameless.file().sync_all().map_err(failed)?;
     lock(nameless.file(), path)?;
@@ -78,6 +82,25 @@ fn create(path: &Path, purpose: &Purpose) -> Result<Option<File>> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(e) => Err(failed(e)),
     }
+}
+
+/// The same under its own name from the start, where the file system has no nameless files: the two
+/// steps that give a name there leave two of them for a moment, and after a kill for good. A header
+/// that is torn is written anew.
+pub(super) fn create_named(path: &Path, purpose: &Purpose) -> Result<Option<File>> {
+    let failed = |e| disk_error(e, "cannot create", path);
+    let mut options = File::options();
+    let file = match options.read(true).write(true).create_new(true).mode(FILE_MODE).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    lock(&file, path)?;
+    file.write_all_at(&purpose.header(), 0).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    let synced = file::sync_folder(folder_of(path));
+    synced.map_err(|e| disk_error(e, "cannot sync the folder of", path))?;
+    Ok(Some(file))
 }
 
 /// Opens what has the name; `None` if that is gone, or another file has it by now.
@@ -106,7 +129,7 @@ fn reopen(path: &Path, purpose: &Purpose) -> Result<Option<File>> {
 /// The log `path`, to be read as it is.
 pub(super) fn open_to_look(path: &Path, purpose: &Purpose) -> io::Result<File> {
     let meta = std::fs::symlink_metadata(path)?;
-    if Foreign::of(&meta, folder_of(path)).is_some() {
+    if Foreign::of_read(&meta, folder_of(path)).is_some() {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let file = ours::open_existing(path)?;

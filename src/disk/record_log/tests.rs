@@ -2,7 +2,7 @@
 //! is another's stays as it is.
 
 use super::format::{FRAME_BYTES, Frame, HEADER_BYTES, decode};
-use super::{Purpose, RecordLog};
+use super::{Purpose, RecordLog, opening};
 use crate::base::ErrorKind;
 use crate::base::limits::{LOG_PIECE_BYTES, LOG_RECORD_BYTES_MAX, LOG_RESERVE_BYTES};
 use crate::base::rng::Rng;
@@ -304,4 +304,20 @@ fn programs_that_begin_at_the_same_time_make_one_log() {
         assert_eq!(open(&path).unwrap().1.len(), won, "none was lost");
         fs::remove_file(&path).unwrap();
     }
+}
+
+#[test]
+fn a_log_that_has_its_name_from_the_start_is_one_as_well() {
+    let folder = scratch();
+    let path = folder.path().join("log");
+    let made = opening::create_named(&path, &PURPOSE).unwrap();
+    assert!(opening::create_named(&path, &PURPOSE).unwrap().is_none(), "it is there");
+    assert_eq!(open(&path).map(drop).unwrap_err().kind(), ErrorKind::Busy);
+    drop(made);
+    open(&path).unwrap();
+    // Killed before its header.
+    fs::remove_file(&path).unwrap();
+    File::create_new(&path).unwrap();
+    open(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap()[..16], PURPOSE.magic);
 }
