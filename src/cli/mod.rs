@@ -126,12 +126,7 @@ fn fetch(args: &args::DownloadArgs) -> Result<(), Failure> {
         let what = "'--repair' is for one file, and what is asked for besides is for many";
         return Err(Error::new(ErrorKind::Usage, what).advise("repair one after the other").into());
     }
-    if args.part.range.is_some() && (args.is_batch_asked() || args.urls.len() > 1) {
-        let what = "'--range' is for one file, and what is asked for besides is for many";
-        return Err(Error::new(ErrorKind::Usage, what)
-            .advise("fetch one after the other; further servers of a file are named by --mirror")
-            .into());
-    }
+    check_part(args, args.is_batch_asked() || args.urls.len() > 1)?;
     if args.copy.tee.is_some() && (args.is_batch_asked() || args.urls.len() > 1) {
         let what = "'--tee' is for one file, and what is asked for besides is for many";
         return Err(Error::new(ErrorKind::Usage, what).into());
@@ -158,5 +153,25 @@ fn fetch_described(args: &args::DownloadArgs, read: metalink::Read) -> Result<()
         }
         return download::run(args, Some(read)).map(drop);
     }
+    check_part(args, true)?;
     batch::run(args, Some(read))
+}
+
+/// A part is of one file. What stands in the journal of a list is proved whole, and that some of it
+/// may be parts would have to be told of each for ever after.
+fn check_part(args: &args::DownloadArgs, is_many: bool) -> Result<(), Error> {
+    let is_sliced = args.slices.settled.is_some();
+    if args.part.range.is_none() || !(is_many || is_sliced) {
+        return Ok(());
+    }
+    if is_sliced && !is_many {
+        let what = "'--slice' and '--range' each say which part of the file is fetched";
+        let advice = "leave one of them out: ranges can be fetched on any machine, each into a \
+                      file of its own";
+        return Err(Error::new(ErrorKind::Usage, what).advise(advice));
+    }
+    let what = "'--range' is for one file, and what is asked for besides is for many";
+    let advice = "fetch one after the other, as 'xargs -n 1 ringhaul --range RANGES' does with a \
+                  list of URLs; further servers of a file are named by --mirror";
+    Err(Error::new(ErrorKind::Usage, what).advise(advice))
 }

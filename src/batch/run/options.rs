@@ -74,7 +74,7 @@ impl BatchOptions {
     pub(super) fn validate(&self) -> Result<()> {
         if self.options.part.is_some() {
             let what = "a part is asked for of many files, and it can be of one only";
-            return Err(Error::new(ErrorKind::Usage, what));
+            return Err(Error::new(ErrorKind::Usage, what).advise("start a download for each"));
         }
         self.options.validate()?;
         self.client.rate.validate()
