@@ -5,13 +5,19 @@
 
 mod common;
 
-use common::{Ended, NAME, Place, Run, SEED, Scene, Site, both_schemes, expect_error, fetch};
+use common::scene::wait;
+use common::{
+    Ended, HANG_LIMIT, NAME, Place, Run, SEED, Scene, Site, both_schemes, bounded,
+    eventually_within, expect_error, fetch, serve, slowed,
+};
 use ringhaul::internal::base::size::{KIB, MIB};
+use ringhaul::internal::disk::journal::format::decode;
 use ringhaul::server::{Config, Fault, Rule, When, content};
 use ringhaul::{Algorithm, ErrorKind, Options, Part, PieceHashes, Report};
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,7 +172,7 @@ fn a_digest_of_the_whole_is_none_of_a_part() {
     let site = site(Config::new(SEED, SIZE)).with(|options| {
         (options.part, options.digests) = (part("0-9"), vec![Algorithm::Sha256]);
     });
-    site.fails(ErrorKind::Usage, 2, &["a part of a file"]);
+    site.fails(ErrorKind::Usage, 2, &["a part at its place"]);
 }
 
 /// The bytes of the file that a list of ranges names, one after the other.
@@ -304,6 +310,153 @@ fn a_file_that_is_there_is_written_where_it_stands() {
     expect_error(download.run(), ErrorKind::Usage, 2, &["only a part"]);
 }
 
+/// Ranges in no order, and the bytes that they come to when they are rounded outwards.
+const ODD: &str = "3000000-4000000,5-9,3000001-3000007";
+const ODD_SPANS: [Range<u64>; 2] = [0..4096, 2_998_272..4_001_792];
+
+fn odd() -> Vec<u8> {
+    picked(&[3_000_000..4_000_001, 5..10, 3_000_001..3_000_008])
+}
+
+fn in_place(site: &Site) -> ringhaul::Result<Report> {
+    let download = ringhaul::Download::new(&site.url(&site.path)).expect("a URL");
+    let download = download.output_in_place(site.target()).options(site.options.clone());
+    bounded("the download", move || download.run())
+}
+
+/// What a file that is there has before a part of it is fetched.
+const OLD: u8 = 0xa5;
+
+fn old() -> Vec<u8> {
+    vec![OLD; usize::try_from(SIZE).expect("it fits the memory")]
+}
+
+/// Outside of `spans` the file is what it was.
+#[track_caller]
+fn assert_rest_untouched(target: &Path, spans: &[Range<u64>]) {
+    let bytes = fs::read(target).expect("the file is there");
+    assert_eq!(bytes.len() as u64, SIZE);
+    let mut end = 0;
+    for Range { start, end: next } in spans.iter().cloned().chain([SIZE..SIZE]) {
+        let index = |at: u64| usize::try_from(at).expect("within a file in memory");
+        let rest = &bytes[index(end)..index(start)];
+        assert!(rest.iter().all(|byte| *byte == OLD), "something is written from {end} to {start}");
+        end = next;
+    }
+}
+
+#[test]
+fn a_wrong_digest_of_a_part_says_what_is_written_and_the_next_run_fetches_it_again() {
+    for (is_there, has_ranges) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut config = Config::new(SEED, SIZE);
+        if !has_ranges {
+            config = config.rule(When::All, Fault::NoRangeSupport);
+        }
+        let site = site(config).with(|options| {
+            options.part = part(ODD);
+            options.checksum = digest_of(&odd()[1..]).parse().ok();
+        });
+        if is_there {
+            fs::write(site.target(), old()).expect("a file of the size");
+        }
+        let words = match is_there {
+            true => ["file.bin has them at its bytes 0-4095, 2998272-4001791", "taken back"],
+            false => ["file.bin.part until the next run, which", "of these ranges alone"],
+        };
+        let line = expect_error(in_place(&site), ErrorKind::ChecksumMismatch, 13, &words);
+        assert!(line.contains("fetches them anew"), "{line}");
+        if is_there {
+            assert_rest_untouched(&site.target(), &ODD_SPANS);
+            let bytes = fs::read(site.target()).expect("the file");
+            assert_eq!(content::verify(SEED, 0, &bytes[..4096]), Ok(()), "it is written");
+        }
+        assert_eq!(site.names(), [if is_there { NAME } else { "file.bin.part" }], "no journal");
+        let sent_before = site.stats().body_bytes;
+        let site = site.with(|options| options.checksum = digest_of(&odd()).parse().ok());
+        let report = in_place(&site).expect("that is the digest of the part");
+        let verified = report.verified.expect("it is compared");
+        assert_eq!((verified.digest, verified.read_back_bytes), (digest_of(&odd()), 1_000_013));
+        assert_eq!((report.resumed_bytes, report.bytes), (0, 4096 + 1_003_520));
+        assert!(site.stats().body_bytes - sent_before >= report.bytes, "all of it comes again");
+        assert_eq!(site.names(), [NAME]);
+        match is_there {
+            true => assert_rest_untouched(&site.target(), &ODD_SPANS),
+            false => assert_sparse(&site, &ODD_SPANS),
+        }
+    }
+}
+
+#[test]
+fn a_digest_of_a_part_is_read_back_from_where_it_is_kept() {
+    let site = site(Config::new(SEED, SIZE)).with(|options| {
+        (options.part, options.checksum) = (part(ODD), digest_of(&odd()).parse().ok());
+    });
+    let nowhere = site.download().discard();
+    let nowhere = bounded("the download", move || nowhere.run());
+    expect_error(nowhere, ErrorKind::Usage, 2, &["kept nowhere", "a file of its own"]);
+    // Any algorithm, also the one that is computed on the way elsewhere.
+    let mut hasher = Algorithm::Crc32c.hasher();
+    hasher.update(&odd());
+    let crc = format!("crc32c:{}", hasher.finish());
+    let site = site.with(|options| options.checksum = crc.parse().ok());
+    assert!(in_place(&site).expect("it fits").verified.is_some());
+    // A share is one range.
+    let site = site.with(|options| {
+        let block = usize::try_from(MIB).expect("it fits the memory");
+        let bytes = picked(&[0..SIZE]);
+        options.force = true;
+        options.part = Part::share(1, 3).ok();
+        options.checksum = digest_of(&bytes[2 * block..4 * block]).parse().ok();
+    });
+    assert!(site.run().expect("it fits").verified.is_some());
+}
+
+/// Bytes that the journal of the file vouches for; 0 before it has one.
+fn durable_bytes(place: &impl Place) -> u64 {
+    let bytes = fs::read(place.journal()).unwrap_or_default();
+    // It may just be written.
+    let runs = decode(&bytes).map(|decoded| decoded.slot.runs).unwrap_or_default();
+    runs.iter().map(|run| run.span.len()).sum()
+}
+
+#[test]
+fn a_part_of_a_file_that_is_killed_leaves_the_rest_of_it_alone_and_goes_on() {
+    let (ranges, span) = ("1000001-3999998", 999_424..4_001_792);
+    let wanted = picked(&[1_000_001..3_999_999]);
+    let (scene, server) = (Scene::new(), serve(slowed(Config::new(SEED, SIZE), 6 * MIB)));
+    fs::write(scene.target(), old()).expect("a file of the size");
+    let inode = || fs::metadata(scene.target()).expect("it is there").ino();
+    let before = inode();
+    let (digest, url) = (digest_of(&wanted), server.url("/file.bin"));
+    let arguments = ["--range", ranges, "--in-place", "-o", NAME, "--checksum", &digest];
+    let pace = ["-c", "2", "--chunk-size", "128K", "--journal-interval", "20ms", &url];
+    let start = || scene.spawn(&[&arguments[..], &pace[..]].concat());
+    let mut child = start();
+    eventually_within(HANG_LIMIT, "some of the part is durable", || {
+        assert_rest_untouched(&scene.target(), std::slice::from_ref(&span));
+        durable_bytes(&scene) > 0
+    });
+    child.kill().expect("the child can be killed");
+    child.wait().expect("a killed child ends");
+    let durable = durable_bytes(&scene);
+    assert!(durable < span.end - span.start, "it was killed too late");
+    assert_rest_untouched(&scene.target(), std::slice::from_ref(&span));
+    let sent_before = server.body_bytes();
+    let mut child = start();
+    while child.try_wait().expect("it is our child").is_none() {
+        assert_rest_untouched(&scene.target(), std::slice::from_ref(&span));
+    }
+    let ended = wait(child);
+    assert!(ended.success().stderr.contains("resuming: "), "{ended:?}");
+    assert!(ended.stderr.contains("verified sha256:"), "{ended:?}");
+    let again = server.body_bytes() - sent_before;
+    assert!(again <= span.end - span.start - durable + 256 * KIB, "{again}, {durable} were here");
+    let bytes = fs::read(scene.target()).expect("the file");
+    assert!(bytes[1_000_001..3_999_999] == wanted[..]);
+    assert_rest_untouched(&scene.target(), &[span]);
+    assert_eq!((inode(), scene.names()), (before, vec![NAME.to_owned()]));
+}
+
 fn run_in(scene: &Scene, site: &Site, arguments: &[&str]) -> Ended {
     let url = site.url("/file.bin");
     scene.run(&[arguments, &["-q", &url]].concat())
@@ -333,9 +486,19 @@ fn the_command_line_takes_ranges() {
         (&["--range", "0-9", "--in-place", "-o", "-"], 2, "in order"),
         (&["--range", "0-9", "--checksum", "crc32c:00000000", "-o", "x"], 13, "crc32c"),
         (&["--range", "0-9", "--repair", "sparse"], 2, "repaired as a whole"),
+        (&["--range", "0-9", "--in-place", "--print-digest", "md5", "-o", "x"], 2, "at its place"),
     ] {
         let ended = run_in(&scene, &site, arguments);
         let line = ended.error_line(code);
         assert!(line.contains(words), "{arguments:?}: {line}");
     }
+    // The digest may stand in a file.
+    let digest = digest_of(&picked(&[5..10]));
+    let sums = format!("{}  sparse\n", digest.trim_start_matches("sha256:"));
+    fs::write(scene.path().join("SUMS"), sums).expect("it is written");
+    let arguments = ["--range", "5-9", "--in-place", "-o", "sparse", "--checksum-file", "SUMS"];
+    run_in(&scene, &site, &arguments).success();
+    let arguments = ["--range", "6-9", "--in-place", "-o", "sparse", "--checksum-file", "SUMS"];
+    let ended = run_in(&scene, &site, &arguments);
+    assert!(ended.error_line(13).contains("sparse has them at its bytes 0-4095"), "{ended:?}");
 }

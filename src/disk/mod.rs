@@ -12,7 +12,7 @@ pub mod journal;
 pub mod output;
 pub mod piece_verifier;
 mod place;
-mod read_back;
+pub mod read_back;
 pub mod recheck;
 pub mod record_log;
 pub mod salvage;

@@ -1,5 +1,5 @@
-//! Reads back what was written to the part file, for the hash. Owns the handle and the one block
-//! of memory for it, had only once they are needed. Must not know what the bytes are for.
+//! Reads back what was written to the part file, for a hash. Owns the handle and the one block of
+//! memory for it, had only once they are needed. Must not know what the bytes are for.
 
 use super::output::Output;
 use super::place::Place;
@@ -14,6 +14,28 @@ use std::sync::Arc;
 
 /// The advice where the disk is not to blame.
 const START_AGAIN: &str = "start again; another program removed or changed it meanwhile";
+
+/// Reads all bytes of these spans, which are written, in the order given (blocking), and gives them
+/// to `take`, whose error ends it.
+///
+/// # Errors
+/// What the disk has to say; [`ErrorKind::Internal`] if the output is no file.
+pub fn each_block(
+    output: &Output,
+    spans: &[Span],
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut reader = Reader::new(output);
+    for &span in spans {
+        let mut rest = span;
+        while !rest.is_empty() {
+            let bytes = reader.read(rest)?;
+            take(bytes)?;
+            rest = Span::new(rest.start() + bytes.len() as u64, rest.end());
+        }
+    }
+    Ok(())
+}
 
 /// Reads written bytes back.
 pub(super) struct Reader {

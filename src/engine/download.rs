@@ -116,8 +116,8 @@ impl Download {
     /// [`Options::part`], which has to be one at its place. A file that is there is written where
     /// it stands, if it has the size of the one on the server ([`ErrorKind::TargetExists`]
     /// otherwise), and the rest of it stays what it was; after a failure some of the part may have
-    /// been written. One that is not there is made with holes for what is not fetched, and has its
-    /// name once the part is whole.
+    /// been written, and after [`ErrorKind::ChecksumMismatch`] all of it has. One that is not there
+    /// is made with holes for what is not fetched, and has its name once the part is whole.
     pub fn output_in_place(mut self, path: impl Into<PathBuf>) -> Self {
         self.output = Some(Target::Inside(path.into()));
         self

@@ -177,8 +177,8 @@ pub struct Options {
     /// Size that the file must have, in bytes: a source with another one is left out.
     pub expected_bytes: Option<u64>,
     /// The part of the file that is fetched; `None` for all of it. One at its place in the file is
-    /// not to be had with a digest or with an output that takes bytes in order, a packed one not
-    /// with [`pieces`](Self::pieces), and none with a repair.
+    /// not to be had with [`digests`](Self::digests) or with an output that takes bytes in order, a
+    /// packed one not with [`pieces`](Self::pieces), and none with a repair.
     pub part: Option<Part>,
     /// The slice of the file that is fetched, beside others that fetch theirs into the same folder,
     /// on a file system that they share; `None` for all of it. Digests are those of the whole file,
@@ -400,17 +400,17 @@ impl Options {
         self.checksum.is_some() || !self.digests.is_empty()
     }
 
-    /// A part of the file has not the digest of the whole.
+    /// Digests and pieces are of the file that is made, and a part is another one.
     fn check_part(&self) -> Result<()> {
         let Some(part) = &self.part else { return Ok(()) };
         if part.is_packed() && self.pieces.is_some() {
             let what = "the pieces of a file are none of a part of it that is a file of its own";
             return Err(Error::new(ErrorKind::Usage, what).advise("leave their digests out"));
         }
-        if !part.is_packed() && self.wants_digest() {
-            let what = "a part of a file, at its place in it, has no digest that could be computed";
+        if !part.is_packed() && !self.digests.is_empty() {
+            let what = "a digest of a part at its place would be told as that of the file there";
             return Err(Error::new(ErrorKind::Usage, what)
-                .advise("leave the digest out, or fetch the whole file"));
+                .advise("leave the digest out, or fetch the part into a file of its own"));
         }
         Ok(())
     }
@@ -479,6 +479,12 @@ impl Options {
         if self.pieces.is_some() {
             let what = "pieces of bytes that are kept nowhere cannot be verified";
             return Err(Error::new(ErrorKind::Usage, what).advise("name a file as the output"));
+        }
+        let is_at_place = self.part.as_ref().is_some_and(|part| !part.is_packed());
+        if is_at_place && self.checksum.is_some() {
+            let what = "bytes that are kept nowhere cannot be read back for the digest of a part";
+            let advice = "name a file as the output, or fetch the part as a file of its own";
+            return Err(Error::new(ErrorKind::Usage, what).advise(advice));
         }
         (self.verify, self.resume, self.journal) = (false, false, false);
         Ok(())

@@ -13,7 +13,8 @@ pub(in crate::cli) struct PartArgs {
     pub(in crate::cli) range: Option<ByteRanges>,
 
     /// Write the bytes of --range at their places, rounded outwards to 4K, in a file of the full
-    /// size: into the one that is there, if it has that size, or a new one with holes.
+    /// size: into the one that is there, if it has that size, or a new one with holes. --checksum
+    /// is that of the bytes of --range.
     #[arg(long, env = "RINGHAUL_IN_PLACE", requires = "range", help_heading = "Output")]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(in crate::cli) in_place: bool,

@@ -285,6 +285,11 @@ impl Output {
         }
     }
 
+    /// Whether blocks are written into a file that was there before, where it stands.
+    pub fn is_inside(&self) -> bool {
+        self.file().is_some_and(|file| file.place().is_inside)
+    }
+
     /// The part file stays when this value is dropped.
     pub fn keep_part(&self) {
         if let Self::File(file) = self {

@@ -10,8 +10,9 @@ pub use crate::http::{ByteRange, ByteRanges};
 ///
 /// Either the file gets its full size, and each byte its place; what is not wanted is a hole there,
 /// or stays what it was. What is fetched begins and ends at multiples of 4 KiB or with the file
-/// then: ranges are rounded outwards to these. A digest of the whole file cannot be checked; pieces
-/// that lie in the part are, if their digests are known.
+/// then: ranges are rounded outwards to these. [`Options::checksum`](super::Options::checksum) is
+/// of the bytes asked for alone, in the order given, as if they were packed; they are read back for
+/// it in the end. Pieces that lie in the part are verified, if their digests are known.
 ///
 /// Or the ranges are [packed](Self::packed): one after the other they make a file of their own.
 ///
@@ -76,9 +77,7 @@ impl Part {
 
     /// What a packed one of a file of `total` bytes is made of.
     pub(in crate::engine) fn window(&self, total: u64) -> Result<Window> {
-        let Which::Packed(ranges) = &self.0 else { return Ok(Window::All) };
-        let spans = ranges.iter().map(|range| range.resolve(total)).collect::<Result<Vec<_>>>()?;
-        Window::of(spans)
+        if self.is_packed() { Window::of(self.digested(total)?) } else { Ok(Window::All) }
     }
 
     /// What the start of a packed one is made of, if that is known without the size of the file.
@@ -101,6 +100,17 @@ impl Part {
             Which::Share { number, of } => _ = spans.insert(share(*number, *of, total)),
         }
         Ok(spans)
+    }
+
+    /// The bytes of a file of `total` bytes whose digest is that of the part, in its order: those
+    /// that were asked for, without what rounding adds.
+    pub(in crate::engine) fn digested(&self, total: u64) -> Result<Vec<Span>> {
+        match &self.0 {
+            Which::Ranges(ranges) | Which::Packed(ranges) => {
+                ranges.iter().map(|range| range.resolve(total)).collect()
+            }
+            Which::Share { number, of } => Ok(vec![share(*number, *of, total)]),
+        }
     }
 
     /// The first bytes to be fetched, as far as they are known without the size of the file:
@@ -149,6 +159,17 @@ mod tests {
         assert_eq!(spans("0-4095,4096-5000", 10_000), [Span::new(0, 8192)]);
         let unsatisfied = Part::of("0-1,10000-".parse().unwrap()).spans(10_000);
         assert_eq!(unsatisfied.unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_digest_is_of_what_was_asked_for_in_its_order() {
+        let part = Part::of("9000-,0-9,5-6".parse().unwrap());
+        let spans = [(9000, 10_000), (0, 10), (5, 7)].map(|(start, end)| Span::new(start, end));
+        assert_eq!(part.digested(10_000).unwrap(), spans);
+        assert_eq!(part.digested(9000).unwrap_err().kind(), ErrorKind::Usage);
+        let share = Part::share(1, 2).unwrap();
+        assert_eq!(share.digested(3 << 20).unwrap(), [Span::new(1 << 20, 3 << 20)]);
+        assert_eq!(Part::share(0, 2).unwrap().digested(0).unwrap(), [Span::new(0, 0)]);
     }
 
     #[test]

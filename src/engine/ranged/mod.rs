@@ -63,6 +63,9 @@ pub(in crate::engine) struct File {
     pub(in crate::engine) wanted_bytes: u64,
     /// Its digest, if that is known; it is compared at the end.
     pub(in crate::engine) expected: Option<Checksum>,
+    /// The digest of what is fetched of it is known, without what was rounded up to; it is compared
+    /// at the end.
+    pub(in crate::engine) has_part_digest: bool,
     /// The digests of its pieces are known; they are compared as they come.
     pub(in crate::engine) has_pieces: bool,
     /// Sources that the caller has named, the first ones; a server has named the others, and they
@@ -78,6 +81,11 @@ impl File {
     /// Whether digests decide what its bytes are: its own, or those of its pieces.
     fn has_digest(&self) -> bool {
         self.expected.is_some() || self.has_pieces
+    }
+
+    /// Whether a digest says in the end which of two sources is right.
+    fn is_judged(&self) -> bool {
+        self.has_digest() || self.has_part_digest
     }
 }
 

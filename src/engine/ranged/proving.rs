@@ -121,6 +121,7 @@ impl Ranged {
         let jury = self.jury();
         match jury.disputed.first() {
             None => Ok(()),
+            Some(_) if self.file.is_judged() => Ok(()),
             Some((id, error)) => Err(self.undecided(jury.first, *id, error)),
         }
     }
@@ -237,7 +238,7 @@ impl Ranged {
         let (one, other) = (self.source(first).url(), self.source(id).url());
         let text = format!("{one} and {other} serve two files");
         self.context.tell(Level::Detail, None, text);
-        if self.file.has_digest() {
+        if self.file.is_judged() {
             // It will say who is right.
         } else if disputed > 1 {
             self.context.fail(self.accuse(first, &error));

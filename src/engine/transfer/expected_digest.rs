@@ -20,8 +20,11 @@ pub(in crate::engine) struct Expected {
 /// The digests of an attempt.
 pub(super) struct Wanted {
     pub(super) expected: Option<Expected>,
-    /// What is computed, each once: the expected digest's, and those asked for.
+    /// What is computed of the file that is made, each once: the expected digest's, and those asked
+    /// for.
     pub(super) algorithms: Vec<Algorithm>,
+    /// The expected digest is that of a part at its place, which is read back for it in the end.
+    pub(super) is_of_part: bool,
 }
 
 /// The digest the caller named; or else, unless that is not wanted, the best one on offer, or the
@@ -87,20 +90,28 @@ impl Wanted {
         let expected = choose(context, offers, described)?;
         let own = expected.as_ref().map(|expected| expected.checksum.algorithm);
         let mut algorithms: Vec<Algorithm> = Vec::new();
+        let options = &context.options;
+        let is_at_place = options.part.as_ref().is_some_and(|part| !part.is_packed());
+        let is_of_part = is_at_place && options.slice.is_none() && expected.is_some();
         // Whoever joins slices computes the digests of the file.
-        let is_whole = context.options.slice.is_none();
-        let wanted = own.into_iter().chain(context.options.digests.iter().copied());
+        let is_whole = options.slice.is_none() && !is_at_place;
+        let wanted = own.into_iter().chain(options.digests.iter().copied());
         for algorithm in wanted.filter(|_| is_whole) {
             if !algorithms.contains(&algorithm) {
                 algorithms.push(algorithm);
             }
         }
-        Ok(Self { expected, algorithms })
+        Ok(Self { expected, algorithms, is_of_part })
     }
 
-    /// The digest the file must have, as text.
+    /// The digest that the file must have. That of a part says nothing of what rounding adds to it.
+    pub(super) fn of_whole(&self) -> Option<&Expected> {
+        self.expected.as_ref().filter(|_| !self.is_of_part)
+    }
+
+    /// The same as text.
     pub(super) fn digest(&self) -> Option<String> {
-        self.expected.as_ref().map(|expected| expected.checksum.to_string())
+        self.of_whole().map(|expected| expected.checksum.to_string())
     }
 
     /// What has to be hashed in file order, where the book has the CRC-32C of the blocks.

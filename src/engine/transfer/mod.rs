@@ -302,6 +302,7 @@ impl Transfer {
             let advice = if is_specific { format!("{own}; or {restart}") } else { restart };
             return error.advise(advice);
         }
+        let is_mismatch = error.kind() == ErrorKind::ChecksumMismatch;
         let advice = match (error.kind(), self.linked()) {
             (ErrorKind::Interrupted, _) => "run the same command again".to_owned(),
             (ErrorKind::ChecksumMismatch, Some(Linked { url, .. })) => {
@@ -311,7 +312,8 @@ impl Transfer {
             _ => error.advice().to_owned(),
         };
         let kept = match (self.reserved.kept_bytes(), self.context().unkept()) {
-            (0, Some(why)) if self.context().new_bytes() > 0 => {
+            // What has the wrong digest is nothing to go on from, whyever.
+            (0, Some(why)) if self.context().new_bytes() > 0 && !is_mismatch => {
                 format!("nothing of it could be kept: {why}")
             }
             (0, _) => return error,

@@ -182,6 +182,11 @@ impl Attempt<'_> {
         wanted: &Wanted,
         joined: Option<Digest>,
     ) -> Result<Verdict> {
+        if wanted.is_of_part {
+            let verified = self.verify_part(ending, wanted).await;
+            let verified = verified.map_err(|error| self.part_mismatch(error, ending));
+            return Ok(Verdict { verified: verified?, digests: Vec::new() });
+        }
         if wanted.algorithms.is_empty() {
             return Ok(Verdict { verified: None, digests: Vec::new() });
         }

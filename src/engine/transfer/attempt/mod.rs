@@ -3,6 +3,7 @@
 
 mod finish;
 mod opening;
+mod part_digest;
 
 use super::Transfer;
 use super::expected_digest::{Expected, Wanted};
@@ -95,6 +96,14 @@ struct Ranges {
     opening: Opening,
     span: Span,
     times: FirstTimes,
+}
+
+/// What is compared at the end.
+struct Judge {
+    /// The digest of the file, if it is known.
+    expected: Option<Checksum>,
+    /// That of a part at its place is known.
+    has_part_digest: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -297,9 +306,10 @@ impl<'a> Attempt<'a> {
         let ordered = self.transfer.ordered.clone();
         let to = Destination { output, hashing, pieces, book, is_journaled, ordered };
         // That of the whole says nothing before all slices are here.
-        let expected = wanted.expected.as_ref().filter(|_| self.context().options.slice.is_none());
+        let expected = wanted.of_whole().filter(|_| self.context().options.slice.is_none());
         let expected = expected.map(|expected| expected.checksum.clone());
-        let ending = self.fetch(ranges, expected, to, &scope, shards_max).await?;
+        let judge = Judge { expected, has_part_digest: wanted.is_of_part };
+        let ending = self.fetch(ranges, judge, to, &scope, shards_max).await?;
         self.finish(Ending { recheck, ..ending }, wanted).await
     }
 
@@ -347,7 +357,7 @@ impl<'a> Attempt<'a> {
     async fn fetch(
         &self,
         ranges: Ranges,
-        expected: Option<Checksum>,
+        judge: Judge,
         to: Destination,
         scope: &Scope,
         shards_max: u32,
@@ -376,7 +386,8 @@ impl<'a> Attempt<'a> {
             total_bytes,
             served_bytes,
             wanted_bytes,
-            expected,
+            expected: judge.expected,
+            has_part_digest: judge.has_part_digest,
             has_pieces,
             named,
             is_readable,
