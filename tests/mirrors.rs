@@ -4,9 +4,11 @@ mod common;
 
 use common::{Place, SEED, Site, serve, slowed, status};
 use ringhaul::internal::base::size::{KIB, MIB};
-use ringhaul::server::{Config, Fault, Metalink, Mirror, Paths, Rule, Server, When};
-use ringhaul::{ErrorKind, Level, MirrorPolicy, Report, Url};
+use ringhaul::server::{Config, Fault, Metalink, Mirror, Paths, Rule, Server, When, content};
+use ringhaul::{Algorithm, Checksum, ErrorKind, Level, MirrorPolicy, Part, Report, Url};
+use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::time::Duration;
 
 const SIZE: u64 = 10 * MIB + 5;
@@ -327,6 +329,71 @@ fn one_wrong_byte_is_found_by_the_digest_and_one_source_alone_is_asked() {
     let (report, told) = mirrors.succeeds_aloud();
     assert!(told.contains("alone"), "{told}");
     assert!(report.verified.is_some());
+}
+
+/// The bytes of a file that ranges name, and the digest of these.
+fn picked(ranges: &[Range<u64>]) -> (Vec<u8>, Checksum) {
+    let mut bytes = Vec::new();
+    for Range { start, end } in ranges {
+        let mut range = vec![0; usize::try_from(end - start).expect("it fits the memory")];
+        content::fill(SEED, *start, &mut range);
+        bytes.append(&mut range);
+    }
+    let mut hasher = Algorithm::Sha256.hasher();
+    hasher.update(&bytes);
+    let digest = format!("sha256:{}", hasher.finish());
+    (bytes, digest.parse().expect("a digest"))
+}
+
+/// The ranges of a part, by the words of the command line and as spans.
+const PART: &str = "1000001-8999999,5-9";
+const PART_SPANS: [Range<u64>; 2] = [1_000_001..9_000_000, 5..10];
+
+#[test]
+fn a_part_comes_right_though_one_source_lies_or_dies() {
+    let (bytes, digest) = picked(&PART_SPANS);
+    let dying = |fault| with(vec![Rule::new(When::FromBodyBytes(AMID), fault)]);
+    // Which other sources there are, and whether the digest says who is right.
+    for (first, others, is_told) in [
+        (good(), vec![liar(), good()], false),
+        (liar(), vec![good()], true),
+        (good(), vec![liar()], true),
+        (good(), vec![dying(Fault::ServerGone)], false),
+        (dying(Fault::ServerGone), vec![good()], true),
+        (good(), vec![dying(Fault::ServerSilent), good()], false),
+    ] {
+        let mirrors = Mirrors::start(first, others);
+        let site = mirrors.site.with(|options| {
+            options.part = PART.parse().map(Part::packed).ok();
+            options.checksum = is_told.then(|| digest.clone());
+            options.stall_timeout = Duration::from_millis(300);
+        });
+        let report = site.run().expect("the sources have the part between them");
+        assert_eq!((report.bytes, report.verified.is_some()), (bytes.len() as u64, is_told));
+        assert!(fs::read(site.target()).expect("the file") == bytes, "{report:#?}");
+    }
+}
+
+#[test]
+fn a_part_at_its_place_comes_right_though_one_source_lies() {
+    let (bytes, digest) = picked(&PART_SPANS);
+    for is_first in [true, false] {
+        let (first, other) = if is_first { (liar(), good()) } else { (good(), liar()) };
+        let mirrors = Mirrors::start(first, vec![other]);
+        let site = mirrors.site.with(|options| {
+            options.part = PART.parse().map(Part::of).ok();
+            options.checksum = Some(digest.clone());
+        });
+        fs::write(site.target(), vec![0; usize::try_from(SIZE).expect("it fits")]).expect("a file");
+        let download = site.download().output_in_place(site.target());
+        let report = common::bounded("the download", move || download.run());
+        assert!(report.expect("one is right").verified.is_some());
+        let file = fs::read(site.target()).expect("the file");
+        assert!(file[1_000_001..9_000_000] == bytes[..bytes.len() - 5]);
+        // What is rounded up to is not in the digest, and is right all the same.
+        assert_eq!(content::verify(SEED, 999_424, &file[999_424..9_003_008]), Ok(()));
+        assert_eq!(content::verify(SEED, 0, &file[..4096]), Ok(()));
+    }
 }
 
 #[test]
