@@ -1,12 +1,15 @@
 //! What engines make of exit codes: the scripts of 'ringhaul help clusters' name the codes of the
 //! class that 'ringhaul help codes' gives them, and the codes of runs are of the right class.
 
-use crate::common::scene::{stop, wait};
+use crate::common::scene::{ended, stop, wait};
+use crate::common::tools::find_or_skip;
 use crate::common::{Scene, eventually, status};
 use crate::farm::{Farm, SOME_FAILED, SOME_MAY_PASS, assert_ended, at, many};
 use ringhaul::server::{Config, Fault};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
 
 const SLURM: &str = include_str!("../clusters/slurm.sh");
 const JOB: &str = include_str!("../clusters/job.yaml");
@@ -49,6 +52,26 @@ fn scripts_name_the_codes_of_their_class_and_the_help_has_the_scripts() {
         for line in script.lines().filter(|line| !line.is_empty()) {
             assert!(help.contains(&format!("    {line}\n")), "{line}");
         }
+    }
+}
+
+/// By the schema that comes with the Python package of that name; asks nobody.
+#[test]
+fn the_manifest_is_a_job_by_the_schema_of_kubernetes() {
+    let left_out = "the manifest is not held against the schema";
+    let Some(program) = find_or_skip("kubernetes-validate", false, left_out) else { return };
+    let scene = Scene::new();
+    let judged = |manifest: &str| {
+        fs::write(scene.path().join("job.yaml"), manifest).expect("it is written");
+        let mut command = Command::new(&program);
+        command.args(["--strict", "job.yaml"]).current_dir(scene.path());
+        ended(command)
+    };
+    let right = judged(JOB);
+    assert_eq!(right.code, Some(0), "{right:?}");
+    for (word, other) in [("backoffLimitPerIndex", "backoffLimitPerIndices"), ("\"8\"", "8")] {
+        let wrong = judged(&JOB.replace(word, other));
+        assert_ne!(wrong.code, Some(0), "{other} passes: {wrong:?}");
     }
 }
 
