@@ -30,9 +30,9 @@ fn a_journal_of_another_version_is_left_to_those_who_read_it() {
     let ground = Ground::new();
     ground.begin();
     let mut newer = fs::read(ground.journal()).unwrap();
-    newer[VERSION_OFFSET] = 3;
+    newer[VERSION_OFFSET] = 4;
     fs::write(ground.journal(), &newer).unwrap();
-    refused(&ground, &[], &["version 3", "reads those up to 2", "--no-resume"]);
+    refused(&ground, &[], &["version 4", "reads 1 and 3", "--no-resume"]);
     assert_eq!(fs::read(ground.journal()).unwrap(), newer);
     ground.finish(&["--no-resume"]);
 }
