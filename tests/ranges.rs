@@ -360,7 +360,7 @@ fn a_wrong_digest_of_a_part_says_what_is_written_and_the_next_run_fetches_it_aga
             fs::write(site.target(), old()).expect("a file of the size");
         }
         let words = match is_there {
-            true => ["file.bin has them at its bytes 0-4095, 2998272-4001791", "taken back"],
+            true => ["file.bin, at its bytes 0-4095, 2998272-4001791, and", "taken back"],
             false => ["file.bin.part until the next run, which", "of these ranges alone"],
         };
         let line = expect_error(in_place(&site), ErrorKind::ChecksumMismatch, 13, &words);
@@ -500,5 +500,8 @@ fn the_command_line_takes_ranges() {
     run_in(&scene, &site, &arguments).success();
     let arguments = ["--range", "6-9", "--in-place", "-o", "sparse", "--checksum-file", "SUMS"];
     let ended = run_in(&scene, &site, &arguments);
-    assert!(ended.error_line(13).contains("sparse has them at its bytes 0-4095"), "{ended:?}");
+    assert!(
+        ended.error_line(13).contains("already stand in sparse, at its bytes 0-4095, "),
+        "{ended:?}"
+    );
 }

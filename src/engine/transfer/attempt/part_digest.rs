@@ -62,7 +62,7 @@ impl Attempt<'_> {
         let spans = wanted.and_then(|part| part.spans(ending.received.bytes).ok());
         let spans: Vec<Span> = spans.iter().flat_map(|spans| spans.iter()).collect();
         error.advise(format!(
-            "{part} has them at its bytes {} already, and they cannot be taken back; the same \
+            "they already stand in {part}, at its bytes {}, and cannot be taken back; the same \
              command fetches them anew; {DIGEST_ADVICE}",
             shown(&spans)
         ))
