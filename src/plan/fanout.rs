@@ -250,7 +250,8 @@ impl Count {
             let start = start(distance, bytes).max(ADDRESS_TRIES * addresses.min(ADDRESSES_MAX));
             self.target = start.min(self.max).min(most);
             self.grown = self.target;
-            *ramp = if self.target <= FEW { Ramp::of_few(now) } else { Ramp::new(now, None) };
+            let first = if self.target <= FEW { Ramp::of_few(now) } else { Ramp::new(now, None) };
+            *ramp = first.to(addresses);
         }
     }
 

@@ -52,6 +52,9 @@ const STEP_TIME_MIN: Duration = Duration::from_millis(150);
 pub(super) struct Ramp {
     /// When its connections were wished for.
     pub(super) since: Duration,
+    /// Indicates whether its connections go to several addresses, of which some may be dead or far,
+    /// so that they come one after the other.
+    is_staggered: bool,
     settling: Settling,
     /// The same of the connection that brought most in each tick.
     alone: Settling,
@@ -66,12 +69,18 @@ pub(super) struct Ramp {
 impl Ramp {
     pub(super) fn new(since: Duration, base: Option<(f64, u32)>) -> Self {
         let (settling, alone) = (Settling::default(), Settling::default());
-        Self { since, settling, alone, base, doubt: None, is_restoring: false }
+        let (is_staggered, is_restoring) = (false, false);
+        Self { since, is_staggered, settling, alone, base, doubt: None, is_restoring }
     }
 
     /// The first step, of a few connections.
     pub(super) fn of_few(since: Duration) -> Self {
         Self { settling: Settling::at_start(), ..Self::new(since, None) }
+    }
+
+    /// The same step where the server has this number of `addresses`.
+    pub(super) fn to(self, addresses: u32) -> Self {
+        Self { is_staggered: addresses > 1, ..self }
     }
 
     /// One step that makes up for a fall to the rate of `base`.
@@ -196,14 +205,15 @@ impl Count {
 
     /// Whether bytes flow on most of the step's connections, or should by now.
     fn has_begun(&self, sample: &Sample, ramp: &Ramp) -> bool {
+        let is_most = f64::from(sample.flowing) >= THERE_SHARE * f64::from(self.target);
         if ramp.is_first() {
-            let is_there = sample.flowing >= self.target.min(2) && !sample.awaits_source;
-            return is_there || (sample.flowing > 0 && sample.now > ramp.since + LATE_START);
+            let is_there = sample.flowing >= self.target.min(2) && (!ramp.is_staggered || is_most);
+            let is_late = sample.now > ramp.since + LATE_START;
+            return (is_there && !sample.awaits_source) || (is_late && sample.flowing > 0);
         }
         let begins_at = ramp.since + sample.reach;
-        let is_there = f64::from(sample.flowing) >= THERE_SHARE * f64::from(self.target);
         let is_late = sample.now > begins_at + sample.reach + LATE;
-        sample.now > begins_at && (is_there || is_late) && sample.flowing > 0
+        sample.now > begins_at && (is_most || is_late) && sample.flowing > 0
     }
 
     /// The rate while it still grows, if each connection has brought its full share already.

@@ -15,6 +15,8 @@ struct Bench {
     is_rate_limited: bool,
     is_lossy: bool,
     awaits_source: bool,
+    /// Most connections that bytes flow on.
+    flowing_max: u32,
     changes: Vec<Change>,
 }
 
@@ -34,6 +36,7 @@ impl Bench {
             is_rate_limited: false,
             is_lossy: false,
             awaits_source: false,
+            flowing_max: u32::MAX,
             changes: Vec::new(),
         }
     }
@@ -43,7 +46,7 @@ impl Bench {
         let end = self.now + Duration::from_secs_f64(seconds);
         while self.now < end {
             self.now += TICK;
-            let flowing = self.count.target();
+            let flowing = self.count.target().min(self.flowing_max);
             let bytes = |flowing| u64::from(ceil(rate(flowing) * TICK.as_secs_f64()));
             let sample = Sample {
                 now: self.now,
@@ -118,6 +121,21 @@ fn the_first_of_two_shows_whether_the_other_brings_anything() {
     let mut bench = Bench::new(20);
     assert_eq!(bench.run(3.0, capped(125.0 * MB, 125.0 * MB)), 2);
     assert!(bench.changes.is_empty(), "{:?}", bench.changes);
+}
+
+#[test]
+fn the_first_step_waits_for_connections_that_come_one_after_the_other() {
+    let mut bench = Bench::new(70);
+    bench.count = Count::new(Fanout::Auto { max: 64 });
+    bench.count.on_start(bench.now, bench.tau, bench.remaining_bytes, 3, u32::MAX);
+    let rate = capped(10.0 * MB, 80.0 * MB);
+    bench.flowing_max = 2;
+    assert_eq!(bench.run(0.5, &rate), 8, "two of eight say nothing of the rate of eight");
+    bench.flowing_max = u32::MAX;
+    assert_eq!(bench.run(0.4, &rate), 16);
+    bench.run(1.5, &rate);
+    assert!(bench.changes.iter().all(|(_, text)| !text.starts_with("32 after")));
+    assert_eq!(bench.count.target(), 8, "the late six were no gain: {:?}", bench.changes);
 }
 
 #[test]
