@@ -7,6 +7,9 @@ use super::{ConnectionId, SourceId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Round trips that it takes to make a connection, at most: TCP, and TLS 1.2. What takes longer,
+/// as addresses are dead or the server is slow to shake hands, costs as much as distance would.
+const SETUP_ROUND_TRIPS_MAX: u32 = 3;
 /// A replaced connection reports its end within this time; a later failure is one of its own.
 const REPLACED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -218,11 +221,12 @@ impl Workers {
     }
 
     /// The round trip to the server, as far as it is known: a first answer may be slow for reasons
-    /// of its own.
+    /// of its own. Where connections take longer than round trips explain, it is as if the server
+    /// were farther away.
     pub(super) fn distance(&self, id: ConnectionId) -> Duration {
         let tau = self.tau(id).unwrap_or_default();
         let setup = self.path(self.source_of(id)).setup.unwrap_or_default();
-        if setup.is_zero() { tau } else { tau.min(setup) }
+        if setup.is_zero() { tau } else { tau.min(setup).max(setup / SETUP_ROUND_TRIPS_MAX) }
     }
 
     /// Workers other than `id`, of its siblings, whose connection stands.
@@ -358,4 +362,26 @@ impl Worker {
 
 fn count(workers: usize) -> u32 {
     u32::try_from(workers).expect("worker ids are 32 bits wide")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance_ms(setup_ms: u64, tau_ms: u64) -> u128 {
+        let (mut workers, id) = (Workers::default(), ConnectionId(0));
+        let ms = Duration::from_millis;
+        workers.on_connected(id, ms(setup_ms));
+        workers.entry(id).meter.on_requested(ms(setup_ms), 0, true);
+        workers.on_first_byte(ms(setup_ms + tau_ms), id, 0);
+        workers.distance(id).as_millis()
+    }
+
+    #[test]
+    fn connections_that_take_long_to_make_are_a_distance() {
+        assert_eq!(distance_ms(30, 30), 30);
+        assert_eq!(distance_ms(90, 30), 30, "TLS 1.2");
+        assert_eq!(distance_ms(30, 500), 30, "the answer took its time");
+        assert_eq!(distance_ms(280, 30), 93, "a dead address was tried first");
+    }
 }
