@@ -42,6 +42,9 @@ const GROWTH_GAP_MAX: f64 = 4.0;
 const GUIDED_PARTS: f64 = 2.0;
 /// and by this where each request costs a connection.
 const GUIDED_PARTS_DEAR: f64 = 1.1;
+/// Where each request costs a connection, it lasts at least this number of times as long as making
+/// that one does: what a connection that is made for the end game has to save.
+const DEAR_GAPS_MIN: f64 = 3.0;
 /// A connection may speed up before its lead is due: slow start doubles within a round trip.
 const LEAD_FACTOR: f64 = 1.5;
 
@@ -149,7 +152,12 @@ impl Sizing {
         let guided = view.unassigned_bytes as f64 / (parts * all) * goodput;
         let factor = if view.is_pipelined { GROWTH_MAX } else { GROWTH_GAP_MAX };
         let grown = view.previous_bytes.map_or(f64::MAX, |previous| factor * previous as f64);
-        let floor = if view.is_pipelined { lead } else { 0.0 }.max(AUTO_BYTES_MIN as f64);
+        let worth_it = match (view.is_pipelined, view.is_reconnecting) {
+            (true, _) => lead,
+            (false, true) => goodput * view.gap.as_secs_f64() * DEAR_GAPS_MIN,
+            (false, false) => 0.0,
+        };
+        let floor = worth_it.max(AUTO_BYTES_MIN as f64);
         // Whatever a rate promises: a first one is a guess, and a lead by it was half the file.
         let most = grown.max(AUTO_BYTES_MIN as f64).min(self.span_bytes_max as f64);
         bytes(low.min(high).min(guided).max(floor).min(most))
@@ -286,6 +294,15 @@ mod tests {
         assert!(auto(View { goodput: Some(5e6), ..late }) <= MIB);
         let last = View { unassigned_bytes: 1, goodput: Some(1e3), ..view() };
         assert_eq!(auto(last), AUTO_BYTES_MIN);
+    }
+
+    #[test]
+    fn a_request_that_costs_a_connection_is_worth_it_up_to_the_end() {
+        let gap = Duration::from_millis(120);
+        let late = View { unassigned_bytes: MIB, is_pipelined: false, gap, ..view() };
+        assert_eq!(auto(late), AUTO_BYTES_MIN);
+        let received = auto(View { is_reconnecting: true, ..late }) as f64 / 25e6;
+        assert!((0.36..0.41).contains(&received), "{received} s");
     }
 
     #[test]
