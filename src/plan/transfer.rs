@@ -118,8 +118,8 @@ impl Transfer {
         worker.is_connected = true;
         worker.last_bytes = Some(span.len());
         self.workers.on_first_byte(now, connection, span.start());
-        let distance = self.workers.distance(connection);
         let (bytes, addresses) = (self.ledger.remaining_bytes(), self.settings.addresses);
+        let distance = self.workers.distance(connection, addresses);
         match self.settings.connections_known {
             Some(connections) => self.count.start_with(self.now, connections),
             None => {

@@ -221,12 +221,17 @@ impl Workers {
     }
 
     /// The round trip to the server, as far as it is known: a first answer may be slow for reasons
-    /// of its own. Where connections take longer than round trips explain, it is as if the server
-    /// were farther away.
-    pub(super) fn distance(&self, id: ConnectionId) -> Duration {
+    /// of its own. Where one of several `addresses` is dead, connections take longer than round
+    /// trips explain, and it is as if the server were farther away; with a single address a packet
+    /// was lost, and the next connection is sooner there.
+    pub(super) fn distance(&self, id: ConnectionId, addresses: u32) -> Duration {
         let tau = self.tau(id).unwrap_or_default();
         let setup = self.path(self.source_of(id)).setup.unwrap_or_default();
-        if setup.is_zero() { tau } else { tau.min(setup).max(setup / SETUP_ROUND_TRIPS_MAX) }
+        match addresses {
+            _ if setup.is_zero() => tau,
+            1 => tau.min(setup),
+            _ => tau.min(setup).max(setup / SETUP_ROUND_TRIPS_MAX),
+        }
     }
 
     /// Workers other than `id`, of its siblings, whose connection stands.
@@ -368,20 +373,21 @@ fn count(workers: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn distance_ms(setup_ms: u64, tau_ms: u64) -> u128 {
+    fn distance_ms(setup_ms: u64, tau_ms: u64, addresses: u32) -> u128 {
         let (mut workers, id) = (Workers::default(), ConnectionId(0));
         let ms = Duration::from_millis;
         workers.on_connected(id, ms(setup_ms));
         workers.entry(id).meter.on_requested(ms(setup_ms), 0, true);
         workers.on_first_byte(ms(setup_ms + tau_ms), id, 0);
-        workers.distance(id).as_millis()
+        workers.distance(id, addresses).as_millis()
     }
 
     #[test]
     fn connections_that_take_long_to_make_are_a_distance() {
-        assert_eq!(distance_ms(30, 30), 30);
-        assert_eq!(distance_ms(90, 30), 30, "TLS 1.2");
-        assert_eq!(distance_ms(30, 500), 30, "the answer took its time");
-        assert_eq!(distance_ms(280, 30), 93, "a dead address was tried first");
+        assert_eq!(distance_ms(30, 30, 2), 30);
+        assert_eq!(distance_ms(90, 30, 2), 30, "TLS 1.2");
+        assert_eq!(distance_ms(30, 500, 2), 30, "the answer took its time");
+        assert_eq!(distance_ms(280, 30, 2), 93, "a dead address was tried first");
+        assert_eq!(distance_ms(1030, 30, 1), 30, "the first packet was lost");
     }
 }
