@@ -8,7 +8,7 @@ use super::{Bytes, NAME, Shared, StreamProof, Turn};
 use crate::base::{Error, ErrorKind};
 use crate::digest::{Algorithm, Hasher};
 use crate::disk::place::disk_error;
-use crate::io::stream;
+use crate::io::stream::Stream;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -18,7 +18,7 @@ use std::thread;
 /// What the thread owns.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    file: File,
+    stream: Stream,
     /// The file that gets the same bytes, if one does.
     /// The stream owns it: what is dropped while this thread waits for a reader is gone at once.
     copy: Option<Weak<Copy>>,
@@ -39,9 +39,8 @@ impl Writer {
         proof: &StreamProof,
     ) -> Self {
         let hashers = proof.algorithms.iter().copied().map(Algorithm::hasher).collect();
-        stream::enlarge(&file);
-        let holds_back = proof.holds_back;
-        Self { shared, file, copy, position: 0, hashers, holds_back, held: None }
+        let (stream, holds_back) = (Stream::new(file), proof.holds_back);
+        Self { shared, stream, copy, position: 0, hashers, holds_back, held: None }
     }
 
     /// Runs until the stream is closed or has failed.
@@ -92,7 +91,7 @@ impl Writer {
             copy.write(bytes.as_ref(), self.position)?;
         }
         self.position += bytes.as_ref().len() as u64;
-        stream::write_all(&self.file, bytes.as_ref()).map_err(write_error)
+        self.stream.write_all(bytes.as_ref()).map_err(write_error)
     }
 }
 
