@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{PipeReader, Read};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 const SIZE: u64 = 20 * MIB + 3 * KIB + 7;
@@ -176,6 +176,34 @@ fn a_stuck_reader_is_waited_for_in_bounded_memory() {
     assert_eq!(result.expect_err("it was stopped").kind(), ErrorKind::Interrupted);
     let most = seen.load(Ordering::Relaxed);
     assert!(most <= MEMORY + MIB, "{most} bytes were taken, with 1 MiB in the pipe");
+    drop(reader);
+}
+
+#[test]
+fn what_a_reader_does_not_take_is_not_fetched_far_ahead() {
+    const FILE: u64 = 128 * MIB;
+    let site = site(Config::new(SEED, FILE));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    // The bytes that have come, and how often in a row they were the same.
+    let seen = Arc::new(Mutex::new((0, 0)));
+    let told = seen.clone();
+    let options = Options { memory_bytes: 2 * FILE, ..site.options.clone() };
+    let download = Download::new(&site.url("/f")).expect("a URL").stream(writer);
+    let download = download.options(options).on_progress(move |now| {
+        let mut told = told.lock().expect("nobody panics");
+        let repeats = if told.0 == now.bytes_done { told.1 + 1 } else { 0 };
+        *told = (now.bytes_done, repeats);
+    });
+    let handle = download.stop_handle();
+    let (sender, outcome) = mpsc::channel();
+    thread::spawn(move || sender.send(download.run()).is_ok());
+    let now = || *seen.lock().expect("nobody panics");
+    eventually("all connections are held", || now().0 >= MEMORY && now().1 >= 3);
+    // The window opens while the first bytes are waited for.
+    assert!(now().0 <= FILE / 2, "{} bytes were taken", now().0);
+    handle.stop();
+    let result = bounded("the stop", move || outcome.recv().expect("it ends"));
+    assert_eq!(result.expect_err("it was stopped").kind(), ErrorKind::Interrupted);
     drop(reader);
 }
 

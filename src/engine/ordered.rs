@@ -1,10 +1,14 @@
 //! What an output that takes bytes in order means for a transfer: memory of its own, and how far
-//! ahead of the oldest missing byte it may fetch in that. Must not know what takes the bytes.
+//! ahead of the oldest missing byte it may fetch in that, at most and at the moment. Must not know
+//! what takes the bytes.
 
 use super::options::Options;
 use crate::base::limits::BLOCK_BYTES;
 use crate::base::{Error, ErrorKind, Result};
 use crate::io::buffers::{Memory, Pool, Share};
+use crate::plan::{Ahead, Outlet, Room};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Blocks that neither are filled nor wait: one is being written, one is held back.
 const BLOCKS_PASSING: u32 = 2;
@@ -18,6 +22,8 @@ const KEPT_SHARE: (u64, u64) = (15, 16);
 pub(super) struct Ordered {
     blocks: Share,
     ahead_bytes: u64,
+    /// How much of that is used.
+    ahead: Arc<Mutex<Ahead>>,
 }
 
 impl Ordered {
@@ -32,7 +38,8 @@ impl Ordered {
             Error::new(ErrorKind::ResourceLimit, what).caused_by(e).advise("lower it by --memory")
         })?;
         let blocks = pool.share(blocks, &Memory::new(None));
-        Ok(Self { blocks, ahead_bytes: ahead_bytes(options) })
+        let ahead_bytes = ahead_bytes(options);
+        Ok(Self { blocks, ahead_bytes, ahead: Arc::new(Mutex::new(Ahead::new(ahead_bytes))) })
     }
 
     /// Blocks to fill.
@@ -44,6 +51,12 @@ impl Ordered {
     /// connection then, the one that fetches this byte among them.
     pub(super) fn ahead_bytes(&self) -> u64 {
         self.ahead_bytes
+    }
+
+    /// Whether a block that begins at `offset` may be received at the time `now`, at which the
+    /// output has got as far as `outlet` says.
+    pub(super) fn room(&self, now: Duration, offset: u64, outlet: Outlet) -> Room {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).ask(now, offset, outlet)
     }
 }
 

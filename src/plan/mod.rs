@@ -77,6 +77,7 @@
 //! tick, and the choice of a victim, look at each connection.
 
 mod addresses;
+mod ahead;
 mod decision;
 mod endgame;
 mod fanout;
@@ -91,6 +92,7 @@ mod transfer;
 mod window;
 mod workers;
 
+pub use ahead::{Ahead, Outlet, Room};
 pub use decision::{Choice, Decision};
 pub use limiter::{Limiter, Totals, Trial, own_limit};
 pub use sizing::first_request_bytes;

@@ -22,6 +22,7 @@ use crate::io::buffers::Block;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::SystemTime;
 
 /// What bytes that are kept nowhere are said to be written to.
@@ -258,6 +259,14 @@ impl Output {
     pub fn passed_on(&self) -> Option<u64> {
         match self {
             Self::Stream(stream) => Some(stream.passed_on()),
+            Self::File(_) | Self::Nowhere => None,
+        }
+    }
+
+    /// The same, and for how long the output has waited for its next bytes so far.
+    pub fn outlet(&self) -> Option<(u64, Duration)> {
+        match self {
+            Self::Stream(stream) => Some(stream.outlet()),
             Self::File(_) | Self::Nowhere => None,
         }
     }

@@ -33,6 +33,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use writer::Writer;
 
@@ -78,6 +79,10 @@ struct Shared {
 struct State {
     /// Bytes that have been written: all those before this offset of the file.
     written_bytes: u64,
+    /// For how long the thread has waited for the block whose turn it was, up to `dry_since`.
+    dry: Duration,
+    /// Since when it waits for one, if it does.
+    dry_since: Option<Instant>,
     /// Length of the block that is being written, which begins at `written_bytes`; 0 if none is.
     writing_bytes: u64,
     /// The end of the write of that block.
@@ -122,6 +127,8 @@ impl StreamOutput {
     pub(super) fn new(file: File) -> Self {
         let state = State {
             written_bytes: 0,
+            dry: Duration::ZERO,
+            dry_since: Some(Instant::now()),
             writing_bytes: 0,
             writing: None,
             waiting: BTreeMap::new(),
@@ -211,6 +218,12 @@ impl StreamOutput {
     /// Bytes that have been passed on, or are about to be: all those before this offset.
     pub(super) fn passed_on(&self) -> u64 {
         self.shared.lock().front()
+    }
+
+    /// The same, and for how long the next bytes have been waited for so far.
+    pub(super) fn outlet(&self) -> (u64, Duration) {
+        let state = self.shared.lock();
+        (state.front(), state.dry + state.dry_since.map_or(Duration::ZERO, |it| it.elapsed()))
     }
 
     /// The digests that were asked for, of all bytes of the file, which have come.
@@ -324,8 +337,11 @@ impl Shared {
             if let Some(Waiting { bytes, end }) = state.waiting.remove(&front) {
                 state.writing_bytes = bytes.as_ref().len() as u64;
                 state.writing = Some(end);
+                let dry = state.dry_since.take().map_or(Duration::ZERO, |it| it.elapsed());
+                state.dry += dry;
                 return Some(Turn::Write(bytes));
             }
+            state.dry_since.get_or_insert_with(Instant::now);
             if let Some(judge) = state.judge.take() {
                 return Some(Turn::Judge(judge));
             }

@@ -21,6 +21,7 @@ use crate::engine::race::race;
 use crate::engine::trace::SpanTrace;
 use crate::io::buffers::{Block, Lease};
 use crate::io::driver;
+use crate::plan::{Outlet, Room};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -170,13 +171,17 @@ impl Sink {
         let Some(ordered) = &self.to.ordered else { return };
         loop {
             let written = self.written.notified();
-            let passed_on = self.to.output.passed_on().unwrap_or(u64::MAX);
-            if offset < passed_on.saturating_add(ordered.ahead_bytes()) {
-                return;
-            }
-            self.is_exhausted.set(true);
+            let Some((taken_to, dry)) = self.to.output.outlet() else { return };
+            let wait = match ordered.room(self.context.now(), offset, Outlet { taken_to, dry }) {
+                Room::Free => return,
+                Room::Unclear(time) => time,
+                Room::Full => {
+                    self.is_exhausted.set(true);
+                    TURN_TICK
+                }
+            };
             // Another shard may have written it.
-            race(written, tokio::time::sleep(TURN_TICK)).await;
+            race(written, tokio::time::sleep(wait)).await;
         }
     }
 

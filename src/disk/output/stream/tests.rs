@@ -173,6 +173,32 @@ fn a_slow_reader_makes_the_blocks_wait() {
 }
 
 #[test]
+fn time_without_the_next_bytes_is_told_from_time_with_a_slow_reader() {
+    let (mut reader, reserved) = socket();
+    let output = open(&reserved);
+    let pool = Pool::new(4).unwrap();
+    let dry = || output.outlet().unwrap().1;
+    let _early = hand_over(&output, &pool, Span::with_len(5 * PIECE, 1));
+    let before = dry();
+    while dry() == before {
+        thread::yield_now();
+    }
+    let span = |block| Span::with_len(block * PIECE, PIECE);
+    let _writes: Vec<_> = (0..2).map(|block| hand_over(&output, &pool, span(block)).0).collect();
+    while !output.is_saturated() {
+        thread::yield_now();
+    }
+    let (taken_to, stuck) = output.outlet().unwrap();
+    assert_eq!((taken_to, dry()), (PIECE, stuck), "the socket does not hold the first one");
+    let mut received = vec![0; usize::try_from(2 * PIECE).unwrap()];
+    reader.read_exact(&mut received).unwrap();
+    while dry() == stuck {
+        thread::yield_now();
+    }
+    assert_eq!(output.outlet().unwrap().0, 2 * PIECE);
+}
+
+#[test]
 fn a_reader_that_closes_early_fails_all_writes() {
     let (mut reader, reserved) = socket();
     let output = open(&reserved);
