@@ -137,6 +137,7 @@ impl Load {
             blocks_exhausted: self.blocks_exhausted.swap(false, Ordering::Relaxed),
             writes_waiting: self.writes_waiting.swap(false, Ordering::Relaxed),
             cpu_busy: f64::from(self.cpu_permille.swap(0, Ordering::Relaxed)) / 1000.0,
+            reader_busy: None,
             is_rate_limited: false,
         }
     }

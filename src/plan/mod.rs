@@ -71,7 +71,8 @@
 //!
 //! With [`Settings::ahead_bytes_max`], [`Next::Wait`] may mean that no more may be assigned before
 //! the oldest missing byte is delivered: then it is worth asking again as soon as
-//! [`Transfer::delivered_to`] has grown.
+//! [`Transfer::delivered_to`] has grown. How far ahead blocks of what is assigned are received is
+//! decided apart from that ([`Ahead`]), as it depends on the reader.
 //!
 //! Every event costs O(log n) in the number of open spans, whatever the size of the file; only the
 //! tick, and the choice of a victim, look at each connection.
@@ -320,6 +321,10 @@ pub struct Pressure {
     pub writes_waiting: bool,
     /// Share of the time the busiest engine thread was on a processor, 0 to 1.
     pub cpu_busy: f64,
+    /// Share of the time in which an output that takes bytes in order was busy with those that it
+    /// had, 0 to 1; `None`: there is no such output. It stands for blocks and writes, too: those
+    /// of such an output wait for bytes before theirs as well.
+    pub reader_busy: Option<f64>,
     /// Indicates whether some connection was not read for a while, as the caller's own limit of the
     /// rate was reached.
     pub is_rate_limited: bool,

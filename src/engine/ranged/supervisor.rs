@@ -9,6 +9,7 @@ use super::scout::scout;
 use super::worker::{First as FirstAnswer, Worker};
 use crate::base::limits::{CONNECTIONS_MAX, WIND_DOWN_MAX};
 use crate::base::{Error, ErrorKind, Result};
+use crate::disk::output::Output;
 use crate::engine::client::shard::Shard;
 use crate::engine::failure::Failure;
 use crate::engine::local::Local;
@@ -17,7 +18,7 @@ use crate::engine::receive::sink::Sink;
 use crate::engine::source::contest::{Answer, Contest};
 use crate::engine::source::discover::Discovered;
 use crate::io::clock::thread_cpu_time;
-use crate::plan::{ConnectionId, SourceId};
+use crate::plan::{ConnectionId, Pressure, SourceId};
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -148,6 +149,7 @@ struct Supervisor {
     scouts: JoinSet<()>,
     contest: Option<Contest>,
     meter: Meter,
+    reader: ReaderMeter,
 }
 
 /// What a supervisor has heard of.
@@ -172,7 +174,8 @@ impl Supervisor {
         sink.register(ranged.file.total_bytes);
         let (workers, scouts) = (JoinSet::new(), JoinSet::new());
         let (ranged, contest, meter) = (ranged.clone(), None, Meter::new());
-        Self { ranged, local, sink, orders, workers, scouts, contest, meter }
+        let reader = ReaderMeter::new();
+        Self { ranged, local, sink, orders, workers, scouts, contest, meter, reader }
     }
 
     /// Runs this shard's workers until the transfer is complete or halted; `true` if its blocks
@@ -229,7 +232,9 @@ impl Supervisor {
                     next_tick = Instant::now() + TICK;
                     self.report_load();
                     if everybody.is_some() {
-                        self.ranged.tick(self.ranged.context.pressure());
+                        let reader_busy = self.reader.read(&self.ranged.to.output);
+                        let pressure = self.ranged.context.pressure();
+                        self.ranged.tick(Pressure { reader_busy, ..pressure });
                         self.start_scouts();
                         self.order_workers(everybody.as_deref());
                     }
@@ -351,5 +356,28 @@ impl Meter {
         let busy = cpu.saturating_sub(self.cpu).as_secs_f64() / elapsed.max(1e-6);
         (self.at, self.cpu) = (at, cpu);
         (busy.min(1.0), cpu.saturating_sub(self.started))
+    }
+}
+
+/// How busy the reader of an output is that takes bytes in order.
+struct ReaderMeter {
+    at: Instant,
+    /// For how long the output had waited for its next bytes by then.
+    dry: Duration,
+}
+
+impl ReaderMeter {
+    fn new() -> Self {
+        Self { at: Instant::now(), dry: Duration::ZERO }
+    }
+
+    /// Share of the time since the last call in which it was not waited for bytes; `None` if the
+    /// output is no such one.
+    fn read(&mut self, output: &Output) -> Option<f64> {
+        let (at, (_, dry)) = (Instant::now(), output.outlet()?);
+        let elapsed = at.duration_since(self.at).as_secs_f64();
+        let waited = dry.saturating_sub(self.dry).as_secs_f64();
+        (self.at, self.dry) = (at, dry);
+        Some((1.0 - waited / elapsed.max(1e-6)).clamp(0.0, 1.0))
     }
 }

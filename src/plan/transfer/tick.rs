@@ -15,6 +15,11 @@ use std::time::Duration;
 
 /// The disk is the bound if bytes waited for it in at least this share of the recent ticks.
 const DISK_BOUND: f64 = 0.2;
+/// The reader of an output that takes bytes in order is the bound if it was busy in at least this
+/// share of the recent time. Less is no sign of it: what came early goes out in bursts.
+const READER_BOUND: f64 = 0.9;
+/// The same over the whole transfer, which has its start and its end in it.
+const READER_SHARE: f64 = 0.8;
 /// Time constant of the share of ticks in which bytes waited for the disk, or for the limit.
 const DISK_MEMORY: Duration = Duration::from_secs(1);
 /// The caller's limit of the rate is the bound if it was waited for in this share of the recent
@@ -64,8 +69,11 @@ pub(super) struct Measurements {
     disk_weight: f64,
     /// Ticks so far.
     ticks: u32,
-    /// Ticks in which bytes waited for the disk.
-    ticks_of_disk: u32,
+    /// Ticks in which bytes waited for the disk, or parts of ticks for the reader of an output that
+    /// takes them in order.
+    ticks_of_disk: f64,
+    /// Indicates whether there is such a reader.
+    has_reader: bool,
     /// Ticks in which the caller's limit of the rate was waited for.
     ticks_of_limit: u32,
     /// Ticks in which nothing flowed, as a retry or the server's wish was waited for.
@@ -107,7 +115,8 @@ impl Transfer {
             knows_tau,
             remaining_bytes: self.ledger.unreceived_bytes(),
             is_disk_bound: self.measurements.disk_share
-                >= DISK_BOUND * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
+                >= self.measurements.disk_bound()
+                    * self.measurements.disk_weight.max(f64::MIN_POSITIVE),
             is_rate_limited: self.is_rate_limited(),
             is_uneven: self.measurements.is_uneven,
             is_lossy: self.workers.iter().any(|(_, worker)| worker.meter.is_lossy(self.now)),
@@ -136,8 +145,10 @@ impl Transfer {
     pub fn limiter(&self, totals: Totals) -> Limiter {
         let (connections, goodput) = self.measurements.busiest;
         let ticks = f64::from(self.measurements.ticks.max(1));
+        let disk_waiting = self.measurements.ticks_of_disk / ticks;
+        let is_reader_slow = !self.measurements.has_reader || disk_waiting >= READER_SHARE;
         let evidence = Evidence {
-            disk_waiting: f64::from(self.measurements.ticks_of_disk) / ticks,
+            disk_waiting: if is_reader_slow { disk_waiting } else { 0.0 },
             waiting: f64::from(self.measurements.ticks_of_waits) / ticks,
             at_limit: f64::from(self.measurements.ticks_of_limit) / ticks,
             connections,
@@ -345,12 +356,18 @@ impl Measurements {
         fewer.iter().copied().fold(0.0, f64::max)
     }
 
+    /// The least share of the recent time that makes the disk the bound, or the reader.
+    fn disk_bound(&self) -> f64 {
+        if self.has_reader { READER_BOUND } else { DISK_BOUND }
+    }
+
     fn feel(&mut self, elapsed: Duration, pressure: Pressure) {
         self.ticks += 1;
         // Both mean that bytes wait for the disk: in their blocks, or already in the socket.
         let waits = pressure.blocks_exhausted || pressure.writes_waiting;
-        self.ticks_of_disk += u32::from(waits);
-        let share = if waits { 1.0 } else { 0.0 };
+        self.has_reader |= pressure.reader_busy.is_some();
+        let share = pressure.reader_busy.unwrap_or(if waits { 1.0 } else { 0.0 });
+        self.ticks_of_disk += share;
         self.disk_share = smoothed(self.disk_share, share, elapsed, DISK_MEMORY);
         self.disk_weight = smoothed(self.disk_weight, 1.0, elapsed, DISK_MEMORY);
         self.ticks_of_limit += u32::from(pressure.is_rate_limited);

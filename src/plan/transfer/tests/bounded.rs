@@ -1,7 +1,7 @@
 //! How far ahead of the oldest missing byte spans are assigned.
 
 use super::*;
-use crate::plan::AheadFault;
+use crate::plan::{AheadFault, Pressure, Totals};
 
 const C: ConnectionId = ConnectionId(2);
 
@@ -117,4 +117,57 @@ fn the_bound_is_shared_by_automatic_requests() {
         let span = Span::with_len(at * MIB, 2 * MIB);
         assert_eq!(transfer.next(NOW, id), fetch(span));
     }
+}
+
+/// Connections of 30 MB/s each from a server next door, for three seconds in which the reader of the
+/// output is busy for this share: how many are wanted then, and the verdict.
+fn read_by(reader_busy: f64) -> (u32, String) {
+    let tick = Duration::from_millis(50);
+    let (fanout, request) = (Fanout::Auto { max: 16 }, RequestSize::Auto);
+    let settings = Settings { fanout, request, ahead_bytes_max: Some(64 * MIB), ..with(1) };
+    let mut transfer = Transfer::new(4 * GIB, settings);
+    transfer.on_connected(NOW, A, 0, Duration::from_millis(1));
+    transfer.on_requested(NOW, A, 0);
+    transfer.adopt(NOW, A, 0, Span::new(0, MIB));
+    let mut now = NOW;
+    let mut spans = vec![Some((Span::new(0, MIB), 0))];
+    for _ in 0..60 {
+        now += tick;
+        spans.resize(spans.len().max(transfer.connections_wanted(now) as usize), None);
+        for (id, slot) in (0..).map(ConnectionId).zip(&mut spans) {
+            let Some((span, position)) = slot else {
+                if let Next::Fetch(fetch) = transfer.next(now, id) {
+                    transfer.on_connected(now, id, 0, Duration::from_millis(1));
+                    transfer.on_requested(now, id, fetch.span.start());
+                    transfer.on_first_byte(now, id, fetch.span.start());
+                    *slot = Some((fetch.span, fetch.span.start()));
+                }
+                continue;
+            };
+            *position = span.end().min(*position + 1_500_000);
+            transfer.on_progress(now, id, *position);
+            if *position == span.end() {
+                transfer.on_delivered(now, id, *span);
+                transfer.on_finished(now, id);
+                *slot = None;
+            }
+        }
+        let pressure = Pressure { reader_busy: Some(reader_busy), ..Pressure::default() };
+        // Connections whose blocks wait for bytes before them are no sign of a reader.
+        transfer.on_tick(now, Pressure { blocks_exhausted: true, ..pressure });
+    }
+    let totals = Totals { elapsed: now - NOW, bytes: GIB, ..Totals::default() };
+    (transfer.connections_wanted(now), transfer.limiter(totals).to_string())
+}
+
+#[test]
+fn beside_a_busy_reader_no_connections_are_added() {
+    let (connections, verdict) = read_by(0.97);
+    assert_eq!((connections, verdict.starts_with("writing")), (2, true), "{verdict}");
+}
+
+#[test]
+fn a_reader_that_is_busy_in_bursts_keeps_nothing_down() {
+    let (connections, verdict) = read_by(0.4);
+    assert!(connections > 2 && !verdict.starts_with("writing"), "{connections}: {verdict}");
 }
