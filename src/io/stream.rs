@@ -118,22 +118,12 @@ mod tests {
         assert!(received == bytes);
     }
 
-    /// How often this thread has waited for something so far.
-    fn waits() -> u64 {
-        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.unwrap().trim().parse().unwrap()
-    }
-
     #[test]
-    fn a_pipe_is_not_written_to_page_by_page() {
+    fn what_waits_for_a_slow_reader_of_a_pipe_comes_whole() {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut stream = Stream::new(File::from(OwnedFd::from(writer)));
-        if stream.pace.is_none() {
-            return eprintln!("skipped: this user may have no larger pipes");
-        }
         let bytes: Vec<u8> = (0..=250).cycle().take(8 << 20).collect();
-        let (received, waits) = std::thread::scope(|scope| {
+        let received = std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 let (mut received, mut copy) = (vec![0; bytes.len()], vec![0; 10_240]);
                 for piece in received.chunks_mut(10_240) {
@@ -143,13 +133,11 @@ mod tests {
                 }
                 received
             });
-            let before = waits();
-            bytes.chunks(1 << 20).for_each(|block| stream.write_all(block).unwrap());
-            (reader.join().unwrap(), waits() - before)
+            // No whole number of pages.
+            bytes.chunks(1_000_001).for_each(|block| stream.write_all(block).unwrap());
+            reader.join().unwrap()
         });
         assert!(received == bytes);
-        // A writer in `write(2)` waits for most of the 820 pieces.
-        assert!(waits <= 250, "{waits} waits");
     }
 
     #[test]
