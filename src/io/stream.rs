@@ -4,8 +4,8 @@
 //! A writer that waits in `write(2)` for room in a pipe is woken up as soon as the reader has taken
 //! one page, and from then on both are at the pipe's lock: where the reader is the slower one, that
 //! costs each of them a wait for every few pages, and on two processors more than the copies (0.39
-//! instead of 0.25 s for 170 MB into tar). So a pipe that is more than half full is left alone until
-//! it will be half empty (`pace`).
+//! instead of 0.25 s for 170 MB into tar). So a pipe that is more than half full is left alone
+//! until it will be half empty (`pace`).
 
 mod pace;
 

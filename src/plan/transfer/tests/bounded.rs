@@ -119,8 +119,8 @@ fn the_bound_is_shared_by_automatic_requests() {
     }
 }
 
-/// Connections of 30 MB/s each from a server next door, for three seconds in which the reader of the
-/// output is busy for this share: how many are wanted then, and the verdict.
+/// Connections of 30 MB/s each from a server next door, for three seconds in which the reader of
+/// the output is busy for this share: how many are wanted then, and the verdict.
 fn read_by(reader_busy: f64) -> (u32, String) {
     let tick = Duration::from_millis(50);
     let (fanout, request) = (Fanout::Auto { max: 16 }, RequestSize::Auto);
