@@ -337,7 +337,8 @@ fn what_cannot_be_fetched_in_slices_is_refused_in_words() {
     ] {
         let site = site(config);
         expect_error(fetch(&site, 1, 2), ErrorKind::Usage, 2, &words);
-        assert!(site.stats().body_bytes <= 3 * PROBE_BYTES + 2 * MIB, "{:?}", site.stats());
+        // How many bytes the kernel's buffers take of an answer that nobody reads is its own affair.
+        assert!(site.stats().requests <= 3, "{:?}", site.stats());
         assert!(!journal(&site.folder(), 1, 2).exists());
     }
     let site = site(no_version).with(|options| options.checksum = Some(checksum(SEED, SIZE)));
