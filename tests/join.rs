@@ -337,7 +337,7 @@ fn what_cannot_be_fetched_in_slices_is_refused_in_words() {
     ] {
         let site = site(config);
         expect_error(fetch(&site, 1, 2), ErrorKind::Usage, 2, &words);
-        // How many bytes the kernel's buffers take of an answer that nobody reads is its own affair.
+        // How much of an answer that nobody reads the kernel's buffers take is its own affair.
         assert!(site.stats().requests <= 3, "{:?}", site.stats());
         assert!(!journal(&site.folder(), 1, 2).exists());
     }
