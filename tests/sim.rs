@@ -25,11 +25,11 @@ use std::env;
 use std::ops::RangeInclusive;
 
 /// Seeds of the swarm in `cargo test`: a second or two.
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 180;
 /// Seeds of the swarm with a bound on how far ahead spans are assigned.
-const BOUNDED_SEEDS: u64 = 90;
+const BOUNDED_SEEDS: u64 = 70;
 /// Seeds of the swarm with several servers.
-const MIRRORED_SEEDS: u64 = 90;
+const MIRRORED_SEEDS: u64 = 70;
 /// Waits that no fault of the moment explains: a stall timeout, a dial timeout, the longest wait
 /// before a retry, and each of them again.
 const PATIENCE_S: f64 = 190.0;

@@ -7,7 +7,7 @@ use crate::base::size::{GIB, KIB};
 use crate::schedule::{Parallel, Settings};
 use std::time::Duration;
 
-const SEEDS: u64 = 4000;
+const SEEDS: u64 = 3000;
 
 #[test]
 fn every_file_ends_in_bounded_time_within_all_bounds() {
