@@ -141,10 +141,8 @@ impl Count {
         if self.target >= FEW {
             return self.up.at <= sample.now;
         }
-        let is_doubtful = self.is_start_doubtful
-            || sample.is_uneven
-            || sample.is_lossy
-            || mean.error > NOISE_MAX / 2.0;
+        let is_doubtful =
+            self.is_start_doubtful || sample.is_uneven || sample.is_lossy || mean.error > NOISE_MAX;
         let wait = if is_doubtful { UP_WAIT_EACH * self.target } else { UP_WAIT_CALM };
         self.up.at.max(self.held_since + wait) <= sample.now
             || (is_doubtful && self.up.wait <= UP_WAIT && self.held_since + wait <= sample.now)
