@@ -24,10 +24,10 @@ const KEPT_SHARE: f64 = 0.85;
 const CLEAR_GAIN_MIN: f64 = 1.5;
 /// Where connections keep their rate, a step may grow by more than doubling, up to this count.
 const LEAP_MAX: u32 = 16;
+/// The same where packets are lost, which makes rates and gains uncertain.
+const LEAP_LOSSY_MAX: u32 = 8;
 /// The most such a step grows by.
 const LEAP_FACTOR_MAX: u32 = 8;
-/// Where senders lose packets at a distance, no fewer than these stay of those that were tried.
-const KEPT_LOSSY_MIN: u32 = 8;
 /// A step is judged once bytes flow on this share of its connections,
 const THERE_SHARE: f64 = 0.75;
 /// or this time and another round of handshakes later: addresses may be dead.
@@ -127,7 +127,7 @@ impl Count {
             return (self.start_hold(sample.now), self.set(target, text));
         }
         if gain >= 1.0 + GAIN_SHARE_ON * (growth - 1.0) {
-            let factor = if is_kept { self.leap() } else { 2 };
+            let factor = if is_kept { self.leap(sample) } else { 2 };
             return self.step_up(sample, rate, factor * self.target, text);
         }
         // Where each connection brings its full rate up to a knee, this is the knee.
@@ -139,7 +139,7 @@ impl Count {
         };
         // Senders that lose packets fall back from what slow start has reached, and need long to
         // come up again at a distance: the connections are there, and will be needed.
-        let kept = self.target.min(KEPT_LOSSY_MIN.max(2 * count));
+        let kept = self.target.min(LEAP_LOSSY_MAX.max(2 * count));
         let falls_back = sample.is_lossy && sample.tau >= DISTANCE_MIN;
         let target = if falls_back { target.max(kept) } else { target };
         let phase = self.start_hold(sample.now);
@@ -242,8 +242,9 @@ impl Count {
     }
 
     /// The factor of a step after connections have kept their rates.
-    fn leap(&self) -> u32 {
-        (LEAP_MAX / self.target).clamp(2, LEAP_FACTOR_MAX)
+    fn leap(&self, sample: &Sample) -> u32 {
+        let most = if sample.is_lossy { LEAP_LOSSY_MAX } else { LEAP_MAX };
+        (most / self.target).clamp(2, LEAP_FACTOR_MAX)
     }
 
     /// Whether `target` connections are allowed and find enough to do.
