@@ -229,3 +229,14 @@ fn what_is_for_one_file_is_refused_for_several() {
     farm.run(&["-i", "-", "-i", "-"]).one_error_line(2);
     assert_eq!((farm.requests(), farm.files().len()), (0, 0));
 }
+
+/// Sizes of a list are hints, and their sum has to be counted.
+#[test]
+fn sizes_beyond_all_measure_do_no_harm() {
+    let farm = Farm::new(many());
+    let line =
+        |path: &str, size: u64| format!("{{\"url\":\"{}\",\"size\":{size}}}\n", farm.url(path));
+    let list = line("/a", u64::MAX) + &line("/b", u64::MAX) + &line("/c", SIZE);
+    farm.fetch(list, &[]).success();
+    farm.has(&["/a", "/b", "/c"]);
+}

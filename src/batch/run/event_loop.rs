@@ -270,7 +270,7 @@ impl<'a> EventLoop<'a> {
             files_unsized: known.unsized_files,
             files_landing: self.landing.behind() as u64,
             bytes_done,
-            bytes_expected: (known.expected_bytes > 0).then_some(known.expected_bytes),
+            bytes_expected: Some(known.expected_bytes()).filter(|bytes| *bytes > 0),
             elapsed,
             rate_bytes_per_second: rates.bytes_per_second,
             files_per_second: rates.files_per_second,

@@ -83,7 +83,15 @@ pub(in crate::batch::run) struct Known {
     pub(in crate::batch::run) unsized_files: u64,
     /// Bytes of the others: what was missing of them as an answer says or, before there is one,
     /// their sizes as the list says. Of files that have ended, what came of those that are done.
-    pub(in crate::batch::run) expected_bytes: u64,
+    /// Whoever writes a list may say of any number of files that each is as large as can be.
+    expected_bytes: u128,
+}
+
+impl Known {
+    /// Bytes of the files whose sizes are known.
+    pub(in crate::batch::run) fn expected_bytes(&self) -> u64 {
+        u64::try_from(self.expected_bytes).unwrap_or(u64::MAX)
+    }
 }
 
 impl State {
@@ -122,7 +130,7 @@ impl State {
     pub(super) fn add(&mut self, mut job: Job) {
         self.known.read += 1;
         match job.asked.size {
-            Some(bytes) => self.known.expected_bytes += bytes,
+            Some(bytes) => self.known.expected_bytes += u128::from(bytes),
             None => self.known.unsized_files += 1,
         }
         let id = self.next_id;
@@ -142,20 +150,20 @@ impl State {
     pub(super) fn learn(&mut self, id: ItemId, bytes: u64) {
         let Some(job) = self.jobs.get_mut(&id.0) else { return };
         match job.learnt_bytes.replace(bytes).or(job.asked.size) {
-            Some(before) => self.known.expected_bytes -= before,
+            Some(before) => self.known.expected_bytes -= u128::from(before),
             None => self.known.unsized_files -= 1,
         }
-        self.known.expected_bytes += bytes;
+        self.known.expected_bytes += u128::from(bytes);
     }
 
     /// The job has ended.
     pub(super) fn end(&mut self, job: Job, status: Status, meta: Option<Metadata>) {
         match job.learnt_bytes.or(job.asked.size) {
-            Some(expected) => self.known.expected_bytes -= expected,
+            Some(expected) => self.known.expected_bytes -= u128::from(expected),
             None => self.known.unsized_files -= 1,
         }
         if let Status::Done = status {
-            self.known.expected_bytes += job.learnt_bytes.unwrap_or(job.bytes);
+            self.known.expected_bytes += u128::from(job.learnt_bytes.unwrap_or(job.bytes));
         }
         let file = Some((job.target.clone(), job.source));
         let outcome = Box::new(job.outcome(&self.terms.root, status));
