@@ -32,7 +32,8 @@ pub enum DirectMode {
     /// Where the file system does it well and the file is large enough to gain from it.
     #[default]
     Auto,
-    /// Always; an error where the file system refuses.
+    /// Always; an error where the file system refuses, but for small files of a batch, which go
+    /// through the cache there, and always do if they come together with their answer's head.
     On,
     /// Never.
     Off,

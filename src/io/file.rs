@@ -353,6 +353,17 @@ pub enum DirectAlign {
     },
 }
 
+impl DirectAlign {
+    /// Whether direct writes of blocks keep it, as far as is known.
+    pub fn is_kept_by_blocks(self) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::Bytes { memory, offset } => u64::from(memory.max(offset)) <= SPAN_ALIGN_BYTES,
+            Self::Unknown => true,
+        }
+    }
+}
+
 /// Asks the kernel for the alignment of direct writes.
 pub fn direct_align(file: impl AsFd) -> DirectAlign {
     let mask = StatxFlags::DIOALIGN;

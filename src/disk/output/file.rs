@@ -301,7 +301,7 @@ fn open_direct(place: &Place, total: Option<u64>, policy: DirectPolicy) -> Resul
     let align = file::direct_align(file);
     match align {
         DirectAlign::Refused => return Err(format!("{} refuses it", file_system.name)),
-        DirectAlign::Bytes { memory, offset } if memory.max(offset) > 4096 => {
+        DirectAlign::Bytes { offset, .. } if !align.is_kept_by_blocks() => {
             return Err(format!("{} wants {offset}-byte alignment", file_system.name));
         }
         DirectAlign::Bytes { .. } | DirectAlign::Unknown => {}

@@ -3,11 +3,11 @@
 //! the disk. Must not know where files come from, nor when they get their names.
 
 use crate::base::limits::STAGED_DIRECT_BYTES_MIN;
-use crate::base::{Error, Result};
+use crate::base::{Error, ErrorKind, Result};
 use crate::disk::output::DirectPolicy;
 use crate::disk::place::disk_error;
 use crate::io::buffers::Block;
-use crate::io::file::{self, DirectAlign};
+use crate::io::file;
 use crate::io::folder::Folder;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -57,11 +57,7 @@ impl PastCache {
     /// Has the writes to a new file bypass the cache; `false` where the file system refuses, which
     /// is not asked again.
     pub(super) fn set(&self, new: &File) -> bool {
-        let is_aligned = match file::direct_align(new) {
-            DirectAlign::Refused => false,
-            DirectAlign::Bytes { memory, offset } => memory.max(offset) <= 4096,
-            DirectAlign::Unknown => true,
-        };
+        let is_aligned = file::direct_align(new).is_kept_by_blocks();
         let is_set = is_aligned && file::set_direct(new, true).is_ok();
         if !is_set {
             self.refused();
@@ -97,5 +93,5 @@ impl Writing {
 
 /// What is said of a file whose writing has ended without a word.
 pub(super) fn given_up() -> Error {
-    Error::new(crate::base::ErrorKind::Internal, "the writing of a file was given up")
+    Error::new(ErrorKind::Internal, "the writing of a file was given up")
 }
