@@ -178,18 +178,18 @@ impl Wire {
         Ok(bytes)
     }
 
-    /// The same, behind what `ahead` has, as far as there is room: how many bytes; 0 at the end of
-    /// the stream.
-    pub async fn read_ahead(&mut self, ahead: &mut Staging) -> Result<usize> {
+    /// The same, behind what `ahead` has and as far as there is room there: how many bytes; 0 at the
+    /// end of the stream.
+    pub async fn read_ahead(&mut self, ahead: &mut Staging, max: usize) -> Result<usize> {
         ahead.compact();
-        assert!(ahead.room() > 0, "nothing could be received");
+        let room = ahead.room().min(max);
+        assert!(room > 0, "nothing could be received");
         if self.session.is_some() {
-            let received = self.read_decrypted(ahead.spare_mut()).await?;
+            let received = self.read_decrypted(&mut ahead.spare_mut()[..room]).await?;
             ahead.advance(received);
             return Ok(received);
         }
         let lent = std::mem::take(ahead);
-        let room = lent.room();
         let (result, lent) = self.socket.receive_some(lent, room).await;
         *ahead = lent;
         let received = result.map_err(|e| self.lost(e))?;

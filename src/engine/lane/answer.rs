@@ -27,6 +27,8 @@ use std::time::SystemTime;
 /// Bytes that are read ahead at most: several small answers with one system call. A body that fits
 /// takes no block.
 const READ_BYTES: usize = 128 * 1024;
+/// The same for a head whose body will probably not fit: what is read of that has to be copied.
+const READ_BYTES_OF_LARGE: usize = 4 * 1024;
 /// Bodies that are thrown away are read to their end up to this size, as a new connection costs
 /// more.
 const DISCARDED_BYTES_MAX: u64 = 64 * 1024;
@@ -38,7 +40,11 @@ pub(super) fn asked() -> Span {
 
 /// Bytes that have arrived on a connection and are not used up.
 #[derive(Default)]
-pub(super) struct Arrived(Staging);
+pub(super) struct Arrived {
+    bytes: Staging,
+    /// Indicates whether the latest body went to a block, as the next one probably will.
+    is_large: bool,
+}
 
 /// How a connection is left behind an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,25 +96,34 @@ impl Body<'_> {
 
 impl Arrived {
     fn rest(&self) -> &[u8] {
-        self.0.filled()
+        self.bytes.filled()
     }
 
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     fn take(&mut self, bytes: usize) {
-        self.0.consume(bytes);
+        self.bytes.consume(bytes);
     }
 
     /// Receives more behind the rest, which leaves room; the number of bytes, 0 at the end of the
     /// stream.
     async fn more(&mut self, wire: &mut Wire) -> Result<usize> {
-        if self.is_empty() && self.0.room() == 0 {
-            self.0 = Staging::new(READ_BYTES);
+        self.at_most(READ_BYTES, wire).await
+    }
+
+    /// The same for a head and what is behind it.
+    async fn more_of_head(&mut self, wire: &mut Wire) -> Result<usize> {
+        self.at_most(if self.is_large { READ_BYTES_OF_LARGE } else { READ_BYTES }, wire).await
+    }
+
+    async fn at_most(&mut self, most: usize, wire: &mut Wire) -> Result<usize> {
+        if self.is_empty() && self.bytes.room() == 0 {
+            self.bytes = Staging::new(READ_BYTES);
         }
-        wire.read_ahead(&mut self.0).await
+        wire.read_ahead(&mut self.bytes, most).await
     }
 }
 
@@ -160,7 +175,7 @@ impl Receiver<'_> {
         exchange: &mut Exchange,
     ) -> Result<()> {
         loop {
-            if arrived.is_empty() && arrived.more(wire).await? == 0 {
+            if arrived.is_empty() && arrived.more_of_head(wire).await? == 0 {
                 exchange.on_eof()?;
             }
             let fed = arrived.rest().len();
@@ -222,7 +237,9 @@ impl Receiver<'_> {
             exchange.expect_body(total);
         }
         let bytes = usize::try_from(total.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        if matches!(exchange.want(), Want::Direct(_) | Want::Nothing) && bytes <= READ_BYTES {
+        let is_plain = matches!(exchange.want(), Want::Direct(_) | Want::Nothing);
+        arrived.is_large = is_plain && bytes > READ_BYTES;
+        if is_plain && !arrived.is_large {
             return self.beside_head(wire, arrived, exchange, wanted, bytes).await;
         }
         let mut lease = self.lease().await;
