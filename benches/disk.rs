@@ -1,9 +1,15 @@
-//! What the write path takes: blocks at fixed offsets of a fresh part file, through the ring.
+//! What the write path takes: blocks at fixed offsets of a fresh part file, through the ring; and
+//! what small files take, each with a name of its own.
 //!
-//! Bytes per second of one thread. "taken" ends when the kernel has taken the last block, which is
+//! `write`: bytes per second of one thread. "taken" ends when the kernel has taken the last block, which is
 //! what a connection waits for; "durable" when the file stands synced under its name, which is what
 //! a user waits for. Direct against buffered is the choice behind `--direct`, registered against
 //! not the one behind the memlock limit. The disk is the one that holds the build output.
+//!
+//! `small files`: files per second of one thread, none of them synced, which is what a list costs
+//! without a network. "created" makes each under its name, as a program does that takes no care of
+//! names; "staged" is the way of a list, a name among our own and then the final one; "linked" has
+//! no name at first (O_TMPFILE) and takes a descriptor for as long.
 //!
 //! `cargo bench --bench disk`; `-- direct` for a part of it. A way that this machine does not grant
 //! is named and left out.
@@ -13,15 +19,24 @@ mod ring;
 #[path = "common/size.rs"]
 mod size;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use ring::Shard;
 use ringhaul::internal::base::limits::BLOCK_BYTES;
 use ringhaul::internal::base::size::MIB;
+use ringhaul::internal::disk::folders::Root;
 use ringhaul::internal::disk::output::{DirectPolicy, Output, Reserved, SyncPolicy};
+use ringhaul::internal::disk::staging::Staging;
 use ringhaul::internal::io::buffers::Pool;
 use ringhaul::server::content;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use size::sized;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -31,6 +46,10 @@ const FILE_BYTES: u64 = 128 * MIB;
 const FILE_BYTES_SMALLEST: u64 = 4 * MIB;
 /// As the engine registers; the file itself decides how many of them are written at a time.
 const BLOCKS: u32 = 16;
+/// Small files of one round, which is a list's barrier, and their size.
+const SMALL_FILES: u32 = 1000;
+const SMALL_FILES_SMALLEST: u32 = 10;
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// Where a measurement ends.
 #[derive(Clone, Copy)]
@@ -117,11 +136,84 @@ async fn write_all(pool: &Pool, output: &Rc<Output>, bytes: u64) {
     }
 }
 
+/// Makes files of `bytes` in a folder, so many.
+type Make = fn(folder: &Path, files: u32, bytes: &[u8]);
+
+fn small_files(criterion: &mut Criterion) {
+    let files = sized(SMALL_FILES, SMALL_FILES_SMALLEST);
+    let mut bytes = vec![0; SMALL_BYTES];
+    content::fill(SEED, 0, &mut bytes);
+    // Nothing is removed before the end: ext4 is slow to give out inodes that have just gone.
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch folder");
+    let mut rounds = 0..;
+    let mut group = criterion.benchmark_group("small files");
+    group.throughput(Throughput::Elements(files.into())).sample_size(10);
+    // Few rounds, as each leaves its files behind.
+    group.sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(1));
+    group.measurement_time(Duration::from_millis(1));
+    for (name, make) in
+        [("created", created as Make), ("staged", staged as Make), ("linked", linked as Make)]
+    {
+        group.bench_function(name, |bench| {
+            bench.iter_batched_ref(
+                || empty_folder(scratch.path(), rounds.next().expect("they have no end")),
+                |folder| make(folder, files, &bytes),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn empty_folder(scratch: &Path, round: u32) -> PathBuf {
+    let folder = scratch.join(round.to_string());
+    fs::create_dir(&folder).expect("the folder is ours");
+    folder
+}
+
+fn created(folder: &Path, files: u32, bytes: &[u8]) {
+    for number in 0..files {
+        let file = File::create_new(folder.join(number.to_string()));
+        file.and_then(|mut file| file.write_all(bytes)).expect("room on the disk");
+    }
+}
+
+fn staged(folder: &Path, files: u32, bytes: &[u8]) {
+    let root = Root::open(folder).expect("the folder is ours");
+    let staging = Staging::open(&root, 0, DirectPolicy::Never).expect("the folder is ours");
+    let to = root.enter(Path::new(""), false).expect("the folder is ours");
+    let written: Vec<_> = (0..files)
+        .map(|_| {
+            let mut file = staging.begin().expect("room on the disk");
+            file.write(bytes).and_then(|()| file.close(None)).expect("room on the disk");
+            file
+        })
+        .collect();
+    for (number, file) in written.into_iter().enumerate() {
+        file.place(&to, OsStr::new(&number.to_string()), false).expect("nobody has the name");
+    }
+}
+
+fn linked(folder: &Path, files: u32, bytes: &[u8]) {
+    let nameless = |_| {
+        let opened = open(folder, OFlags::TMPFILE | OFlags::WRONLY, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(opened.expect("a file system with files without names"));
+        file.write_all(bytes).expect("room on the disk");
+        file
+    };
+    let written: Vec<File> = (0..files).map(nameless).collect();
+    for (number, file) in written.into_iter().enumerate() {
+        let (from, to) =
+            (format!("/proc/self/fd/{}", file.as_raw_fd()), folder.join(number.to_string()));
+        linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW).expect("nobody has the name");
+    }
+}
+
 fn config() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(8))
 }
 
-criterion_group!(name = benches; config = config(); targets = write);
+criterion_group!(name = benches; config = config(); targets = write, small_files);
 criterion_main!(benches);
