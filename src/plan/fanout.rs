@@ -44,6 +44,9 @@ const ADDRESSES_MAX: u32 = 2;
 const FEW: u32 = 4;
 /// More connections may be harmful if the rate falls below this share of what it was.
 const WORSE: f64 = 0.97;
+/// Round trips that take this many times as long as they have to show a queue that never drains:
+/// the path is full, and more connections would only share it out anew.
+const QUEUED: f64 = 1.25;
 /// First wait before a probe of more connections; it grows by half each time such a probe fails.
 const UP_WAIT: Duration = Duration::from_secs(2);
 /// The same for each of a few connections that do not run evenly,
@@ -180,8 +183,19 @@ pub(super) struct Sample {
     pub(super) is_uneven: bool,
     /// Indicates whether some connection has lost packets lately.
     pub(super) is_lossy: bool,
+    /// Round trip of the data that comes, over the usual time to first byte: beyond 1 it waits in
+    /// queues; 0 if it is unknown.
+    pub(super) queueing: f64,
     /// Indicates whether some source has been opened and nothing has come from there yet.
     pub(super) awaits_source: bool,
+}
+
+impl Sample {
+    /// Whether a queue stands before the path. Next door the kernel's own waits are as long as a
+    /// round trip, and nobody can say.
+    fn is_queued(&self) -> bool {
+        self.tau >= DISTANCE_MIN && self.queueing >= QUEUED
+    }
 }
 
 /// A change of the count, for the log.

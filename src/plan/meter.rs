@@ -239,6 +239,11 @@ impl Meter {
         now.saturating_sub(self.moved_at.max(self.arrived_at))
     }
 
+    /// The round trip of the data that came last, queues included.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.arrival.map(|arrival| arrival.round_trip).filter(|round_trip| !round_trip.is_zero())
+    }
+
     /// Whether packets were lost or overtaken on the way lately.
     pub(super) fn is_lossy(&self, now: Duration) -> bool {
         self.lost_at.is_some_and(|at| now.saturating_sub(at) < LOSS_MEMORY)
@@ -371,7 +376,7 @@ mod tests {
         let mut meter = begun(0);
         for tick in 0..=40 {
             let received_bytes = 500 + tick * 50_000;
-            meter.on_arrival(ms(tick * 50), Arrival { received_bytes, out_of_order: 0 });
+            meter.on_arrival(ms(tick * 50), Arrival { received_bytes, ..Arrival::default() });
             // Pieces of 400 ms.
             meter.on_progress(ms(tick * 50), tick / 8 * 400_000);
             assert!(tick == 0 || meter.tick(ms(tick * 50)) == 50_000);
@@ -380,7 +385,7 @@ mod tests {
         assert!((goodput - 1e6).abs() < 1e3, "{goodput}");
         // Another connection: what it has received before is no rate.
         meter.on_connected();
-        meter.on_arrival(ms(2050), Arrival { received_bytes: 1 << 40, out_of_order: 0 });
+        meter.on_arrival(ms(2050), Arrival { received_bytes: 1 << 40, ..Arrival::default() });
         assert_eq!(meter.tick(ms(2050)), 0);
     }
 
@@ -389,7 +394,8 @@ mod tests {
         let mut meter = begun(0);
         let mut tick = |at: u64, in_order: u64, out_of_order: u32| {
             let received_bytes = in_order * SEGMENT_BYTES;
-            meter.on_arrival(ms(at), Arrival { received_bytes, out_of_order });
+            meter
+                .on_arrival(ms(at), Arrival { received_bytes, out_of_order, ..Arrival::default() });
             meter.tick(ms(at)) / SEGMENT_BYTES
         };
         assert_eq!(tick(50, 0, 0), 0);
@@ -405,7 +411,7 @@ mod tests {
     fn what_waits_behind_a_hole_or_for_this_machine_is_no_silence() {
         let mut meter = begun(10);
         meter.on_progress(ms(30), 1);
-        let arrival = Arrival { received_bytes: 1, out_of_order: 0 };
+        let arrival = Arrival { received_bytes: 1, ..Arrival::default() };
         meter.on_arrival(ms(230), arrival);
         meter.on_arrival(ms(500), arrival);
         assert_eq!(meter.silence(ms(530)), ms(500));

@@ -310,6 +310,9 @@ pub struct Arrival {
     pub received_bytes: u64,
     /// Segments that came out of order: behind a hole that the sender has yet to fill.
     pub out_of_order: u32,
+    /// The round trip as the receiver estimates it from the data, queues included; zero if it is
+    /// unknown.
+    pub round_trip: Duration,
 }
 
 /// What the machine felt since the last tick.

@@ -220,6 +220,15 @@ impl Workers {
         }
     }
 
+    /// The median round trip of the data that comes, in multiples of `tau`; 0 if it is unknown.
+    pub(super) fn queueing(&self, tau: Duration) -> f64 {
+        let flowing = self.by_id.values().filter(|worker| worker.meter.is_flowing());
+        let mut times: Vec<Duration> = flowing.filter_map(|it| it.meter.round_trip()).collect();
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        if tau.is_zero() { 0.0 } else { median.as_secs_f64() / tau.as_secs_f64() }
+    }
+
     /// The round trip to the server, as far as it is known: a first answer may be slow for reasons
     /// of its own. Where one of several `addresses` is dead, connections take longer than round
     /// trips explain, and it is as if the server were farther away; with a single address a packet

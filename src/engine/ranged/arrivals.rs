@@ -9,6 +9,7 @@ use crate::base::Span;
 use crate::engine::receive::claim::Claim;
 use crate::io::socket::TcpInfo;
 use crate::plan::{Arrival, ConnectionId, Transfer};
+use std::time::Duration;
 
 impl Ranged {
     /// Tells the plan how far each connection has come.
@@ -29,11 +30,13 @@ impl Ranged {
             if !claim.is_receiving() || roster.is_throttled(id) {
                 plan.on_held_back(now, id);
             }
-            if let Some(TcpInfo { received_bytes, out_of_order, .. }) = roster.tcp_info(id) {
+            if let Some(info) = roster.tcp_info(id) {
+                let TcpInfo { received_bytes, out_of_order, receiver_rtt_us, .. } = info;
                 if roster.has_stirred(id, received_bytes) {
                     self.context.stirred();
                 }
-                plan.on_arrival(now, id, Arrival { received_bytes, out_of_order });
+                let round_trip = Duration::from_micros(receiver_rtt_us.into());
+                plan.on_arrival(now, id, Arrival { received_bytes, out_of_order, round_trip });
             }
         }
     }

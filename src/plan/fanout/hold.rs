@@ -136,8 +136,12 @@ impl Count {
 
     /// Whether it is time to try more. Of a few connections one may have had bad luck, be it with
     /// losses or with the server: then soon. Where nothing of that kind is seen, a few connections
-    /// are left alone for long, as each one more is seen by the server.
+    /// are left alone for long, as each one more is seen by the server. Where a queue stands before
+    /// the path there is nothing to gain.
     fn may_try_more(&self, sample: &Sample, mean: Mean) -> bool {
+        if sample.is_queued() {
+            return false;
+        }
         if self.target >= FEW {
             return self.up.at <= sample.now;
         }

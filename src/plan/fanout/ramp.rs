@@ -126,7 +126,9 @@ impl Count {
             let target = if is_kept { self.target } else { count };
             return (self.start_hold(sample.now), self.set(target, text));
         }
-        if gain >= 1.0 + GAIN_SHARE_ON * (growth - 1.0) {
+        // A limit per connection may make a queue for each of them; then they keep their rates.
+        let is_full = sample.is_queued() && !is_kept;
+        if gain >= 1.0 + GAIN_SHARE_ON * (growth - 1.0) && !is_full {
             let factor = if is_kept { self.leap(sample) } else { 2 };
             return self.step_up(sample, rate, factor * self.target, text);
         }

@@ -15,6 +15,7 @@ struct Bench {
     is_rate_limited: bool,
     is_lossy: bool,
     awaits_source: bool,
+    queueing: f64,
     /// Most connections that bytes flow on.
     flowing_max: u32,
     changes: Vec<Change>,
@@ -36,6 +37,7 @@ impl Bench {
             is_rate_limited: false,
             is_lossy: false,
             awaits_source: false,
+            queueing: 1.0,
             flowing_max: u32::MAX,
             changes: Vec::new(),
         }
@@ -62,6 +64,7 @@ impl Bench {
                 is_rate_limited: self.is_rate_limited,
                 is_uneven: false,
                 is_lossy: self.is_lossy,
+                queueing: self.queueing,
                 awaits_source: self.awaits_source,
             };
             self.changes.extend(self.count.on_tick(&sample));
@@ -136,6 +139,37 @@ fn the_first_step_waits_for_connections_that_come_one_after_the_other() {
     bench.run(1.5, &rate);
     assert!(bench.changes.iter().all(|(_, text)| !text.starts_with("32 after")));
     assert_eq!(bench.count.target(), 8, "the late six were no gain: {:?}", bench.changes);
+}
+
+#[test]
+fn no_more_are_tried_while_a_queue_stands() {
+    for (tau_ms, is_tried) in [(70, false), (1, true)] {
+        let mut bench = Bench::new(tau_ms);
+        bench.run(3.0, capped(5.0 * MB, 40.0 * MB));
+        let settled = bench.count.settled().expect("three seconds are enough");
+        bench.changes.clear();
+        bench.queueing = 1.4;
+        bench.run(30.0, capped(5.0 * MB, 40.0 * MB));
+        let more = |(_, text): &Change| text.contains("whether more pay");
+        assert_eq!(bench.changes.iter().any(more), is_tried, "{tau_ms} ms: {:?}", bench.changes);
+        assert!(bench.count.target() <= settled);
+        bench.queueing = 1.1;
+        bench.run(60.0, capped(5.0 * MB, 40.0 * MB));
+        assert!(bench.changes.iter().any(more), "it has drained: {:?}", bench.changes);
+    }
+}
+
+/// The first doubling has brought much; the queue shows that the second one cannot.
+#[test]
+fn the_ramp_ends_where_a_queue_stands_unless_connections_keep_their_rates() {
+    let most = |queueing, all| {
+        let mut bench = Bench::new(70);
+        bench.queueing = queueing;
+        let targets = (0..40).map(|_| bench.run(TICK.as_secs_f64(), capped(5.0 * MB, all)));
+        targets.max()
+    };
+    assert_eq!([1.0, 1.4].map(|queueing| most(queueing, 60.0 * MB)), [Some(32), Some(16)]);
+    assert_eq!([1.0, 1.4].map(|queueing| most(queueing, 1000.0 * MB)), [Some(64), Some(64)]);
 }
 
 #[test]

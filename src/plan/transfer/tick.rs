@@ -120,6 +120,7 @@ impl Transfer {
             is_rate_limited: self.is_rate_limited(),
             is_uneven: self.measurements.is_uneven,
             is_lossy: self.workers.iter().any(|(_, worker)| worker.meter.is_lossy(self.now)),
+            queueing: self.workers.queueing(tau),
             awaits_source: self.sources.awaits_any(),
         });
         let has_collapsed = matches!(change, Some((Choice::Collapse, _)));

@@ -6,6 +6,7 @@ use crate::base::ErrorKind;
 use crate::plan::{Action, Arrival, Pressure};
 use crate::sim::worker::{State, Worker};
 use crate::sim::world::TcpState;
+use std::time::Duration;
 
 /// Time between two of the engine's ticks, in seconds.
 const TICK_S: f64 = 0.05;
@@ -24,9 +25,11 @@ impl Driver {
                 self.deliver(slot, complete_to);
                 self.plan.on_progress(now, id(slot), received_to);
                 if let Some(tcp) = self.world.tcp_info(self.now_s, slot) {
-                    let TcpState { received_bytes, out_of_order_packets, .. } = tcp;
+                    let TcpState { received_bytes, out_of_order_packets, receive_rtt_s, .. } = tcp;
                     let out_of_order = u32::try_from(out_of_order_packets).unwrap_or(u32::MAX);
-                    self.plan.on_arrival(now, id(slot), Arrival { received_bytes, out_of_order });
+                    let round_trip = Duration::from_secs_f64(receive_rtt_s);
+                    let arrival = Arrival { received_bytes, out_of_order, round_trip };
+                    self.plan.on_arrival(now, id(slot), arrival);
                 }
             }
             self.note_silence(slot);
