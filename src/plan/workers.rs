@@ -381,6 +381,7 @@ fn count(workers: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Arrival;
 
     fn distance_ms(setup_ms: u64, tau_ms: u64, addresses: u32) -> u128 {
         let (mut workers, id) = (Workers::default(), ConnectionId(0));
@@ -389,6 +390,25 @@ mod tests {
         workers.entry(id).meter.on_requested(ms(setup_ms), 0, true);
         workers.on_first_byte(ms(setup_ms + tau_ms), id, 0);
         workers.distance(id, addresses).as_millis()
+    }
+
+    #[test]
+    fn the_median_round_trip_tells_how_much_waits_in_queues() {
+        let (mut workers, ms) = (Workers::default(), Duration::from_millis);
+        assert!(workers.queueing(ms(50)) < 0.1, "nothing is known");
+        for (id, round_trip_ms, is_flowing) in
+            [(0, 0, true), (1, 50, true), (2, 70, true), (3, 200, true), (4, 900, false)]
+        {
+            let meter = &mut workers.entry(ConnectionId(id)).meter;
+            meter.on_requested(ms(0), 0, true);
+            if is_flowing {
+                meter.on_first_byte(ms(50), 0);
+            }
+            let round_trip = ms(round_trip_ms);
+            meter.on_arrival(ms(60), Arrival { round_trip, ..Arrival::default() });
+        }
+        assert!((workers.queueing(ms(50)) - 1.4).abs() < 1e-9, "{}", workers.queueing(ms(50)));
+        assert!(workers.queueing(ms(0)) < 0.1);
     }
 
     #[test]
