@@ -104,7 +104,8 @@ impl Count {
         self.fallen_looks = 0;
         let factor = (RESTORE_MARGIN / share).clamp(RESTORE_MIN, RESTORE_MAX);
         let target = ceil(f64::from(self.target) * factor).min(self.ceiling());
-        if !self.may_grow(sample, rate, target) {
+        // A full path carries what it can: what it has carried was a burst, or it has got narrower.
+        if sample.is_queued() || !self.may_grow(sample, rate, target) {
             return None;
         }
         let base = (rate, self.target);

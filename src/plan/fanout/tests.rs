@@ -159,6 +159,19 @@ fn no_more_are_tried_while_a_queue_stands() {
     }
 }
 
+#[test]
+fn a_rate_that_has_fallen_is_not_restored_while_a_queue_stands() {
+    for (queueing, is_restored) in [(1.4, false), (1.0, true)] {
+        let mut bench = Bench::new(70);
+        bench.run(3.0, capped(5.0 * MB, 40.0 * MB));
+        bench.changes.clear();
+        bench.queueing = queueing;
+        bench.run(3.0, capped(5.0 * MB, 28.0 * MB));
+        let restored = |(_, text): &Change| text.contains("of the best rate are left");
+        assert_eq!(bench.changes.iter().any(restored), is_restored, "{:?}", bench.changes);
+    }
+}
+
 /// The first doubling has brought much; the queue shows that the second one cannot.
 #[test]
 fn the_ramp_ends_where_a_queue_stands_unless_connections_keep_their_rates() {
