@@ -1,10 +1,11 @@
 //! What the write path takes: blocks at fixed offsets of a fresh part file, through the ring; and
 //! what small files take, each with a name of its own.
 //!
-//! `write`: bytes per second of one thread. "taken" ends when the kernel has taken the last block, which is
-//! what a connection waits for; "durable" when the file stands synced under its name, which is what
-//! a user waits for. Direct against buffered is the choice behind `--direct`, registered against
-//! not the one behind the memlock limit. The disk is the one that holds the build output.
+//! `write`: bytes per second of one thread. "taken" ends when the kernel has taken the last block,
+//! which is what a connection waits for; "durable" when the file stands synced under its name,
+//! which is what a user waits for. Direct against buffered is the choice behind `--direct`,
+//! registered against not the one behind the memlock limit. The disk is the one that holds the
+//! build output.
 //!
 //! `small files`: files per second of one thread, none of them synced, which is what a list costs
 //! without a network. "created" makes each under its name, as a program does that takes no care of
@@ -136,7 +137,7 @@ async fn write_all(pool: &Pool, output: &Rc<Output>, bytes: u64) {
     }
 }
 
-/// Makes files of `bytes` in a folder, so many.
+/// Makes this number of files in a folder, each of `bytes`.
 type Make = fn(folder: &Path, files: u32, bytes: &[u8]);
 
 fn small_files(criterion: &mut Criterion) {

@@ -178,8 +178,8 @@ impl Wire {
         Ok(bytes)
     }
 
-    /// The same, behind what `ahead` has and as far as there is room there: how many bytes; 0 at the
-    /// end of the stream.
+    /// The same, behind what `ahead` has and as far as there is room: how many bytes; 0 at the end
+    /// of the stream.
     pub async fn read_ahead(&mut self, ahead: &mut Staging, max: usize) -> Result<usize> {
         ahead.compact();
         let room = ahead.room().min(max);
