@@ -10,7 +10,8 @@
 //! `small files`: files per second of one thread, none of them synced, which is what a list costs
 //! without a network. "created" makes each under its name, as a program does that takes no care of
 //! names; "staged" is the way of a list, a name among our own and then the final one; "linked" has
-//! no name at first (O_TMPFILE) and takes a descriptor for as long.
+//! no name at first (O_TMPFILE) and takes a descriptor for as long. ext4 takes its time with inodes
+//! that have gone within the last minutes, so a second run soon after says nothing.
 //!
 //! `cargo bench --bench disk`; `-- direct` for a part of it. A way that this machine does not grant
 //! is named and left out.
