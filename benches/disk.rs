@@ -36,7 +36,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use size::sized;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -156,6 +156,10 @@ fn small_files(criterion: &mut Criterion) {
     for (name, make) in
         [("created", created as Make), ("staged", staged as Make), ("linked", linked as Make)]
     {
+        if name == "linked" && nameless(scratch.path()).is_err() {
+            left_out(name);
+            continue;
+        }
         group.bench_function(name, |bench| {
             bench.iter_batched_ref(
                 || empty_folder(scratch.path(), rounds.next().expect("they have no end")),
@@ -196,14 +200,19 @@ fn staged(folder: &Path, files: u32, bytes: &[u8]) {
     }
 }
 
+/// A file in `folder` that has no name; not every file system has such.
+fn nameless(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY;
+    Ok(open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
 fn linked(folder: &Path, files: u32, bytes: &[u8]) {
-    let nameless = |_| {
-        let opened = open(folder, OFlags::TMPFILE | OFlags::WRONLY, Mode::RUSR | Mode::WUSR);
-        let mut file = File::from(opened.expect("a file system with files without names"));
+    let write = |_| {
+        let mut file = nameless(folder).expect("a descriptor for each file");
         file.write_all(bytes).expect("room on the disk");
         file
     };
-    let written: Vec<File> = (0..files).map(nameless).collect();
+    let written: Vec<File> = (0..files).map(write).collect();
     for (number, file) in written.into_iter().enumerate() {
         let (from, to) =
             (format!("/proc/self/fd/{}", file.as_raw_fd()), folder.join(number.to_string()));

@@ -394,8 +394,8 @@ mod tests {
         let mut meter = begun(0);
         let mut tick = |at: u64, in_order: u64, out_of_order: u32| {
             let received_bytes = in_order * SEGMENT_BYTES;
-            meter
-                .on_arrival(ms(at), Arrival { received_bytes, out_of_order, ..Arrival::default() });
+            let arrival = Arrival { received_bytes, out_of_order, ..Arrival::default() };
+            meter.on_arrival(ms(at), arrival);
             meter.tick(ms(at)) / SEGMENT_BYTES
         };
         assert_eq!(tick(50, 0, 0), 0);
