@@ -4,7 +4,7 @@
 use super::meter::Meter;
 use super::retry::{self, Class, Terms};
 use super::{ConnectionId, SourceId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Round trips that it takes to make a connection, at most: TCP, and TLS 1.2. What takes longer,
@@ -211,13 +211,26 @@ impl Workers {
     pub(super) fn longest(&self) -> Longest {
         let is_any_connected = self.by_id.values().any(|worker| worker.is_connected);
         let used = self.by_id.values().filter(|it| it.is_connected || !is_any_connected);
-        let paths = used.map(|worker| self.path(worker.source.unwrap_or_default()));
+        let sources: BTreeSet<_> = used.map(|it| it.source.unwrap_or_default()).collect();
+        let paths = sources.into_iter().map(|source| self.usual_path(source));
         let longest = paths.max_by_key(Path::tau_usual).unwrap_or(self.latest);
         Longest {
             reach: longest.reach(),
             tau: longest.tau_usual(),
             knows_tau: longest.tau_samples > 1,
         }
+    }
+
+    /// The way to the source with the time to first byte of its median connection: on a single one
+    /// a packet may have been lost, or it has begun behind a queue.
+    fn usual_path(&self, source: SourceId) -> Path {
+        let path = self.path(source);
+        let own = self.by_id.values().filter(|it| it.source.unwrap_or_default() == source);
+        let times = own.filter_map(|it| Some((it.meter.tau()?, it.meter.jitter())));
+        let mut times: Vec<_> = times.collect();
+        times.sort_unstable();
+        let median = times.get(times.len().saturating_sub(1) / 2);
+        median.map_or(path, |&(tau, jitter)| Path { tau: Some(tau), jitter, ..path })
     }
 
     /// The median round trip of the data that comes, in multiples of `tau`; 0 if it is unknown.
@@ -390,6 +403,20 @@ mod tests {
         workers.entry(id).meter.on_requested(ms(setup_ms), 0, true);
         workers.on_first_byte(ms(setup_ms + tau_ms), id, 0);
         workers.distance(id, addresses).as_millis()
+    }
+
+    #[test]
+    fn a_connection_that_lost_its_first_packet_does_not_make_the_way_longer() {
+        let (mut workers, ms) = (Workers::default(), Duration::from_millis);
+        for (id, tau_ms) in [(0, 50), (1, 48), (2, 51), (3, 270)] {
+            workers.on_connected(ConnectionId(id), ms(40));
+            workers.entry(ConnectionId(id)).meter.on_requested(ms(40), 0, true);
+            workers.on_first_byte(ms(40 + tau_ms), ConnectionId(id), 0);
+        }
+        assert_eq!(workers.longest().tau, ms(50));
+        workers.entry(ConnectionId(3)).source = Some(SourceId(1));
+        workers.paths.insert(SourceId(1), Path::default());
+        assert_eq!(workers.longest().tau, ms(270), "to another source it may be as long");
     }
 
     #[test]
