@@ -14,6 +14,7 @@ mod collapse;
 mod floor;
 mod hold;
 mod limit;
+mod queue;
 mod ramp;
 mod settling;
 
@@ -34,7 +35,7 @@ const START_NEAR: u32 = 2;
 /// short there; far away it takes seconds and wants company.
 const STARTS: [Start; 3] = [
     Start { from: Duration::from_millis(120), usual: 16, short_rate: 0.4e9, short: 32 },
-    Start { from: Duration::from_millis(60), usual: 8, short_rate: 0.4e9, short: 32 },
+    Start { from: Duration::from_millis(40), usual: 8, short_rate: 0.4e9, short: 32 },
     Start { from: DISTANCE_MIN, usual: 2, short_rate: 3.2e9, short: 4 },
 ];
 /// Where there are several addresses, each of two is tried by as many connections.
@@ -42,6 +43,8 @@ const ADDRESS_TRIES: u32 = 2;
 const ADDRESSES_MAX: u32 = 2;
 /// Up to this number of connections each one's luck matters.
 const FEW: u32 = 4;
+/// Up to this number, slow start of the first answers is told by smaller steps of the rate.
+const FEW_AT_START: u32 = 16;
 /// More connections may be harmful if the rate falls below this share of what it was.
 const WORSE: f64 = 0.97;
 /// Round trips that take this many times as long as they have to show a queue that never drains:
@@ -156,6 +159,7 @@ enum Phase {
 
 /// What a tick saw.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Sample {
     /// Time since the transfer's start.
     pub(super) now: Duration,
@@ -264,8 +268,7 @@ impl Count {
             let start = start(distance, bytes).max(ADDRESS_TRIES * addresses.min(ADDRESSES_MAX));
             self.target = start.min(self.max).min(most);
             self.grown = self.target;
-            let first = if self.target <= FEW { Ramp::of_few(now) } else { Ramp::new(now, None) };
-            *ramp = first.to(addresses);
+            *ramp = Ramp::first(now, self.target).to(addresses);
         }
     }
 

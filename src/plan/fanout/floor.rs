@@ -3,7 +3,7 @@
 
 use super::hold::Hold;
 use super::ramp::Ramp;
-use super::{Change, Count, FEW, Peak, Phase};
+use super::{Change, Count, Peak, Phase};
 use crate::plan::decision::Choice;
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ impl Count {
         // The connections there are have spans, and a new source is not to wait for their ends.
         let target = (from + min).saturating_sub(earlier).max(min).min(self.ceiling());
         self.phase = match self.phase.take() {
-            Some(Phase::Ramp(_)) if target <= FEW => Some(Phase::Ramp(Ramp::of_few(now))),
-            Some(Phase::Ramp(_)) => Some(Phase::Ramp(Ramp::new(now, None))),
+            Some(Phase::Ramp(_)) => Some(Phase::Ramp(Ramp::first(now, target))),
             Some(Phase::Hold(_) | Phase::Probe(_)) => Some(Phase::Hold(Hold::default())),
             other => other,
         };

@@ -1,6 +1,7 @@
 //! What happens while the count stands: rates that have fallen are restored by more connections,
 //! and from time to time a few more or fewer are tried. Must not know how the ramp got here.
 
+use super::queue::Queue;
 use super::ramp::{Ramp, pays_from};
 use super::{
     Change, Count, DOWN_WAIT, FEW, Phase, ProbeTimer, Sample, UP_WAIT, UP_WAIT_CALM, UP_WAIT_EACH,
@@ -47,6 +48,8 @@ pub(super) struct Hold {
     window: Window,
     /// Since the last look at whether the rate has fallen.
     look: Window,
+    /// Whether a queue stood, by its mean over the hold: losses make dips in it.
+    queue: Option<Queue>,
 }
 
 /// A few more connections or fewer.
@@ -64,6 +67,7 @@ impl Count {
     pub(super) fn hold(&mut self, sample: &Sample, mut hold: Hold) -> (Phase, Option<Change>) {
         hold.window.add(sample.bytes, sample.elapsed);
         hold.look.add(sample.bytes, sample.elapsed);
+        hold.queue.get_or_insert_with(|| Queue::new(sample)).add(sample);
         let is_one_much = self.target < FEW && !sample.is_lossy;
         let look = if is_one_much { LOOK_FEW } else { LOOK_MIN };
         if hold.look.lasted() >= look.max(2 * sample.tau) {
@@ -79,7 +83,8 @@ impl Count {
         if let Some(frozen) = self.look_for_collapse(sample, mean) {
             return frozen;
         }
-        let target = self.worth_a_try(sample, mean);
+        let is_full = hold.queue.is_some_and(|queue| !queue.has_drained(sample));
+        let target = self.worth_a_try(sample, mean, is_full);
         let Some((target, text)) = target.filter(|(target, _)| *target != self.target) else {
             hold.window = Window::default();
             return (Phase::Hold(hold), None);
@@ -115,7 +120,12 @@ impl Count {
     }
 
     /// The count to try next, and why.
-    fn worth_a_try(&self, sample: &Sample, mean: Mean) -> Option<(u32, &'static str)> {
+    fn worth_a_try(
+        &self,
+        sample: &Sample,
+        mean: Mean,
+        is_full: bool,
+    ) -> Option<(u32, &'static str)> {
         if !has_time_for_probe(sample, mean.rate) {
             return None;
         }
@@ -126,7 +136,7 @@ impl Count {
             down < self.target && self.down.at <= sample.now && mean.error < NOISE_MAX / 2.0;
         if may_go_down && (self.is_descending || self.down.at < self.up.at) {
             Some((down, "to see whether fewer do"))
-        } else if self.may_try_more(sample, mean) && self.may_grow(sample, mean.rate, up) {
+        } else if self.may_try_more(sample, mean, is_full) && self.may_grow(sample, mean.rate, up) {
             Some((up, "to see whether more pay"))
         } else if may_go_down {
             Some((down, "to see whether fewer do"))
@@ -137,14 +147,14 @@ impl Count {
 
     /// Whether it is time to try more. Of a few connections one may have had bad luck, be it with
     /// losses or with the server: then soon. Where nothing of that kind is seen, a few connections
-    /// are left alone for long, as each one more is seen by the server. Where a queue stands before
-    /// the path there is nothing to gain.
-    fn may_try_more(&self, sample: &Sample, mean: Mean) -> bool {
+    /// are left alone for long, as each one more is seen by the server. Where the path is full
+    /// there is nothing to gain; a few may have a queue each, which says less.
+    fn may_try_more(&self, sample: &Sample, mean: Mean, is_full: bool) -> bool {
+        if self.target >= FEW {
+            return !is_full && self.up.at <= sample.now;
+        }
         if sample.is_queued() {
             return false;
-        }
-        if self.target >= FEW {
-            return self.up.at <= sample.now;
         }
         let is_doubtful =
             self.is_start_doubtful || sample.is_uneven || sample.is_lossy || mean.error > NOISE_MAX;

@@ -1,7 +1,8 @@
 //! The ramp: more connections, by steps, while that pays. Must not know what comes after it.
 
+use super::queue::Queue;
 use super::settling::Settling;
-use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, WORSE, ceil, start};
+use super::{Change, Count, DISTANCE_MIN, FEW_AT_START, Peak, Phase, Sample, WORSE, ceil, start};
 use crate::plan::limiter::Trial;
 use crate::plan::window::Window;
 use std::time::Duration;
@@ -16,6 +17,8 @@ const GAIN_SHARE_ON: f64 = 0.25;
 const START_GAIN: f64 = 1.45;
 /// and from which on three are.
 const START_GAIN_DOUBTFUL: f64 = 1.2;
+/// A connection that was once this many times as fast as the mean one has no limit of its own.
+const UNEVEN: f64 = 1.5;
 /// Connections that are tried where the first two do not share anything.
 const START_LEAP: u32 = 8;
 /// Connections have kept their rate if the gain is this share of what the count grew by.
@@ -52,9 +55,9 @@ const STEP_TIME_MIN: Duration = Duration::from_millis(150);
 pub(super) struct Ramp {
     /// When its connections were wished for.
     pub(super) since: Duration,
-    /// Indicates whether its connections go to several addresses, of which some may be dead or far,
-    /// so that they come one after the other.
-    is_staggered: bool,
+    /// Indicates whether its connections come one after the other: they go to several addresses, of
+    /// which some may be dead or far, or some have been there before.
+    awaits_most: bool,
     settling: Settling,
     /// The same of the connection that brought most in each tick.
     alone: Settling,
@@ -62,6 +65,8 @@ pub(super) struct Ramp {
     base: Option<(f64, u32)>,
     /// The rate of a first measurement that showed no gain, and a longer one since then.
     doubt: Option<(f64, Window)>,
+    /// The rate of the first connections, and the queue that stood when it had settled.
+    queue: Option<(f64, Queue)>,
     /// Indicates whether it makes up for a rate that has fallen, and ends with this step.
     is_restoring: bool,
 }
@@ -69,18 +74,21 @@ pub(super) struct Ramp {
 impl Ramp {
     pub(super) fn new(since: Duration, base: Option<(f64, u32)>) -> Self {
         let (settling, alone) = (Settling::default(), Settling::default());
-        let (is_staggered, is_restoring) = (false, false);
-        Self { since, is_staggered, settling, alone, base, doubt: None, is_restoring }
+        let (awaits_most, is_restoring) = (false, false);
+        let (doubt, queue) = (None, None);
+        Self { since, awaits_most, settling, alone, base, doubt, queue, is_restoring }
     }
 
-    /// The first step, of a few connections.
-    pub(super) fn of_few(since: Duration) -> Self {
-        Self { settling: Settling::at_start(), ..Self::new(since, None) }
+    /// The first step, of these connections.
+    pub(super) fn first(since: Duration, connections: u32) -> Self {
+        let is_few = connections <= FEW_AT_START;
+        let settling = if is_few { Settling::at_start() } else { Settling::default() };
+        Self { settling, alone: settling, ..Self::new(since, None) }
     }
 
     /// The same step where the server has this number of `addresses`.
     pub(super) fn to(self, addresses: u32) -> Self {
-        Self { is_staggered: addresses > 1, ..self }
+        Self { awaits_most: addresses > 1, ..self }
     }
 
     /// One step that makes up for a fall to the rate of `base`.
@@ -97,13 +105,14 @@ impl Ramp {
 impl Count {
     pub(super) fn ramp(&mut self, sample: &Sample, mut ramp: Ramp) -> (Phase, Option<Change>) {
         if let Some(change) = self.start_anew(sample, &ramp) {
-            return (Phase::Ramp(Ramp::new(sample.now, None)), Some(change));
+            let first = Ramp::first(sample.now, self.target);
+            return (Phase::Ramp(Ramp { awaits_most: true, ..first }), Some(change));
         }
         let rate = self.rate_of(sample, &mut ramp);
         let Some(rate) = rate else { return (Phase::Ramp(ramp), None) };
         self.note_peak(rate);
         let Some((before, count)) = ramp.base else {
-            return self.judge_start(sample, &ramp, rate);
+            return self.judge_start(sample, ramp, rate);
         };
         let gain = rate / before.max(1.0);
         let growth = f64::from(self.target) / f64::from(count);
@@ -155,16 +164,19 @@ impl Count {
     /// The first of two was alone for the time that the other one took to connect. If it had the
     /// path then, the other one has brought nothing; otherwise, and with more to start with, still
     /// more are tried.
-    fn judge_start(&mut self, sample: &Sample, ramp: &Ramp, rate: f64) -> (Phase, Option<Change>) {
+    fn judge_start(&mut self, sample: &Sample, ramp: Ramp, rate: f64) -> (Phase, Option<Change>) {
         // Where each is alone at its source, the first one's rate says nothing of the other one's.
         if self.target != 2 || self.min > 1 {
-            return self.step_up(sample, rate, 2 * self.target, "growth may pay".into());
+            return self.judge_many(sample, ramp, rate);
         }
         let gain = rate / ramp.alone.best().max(1.0);
         self.trial = Some(Trial { from: 1, to: 2, gain });
         // One that has not got through yet has shown nothing.
         self.is_start_doubtful = sample.flowing < self.target;
-        if gain < START_GAIN_DOUBTFUL {
+        // A hole in the data that is filled at last looks like a burst, and the burst of one like a
+        // path for itself; where both have the same rate each may have its limit.
+        let may_be_burst = gain >= 1.0 && sample.is_lossy && !sample.is_uneven;
+        if gain < START_GAIN_DOUBTFUL && !may_be_burst {
             return (self.start_hold(sample.now), None);
         }
         let text = format!("2 bring {gain:.1} times what one does");
@@ -174,6 +186,28 @@ impl Count {
             _ => 3,
         };
         self.step_up(sample, rate, target, text)
+    }
+
+    /// Of many that began together none was alone to compare with. A queue before them that goes
+    /// on standing says that they fill the path. Where none was ever faster than the others it is a
+    /// limit for each, with its own queue.
+    fn judge_many(
+        &mut self,
+        sample: &Sample,
+        mut ramp: Ramp,
+        rate: f64,
+    ) -> (Phase, Option<Change>) {
+        let (_, queue) = ramp.queue.get_or_insert_with(|| (rate, Queue::new(sample)));
+        let share = rate / f64::from(self.target);
+        let is_one_faster = sample.is_uneven || ramp.alone.best() > UNEVEN * share;
+        let is_shared = self.min == 1 && is_one_faster;
+        if !is_shared || queue.has_drained(sample) {
+            return self.step_up(sample, rate, 2 * self.target, "growth may pay".into());
+        }
+        if queue.is_standing(sample) {
+            return (self.start_hold(sample.now), None);
+        }
+        (Phase::Ramp(ramp), None)
     }
 
     /// A server that needs a long time for each answer is as good as far away.
@@ -195,6 +229,10 @@ impl Count {
         if !self.has_begun(sample, ramp) {
             return None;
         }
+        if let Some((rate, queue)) = &mut ramp.queue {
+            queue.add(sample);
+            return Some(*rate);
+        }
         if let Some((rate, window)) = &mut ramp.doubt {
             window.add(sample.bytes, sample.elapsed);
             let is_long = window.lasted() >= DOUBT_TIME.max(DOUBT_ROUND_TRIPS * sample.tau);
@@ -209,7 +247,7 @@ impl Count {
     fn has_begun(&self, sample: &Sample, ramp: &Ramp) -> bool {
         let is_most = f64::from(sample.flowing) >= THERE_SHARE * f64::from(self.target);
         if ramp.is_first() {
-            let is_there = sample.flowing >= self.target.min(2) && (!ramp.is_staggered || is_most);
+            let is_there = sample.flowing >= self.target.min(2) && (!ramp.awaits_most || is_most);
             let is_late = sample.now > ramp.since + LATE_START;
             return (is_there && !sample.awaits_source) || (is_late && sample.flowing > 0);
         }

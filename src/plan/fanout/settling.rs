@@ -6,6 +6,10 @@ use std::time::Duration;
 
 /// Least time of one stretch of measurement: a tick.
 const STRETCH_MIN: Duration = Duration::from_millis(50);
+/// The same at the start where a round trip takes nearly as long as that: a tick may meet two of
+/// slow start's bursts or none.
+const STRETCH_MIN_FAR: Duration = Duration::from_millis(100);
+const FAR: Duration = Duration::from_millis(40);
 /// Slow start goes on while a stretch brings this multiple of the best one before it: it doubles
 /// the rate within a round trip.
 const GROWS: f64 = 1.4;
@@ -45,7 +49,9 @@ impl Settling {
     /// better one of the last two stretches, as a gap between two answers makes a hole in one.
     pub(super) fn add(&mut self, bytes: u64, elapsed: Duration, tau: Duration) -> Option<f64> {
         self.window.add(bytes, elapsed);
-        if self.window.lasted() < STRETCH_MIN.max(tau) {
+        let is_far = self.is_start && tau >= FAR;
+        let stretch_min = if is_far { STRETCH_MIN_FAR } else { STRETCH_MIN };
+        if self.window.lasted() < stretch_min.max(tau) {
             return None;
         }
         let rate = self.window.mean().rate;
@@ -108,6 +114,19 @@ mod tests {
     fn what_is_flat_settles_at_once() {
         let (tick, rate) = settle(20, |_| 3e6);
         assert!(tick <= 6 && (rate - 3e6).abs() < 1e3, "{tick} {rate}");
+    }
+
+    #[test]
+    fn two_bursts_in_one_tick_are_no_end_of_slow_start() {
+        // One burst in each round trip of 45 ms, twice as large as the one before; the second and
+        // the third share a tick, and the next tick has as much.
+        let ticks = [1e6, 6e6, 6e6, 16e6, 32e6, 32e6, 32e6, 32e6, 32e6, 32e6];
+        let mut settling = Settling::at_start();
+        let settled = ticks.iter().enumerate().find_map(|(tick, rate)| {
+            let bytes = u64::from(ceil(rate * 0.05));
+            Some((tick, settling.add(bytes, TICK, Duration::from_millis(45))?))
+        });
+        assert_eq!(settled, Some((7, 32e6)));
     }
 
     #[test]

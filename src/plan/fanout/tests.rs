@@ -14,6 +14,7 @@ struct Bench {
     is_disk_bound: bool,
     is_rate_limited: bool,
     is_lossy: bool,
+    is_uneven: bool,
     awaits_source: bool,
     queueing: f64,
     /// Most connections that bytes flow on.
@@ -36,6 +37,7 @@ impl Bench {
             is_disk_bound: false,
             is_rate_limited: false,
             is_lossy: false,
+            is_uneven: false,
             awaits_source: false,
             queueing: 1.0,
             flowing_max: u32::MAX,
@@ -62,7 +64,7 @@ impl Bench {
                 remaining_bytes: self.remaining_bytes,
                 is_disk_bound: self.is_disk_bound,
                 is_rate_limited: self.is_rate_limited,
-                is_uneven: false,
+                is_uneven: self.is_uneven,
                 is_lossy: self.is_lossy,
                 queueing: self.queueing,
                 awaits_source: self.awaits_source,
@@ -102,6 +104,7 @@ fn a_short_file_starts_with_more() {
         count.target()
     };
     assert_eq!([64 << 20, 16 << 20].map(|bytes| start(100, bytes, 1)), [8, 32]);
+    assert_eq!([64 << 20, 16 << 20].map(|bytes| start(45, bytes, 1)), [8, 32]);
     assert_eq!([80 << 20, 40 << 20].map(|bytes| start(20, bytes, 1)), [2, 4]);
     assert_eq!([1, 2, 9].map(|addresses| start(20, 1 << 40, addresses)), [2, 4, 4]);
 }
@@ -124,6 +127,43 @@ fn the_first_of_two_shows_whether_the_other_brings_anything() {
     let mut bench = Bench::new(20);
     assert_eq!(bench.run(3.0, capped(125.0 * MB, 125.0 * MB)), 2);
     assert!(bench.changes.is_empty(), "{:?}", bench.changes);
+}
+
+#[test]
+fn many_that_begin_before_a_queue_that_stays_are_enough() {
+    let mut bench = Bench::new(60);
+    (bench.is_uneven, bench.queueing) = (true, 1.5);
+    let shared = capped(12.0 * MB, 36.0 * MB);
+    assert_eq!(bench.run(3.0, &shared), 8);
+    assert!(bench.changes.is_empty() && bench.count.settled() == Some(8), "{:?}", bench.changes);
+}
+
+#[test]
+fn many_that_begin_before_a_queue_that_drains_are_doubled() {
+    let mut bench = Bench::new(60);
+    (bench.is_uneven, bench.queueing) = (true, 1.5);
+    let lossy = capped(3.0 * MB, 36.0 * MB);
+    assert_eq!(bench.run(0.6, &lossy), 8, "slow start has left the queue");
+    bench.queueing = 1.0;
+    assert!(bench.run(3.0, &lossy) > 8);
+}
+
+#[test]
+fn a_limit_for_each_has_a_queue_for_each() {
+    let mut bench = Bench::new(60);
+    bench.queueing = 1.5;
+    assert!(bench.run(3.0, capped(3.0 * MB, 96.0 * MB)) > 8);
+}
+
+#[test]
+fn a_burst_of_one_does_not_say_that_the_other_brought_nothing() {
+    let burst = |connections: u32| if connections == 1 { 9.0 * MB } else { 10.0 * MB };
+    let run = |is_lossy, is_uneven| {
+        let mut bench = Bench::new(20);
+        (bench.is_lossy, bench.is_uneven) = (is_lossy, is_uneven);
+        bench.run(0.3, burst)
+    };
+    assert_eq!([run(true, false), run(true, true), run(false, false)], [3, 2, 2]);
 }
 
 #[test]
@@ -157,6 +197,19 @@ fn no_more_are_tried_while_a_queue_stands() {
         bench.run(60.0, capped(5.0 * MB, 40.0 * MB));
         assert!(bench.changes.iter().any(more), "it has drained: {:?}", bench.changes);
     }
+}
+
+#[test]
+fn a_dip_in_the_queue_is_not_its_end() {
+    let mut bench = Bench::new(70);
+    bench.run(3.0, capped(5.0 * MB, 40.0 * MB));
+    bench.changes.clear();
+    for tick in 0..600 {
+        bench.queueing = if tick % 7 == 0 { 0.9 } else { 1.6 };
+        bench.run(0.05, capped(5.0 * MB, 40.0 * MB));
+    }
+    let more = |(_, text): &Change| text.contains("whether more pay");
+    assert!(!bench.changes.iter().any(more), "{:?}", bench.changes);
 }
 
 #[test]
