@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// Least time of one stretch of measurement: a tick.
 const STRETCH_MIN: Duration = Duration::from_millis(50);
-/// The same at the start where a round trip takes nearly as long as that: a tick may meet two of
-/// slow start's bursts or none.
+/// The same where a round trip takes nearly as long as that: a tick may meet two of slow start's
+/// bursts or none, or what a hole in the data has held up.
 const STRETCH_MIN_FAR: Duration = Duration::from_millis(100);
 const FAR: Duration = Duration::from_millis(40);
 /// Slow start goes on while a stretch brings this multiple of the best one before it: it doubles
@@ -49,7 +49,7 @@ impl Settling {
     /// better one of the last two stretches, as a gap between two answers makes a hole in one.
     pub(super) fn add(&mut self, bytes: u64, elapsed: Duration, tau: Duration) -> Option<f64> {
         self.window.add(bytes, elapsed);
-        let is_far = self.is_start && tau >= FAR;
+        let is_far = tau >= FAR;
         let stretch_min = if is_far { STRETCH_MIN_FAR } else { STRETCH_MIN };
         if self.window.lasted() < stretch_min.max(tau) {
             return None;
