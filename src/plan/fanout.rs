@@ -43,8 +43,6 @@ const ADDRESS_TRIES: u32 = 2;
 const ADDRESSES_MAX: u32 = 2;
 /// Up to this number of connections each one's luck matters.
 const FEW: u32 = 4;
-/// Up to this number, slow start of the first answers is told by smaller steps of the rate.
-const FEW_AT_START: u32 = 16;
 /// More connections may be harmful if the rate falls below this share of what it was.
 const WORSE: f64 = 0.97;
 /// Round trips that take this many times as long as they have to show a queue that never drains:

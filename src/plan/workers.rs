@@ -50,8 +50,8 @@ struct Path {
 pub(super) struct Longest {
     /// From the wish for a new connection to its first byte.
     pub(super) reach: Duration,
-    /// Time to first byte as it usually is: the least one, how far others stray above it, and the
-    /// connection where each answer needs its own.
+    /// Time to first byte as it usually is on the median connection: the least one, how far others
+    /// stray above it, and the connection where each answer needs its own.
     pub(super) tau: Duration,
     /// Indicates whether that is more than the time of one answer, which may have its own reasons.
     pub(super) knows_tau: bool,

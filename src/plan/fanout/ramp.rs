@@ -2,7 +2,7 @@
 
 use super::queue::Queue;
 use super::settling::Settling;
-use super::{Change, Count, DISTANCE_MIN, FEW_AT_START, Peak, Phase, Sample, WORSE, ceil, start};
+use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, WORSE, ceil, start};
 use crate::plan::limiter::Trial;
 use crate::plan::window::Window;
 use std::time::Duration;
@@ -17,6 +17,9 @@ const GAIN_SHARE_ON: f64 = 0.25;
 const START_GAIN: f64 = 1.45;
 /// and from which on three are.
 const START_GAIN_DOUBTFUL: f64 = 1.2;
+/// Up to this number of connections, slow start of the first answers is told by smaller steps of
+/// their rate.
+const FEW_AT_START: u32 = 16;
 /// A connection that was once this many times as fast as the mean one has no limit of its own.
 const UNEVEN: f64 = 1.5;
 /// Connections that are tried where the first two do not share anything.
