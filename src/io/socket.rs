@@ -306,6 +306,8 @@ pub struct TcpInfo {
     pub received_bytes: u64,
     /// Bytes of ours the peer has acknowledged (Linux 4.1).
     pub sent_bytes: u64,
+    /// Segments with data that arrived, in order or not (Linux 4.6).
+    pub segments: u32,
     /// Segments that arrived out of order (Linux 5.4): losses and reordering on the way.
     pub out_of_order: u32,
 }
@@ -346,6 +348,7 @@ impl SocketHandle {
             retransmits: info.tcpi_total_retrans,
             received_bytes: info.tcpi_bytes_received,
             sent_bytes: info.tcpi_bytes_acked,
+            segments: info.tcpi_data_segs_in,
             out_of_order: info.tcpi_rcv_ooopack,
         })
     }

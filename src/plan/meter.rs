@@ -4,6 +4,7 @@
 //! States: idle -> waiting (a request is out) -> receiving (bytes flow) -> idle or receiving ...
 
 use super::Arrival;
+use super::arrivals::Arrivals;
 use crate::base::rate::smoothed;
 use std::time::Duration;
 
@@ -15,8 +16,6 @@ const SAMPLE_MIN: Duration = Duration::from_millis(40);
 /// A loss keeps a sender slow for about this time: a cubic one that shared 300 Mbit/s at 45 ms with
 /// few others takes ten seconds to get its window back (RFC 9438 4.2).
 const LOSS_MEMORY: Duration = Duration::from_secs(5);
-/// Data of a segment on most paths: an Ethernet frame without headers and a timestamp.
-const SEGMENT_BYTES: u64 = 1448;
 /// Time constant of the goodput when it falls: ten ticks.
 const GOODPUT_MEMORY: Duration = Duration::from_millis(500);
 /// Time constant of the goodput when it rises: slow start doubles it within a round trip.
@@ -36,15 +35,12 @@ pub(super) struct Meter {
     received_bytes: u64,
     /// The last time a byte was seen, or the wait for one began.
     moved_at: Duration,
-    /// What the kernel had received when it was last looked at; `None`: it was not, on this
-    /// connection.
-    arrival: Option<Arrival>,
-    /// Bytes that the kernel has received since the last tick; `None`: nobody has looked.
+    /// What the kernel has received.
+    arrivals: Arrivals,
+    /// Bytes of it that came since the last tick; `None`: nobody has looked.
     arrived_bytes: Option<u64>,
     /// When segments last came behind a hole.
     lost_at: Option<Duration>,
-    /// Bytes of it that came behind a hole and have been counted as arrived.
-    early_bytes: u64,
     /// The last time something had arrived that could not be read yet.
     arrived_at: Duration,
     /// Time to first byte; `None`: not measured.
@@ -114,27 +110,20 @@ impl Meter {
 
     /// What the kernel has received so far. More of it is a sign of life, read or not.
     pub(super) fn on_arrival(&mut self, now: Duration, arrival: Arrival) {
-        let earlier = self.arrival.replace(arrival).unwrap_or(arrival);
-        if arrival != earlier {
+        let news = self.arrivals.add(arrival);
+        if news.is_any {
             self.arrived_at = now;
         }
-        let in_order = arrival.received_bytes.saturating_sub(earlier.received_bytes);
-        let segments = arrival.out_of_order.saturating_sub(earlier.out_of_order);
-        let early = u64::from(segments) * SEGMENT_BYTES;
-        if segments > 0 {
+        if news.is_lossy {
             self.lost_at = Some(now);
         }
-        // What came early counts then, and not when the hole is filled.
-        let known = self.early_bytes.min(in_order);
-        let waits = early > 0 || in_order == 0;
-        self.early_bytes = if waits { self.early_bytes - known + early } else { 0 };
-        self.arrived_bytes = Some(self.arrived_bytes.unwrap_or(0) + early + in_order - known);
+        self.arrived_bytes = Some(self.arrived_bytes.unwrap_or(0) + news.bytes);
     }
 
     /// A connection stands, new or used.
     pub(super) fn on_connected(&mut self) {
-        (self.arrival, self.lost_at) = (None, None);
-        self.early_bytes = 0;
+        self.arrivals.restart();
+        self.lost_at = None;
     }
 
     /// The next connection leads to another server: what was measured is not of that path.
@@ -241,7 +230,10 @@ impl Meter {
 
     /// The round trip of the data that came last, queues included.
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.arrival.map(|arrival| arrival.round_trip).filter(|round_trip| !round_trip.is_zero())
+        self.arrivals
+            .latest()
+            .map(|arrival| arrival.round_trip)
+            .filter(|round_trip| !round_trip.is_zero())
     }
 
     /// Whether packets were lost or overtaken on the way lately.
@@ -387,24 +379,6 @@ mod tests {
         meter.on_connected();
         meter.on_arrival(ms(2050), Arrival { received_bytes: 1 << 40, ..Arrival::default() });
         assert_eq!(meter.tick(ms(2050)), 0);
-    }
-
-    #[test]
-    fn what_comes_behind_a_hole_counts_when_it_comes() {
-        let mut meter = begun(0);
-        let mut tick = |at: u64, in_order: u64, out_of_order: u32| {
-            let received_bytes = in_order * SEGMENT_BYTES;
-            let arrival = Arrival { received_bytes, out_of_order, ..Arrival::default() };
-            meter.on_arrival(ms(at), arrival);
-            meter.tick(ms(at)) / SEGMENT_BYTES
-        };
-        assert_eq!(tick(50, 0, 0), 0);
-        assert_eq!(tick(100, 100, 0), 100);
-        assert_eq!(tick(150, 120, 80), 100);
-        assert_eq!(tick(200, 120, 180), 100);
-        // The hole is filled, and more comes in order.
-        assert_eq!(tick(250, 400, 180), 100);
-        assert_eq!(tick(300, 500, 180), 100);
     }
 
     #[test]

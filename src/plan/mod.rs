@@ -79,6 +79,7 @@
 
 mod addresses;
 mod ahead;
+mod arrivals;
 mod decision;
 mod endgame;
 mod fanout;
@@ -308,6 +309,8 @@ pub enum AheadFault {
 pub struct Arrival {
     /// Bytes that came in order.
     pub received_bytes: u64,
+    /// Segments with data that came, in order or not.
+    pub segments: u32,
     /// Segments that came out of order: behind a hole that the sender has yet to fill.
     pub out_of_order: u32,
     /// The round trip as the receiver estimates it from the data, queues included; zero if it is

@@ -5,7 +5,6 @@ use super::{CPU_BUSY, Driver, id};
 use crate::base::ErrorKind;
 use crate::plan::{Action, Arrival, Pressure};
 use crate::sim::worker::{State, Worker};
-use crate::sim::world::TcpState;
 use std::time::Duration;
 
 /// Time between two of the engine's ticks, in seconds.
@@ -25,10 +24,12 @@ impl Driver {
                 self.deliver(slot, complete_to);
                 self.plan.on_progress(now, id(slot), received_to);
                 if let Some(tcp) = self.world.tcp_info(self.now_s, slot) {
-                    let TcpState { received_bytes, out_of_order_packets, receive_rtt_s, .. } = tcp;
-                    let out_of_order = u32::try_from(out_of_order_packets).unwrap_or(u32::MAX);
-                    let round_trip = Duration::from_secs_f64(receive_rtt_s);
-                    let arrival = Arrival { received_bytes, out_of_order, round_trip };
+                    let arrival = Arrival {
+                        received_bytes: tcp.received_bytes,
+                        segments: u32::try_from(tcp.packets).unwrap_or(u32::MAX),
+                        out_of_order: u32::try_from(tcp.out_of_order_packets).unwrap_or(u32::MAX),
+                        round_trip: Duration::from_secs_f64(tcp.receive_rtt_s),
+                    };
                     self.plan.on_arrival(now, id(slot), arrival);
                 }
             }

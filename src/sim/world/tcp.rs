@@ -78,6 +78,8 @@ pub(in crate::sim) struct TcpState {
     pub(in crate::sim) receive_rtt_s: f64,
     /// Time since data came in order (`tcpi_last_data_recv`: what fills no gap does not count).
     pub(in crate::sim) since_data_s: f64,
+    /// Packets with data that came, since the beginning (`tcpi_data_segs_in`).
+    pub(in crate::sim) packets: u64,
     /// Packets that came behind a hole, since the beginning (`tcpi_rcv_ooopack`).
     pub(in crate::sim) out_of_order_packets: u64,
     /// Bytes that came in order, since the beginning (`tcpi_bytes_received`).
@@ -256,6 +258,7 @@ impl Tcp {
             rtt_deviation_s: connection.rtt_deviation_s,
             receive_rtt_s: connection.sender.smooth_rtt_s(),
             since_data_s: (now_s - receiver.in_order_s()).max(0.0),
+            packets: receiver.packets(),
             out_of_order_packets: receiver.beyond_packets(),
             received_bytes: receiver.in_order_to(),
         })

@@ -13,7 +13,9 @@ pub(super) struct Receiver {
     read_to: u64,
     /// What has arrived behind a hole.
     beyond: SpanSet,
-    /// Packets that arrived behind a hole, as of their arrival.
+    /// Packets that have arrived.
+    packets: u64,
+    /// Those of them that came behind a hole.
     beyond_packets: u64,
     /// When data arrived last in order, in seconds.
     in_order_s: f64,
@@ -25,6 +27,7 @@ impl Receiver {
             in_order_to: 0,
             read_to: 0,
             beyond: SpanSet::new(),
+            packets: 0,
             beyond_packets: 0,
             in_order_s: now_s,
         }
@@ -32,9 +35,11 @@ impl Receiver {
 
     /// Bytes `start` to `end` of the stream arrive.
     pub(super) fn arrive(&mut self, start: u64, end: u64, at_s: f64) {
+        let packets = (end - start).div_ceil(PAYLOAD_BYTES);
+        self.packets += packets;
         if start > self.in_order_to {
             self.beyond.insert(Span::new(start, end));
-            self.beyond_packets += (end - start).div_ceil(PAYLOAD_BYTES);
+            self.beyond_packets += packets;
             return;
         }
         self.in_order_s = at_s;
@@ -58,6 +63,10 @@ impl Receiver {
 
     pub(super) fn unread_bytes(&self) -> u64 {
         self.in_order_to - self.read_to
+    }
+
+    pub(super) fn packets(&self) -> u64 {
+        self.packets
     }
 
     pub(super) fn beyond_packets(&self) -> u64 {
