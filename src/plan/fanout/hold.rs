@@ -2,10 +2,10 @@
 //! and from time to time a few more or fewer are tried. Must not know how the ramp got here.
 
 use super::queue::Queue;
-use super::ramp::{Ramp, pays_from};
+use super::ramp::{KEPT_SHARE, Ramp, pays_from};
 use super::{
-    Change, Count, DOWN_WAIT, FEW, Phase, ProbeTimer, Sample, UP_WAIT, UP_WAIT_CALM, UP_WAIT_EACH,
-    WAIT_MAX, ceil,
+    Change, Count, DOWN_WAIT, FEW, Peak, Phase, ProbeTimer, START_NEAR, Sample, UP_WAIT,
+    UP_WAIT_CALM, UP_WAIT_EACH, WAIT_MAX, WORSE, ceil,
 };
 use crate::plan::limiter::Trial;
 use crate::plan::window::{Mean, Window};
@@ -26,11 +26,16 @@ const LOOK_MIN: Duration = Duration::from_millis(500);
 const LOOK_FEW: Duration = Duration::from_millis(750);
 /// A rate below this share of what the path has carried is worth more connections at once: senders
 /// that lose packets fall back from what slow start had reached.
-const FALLEN: f64 = 0.85;
+const FALLEN: f64 = 0.82;
 /// Looks in a row that have to find it fallen.
 const FALLEN_LOOKS: u32 = 2;
 /// Less than this share is left by an origin that throttles, or by a path that has changed.
 const FALLEN_MIN: f64 = 0.3;
+/// From this share on nothing has fallen.
+const NOT_FALLEN: f64 = 0.95;
+/// Up to this number of connections half as many more are tried at a time; beyond it a quarter is,
+/// as each costs the server something.
+const TRIES_HALF_MAX: u32 = 16;
 /// What is left of the memory of the best rate after each look, as paths change.
 const PEAK_MEMORY: f64 = 0.99;
 /// How much more is added than what would just make up for the fall.
@@ -129,11 +134,11 @@ impl Count {
         if !has_time_for_probe(sample, mean.rate) {
             return None;
         }
-        let up = (self.target + (self.target / 2).max(1)).min(self.ceiling());
+        let more = self.target / if self.target > TRIES_HALF_MAX { 4 } else { 2 };
+        let up = (self.target + more.max(1)).min(self.ceiling());
         let step = if self.is_descending { self.target / 2 } else { self.target / 4 };
         let down = self.target - step.max(1).min(self.target - 1);
-        let may_go_down =
-            down < self.target && self.down.at <= sample.now && mean.error < NOISE_MAX / 2.0;
+        let may_go_down = down < self.target && self.may_try_fewer(sample, mean);
         if may_go_down && (self.is_descending || self.down.at < self.up.at) {
             Some((down, "to see whether fewer do"))
         } else if self.may_try_more(sample, mean, is_full) && self.may_grow(sample, mean.rate, up) {
@@ -145,13 +150,21 @@ impl Count {
         }
     }
 
+    /// Whether it is time to try fewer. Two are few: one is tried where they were worse than it.
+    fn may_try_fewer(&self, sample: &Sample, mean: Mean) -> bool {
+        let are_worse = self.trial.is_some_and(|trial| trial.gain < WORSE);
+        let is_due = self.down.at <= sample.now && mean.error < NOISE_MAX / 2.0;
+        is_due && (self.target > START_NEAR || are_worse)
+    }
+
     /// Whether it is time to try more. Of a few connections one may have had bad luck, be it with
     /// losses or with the server: then soon. Where nothing of that kind is seen, a few connections
     /// are left alone for long, as each one more is seen by the server. Where the path is full
     /// there is nothing to gain; a few may have a queue each, which says less.
     fn may_try_more(&self, sample: &Sample, mean: Mean, is_full: bool) -> bool {
         if self.target >= FEW {
-            return !is_full && self.up.at <= sample.now;
+            let wait = if self.has_enough(mean) { UP_WAIT_CALM } else { Duration::ZERO };
+            return !is_full && self.up.at.max(self.held_since + wait) <= sample.now;
         }
         if sample.is_queued() {
             return false;
@@ -161,6 +174,13 @@ impl Count {
         let wait = if is_doubtful { UP_WAIT_EACH * self.target } else { UP_WAIT_CALM };
         self.up.at.max(self.held_since + wait) <= sample.now
             || (is_doubtful && self.up.wait <= UP_WAIT && self.held_since + wait <= sample.now)
+    }
+
+    /// Whether more brought nothing when that was tried, and the rate has not fallen since.
+    fn has_enough(&self, mean: Mean) -> bool {
+        let did_not_pay =
+            |trial: Trial| trial.gain < pays_from(f64::from(trial.to) / f64::from(trial.from));
+        self.trial.is_some_and(did_not_pay) && mean.rate >= NOT_FALLEN * self.peak.rate
     }
 
     pub(super) fn probe(&mut self, sample: &Sample, mut probe: Probe) -> (Phase, Option<Change>) {
@@ -191,6 +211,10 @@ impl Count {
         self.is_start_doubtful = false;
         self.is_descending = is_kept && !is_up && gain - noise >= BETTER;
         if !is_kept {
+            if is_up && gain >= WORSE {
+                // This is what the path carries now, whatever it once did.
+                self.peak = Peak { rate: mean.rate.max(base.rate), connections: from };
+            }
             let text = format!("{} {text}", self.target);
             return (Phase::Hold(Hold::default()), self.set(from, text));
         }
@@ -203,9 +227,11 @@ impl Count {
             }
             return (Phase::Hold(Hold::default()), None);
         }
-        // It pays: find out how far, by doubling.
+        // It pays: find out how far, by large steps where connections keep their rates.
         self.note_peak(mean.rate);
-        self.step_up(sample, mean.rate, 2 * self.target, text)
+        let is_full_gain = gain >= KEPT_SHARE * growth;
+        let more = if is_full_gain { self.target } else { self.target / 2 };
+        self.step_up(sample, mean.rate, self.target + more.max(1), text)
     }
 
     pub(super) fn start_hold(&mut self, now: Duration) -> Phase {

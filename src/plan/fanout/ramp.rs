@@ -25,7 +25,7 @@ const UNEVEN: f64 = 1.5;
 /// Connections that are tried where the first two do not share anything.
 const START_LEAP: u32 = 8;
 /// Connections have kept their rate if the gain is this share of what the count grew by.
-const KEPT_SHARE: f64 = 0.85;
+pub(super) const KEPT_SHARE: f64 = 0.85;
 /// The least gain that is clear before the rate has settled.
 const CLEAR_GAIN_MIN: f64 = 1.5;
 /// Where connections keep their rate, a step may grow by more than doubling, up to this count.
@@ -158,7 +158,8 @@ impl Count {
         let target = if falls_back { target.max(kept) } else { target };
         let phase = self.start_hold(sample.now);
         let change = self.set(target, text);
-        if gain < WORSE {
+        // Nor is a rate that falls back a sign that more are worse.
+        if gain < WORSE && !falls_back {
             self.down.at = sample.now;
         }
         (phase, change)

@@ -251,6 +251,70 @@ fn what_losses_take_is_restored() {
     assert!((20..=48).contains(&after), "{after} connections: {:?}", bench.changes);
 }
 
+#[test]
+fn where_more_have_failed_they_are_tried_again_soon_only_if_the_rate_has_fallen() {
+    let tries = [false, true].map(|falls| {
+        let mut bench = Bench::new(20);
+        bench.run(2.0, capped(10.0 * MB, 200.0 * MB));
+        let before = bench.changes.len();
+        // By a tenth: too little to be restored at once.
+        bench.run(6.0, capped(10.0 * MB, if falls { 180.0 * MB } else { 200.0 * MB }));
+        let text = |change: &Change| change.1.contains("to see whether more pay");
+        bench.changes[before..].iter().filter(|change| text(change)).count()
+    });
+    assert_eq!(tries.map(|tries| tries > 0), [false, true]);
+}
+
+#[test]
+fn a_try_that_fails_says_what_the_path_carries_now() {
+    let mut bench = Bench::new(20);
+    bench.run(2.0, capped(10.0 * MB, 200.0 * MB));
+    let ramped = bench.changes.len();
+    while bench.changes.len() < ramped + 2 {
+        bench.run(0.05, capped(10.0 * MB, 180.0 * MB));
+    }
+    let peak = bench.count.peak.rate / MB;
+    assert!((peak - 180.0).abs() < 5.0, "{peak} after {:?}", bench.changes);
+}
+
+#[test]
+fn a_try_of_more_is_half_as_many_and_of_many_a_quarter() {
+    let up = |connections, each| {
+        let mut bench = Bench::new(20);
+        bench.count.start_with(Duration::ZERO, connections);
+        bench.run(3.5, capped(each, 1000.0 * MB));
+        bench.changes.into_iter().map(|change| change.1).collect::<Vec<_>>()
+    };
+    let tried = [up(8, 1000.0 * MB), up(32, 1000.0 * MB)];
+    let expected = ["12 after 8: to see whether more pay", "40 after 32: to see whether more pay"];
+    assert_eq!(tried.each_ref().map(|all| all[0].as_str()), expected);
+    // Connections that keep their rates are doubled then, others grow by half.
+    assert_eq!(up(8, 10.0 * MB)[1], "24 after 12: brought +50 %");
+    let mut bench = Bench::new(20);
+    bench.count.start_with(Duration::ZERO, 8);
+    bench.run(3.5, |connections| 10.0 * MB * f64::from(connections).powf(0.4));
+    assert_eq!(bench.changes[1].1, "18 after 12: brought +18 %");
+}
+
+#[test]
+fn a_rate_that_falls_back_is_no_sign_that_more_are_worse() {
+    let mut bench = Bench::new(70);
+    bench.is_lossy = true;
+    // While eight become sixteen, losses take what slow start had reached.
+    bench.run(5.0, |connections| if connections > 8 { 85.0 * MB } else { 100.0 * MB });
+    let fewer = |change: &Change| change.1.contains("fewer");
+    assert_eq!(bench.count.target(), 16, "{:?}", bench.changes);
+    assert!(!bench.changes.iter().any(fewer), "{:?}", bench.changes);
+}
+
+#[test]
+fn two_that_are_no_worse_than_one_stay() {
+    let mut bench = Bench::new(20);
+    bench.run(60.0, capped(125.0 * MB, 125.0 * MB));
+    let fewer = |change: &Change| change.1.contains("fewer");
+    assert!(!bench.changes.iter().any(fewer), "{:?}", bench.changes);
+}
+
 /// What is closed and opened again costs the server as much as what stays.
 #[test]
 fn a_path_that_swings_is_not_followed_for_ever() {
