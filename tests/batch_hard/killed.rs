@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 const KILLS_VARIABLE: &str = "RINGHAUL_KILLS";
 const SEED_VARIABLE: &str = "RINGHAUL_KILLS_SEED";
-/// Files that one kill may cost, on average.
-const LOST_MAX: u64 = 1000;
+/// Files that one kill may cost, on average: a thousand wait for a barrier, and on a busy machine
+/// as many again come while one is made. Without any it would be all that came before the kill.
+const LOST_MAX: u64 = 1500;
 
 /// What is killed, and when.
 struct Plan {
@@ -47,7 +48,7 @@ fn killed_at_any_moment_a_batch_goes_on_with_what_is_missing() {
             Plan { kills, files: 20_000, batch_time: seconds(6.0), kill_time_max: seconds(3.0) }
         }
         None => {
-            Plan { kills: 4, files: 2000, batch_time: seconds(1.6), kill_time_max: seconds(1.5) }
+            Plan { kills: 4, files: 4000, batch_time: seconds(3.2), kill_time_max: seconds(3.0) }
         }
     };
     let seed = number(SEED_VARIABLE).unwrap_or(1);
