@@ -69,6 +69,8 @@ impl Arrivals {
         *self = Self::default();
     }
 
+    /// What has come while something waits behind a hole: what the segments make, and no less than
+    /// what is in order now and was not held before.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
