@@ -26,7 +26,8 @@ pub(super) struct Arrivals {
     /// What the kernel said last; `None`: it was not asked on this connection.
     latest: Option<Arrival>,
     /// Bytes and segments of late, each look with less weight than the one after it. What the
-    /// kernel calls a segment may be several: receive offload does not tell of each in a guest.
+    /// kernel counts as one segment may be several: a tun device that hands on large ones does not
+    /// say how many they are.
     recent: (f64, f64),
     /// About what waits behind holes, in bytes.
     held_bytes: u64,
@@ -86,7 +87,7 @@ impl Arrivals {
             return in_order;
         }
         let came = (came as u64).max(in_order.saturating_sub(self.held_bytes));
-        self.held_bytes = self.held_bytes + came - in_order.min(self.held_bytes + came);
+        self.held_bytes = (self.held_bytes + came).saturating_sub(in_order);
         came
     }
 
@@ -169,6 +170,20 @@ mod tests {
         };
         arrivals.add(at(5, 0));
         assert_eq!(arrivals.add(at(15, 10)).bytes, 10 * 1448);
+    }
+
+    #[test]
+    fn while_it_is_young_what_is_held_tells_of_the_size_as_well() {
+        let mut arrivals = Arrivals::default();
+        let mut look = |in_order: u64, segments, out_of_order| {
+            let received_bytes = in_order * 1448;
+            let arrival = Arrival { received_bytes, segments, out_of_order, ..Arrival::default() };
+            arrivals.add(arrival).bytes.div_ceil(1448)
+        };
+        look(0, 0, 0);
+        look(60, 60, 0);
+        assert_eq!(look(60, 120, 60), 60);
+        assert!(look(60, 180, 120) >= 57, "not half of it");
     }
 
     #[test]

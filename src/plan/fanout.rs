@@ -52,7 +52,7 @@ const QUEUED: f64 = 1.25;
 const UP_WAIT: Duration = Duration::from_secs(2);
 /// The same for each of a few connections that do not run evenly,
 const UP_WAIT_EACH: Duration = Duration::from_millis(400);
-/// and for a few that do.
+/// and for a few that do, as well as where more have brought nothing and the rate has not fallen.
 const UP_WAIT_CALM: Duration = Duration::from_secs(8);
 /// First wait before a probe of fewer connections, which grows alike.
 const DOWN_WAIT: Duration = Duration::from_secs(8);
