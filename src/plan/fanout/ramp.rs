@@ -177,8 +177,8 @@ impl Count {
         self.trial = Some(Trial { from: 1, to: 2, gain });
         // One that has not got through yet has shown nothing.
         self.is_start_doubtful = sample.flowing < self.target;
-        // A hole in the data that is filled at last looks like a burst, and the burst of one like a
-        // path for itself; where both have the same rate each may have its limit.
+        // Around a hole arrivals are reckoned, which may look like a burst, and the burst of one
+        // like a path for itself; where both have the same rate each may have its limit.
         let may_be_burst = gain >= 1.0 && sample.is_lossy && !sample.is_uneven;
         if gain < START_GAIN_DOUBTFUL && !may_be_burst {
             return (self.start_hold(sample.now), None);

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Least time of one stretch of measurement: a tick.
 const STRETCH_MIN: Duration = Duration::from_millis(50);
 /// The same where a round trip takes nearly as long as that: a tick may meet two of slow start's
-/// bursts or none, or what a hole in the data has held up.
+/// bursts or none, and what has come around a hole is reckoned.
 const STRETCH_MIN_FAR: Duration = Duration::from_millis(100);
 const FAR: Duration = Duration::from_millis(40);
 /// Slow start goes on while a stretch brings this multiple of the best one before it: it doubles
