@@ -167,9 +167,13 @@ impl Meter {
     /// Bytes since the last tick; updates the goodput by the time they flowed in.
     pub(super) fn tick(&mut self, now: Duration) -> u64 {
         let read_bytes = self.received_bytes - self.last_tick.received_bytes;
-        // Before an answer it is its head that arrives.
-        let arrived_bytes = self.arrived_bytes.take().filter(|_| self.is_flowing());
-        let bytes = arrived_bytes.unwrap_or(read_bytes);
+        let bytes = match self.arrived_bytes.take() {
+            None => read_bytes,
+            Some(arrived_bytes) if self.is_flowing() => arrived_bytes,
+            // Between two answers it is a head that arrives, and what has been read may have waited
+            // behind a hole: then it was counted when it came.
+            Some(arrived_bytes) => arrived_bytes.min(read_bytes),
+        };
         let since = self.flowing_since.map_or(now, |since| since.max(self.last_tick.at));
         // Spans that began and ended between two ticks leave bytes without a time of their own.
         let from = if bytes > 0 && since >= now { self.last_tick.at } else { since };
@@ -379,6 +383,22 @@ mod tests {
         meter.on_connected();
         meter.on_arrival(ms(2050), Arrival { received_bytes: 1 << 40, ..Arrival::default() });
         assert_eq!(meter.tick(ms(2050)), 0);
+    }
+
+    #[test]
+    fn what_has_waited_behind_a_hole_is_not_counted_again_where_it_ends_an_answer() {
+        let mut meter = begun(0);
+        let at = |received_bytes| Arrival { received_bytes, ..Arrival::default() };
+        meter.on_arrival(ms(0), at(0));
+        meter.on_arrival(ms(50), at(900_000));
+        assert_eq!(meter.tick(ms(50)), 900_000, "nothing of it is read yet");
+        meter.on_arrival(ms(100), at(1_000_000));
+        meter.on_progress(ms(100), 1_000_000);
+        meter.on_end(ms(100), 0);
+        assert_eq!(meter.tick(ms(100)), 100_000);
+        // The head of the next answer.
+        meter.on_arrival(ms(150), at(1_000_300));
+        assert_eq!(meter.tick(ms(150)), 0);
     }
 
     #[test]
