@@ -6,7 +6,7 @@
 
 use crate::base::{Error, ErrorKind, Result};
 use crate::engine::context::Context;
-use crate::io::socket::TcpInfo;
+use crate::io::tcp_info::TcpInfo;
 use crate::io::whole::open_stream;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;

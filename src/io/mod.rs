@@ -30,6 +30,7 @@ pub mod range_lock;
 pub mod receive;
 pub mod socket;
 pub mod stream;
+pub mod tcp_info;
 pub mod terminal;
 pub mod throttle;
 pub mod unwinding;

@@ -7,7 +7,7 @@ use super::Ranged;
 use super::roster::Roster;
 use crate::base::Span;
 use crate::engine::receive::claim::Claim;
-use crate::io::socket::TcpInfo;
+use crate::io::tcp_info::TcpInfo;
 use crate::plan::{Arrival, ConnectionId, Transfer};
 use std::time::Duration;
 

@@ -4,7 +4,8 @@
 //! Owns which ids are taken. Decides nothing, and knows neither the plan nor the sources.
 
 use crate::engine::receive::claim::Claim;
-use crate::io::socket::{SocketHandle, TcpInfo};
+use crate::io::socket::SocketHandle;
+use crate::io::tcp_info::TcpInfo;
 use crate::plan::{ConnectionId, SourceId};
 use std::cell::Cell;
 use std::collections::BTreeMap;

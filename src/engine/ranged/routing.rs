@@ -10,7 +10,7 @@ use crate::engine::source::connection::Connection;
 use crate::engine::source::endpoint::Endpoint;
 use crate::engine::source::twin::Twin;
 use crate::engine::source::{Renewed, Source};
-use crate::io::socket::TcpInfo;
+use crate::io::tcp_info::TcpInfo;
 use crate::plan::ConnectionId;
 use std::sync::Arc;
 
