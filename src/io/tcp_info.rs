@@ -5,6 +5,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 #[allow(clippy::cast_possible_truncation, reason = "a few hundred bytes")]
 const TCP_INFO_BYTES: libc::socklen_t = size_of::<libc::tcp_info>() as libc::socklen_t;
+/// Fields of SO_MEMINFO.
+const MEMORY_FIELDS: usize = 9;
+#[allow(clippy::cast_possible_truncation, reason = "a few fields")]
+const MEMORY_BYTES: libc::socklen_t = size_of::<[u32; MEMORY_FIELDS]>() as libc::socklen_t;
 
 /// What the kernel knows of a TCP connection (TCP_INFO).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +27,11 @@ pub struct TcpInfo {
     pub received_bytes: u64,
     /// Bytes of ours the peer has acknowledged (Linux 4.1).
     pub sent_bytes: u64,
-    /// Segments with data that arrived, in order or not (Linux 4.6).
-    pub segments: u32,
+    /// What of that has not been read, once anything came out of order (FIONREAD).
+    pub unread_bytes: u64,
+    /// Memory for all that has not been read, once anything came out of order: what waits behind a
+    /// hole can be seen nowhere else (SO_MEMINFO, Linux 4.12).
+    pub memory_bytes: u64,
     /// Segments that arrived out of order (Linux 5.4): losses and reordering on the way.
     pub out_of_order: u32,
 }
@@ -46,6 +53,8 @@ impl TcpInfo {
                 &raw mut len,
             )
         };
+        let (unread_bytes, memory_bytes) =
+            if info.tcpi_rcv_ooopack > 0 { unread(socket) } else { (0, 0) };
         (status == 0).then_some(Self {
             rtt_us: info.tcpi_rtt,
             receiver_rtt_us: info.tcpi_rcv_rtt,
@@ -54,8 +63,58 @@ impl TcpInfo {
             retransmits: info.tcpi_total_retrans,
             received_bytes: info.tcpi_bytes_received,
             sent_bytes: info.tcpi_bytes_acked,
-            segments: info.tcpi_data_segs_in,
+            unread_bytes,
+            memory_bytes,
             out_of_order: info.tcpi_rcv_ooopack,
         })
+    }
+}
+
+/// Bytes that can be read, and memory that the kernel holds for these and for what waits behind a
+/// hole; nothing of either where the kernel does not tell.
+fn unread(socket: BorrowedFd) -> (u64, u64) {
+    let mut memory = [0_u32; MEMORY_FIELDS];
+    let mut len = MEMORY_BYTES;
+    // SAFETY: the kernel writes at most `len` bytes into `memory`.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            memory.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    match rustix::io::ioctl_fionread(socket) {
+        Ok(unread_bytes) if status == 0 => {
+            (unread_bytes, u64::from(memory[libc::SK_MEMINFO_RMEM_ALLOC as usize]))
+        }
+        _ => (0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{RecvFlags, recv};
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_is_not_read_is_told_with_the_memory_it_takes() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let mut sender = TcpStream::connect(listener.local_addr().expect("bound")).expect("it");
+        let (receiver, _) = listener.accept().expect("it connects");
+        assert_eq!(unread(receiver.as_fd()), (0, 0));
+        sender.write_all(&[7; 30_000]).expect("it fits");
+        let mut seen = [0; 30_000];
+        let flags = RecvFlags::PEEK | RecvFlags::WAITALL;
+        recv(&receiver, &mut seen, flags).expect("all of it is there");
+        let (unread_bytes, memory_bytes) = unread(receiver.as_fd());
+        assert_eq!(unread_bytes, 30_000);
+        assert!((30_000..1_000_000).contains(&memory_bytes), "{memory_bytes}");
+        let info = TcpInfo::of(receiver.as_fd()).expect("TCP");
+        assert_eq!((info.received_bytes, info.memory_bytes), (30_000, 0), "nothing was lost");
     }
 }

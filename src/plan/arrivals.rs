@@ -2,35 +2,58 @@
 //!
 //! TCP hands on what is in order: a lost packet holds back all that follows it, and filling the
 //! hole hands it on at once, which is a stall and a burst to whoever counts what he reads. The
-//! kernel counts segments when they come, and these make the rate while there is a hole. Must not
-//! know who measures.
+//! kernel tells how much memory it holds for the connection and what of that can be read; the rest
+//! waits behind a hole. A byte takes more than a byte of memory, by a factor that hangs on network
+//! card and packet size: it is learnt where a hole is filled, as what is read then gives back that
+//! memory. Must not know who measures.
 
 use super::Arrival;
 
-/// Data of a segment on most paths, in bytes: an Ethernet frame without headers and a timestamp.
-const SEGMENT_BYTES: f64 = 1448.0;
-/// Segments that tell something of their size.
-const SEGMENTS_SURE: f64 = 16.0;
-/// Up to this number of them a hole is no small part of all.
-const SEGMENTS_YOUNG: u32 = 512;
-/// Weight of the latest look in the mean size: forty looks, two seconds, are longer than most holes
-/// stand.
-const WEIGHT: f64 = 1.0 / 40.0;
-/// What comes in order differs by no more than this from what the segments make: there is no hole
-/// any more.
-const TOLERANCE: f64 = 0.2;
+/// Memory per byte before any was seen: packets of 1,448 bytes with their heads, as was measured
+/// on a tun device.
+const COST: f64 = 1.5;
+/// Bytes of holes that count as much as that.
+const COST_SURE: f64 = 2e6;
+/// No packet takes less memory than it has bytes, and one in a page of its own 2.8 times as much.
+const COST_MIN: f64 = 1.0;
+const COST_MAX: f64 = 4.0;
+/// What is left of the memory of earlier holes with each hole.
+const COST_MEMORY: f64 = 0.95;
+/// A hole has been filled where at least this memory is given back,
+const FREED_MIN: u64 = 128 << 10;
+/// and this multiple of what usually comes is read at once.
+const READ_MIN: f64 = 2.0;
+/// Looks whose mean is what usually comes,
+const USUAL_LOOKS: u32 = 20;
+/// and the least number of them.
+const USUAL_LOOKS_MIN: u32 = 4;
 
 /// Bytes that have arrived at one connection.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     /// What the kernel said last; `None`: it was not asked on this connection.
     latest: Option<Arrival>,
-    /// Bytes and segments of late, each look with less weight than the one after it. What the
-    /// kernel counts as one segment may be several: a tun device that hands on large ones does not
-    /// say how many they are.
-    recent: (f64, f64),
-    /// About what waits behind holes, in bytes.
-    held_bytes: u64,
+    /// All that has been counted.
+    counted_bytes: u64,
+    /// What usually comes between two looks.
+    usual: Usual,
+    /// What holes have taught about the memory of a byte.
+    freed: Freed,
+}
+
+/// What usually comes between two looks.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usual {
+    bytes: f64,
+    looks: u32,
+}
+
+/// Memory that was given back where holes were filled, the latest ones most, and the bytes that
+/// were in it.
+#[derive(Debug, Clone, Copy)]
+struct Freed {
+    memory_bytes: f64,
+    bytes: f64,
 }
 
 /// What has come since the kernel was asked last.
@@ -47,16 +70,17 @@ pub(super) struct News {
 impl Arrivals {
     /// What the kernel says now; the first word of a connection is news of nothing.
     pub(super) fn add(&mut self, arrival: Arrival) -> News {
-        let earlier = self.latest.replace(arrival).unwrap_or(arrival);
-        let in_order = arrival.received_bytes.saturating_sub(earlier.received_bytes);
-        let segments = arrival.segments.saturating_sub(earlier.segments);
-        let is_lossy = arrival.out_of_order > earlier.out_of_order;
-        let bytes = if is_lossy || self.held_bytes > 0 {
-            self.around_holes(in_order, segments, is_lossy)
-        } else {
-            in_order
+        let Some(earlier) = self.latest.replace(arrival) else {
+            self.counted_bytes = arrival.received_bytes + self.held_bytes(&arrival);
+            return News { bytes: 0, is_lossy: false, is_any: false };
         };
-        self.learn(in_order, segments);
+        self.learn(&earlier, &arrival);
+        // What is reckoned too high now counts less later, and is not counted twice.
+        let all = arrival.received_bytes + self.held_bytes(&arrival);
+        let bytes = all.saturating_sub(self.counted_bytes);
+        self.counted_bytes += bytes;
+        self.usual.add(bytes);
+        let is_lossy = arrival.out_of_order > earlier.out_of_order;
         News { bytes, is_lossy, is_any: arrival != earlier }
     }
 
@@ -70,120 +94,157 @@ impl Arrivals {
         *self = Self::default();
     }
 
-    /// What has come while something waits behind a hole: what the segments make, and no less than
-    /// what is in order now and was not held before.
+    /// About what waits behind holes, in bytes.
     #[allow(
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "bytes of a fraction of a second"
+        clippy::cast_sign_loss,
+        reason = "bytes of a receive buffer"
     )]
-    fn around_holes(&mut self, in_order: u64, segments: u32, is_lossy: bool) -> u64 {
-        let came = f64::from(segments) * self.segment_bytes();
-        let is_in_order = (in_order as f64 - came).abs() <= TOLERANCE * came;
-        if !is_lossy && is_in_order && f64::from(segments) >= SEGMENTS_SURE {
-            // What is held by this reckoning were copies of what had come before.
-            self.held_bytes = 0;
-            return in_order;
+    fn held_bytes(&self, arrival: &Arrival) -> u64 {
+        let all = arrival.memory_bytes as f64 / self.freed.cost();
+        (all as u64).saturating_sub(arrival.unread_bytes)
+    }
+
+    /// Learns what a byte costs if a hole has been filled: beside what usually comes, what was read
+    /// had been in the memory that is given back.
+    #[allow(clippy::cast_precision_loss, reason = "bytes of a receive buffer")]
+    fn learn(&mut self, earlier: &Arrival, arrival: &Arrival) {
+        let memory_bytes = earlier.memory_bytes.saturating_sub(arrival.memory_bytes);
+        let read = was_read(arrival).saturating_sub(was_read(earlier)) as f64;
+        let Usual { bytes, looks } = self.usual;
+        if memory_bytes >= FREED_MIN && looks >= USUAL_LOOKS_MIN && read > READ_MIN * bytes {
+            self.freed.add(memory_bytes as f64, read - bytes);
         }
-        let came = (came as u64).max(in_order.saturating_sub(self.held_bytes));
-        self.held_bytes = (self.held_bytes + came).saturating_sub(in_order);
-        came
+    }
+}
+
+impl Usual {
+    #[allow(clippy::cast_precision_loss, reason = "bytes of a fraction of a second")]
+    fn add(&mut self, bytes: u64) {
+        self.looks = (self.looks + 1).min(USUAL_LOOKS);
+        self.bytes += (bytes as f64 - self.bytes) / f64::from(self.looks);
+    }
+}
+
+impl Default for Freed {
+    fn default() -> Self {
+        Self { memory_bytes: COST * COST_SURE, bytes: COST_SURE }
+    }
+}
+
+impl Freed {
+    fn add(&mut self, memory_bytes: f64, bytes: f64) {
+        self.memory_bytes = COST_MEMORY * self.memory_bytes + memory_bytes;
+        self.bytes = COST_MEMORY * self.bytes + bytes;
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "bytes of a few seconds")]
-    fn learn(&mut self, in_order: u64, segments: u32) {
-        let (bytes, all) = self.recent;
-        let rest = 1.0 - WEIGHT;
-        self.recent = (rest * bytes + in_order as f64, rest * all + f64::from(segments));
+    /// Memory of a byte.
+    fn cost(&self) -> f64 {
+        (self.memory_bytes / self.bytes).clamp(COST_MIN, COST_MAX)
     }
+}
 
-    /// Mean data of a segment in bytes.
-    #[allow(clippy::cast_precision_loss, reason = "bytes of a few seconds")]
-    fn segment_bytes(&self) -> f64 {
-        let (bytes, segments) = self.recent;
-        let is_young = self.latest.is_none_or(|latest| latest.segments < SEGMENTS_YOUNG);
-        let held = if is_young { self.held_bytes as f64 } else { 0.0 };
-        if segments < SEGMENTS_SURE { SEGMENT_BYTES } else { (bytes + held) / segments }
-    }
+fn was_read(arrival: &Arrival) -> u64 {
+    arrival.received_bytes.saturating_sub(arrival.unread_bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    /// A connection that has brought four thousand segments of this `size` in order. Then takes the
-    /// segments in order, of all, and out of order since, and returns how many have come since the
-    /// last look.
-    fn begun(size: u64) -> impl FnMut(u64, u32, u32) -> u64 {
+    /// A connection on which 100 KB have come with each of 20 looks, without a loss. Then takes
+    /// what has come in order and behind a hole since, and returns what the latest look counted,
+    /// all in KB. 100 bytes take this memory.
+    fn begun(cost: u64) -> impl FnMut(u64, u64) -> u64 {
         let mut arrivals = Arrivals::default();
-        let mut look = move |in_order: u64, all: u32, out_of_order: u32| {
-            let received_bytes = in_order * size;
-            let round_trip = Duration::ZERO;
-            let arrival = Arrival { received_bytes, segments: all, out_of_order, round_trip };
-            (arrivals.add(arrival).bytes + size / 2) / size
+        let mut look = move |in_order: u64, beyond: u64| {
+            let memory_bytes = beyond * 10 * cost;
+            let received_bytes = in_order * 1000;
+            let arrival = Arrival { received_bytes, memory_bytes, ..Arrival::default() };
+            arrivals.add(arrival).bytes / 1000
         };
-        for step in 0..=40 {
-            look(step * 100, u32::try_from(step).unwrap() * 100, 0);
+        for step in 0..=20 {
+            look(step * 100, 0);
         }
-        move |in_order, all, out_of_order| look(4000 + in_order, 4000 + all, out_of_order)
+        move |in_order, beyond| look(2000 + in_order, beyond)
     }
 
     #[test]
-    fn what_comes_behind_a_hole_counts_when_it_comes() {
-        for size in [1448, 8948, 30_000] {
-            let mut look = begun(size);
-            assert_eq!(look(20, 100, 80), 100);
-            assert!((93..=100).contains(&look(20, 200, 180)), "fewer come in order");
-            // The hole is filled, and more comes in order.
-            assert!((93..=110).contains(&look(300, 300, 180)));
-            assert_eq!(look(400, 400, 180), 100);
-        }
+    fn what_comes_behind_a_hole_counts_when_it_comes_and_once() {
+        let mut look = begun(150);
+        assert_eq!(look(20, 80), 100);
+        assert_eq!(look(20, 180), 100);
+        assert_eq!(look(300, 0), 100, "the hole is filled");
+        assert_eq!(look(400, 0), 100);
     }
 
     #[test]
     fn one_hole_of_many_is_filled() {
-        let mut look = begun(1448);
-        assert_eq!(look(10, 100, 90), 100);
-        assert_eq!(look(40, 101, 90), 1, "what fills the first hole comes alone");
-        assert_eq!(look(70, 102, 90), 1);
-        assert!(look(103, 103, 90) < 8);
-        assert_eq!(look(203, 203, 90), 100);
+        let mut look = begun(150);
+        assert_eq!(look(10, 90), 100);
+        assert_eq!(look(40, 61), 1, "what fills the first hole comes alone");
+        assert_eq!(look(70, 32), 1);
+        assert_eq!(look(203, 0), 101);
     }
 
     #[test]
-    fn copies_are_no_hole_for_ever() {
-        let mut look = begun(1448);
-        assert_eq!(look(100, 400, 300), 400, "200 of them came twice");
-        assert_eq!(look(200, 400, 300), 0);
-        assert_eq!(look(300, 500, 300), 100);
-        assert_eq!(look(400, 510, 300), 100, "few large segments");
+    fn the_memory_of_a_byte_is_learnt_from_holes() {
+        for cost in [110, 150, 280] {
+            let mut look = begun(cost);
+            let mut in_order = 0;
+            for _ in 0..20 {
+                for step in 1..=10 {
+                    look(in_order, step * 100);
+                }
+                in_order += 1100;
+                look(in_order, 0);
+            }
+            for step in 1..=10 {
+                let came = look(in_order, step * 100);
+                assert!((90..=110).contains(&came), "{came} at {cost}");
+            }
+            let came = look(in_order + 1100, 0);
+            assert!((50..=150).contains(&came), "a burst of {came} at {cost}");
+        }
     }
 
     #[test]
-    fn a_new_connection_is_taken_for_one_of_usual_segments() {
+    fn memory_that_is_given_back_without_a_hole_teaches_nothing() {
+        let mut look = begun(150);
+        for step in 0..20 {
+            // The kernel copies what it holds into fewer pages,
+            look(100 * step, 400);
+            look(100 * step, 200);
+        }
+        look(2000, 0);
+        for step in 7..20 {
+            // and has some packets of little data.
+            look(300 * step, 80);
+            look(300 * step + 300, 0);
+        }
+        assert_eq!(look(6000, 100), 100);
+    }
+
+    #[test]
+    fn what_was_reckoned_too_high_is_not_counted_again() {
+        let mut look = begun(300);
+        assert_eq!(look(0, 100), 200);
+        assert_eq!(look(200, 0), 0);
+        assert_eq!(look(300, 0), 100);
+    }
+
+    #[test]
+    fn what_can_be_read_waits_behind_no_hole() {
         let mut arrivals = Arrivals::default();
-        let at = |segments, out_of_order| {
-            let received_bytes = 5 * 1448;
-            Arrival { received_bytes, segments, out_of_order, ..Arrival::default() }
+        arrivals.add(Arrival::default());
+        let arrival = Arrival {
+            received_bytes: 500_000,
+            unread_bytes: 400_000,
+            memory_bytes: 600_000,
+            ..Arrival::default()
         };
-        arrivals.add(at(5, 0));
-        assert_eq!(arrivals.add(at(15, 10)).bytes, 10 * 1448);
-    }
-
-    #[test]
-    fn while_it_is_young_what_is_held_tells_of_the_size_as_well() {
-        let mut arrivals = Arrivals::default();
-        let mut look = |in_order: u64, segments, out_of_order| {
-            let received_bytes = in_order * 1448;
-            let arrival = Arrival { received_bytes, segments, out_of_order, ..Arrival::default() };
-            arrivals.add(arrival).bytes.div_ceil(1448)
-        };
-        look(0, 0, 0);
-        look(60, 60, 0);
-        assert_eq!(look(60, 120, 60), 60);
-        assert!(look(60, 180, 120) >= 57, "not half of it");
+        assert_eq!(arrivals.add(arrival).bytes, 500_000);
     }
 
     #[test]
@@ -197,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_counts_no_segments_tells_what_came_in_order() {
+    fn a_loss_is_told_where_the_memory_is_not() {
         let mut arrivals = Arrivals::default();
         let at = |received_bytes, out_of_order| Arrival {
             received_bytes,
@@ -205,7 +266,7 @@ mod tests {
             ..Arrival::default()
         };
         arrivals.add(at(0, 0));
-        assert_eq!(arrivals.add(at(5000, 3)).bytes, 5000);
-        assert_eq!(arrivals.add(at(9000, 3)).bytes, 4000);
+        assert_eq!(arrivals.add(at(0, 3)), News { bytes: 0, is_lossy: true, is_any: true });
+        assert_eq!(arrivals.add(at(9000, 3)), News { bytes: 9000, is_lossy: false, is_any: true });
     }
 }

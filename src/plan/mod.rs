@@ -309,8 +309,11 @@ pub enum AheadFault {
 pub struct Arrival {
     /// Bytes that came in order.
     pub received_bytes: u64,
-    /// Segments with data that came, in order or not.
-    pub segments: u32,
+    /// What of that has not been read.
+    pub unread_bytes: u64,
+    /// Memory that the kernel holds for all that has not been read, what waits behind a hole
+    /// included; zero if it is unknown.
+    pub memory_bytes: u64,
     /// Segments that came out of order: behind a hole that the sender has yet to fill.
     pub out_of_order: u32,
     /// The round trip as the receiver estimates it from the data, queues included; zero if it is

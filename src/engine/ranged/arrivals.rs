@@ -31,13 +31,22 @@ impl Ranged {
                 plan.on_held_back(now, id);
             }
             if let Some(info) = roster.tcp_info(id) {
-                let TcpInfo { received_bytes, segments, out_of_order, .. } = info;
+                let TcpInfo { received_bytes, unread_bytes, memory_bytes, out_of_order, .. } = info;
                 if roster.has_stirred(id, received_bytes) {
                     self.context.stirred();
                 }
                 let round_trip = Duration::from_micros(info.receiver_rtt_us.into());
-                let arrival = Arrival { received_bytes, segments, out_of_order, round_trip };
-                plan.on_arrival(now, id, arrival);
+                plan.on_arrival(
+                    now,
+                    id,
+                    Arrival {
+                        received_bytes,
+                        unread_bytes,
+                        memory_bytes,
+                        out_of_order,
+                        round_trip,
+                    },
+                );
             }
         }
     }

@@ -26,7 +26,8 @@ impl Driver {
                 if let Some(tcp) = self.world.tcp_info(self.now_s, slot) {
                     let arrival = Arrival {
                         received_bytes: tcp.received_bytes,
-                        segments: u32::try_from(tcp.packets).unwrap_or(u32::MAX),
+                        unread_bytes: tcp.unread_bytes,
+                        memory_bytes: tcp.memory_bytes,
                         out_of_order: u32::try_from(tcp.out_of_order_packets).unwrap_or(u32::MAX),
                         round_trip: Duration::from_secs_f64(tcp.receive_rtt_s),
                     };

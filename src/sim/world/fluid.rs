@@ -91,13 +91,14 @@ impl Fluid {
         let (received, losses) = self.flows[slot].as_ref()?.arrivals();
         #[allow(clippy::cast_possible_truncation, reason = "no connection carries that much")]
         #[allow(clippy::cast_sign_loss, reason = "not below 0")]
-        let (received_bytes, packets) = (received as u64, (received / SEGMENT_BYTES) as u64);
+        let received_bytes = received as u64;
         Some(TcpState {
             rtt_s: self.rtt_s,
             rtt_deviation_s: 0.0,
             receive_rtt_s: self.rtt_s,
             since_data_s: 0.0,
-            packets,
+            unread_bytes: 0,
+            memory_bytes: 0,
             out_of_order_packets: losses,
             received_bytes,
         })

@@ -78,8 +78,10 @@ pub(in crate::sim) struct TcpState {
     pub(in crate::sim) receive_rtt_s: f64,
     /// Time since data came in order (`tcpi_last_data_recv`: what fills no gap does not count).
     pub(in crate::sim) since_data_s: f64,
-    /// Packets with data that came, since the beginning (`tcpi_data_segs_in`).
-    pub(in crate::sim) packets: u64,
+    /// Bytes that came in order and were not taken (FIONREAD).
+    pub(in crate::sim) unread_bytes: u64,
+    /// Memory that all that was not taken is held in (SO_MEMINFO).
+    pub(in crate::sim) memory_bytes: u64,
     /// Packets that came behind a hole, since the beginning (`tcpi_rcv_ooopack`).
     pub(in crate::sim) out_of_order_packets: u64,
     /// Bytes that came in order, since the beginning (`tcpi_bytes_received`).
@@ -258,7 +260,8 @@ impl Tcp {
             rtt_deviation_s: connection.rtt_deviation_s,
             receive_rtt_s: connection.sender.smooth_rtt_s(),
             since_data_s: (now_s - receiver.in_order_s()).max(0.0),
-            packets: receiver.packets(),
+            unread_bytes: receiver.unread_bytes(),
+            memory_bytes: receiver.memory_bytes(),
             out_of_order_packets: receiver.beyond_packets(),
             received_bytes: receiver.in_order_to(),
         })

@@ -13,9 +13,7 @@ pub(super) struct Receiver {
     read_to: u64,
     /// What has arrived behind a hole.
     beyond: SpanSet,
-    /// Packets that have arrived.
-    packets: u64,
-    /// Those of them that came behind a hole.
+    /// Packets that came behind a hole.
     beyond_packets: u64,
     /// When data arrived last in order, in seconds.
     in_order_s: f64,
@@ -27,7 +25,6 @@ impl Receiver {
             in_order_to: 0,
             read_to: 0,
             beyond: SpanSet::new(),
-            packets: 0,
             beyond_packets: 0,
             in_order_s: now_s,
         }
@@ -36,7 +33,6 @@ impl Receiver {
     /// Bytes `start` to `end` of the stream arrive.
     pub(super) fn arrive(&mut self, start: u64, end: u64, at_s: f64) {
         let packets = (end - start).div_ceil(PAYLOAD_BYTES);
-        self.packets += packets;
         if start > self.in_order_to {
             self.beyond.insert(Span::new(start, end));
             self.beyond_packets += packets;
@@ -65,8 +61,9 @@ impl Receiver {
         self.in_order_to - self.read_to
     }
 
-    pub(super) fn packets(&self) -> u64 {
-        self.packets
+    /// Memory that all of what is not read takes, as was measured on a tun device.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        (self.unread_bytes() + self.beyond.covered()) * 8 / 5
     }
 
     pub(super) fn beyond_packets(&self) -> u64 {
