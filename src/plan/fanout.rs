@@ -14,6 +14,7 @@ mod collapse;
 mod floor;
 mod hold;
 mod limit;
+mod plateau;
 mod queue;
 mod ramp;
 mod settling;

@@ -5,7 +5,7 @@ use super::queue::Queue;
 use super::ramp::{KEPT_SHARE, Ramp, pays_from};
 use super::{
     Change, Count, DOWN_WAIT, FEW, Peak, Phase, ProbeTimer, START_NEAR, Sample, UP_WAIT,
-    UP_WAIT_CALM, UP_WAIT_EACH, WAIT_MAX, WORSE, ceil,
+    UP_WAIT_CALM, UP_WAIT_EACH, WAIT_MAX, WORSE,
 };
 use crate::plan::limiter::Trial;
 use crate::plan::window::{Mean, Window};
@@ -20,13 +20,13 @@ const NOISE_MAX: f64 = 0.1;
 /// Least time of one probe's measurement.
 const PROBE_WINDOW_MIN: Duration = Duration::from_secs(1);
 /// Least time of one look at whether the rate has fallen,
-const LOOK_MIN: Duration = Duration::from_millis(500);
+const LOOK_MIN: Duration = Duration::from_millis(300);
 /// and with less than a few connections that lose nothing, where one that stalls makes much of the
 /// rate.
 const LOOK_FEW: Duration = Duration::from_millis(750);
 /// A rate below this share of what the path has carried is worth more connections at once: senders
 /// that lose packets fall back from what slow start had reached.
-const FALLEN: f64 = 0.82;
+const FALLEN: f64 = 0.88;
 /// Looks in a row that have to find it fallen.
 const FALLEN_LOOKS: u32 = 2;
 /// Less than this share is left by an origin that throttles, or by a path that has changed.
@@ -38,11 +38,12 @@ const NOT_FALLEN: f64 = 0.95;
 const TRIES_HALF_MAX: u32 = 16;
 /// What is left of the memory of the best rate after each look, as paths change.
 const PEAK_MEMORY: f64 = 0.99;
-/// How much more is added than what would just make up for the fall.
-const RESTORE_MARGIN: f64 = 1.15;
-/// The least and the most that the count grows by to restore a rate.
-const RESTORE_MIN: f64 = 1.25;
-const RESTORE_MAX: f64 = 2.0;
+/// What is left has to last as long as this many probes before a rate is restored,
+const PROBES_RESTORE: f64 = 1.0;
+/// before more are tried,
+const PROBES_MORE: f64 = 2.0;
+/// and before fewer are: those that stay need seconds to take over what the others have left.
+const PROBES_FEWER: f64 = 8.0;
 /// A span lasts no longer than about this.
 const SPAN_TIME: Duration = Duration::from_secs(4);
 
@@ -112,10 +113,11 @@ impl Count {
             return None;
         }
         self.fallen_looks = 0;
-        let factor = (RESTORE_MARGIN / share).clamp(RESTORE_MIN, RESTORE_MAX);
-        let target = ceil(f64::from(self.target) * factor).min(self.ceiling());
+        // Senders that have begun to fall back go on falling.
+        let target = (2 * self.target).min(self.ceiling());
         // A full path carries what it can: what it has carried was a burst, or it has got narrower.
-        if sample.is_queued() || !self.may_grow(sample, rate, target) {
+        let has_time = has_time_for_probe(sample, rate, PROBES_RESTORE);
+        if sample.is_queued() || !has_time || !self.may_grow(sample, rate, target) {
             return None;
         }
         let base = (rate, self.target);
@@ -131,7 +133,7 @@ impl Count {
         mean: Mean,
         is_full: bool,
     ) -> Option<(u32, &'static str)> {
-        if !has_time_for_probe(sample, mean.rate) {
+        if !has_time_for_probe(sample, mean.rate, PROBES_MORE) {
             return None;
         }
         let more = self.target / if self.target > TRIES_HALF_MAX { 4 } else { 2 };
@@ -154,7 +156,8 @@ impl Count {
     fn may_try_fewer(&self, sample: &Sample, mean: Mean) -> bool {
         let are_worse = self.trial.is_some_and(|trial| trial.gain < WORSE);
         let is_due = self.down.at <= sample.now && mean.error < NOISE_MAX / 2.0;
-        is_due && (self.target > START_NEAR || are_worse)
+        let has_time = has_time_for_probe(sample, mean.rate, PROBES_FEWER);
+        is_due && has_time && (self.target > START_NEAR || are_worse)
     }
 
     /// Whether it is time to try more. Of a few connections one may have had bad luck, be it with
@@ -166,7 +169,7 @@ impl Count {
             let wait = if self.has_enough(mean) { UP_WAIT_CALM } else { Duration::ZERO };
             return !is_full && self.up.at.max(self.held_since + wait) <= sample.now;
         }
-        if sample.is_queued() {
+        if is_full || sample.is_queued() {
             return false;
         }
         let is_doubtful =
@@ -253,8 +256,9 @@ pub(super) fn probe_window(sample: &Sample) -> Duration {
     PROBE_WINDOW_MIN.max(8 * sample.tau)
 }
 
-/// A probe that the end overtakes costs and says nothing.
-fn has_time_for_probe(sample: &Sample, rate: f64) -> bool {
+/// Whether what is left lasts as long as this many probes: one that the end overtakes costs and
+/// says nothing.
+fn has_time_for_probe(sample: &Sample, rate: f64, probes: f64) -> bool {
     let lasts = sample.remaining_bytes as f64 / rate.max(1.0);
-    lasts > 2.0 * (probe_window(sample) + sample.reach).as_secs_f64()
+    lasts > probes * (probe_window(sample) + sample.reach).as_secs_f64()
 }

@@ -1,6 +1,6 @@
 //! The ramp: more connections, by steps, while that pays. Must not know what comes after it.
 
-use super::queue::Queue;
+use super::plateau::Plateau;
 use super::settling::Settling;
 use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, WORSE, ceil, start};
 use crate::plan::limiter::Trial;
@@ -20,6 +20,9 @@ const START_GAIN_DOUBTFUL: f64 = 1.2;
 /// Up to this number of connections, slow start of the first answers is told by smaller steps of
 /// their rate.
 const FEW_AT_START: u32 = 16;
+/// Losses that begin at this share of the rate that slow start ends at are those of a full queue;
+/// losses that begin below it are the path's own.
+const OVERFLOW_SHARE: f64 = 0.7;
 /// A connection that was once this many times as fast as the mean one has no limit of its own.
 const UNEVEN: f64 = 1.5;
 /// Connections that are tried where the first two do not share anything.
@@ -68,18 +71,27 @@ pub(super) struct Ramp {
     base: Option<(f64, u32)>,
     /// The rate of a first measurement that showed no gain, and a longer one since then.
     doubt: Option<(f64, Window)>,
-    /// The rate of the first connections, and the queue that stood when it had settled.
-    queue: Option<(f64, Queue)>,
+    /// The rate that the first connections have settled at, if it is worth watching.
+    plateau: Option<Box<Plateau>>,
+    /// The best rate before the first loss.
+    lossless: Option<f64>,
     /// Indicates whether it makes up for a rate that has fallen, and ends with this step.
     is_restoring: bool,
 }
 
 impl Ramp {
     pub(super) fn new(since: Duration, base: Option<(f64, u32)>) -> Self {
-        let (settling, alone) = (Settling::default(), Settling::default());
-        let (awaits_most, is_restoring) = (false, false);
-        let (doubt, queue) = (None, None);
-        Self { since, awaits_most, settling, alone, base, doubt, queue, is_restoring }
+        Self {
+            since,
+            awaits_most: false,
+            settling: Settling::default(),
+            alone: Settling::default(),
+            base,
+            doubt: None,
+            plateau: None,
+            lossless: None,
+            is_restoring: false,
+        }
     }
 
     /// The first step, of these connections.
@@ -102,6 +114,16 @@ impl Ramp {
     /// Whether nothing has been compared yet.
     pub(super) fn is_first(&self) -> bool {
         self.base.is_none()
+    }
+
+    /// Whether packets were lost before the path can have been full.
+    fn has_own_losses(&self, rate: f64) -> bool {
+        self.lossless.is_some_and(|lossless| lossless < OVERFLOW_SHARE * rate)
+    }
+
+    /// Whether packets were lost as soon as the rate stood, and not before.
+    fn has_overflowed(&self, rate: f64) -> bool {
+        self.lossless.is_some() && !self.has_own_losses(rate)
     }
 }
 
@@ -168,7 +190,12 @@ impl Count {
     /// The first of two was alone for the time that the other one took to connect. If it had the
     /// path then, the other one has brought nothing; otherwise, and with more to start with, still
     /// more are tried.
-    fn judge_start(&mut self, sample: &Sample, ramp: Ramp, rate: f64) -> (Phase, Option<Change>) {
+    fn judge_start(
+        &mut self,
+        sample: &Sample,
+        mut ramp: Ramp,
+        rate: f64,
+    ) -> (Phase, Option<Change>) {
         // Where each is alone at its source, the first one's rate says nothing of the other one's.
         if self.target != 2 || self.min > 1 {
             return self.judge_many(sample, ramp, rate);
@@ -177,41 +204,53 @@ impl Count {
         self.trial = Some(Trial { from: 1, to: 2, gain });
         // One that has not got through yet has shown nothing.
         self.is_start_doubtful = sample.flowing < self.target;
-        // Around a hole arrivals are reckoned, which may look like a burst, and the burst of one
-        // like a path for itself; where both have the same rate each may have its limit.
-        let may_be_burst = gain >= 1.0 && sample.is_lossy && !sample.is_uneven;
-        if gain < START_GAIN_DOUBTFUL && !may_be_burst {
+        if gain < START_GAIN_DOUBTFUL {
             return (self.start_hold(sample.now), None);
+        }
+        let are_kept = gain >= 2.0 * KEPT_SHARE;
+        // The first one was not alone for long enough to show what it can do.
+        if !are_kept && sample.tau >= DISTANCE_MIN && ramp.has_overflowed(rate) {
+            let plateau = ramp.plateau.get_or_insert_with(|| Box::new(Plateau::new(sample, rate)));
+            if !plateau.is_over(sample) {
+                return (Phase::Ramp(ramp), None);
+            }
+            if plateau.is_queued(sample) {
+                return (self.start_hold(sample.now), None);
+            }
         }
         let text = format!("2 bring {gain:.1} times what one does");
         let target = match gain {
-            gain if gain >= 2.0 * KEPT_SHARE && sample.tau >= DISTANCE_MIN => START_LEAP,
+            _ if are_kept && sample.tau >= DISTANCE_MIN => START_LEAP,
             gain if gain >= START_GAIN => 4,
             _ => 3,
         };
         self.step_up(sample, rate, target, text)
     }
 
-    /// Of many that began together none was alone to compare with. A queue before them that goes
-    /// on standing says that they fill the path. Where none was ever faster than the others it is a
-    /// limit for each, with its own queue.
+    /// Of many that began together none was alone to compare with. A rate that stands where slow
+    /// start would double it says that they fill the path; whether they go on doing so is seen once
+    /// the losses that slow start has caused are over. On a path with losses of its own they do
+    /// not. Where none was ever faster than the others it is a limit for each.
     fn judge_many(
         &mut self,
         sample: &Sample,
         mut ramp: Ramp,
         rate: f64,
     ) -> (Phase, Option<Change>) {
-        let (_, queue) = ramp.queue.get_or_insert_with(|| (rate, Queue::new(sample)));
         let share = rate / f64::from(self.target);
         let is_one_faster = sample.is_uneven || ramp.alone.best() > UNEVEN * share;
-        let is_shared = self.min == 1 && is_one_faster;
-        if !is_shared || queue.has_drained(sample) {
-            return self.step_up(sample, rate, 2 * self.target, "growth may pay".into());
+        let is_shared = self.min == 1 && is_one_faster && sample.tau >= DISTANCE_MIN;
+        let is_flat = ramp.settling.is_steady() && !ramp.has_own_losses(rate);
+        if is_shared && (is_flat || sample.is_queued() || ramp.plateau.is_some()) {
+            let plateau = ramp.plateau.get_or_insert_with(|| Box::new(Plateau::new(sample, rate)));
+            if !plateau.is_over(sample) {
+                return (Phase::Ramp(ramp), None);
+            }
+            if !plateau.has_fallen() {
+                return (self.start_hold(sample.now), None);
+            }
         }
-        if queue.is_standing(sample) {
-            return (self.start_hold(sample.now), None);
-        }
-        (Phase::Ramp(ramp), None)
+        self.step_up(sample, rate, 2 * self.target, "growth may pay".into())
     }
 
     /// A server that needs a long time for each answer is as good as far away.
@@ -233,14 +272,17 @@ impl Count {
         if !self.has_begun(sample, ramp) {
             return None;
         }
-        if let Some((rate, queue)) = &mut ramp.queue {
-            queue.add(sample);
-            return Some(*rate);
+        if let Some(plateau) = &mut ramp.plateau {
+            plateau.add(sample);
+            return Some(plateau.rate());
         }
         if let Some((rate, window)) = &mut ramp.doubt {
             window.add(sample.bytes, sample.elapsed);
             let is_long = window.lasted() >= DOUBT_TIME.max(DOUBT_ROUND_TRIPS * sample.tau);
             return is_long.then(|| window.mean().rate.max(*rate));
+        }
+        if sample.is_lossy {
+            ramp.lossless.get_or_insert(ramp.settling.best());
         }
         ramp.alone.add(sample.bytes_most, sample.elapsed, sample.tau);
         let settled = ramp.settling.add(sample.bytes, sample.elapsed, sample.tau);

@@ -35,6 +35,8 @@ pub(super) struct Settling {
     flat: u32,
     /// The stretch before, bytes per second.
     previous: f64,
+    /// Indicates whether the latest two stretches hardly differ.
+    is_steady: bool,
     /// The lesser of the latest two stretches, bytes per second.
     lately: f64,
 }
@@ -62,11 +64,17 @@ impl Settling {
         self.flat = if has_grown { 0 } else { self.flat + 1 };
         self.best = self.best.max(rate);
         let recent = rate.max(self.previous);
-        let is_steady =
+        self.is_steady =
             self.stretches > 1 && (rate - self.previous).abs() <= STEADY * self.previous;
         self.lately = rate.min(self.previous);
         self.previous = rate;
-        (is_steady || self.flat >= FLAT_MIN || self.stretches >= STRETCHES_MAX).then_some(recent)
+        (self.is_steady || self.flat >= FLAT_MIN || self.stretches >= STRETCHES_MAX)
+            .then_some(recent)
+    }
+
+    /// Whether the latest two stretches hardly differ.
+    pub(super) fn is_steady(&self) -> bool {
+        self.is_steady
     }
 
     /// The best stretch, bytes per second.
