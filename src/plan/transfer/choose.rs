@@ -17,7 +17,7 @@ const RETRANSMISSION_TIME_MIN: Duration = Duration::from_millis(200);
 /// Silence after which a connection that has measured nothing is taken for stuck.
 const MUTE_MIN: Duration = Duration::from_secs(1);
 /// Of the connections wanted, at most one in this number comes back to help after it was closed.
-const RETURNS_SHARE: u32 = 5;
+const RETURNS_SHARE: u32 = 6;
 /// In a long transfer one more may do that after each time of this length.
 const RETURN_TIME: Duration = Duration::from_secs(20);
 /// Slow start has filled most windows after this number of round trips.

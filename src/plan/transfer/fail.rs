@@ -258,7 +258,9 @@ impl Transfer {
             return true;
         }
         let worker = self.workers.entry(connection);
-        let is_new = !worker.is_kept_alive && !worker.meter.is_flowing();
+        // Whom we have given up before its first answer the server has not shut out.
+        let is_ours = worker.is_being_replaced(self.now);
+        let is_new = !is_ours && !worker.is_kept_alive && !worker.meter.is_flowing();
         let is_refused = matches!(kind, ErrorKind::Status(429 | 503)) || is_crowded;
         let is_shut_out = (kind == ErrorKind::Connect && while_connecting)
             || (kind == ErrorKind::ConnectionLost && is_new && !while_connecting);

@@ -315,8 +315,8 @@ impl Transfer {
         self.returns += u32::from(!is_silent);
         // A server that takes its time with some bytes is not asked for them for ever.
         let is_often = since < CALM_TIME;
-        self.measurements.patience =
-            if is_often { (self.measurements.patience * 2).min(PATIENCE_MAX) } else { 1 };
+        let patience = self.measurements.patience.max(1);
+        self.measurements.patience = if is_often { (2 * patience).min(PATIENCE_MAX) } else { 1 };
         self.measurements.replaced_at = self.now;
         self.workers.entry(id).replace(self.now);
         let lost = self.workers.get(id).and_then(|worker| worker.meter.goodput()).unwrap_or(0.0)

@@ -266,6 +266,41 @@ fn a_silent_connection_is_replaced_without_a_penalty() {
 }
 
 #[test]
+fn whom_we_give_up_before_its_first_answer_the_server_has_not_refused() {
+    for (replaces, refusals) in [(false, 1), (true, 0)] {
+        let mut bench = warm(320 * MIB, settings());
+        let mine = bench.fetch(A).span;
+        let Next::Fetch(fetch) = bench.transfer.next(bench.now, C) else { panic!() };
+        bench.transfer.on_connected(bench.now, C, 0, TICK);
+        bench.transfer.on_requested(bench.now, C, fetch.span.start());
+        if replaces {
+            let mut flows = [(A, mine.start(), 4096), (C, 0, 0)];
+            assert_eq!(bench.flow(41, &mut flows), [Action::Replace(C)]);
+        }
+        fail(&mut bench.transfer, bench.now, C, ErrorKind::ConnectionLost);
+        assert_eq!(bench.transfer.count.tolerance().refusals(), refusals);
+    }
+}
+
+#[test]
+fn the_patience_with_the_silent_doubles_from_the_first_one_on() {
+    let mut bench = Bench::new(320 * MIB, with(4));
+    bench.now = Duration::ZERO;
+    let mut flows = vec![(A, bench.fetch(A).span.start(), 4096)];
+    for id in [B, C] {
+        let Next::Fetch(fetch) = bench.transfer.next(bench.now, id) else { panic!() };
+        bench.transfer.on_connected(bench.now, id, 0, TICK);
+        bench.transfer.on_requested(bench.now, id, fetch.span.start());
+        flows.push((id, fetch.span.start(), 0));
+    }
+    let mut after = |bench: &mut Bench, ticks| bench.flow(ticks, &mut flows);
+    assert_eq!(after(&mut bench, 41), [Action::Replace(B)], "two seconds");
+    assert_eq!(after(&mut bench, 37), []);
+    assert_eq!(after(&mut bench, 4), [Action::Replace(C)], "four seconds");
+    assert_eq!(after(&mut bench, 60), []);
+}
+
+#[test]
 fn a_connection_is_not_replaced_for_ever_while_nothing_comes() {
     for (has_progress, is_over) in [(true, false), (false, true)] {
         let mut bench = warm(320 * MIB, Settings { retries: 0, ..settings() });
