@@ -12,7 +12,7 @@ use std::time::Duration;
 const WATCH_MIN: Duration = Duration::from_millis(400);
 const WATCH_ROUND_TRIPS: u32 = 12;
 /// Less than this share of the rate in the second half of that time is a fall.
-const FALLEN: f64 = 0.9;
+const FALLEN: f64 = 0.8;
 
 /// A rate that is watched.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_dip_is_no_fall() {
-        assert_eq!(watched(50, |tick| if tick <= 4 { 40 } else { 100 }), (12, false));
-        assert_eq!(watched(50, |tick| if tick <= 4 { 100 } else { 85 }), (12, true));
+        assert_eq!(watched(50, |tick| if matches!(tick, 7 | 8) { 60 } else { 100 }), (12, false));
+        assert_eq!(watched(50, |tick| if tick <= 4 { 100 } else { 75 }), (12, true));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::plateau::Plateau;
 use super::settling::Settling;
-use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, WORSE, ceil, start};
+use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, UP_WAIT_CALM, WORSE, ceil, start};
 use crate::plan::limiter::Trial;
 use crate::plan::window::Window;
 use std::time::Duration;
@@ -247,7 +247,10 @@ impl Count {
                 return (Phase::Ramp(ramp), None);
             }
             if !plateau.has_fallen() {
-                return (self.start_hold(sample.now), None);
+                // If it falls later, that is restored; more of them have nothing to gain now.
+                let phase = self.start_hold(sample.now);
+                self.up.at = sample.now + UP_WAIT_CALM;
+                return (phase, None);
             }
         }
         self.step_up(sample, rate, 2 * self.target, "growth may pay".into())
