@@ -138,8 +138,8 @@ fn many_that_begin_before_a_queue_that_stays_are_enough() {
     assert!(bench.changes.is_empty() && bench.count.settled() == Some(8), "{:?}", bench.changes);
 }
 
-/// Slow start doubles the rate up to `rate`, bytes per second of that number of connections; packets
-/// are lost from then on, or have been all the time.
+/// Slow start doubles the rate up to `rate`, bytes per second of that number of connections.
+/// Packets are lost from then on, or have been all the time.
 fn begin(bench: &mut Bench, has_own_losses: bool, rate: impl Fn(u32) -> f64) {
     bench.is_lossy = has_own_losses;
     for share in [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64] {
