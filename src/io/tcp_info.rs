@@ -3,12 +3,8 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-#[allow(clippy::cast_possible_truncation, reason = "a few hundred bytes")]
-const TCP_INFO_BYTES: libc::socklen_t = size_of::<libc::tcp_info>() as libc::socklen_t;
 /// Fields of SO_MEMINFO.
 const MEMORY_FIELDS: usize = 9;
-#[allow(clippy::cast_possible_truncation, reason = "a few fields")]
-const MEMORY_BYTES: libc::socklen_t = size_of::<[u32; MEMORY_FIELDS]>() as libc::socklen_t;
 
 /// What the kernel knows of a TCP connection (TCP_INFO).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,21 +37,11 @@ impl TcpInfo {
     pub fn of(socket: BorrowedFd) -> Option<Self> {
         // SAFETY: the structure is plain integers, for which zero is a value.
         let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-        let mut len = TCP_INFO_BYTES;
-        // SAFETY: the kernel writes at most `len` bytes into `info`; what an old kernel does not
-        // fill stays zero.
-        let status = unsafe {
-            libc::getsockopt(
-                socket.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                std::ptr::from_mut(&mut info).cast(),
-                &raw mut len,
-            )
-        };
+        // SAFETY: any bytes are plain integers; what an old kernel does not fill stays zero.
+        let is_told = unsafe { read(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info) };
         let (unread_bytes, memory_bytes) =
             if info.tcpi_rcv_ooopack > 0 { unread(socket) } else { (0, 0) };
-        (status == 0).then_some(Self {
+        is_told.then_some(Self {
             rtt_us: info.tcpi_rtt,
             receiver_rtt_us: info.tcpi_rcv_rtt,
             receive_space_bytes: info.tcpi_rcv_space,
@@ -74,23 +60,31 @@ impl TcpInfo {
 /// hole; nothing of either where the kernel does not tell.
 fn unread(socket: BorrowedFd) -> (u64, u64) {
     let mut memory = [0_u32; MEMORY_FIELDS];
-    let mut len = MEMORY_BYTES;
-    // SAFETY: the kernel writes at most `len` bytes into `memory`.
-    let status = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            memory.as_mut_ptr().cast(),
-            &raw mut len,
-        )
-    };
+    // SAFETY: any bytes are plain integers.
+    let is_told = unsafe { read(socket, libc::SOL_SOCKET, libc::SO_MEMINFO, &mut memory) };
     match rustix::io::ioctl_fionread(socket) {
-        Ok(unread_bytes) if status == 0 => {
+        Ok(unread_bytes) if is_told => {
             (unread_bytes, u64::from(memory[libc::SK_MEMINFO_RMEM_ALLOC as usize]))
         }
         _ => (0, 0),
     }
+}
+
+/// Has the kernel write an option of the socket into `value`; says whether it did.
+///
+/// # Safety
+/// `T` must be plain integers, for which any bytes are a value.
+unsafe fn read<T>(
+    socket: BorrowedFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &mut T,
+) -> bool {
+    #[allow(clippy::cast_possible_truncation, reason = "a few hundred bytes")]
+    let mut len = size_of::<T>() as libc::socklen_t;
+    let start = std::ptr::from_mut(value).cast();
+    // SAFETY: the kernel writes at most `len` bytes into `value`, and the caller allows any.
+    unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, start, &raw mut len) == 0 }
 }
 
 #[cfg(test)]

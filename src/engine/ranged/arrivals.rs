@@ -36,17 +36,14 @@ impl Ranged {
                     self.context.stirred();
                 }
                 let round_trip = Duration::from_micros(info.receiver_rtt_us.into());
-                plan.on_arrival(
-                    now,
-                    id,
-                    Arrival {
-                        received_bytes,
-                        unread_bytes,
-                        memory_bytes,
-                        out_of_order,
-                        round_trip,
-                    },
-                );
+                let arrival = Arrival {
+                    received_bytes,
+                    unread_bytes,
+                    memory_bytes,
+                    out_of_order,
+                    round_trip,
+                };
+                plan.on_arrival(now, id, arrival);
             }
         }
     }
