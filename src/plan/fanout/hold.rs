@@ -163,7 +163,7 @@ impl Count {
     /// Whether it is time to try more. Of a few connections one may have had bad luck, be it with
     /// losses or with the server: then soon. Where nothing of that kind is seen, a few connections
     /// are left alone for long, as each one more is seen by the server. Where the path is full
-    /// there is nothing to gain; a few may have a queue each, which says less.
+    /// there is nothing to gain; of a few a queue that stands just now says so as well.
     fn may_try_more(&self, sample: &Sample, mean: Mean, is_full: bool) -> bool {
         if self.target >= FEW {
             let wait = if self.has_enough(mean) { UP_WAIT_CALM } else { Duration::ZERO };
