@@ -3,8 +3,8 @@
 //!
 //! States: ramp (by steps, while they pay; what slow start ends at is watched first) -> hold
 //! (restores a rate that has fallen) -> probe (a few more or fewer, measured against the hold
-//! before it) -> hold ...; a probe that pays well goes back to ramp. Collapse (the origin throttles)
-//! -> frozen -> hold. A fixed count knows no states.
+//! before it) -> hold ...; a probe that pays well goes back to ramp. Collapse (the origin
+//! throttles) -> frozen -> hold. A fixed count knows no states.
 //!
 //! Connections are opened no faster than that: a step waits until those of the one before have come
 //! up to their rate. Rates are compared by bytes that have arrived (`meter`), gains against what
