@@ -386,6 +386,8 @@ pub struct FileSystem {
     /// Reserved space counts as the file's (`st_blocks`) until it is truncated: nothing is
     /// compressed or written elsewhere.
     pub lasting: bool,
+    /// It is memory: to reserve space takes as long there as to write to it.
+    pub in_memory: bool,
 }
 
 /// Names the file system. Only those whose direct path was measured or is documented as real pay;
@@ -414,7 +416,7 @@ pub fn file_system(file: impl AsFd) -> FileSystem {
         _ => ("unknown", false),
     };
     let lasting = matches!(name, "ext4" | "xfs" | "tmpfs");
-    FileSystem { name, direct_pays, lasting }
+    FileSystem { name, direct_pays, lasting, in_memory: name == "tmpfs" }
 }
 
 /// One aligned 4 KiB write at the start of a preallocated file: some file systems take the flag at

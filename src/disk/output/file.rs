@@ -228,7 +228,7 @@ impl FileOutput {
     pub(super) fn commit(&self, bytes: u64, sync: SyncPolicy) -> Result<PathBuf> {
         let Place { target, part, .. } = &*self.place;
         let mut journals_ended = self.place.journals_ended();
-        self.place.check_part(bytes)?;
+        self.place.check_whole(bytes)?;
         self.set_len(bytes)?;
         self.place.inherit()?;
         match sync {

@@ -199,7 +199,29 @@ fn what_was_cut_meanwhile_is_not_committed() {
 
 #[test]
 fn what_was_cut_and_grew_again_is_not_committed() {
-    let folder = scratch();
+    cut_and_grow(&scratch());
+}
+
+#[test]
+fn what_was_cut_and_grew_again_in_memory_is_not_committed() {
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
+        return crate::skip::skipped("there is no /dev/shm");
+    };
+    cut_and_grow(&folder);
+}
+
+#[test]
+fn ample_memory_is_not_reserved() {
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
+        return crate::skip::skipped("there is no /dev/shm");
+    };
+    let reserved = Reserved::new(&folder.path().join("f"), false).unwrap();
+    let output = reserved.allocate(Some(1 << 20), DirectPolicy::Never).unwrap();
+    let part = output.part_path().metadata().unwrap();
+    assert_eq!((part.len(), part.blocks()), (1 << 20, 0));
+}
+
+fn cut_and_grow(folder: &tempfile::TempDir) {
     let target = folder.path().join("f");
     let reserved = Reserved::new(&target, false).unwrap();
     let output = reserved.allocate(Some(50_000), DirectPolicy::Never).unwrap();
