@@ -133,8 +133,8 @@ pub struct Options {
     pub retries: u32,
     /// Direct or buffered writes.
     pub direct: DirectMode,
-    /// Register the block arena with the kernel where the memlock limit allows it; on a shared
-    /// client, its own option does.
+    /// Register the block arena with the kernel where files are written past the page cache and the
+    /// memlock limit allows it; on a shared client, its own option does.
     pub register_buffers: bool,
     /// Replace an existing target; and take the name of the part file from what others have there,
     /// which is not written to.
@@ -233,7 +233,8 @@ pub struct ClientOptions {
     /// Shards: threads with a ring of their own, 1..=64; `None` for as many as there are cores, up
     /// to 8. Each starts when it is first needed.
     pub threads: Option<u32>,
-    /// Register the block arenas with the kernel where the memlock limit allows it.
+    /// Register the block arenas with the kernel where files are written past the page cache and
+    /// the memlock limit allows it.
     pub register_buffers: bool,
     /// Most connections of all downloads at once, at least 1; `None` for what each asks for.
     pub max_connections: Option<u32>,
