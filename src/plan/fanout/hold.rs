@@ -24,6 +24,9 @@ const LOOK_MIN: Duration = Duration::from_millis(300);
 /// and with less than a few connections that lose nothing, where one that stalls makes much of the
 /// rate.
 const LOOK_FEW: Duration = Duration::from_millis(750);
+/// What is seen at the end of it has to be fallen as well: senders that drain the queue to see how
+/// short the path is (BBR, for 200 ms every ten seconds, all at once) are back by then.
+const LOOK_END: Duration = Duration::from_millis(100);
 /// A rate below this share of what the path has carried is worth more connections at once: senders
 /// that lose packets fall back from what slow start had reached.
 const FALLEN: f64 = 0.88;
@@ -54,6 +57,8 @@ pub(super) struct Hold {
     window: Window,
     /// Since the last look at whether the rate has fallen.
     look: Window,
+    /// The end of that time.
+    end: Window,
     /// Whether a queue stood, by its mean over the hold: losses make dips in it.
     queue: Option<Queue>,
 }
@@ -72,13 +77,18 @@ pub(super) struct Probe {
 impl Count {
     pub(super) fn hold(&mut self, sample: &Sample, mut hold: Hold) -> (Phase, Option<Change>) {
         hold.window.add(sample.bytes, sample.elapsed);
-        hold.look.add(sample.bytes, sample.elapsed);
-        hold.queue.get_or_insert_with(|| Queue::new(sample)).add(sample);
         let is_one_much = self.target < FEW && !sample.is_lossy;
-        let look = if is_one_much { LOOK_FEW } else { LOOK_MIN };
-        if hold.look.lasted() >= look.max(2 * sample.tau) {
+        let look = if is_one_much { LOOK_FEW } else { LOOK_MIN }.max(2 * sample.tau);
+        if hold.look.lasted() + LOOK_END.max(sample.tau) <= look {
+            hold.end = Window::default();
+        }
+        hold.look.add(sample.bytes, sample.elapsed);
+        hold.end.add(sample.bytes, sample.elapsed);
+        hold.queue.get_or_insert_with(|| Queue::new(sample)).add(sample);
+        if hold.look.lasted() >= look {
             let rate = std::mem::take(&mut hold.look).mean().rate;
-            if let Some(restoring) = self.restore(sample, rate) {
+            let end = std::mem::take(&mut hold.end).mean().rate;
+            if let Some(restoring) = self.restore(sample, rate, end) {
                 return restoring;
             }
         }
@@ -102,14 +112,15 @@ impl Count {
     }
 
     /// More connections if the rate has fallen below what the path has carried.
-    fn restore(&mut self, sample: &Sample, rate: f64) -> Option<(Phase, Option<Change>)> {
+    fn restore(&mut self, sample: &Sample, rate: f64, end: f64) -> Option<(Phase, Option<Change>)> {
         self.peak.rate *= PEAK_MEMORY;
         self.note_peak(rate);
         let share = rate / self.peak.rate.max(1.0);
         // A steeper fall is none of senders that lose packets; one look may have met a stall.
         let is_fallen = (FALLEN_MIN..FALLEN).contains(&share) && !self.was_throttled;
         self.fallen_looks = if is_fallen { self.fallen_looks + 1 } else { 0 };
-        if self.fallen_looks < FALLEN_LOOKS {
+        let is_over = end >= FALLEN * self.peak.rate;
+        if self.fallen_looks < FALLEN_LOOKS || is_over {
             return None;
         }
         self.fallen_looks = 0;

@@ -310,6 +310,20 @@ fn where_more_have_failed_they_are_tried_again_soon_only_if_the_rate_has_fallen(
         bench.run(6.0, capped(10.0 * MB, if falls { 180.0 * MB } else { 200.0 * MB }));
         let text = |change: &Change| change.1.contains("to see whether more pay");
         bench.changes[before..].iter().filter(|change| text(change)).count()
+/// As BBR does, to see how short the path is: for 200 ms and a round trip, every ten seconds.
+#[test]
+fn senders_that_drain_the_queue_for_a_moment_get_no_company() {
+    let mut bench = Bench::new(46);
+    bench.count.start_with(Duration::ZERO, 8);
+    bench.run(1.0, |_| 36.0 * MB);
+    for wait in 0..20 {
+        bench.run(0.25, |_| 7.0 * MB);
+        bench.run(1.0 + 0.05 * f64::from(wait), |_| 36.0 * MB);
+    }
+    let restored = |change: &&Change| change.1.contains("of the best rate are left");
+    assert_eq!(bench.changes.iter().find(restored), None);
+}
+
     });
     assert_eq!(tries.map(|tries| tries > 0), [false, true]);
 }
