@@ -13,6 +13,8 @@ const WATCH_MIN: Duration = Duration::from_millis(400);
 const WATCH_ROUND_TRIPS: u32 = 12;
 /// Less than this share of the rate in the second half of that time is a fall.
 const FALLEN: f64 = 0.8;
+/// Connections that share a path part in this share of the time.
+const EVEN_PART: u32 = 3;
 
 /// A rate that is watched.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Plateau {
     /// Bytes per second when slow start ended.
     rate: f64,
     queue: Queue,
+    /// Whether some connection was faster than the others.
+    is_shared: bool,
     /// The second half of the time.
     recent: Window,
 }
@@ -28,7 +32,7 @@ pub(super) struct Plateau {
 impl Plateau {
     pub(super) fn new(sample: &Sample, rate: f64) -> Self {
         let queue = Queue::new(sample);
-        Self { since: sample.now, rate, queue, recent: Window::default() }
+        Self { since: sample.now, rate, queue, is_shared: false, recent: Window::default() }
     }
 
     pub(super) fn add(&mut self, sample: &Sample) {
@@ -46,6 +50,17 @@ impl Plateau {
     /// Whether it has been watched for long enough.
     pub(super) fn is_over(&self, sample: &Sample) -> bool {
         sample.now >= self.since + watch(sample)
+    }
+
+    /// `is_one_faster`: some connection is faster than the others, so that none has a limit of its
+    /// own.
+    pub(super) fn note(&mut self, is_one_faster: bool) {
+        self.is_shared |= is_one_faster;
+    }
+
+    /// Whether none has been faster than the others for long enough.
+    pub(super) fn is_even(&self, sample: &Sample) -> bool {
+        !self.is_shared && sample.now >= self.since + watch(sample) / EVEN_PART
     }
 
     /// Whether the rate has not stayed.

@@ -239,14 +239,16 @@ impl Count {
     ) -> (Phase, Option<Change>) {
         let share = rate / f64::from(self.target);
         let is_one_faster = sample.is_uneven || ramp.alone.best() > UNEVEN * share;
-        let is_shared = self.min == 1 && is_one_faster && sample.tau >= DISTANCE_MIN;
+        let may_share = self.min == 1 && sample.tau >= DISTANCE_MIN;
         let is_flat = ramp.settling.is_steady() && !ramp.has_own_losses(rate);
-        if is_shared && (is_flat || sample.is_queued() || ramp.plateau.is_some()) {
+        if may_share && (is_flat || sample.is_queued() || ramp.plateau.is_some()) {
             let plateau = ramp.plateau.get_or_insert_with(|| Box::new(Plateau::new(sample, rate)));
-            if !plateau.is_over(sample) {
+            plateau.note(is_one_faster);
+            let is_even = plateau.is_even(sample);
+            if !is_even && !plateau.is_over(sample) {
                 return (Phase::Ramp(ramp), None);
             }
-            if !plateau.has_fallen() {
+            if !is_even && !plateau.has_fallen() {
                 // If it falls later, that is restored; more of them have nothing to gain now.
                 let phase = self.start_hold(sample.now);
                 self.up.at = sample.now + UP_WAIT_CALM;

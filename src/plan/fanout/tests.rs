@@ -166,6 +166,21 @@ fn many_whose_rate_stands_are_enough_unless_losses_take_it() {
     assert_eq!(first(true, 1.0), (1, doubled), "it will fall");
 }
 
+/// Connections that share a path start alike and part; those with a limit each never do.
+#[test]
+fn many_that_part_after_slow_start_share_a_path() {
+    let changes = |part| {
+        let mut bench = Bench::new(60);
+        begin(&mut bench, false, capped(5.0 * MB, 40.0 * MB));
+        assert!(bench.changes.is_empty(), "not yet: {:?}", bench.changes);
+        bench.is_uneven = part;
+        bench.run(3.0, capped(5.0 * MB, 40.0 * MB));
+        bench.changes.first().map(|change| change.1.clone())
+    };
+    assert_eq!(changes(true), None);
+    assert_eq!(changes(false), Some("16 after 8: growth may pay".to_owned()));
+}
+
 #[test]
 fn two_that_have_filled_a_queue_are_enough() {
     let run = |has_own_losses, queueing| {
@@ -197,7 +212,7 @@ fn the_first_step_waits_for_connections_that_come_one_after_the_other() {
     bench.flowing_max = 2;
     assert_eq!(bench.run(0.5, &rate), 8, "two of eight say nothing of the rate of eight");
     bench.flowing_max = u32::MAX;
-    assert_eq!(bench.run(0.4, &rate), 16);
+    assert_eq!(bench.run(0.7, &rate), 16);
     bench.run(1.5, &rate);
     assert!(bench.changes.iter().all(|(_, text)| !text.starts_with("32 after")));
     assert_eq!(bench.count.target(), 8, "the late six were no gain: {:?}", bench.changes);
