@@ -118,6 +118,8 @@ pub(super) struct Count {
     was_throttled: bool,
     /// The last comparison with more connections.
     trial: Option<Trial>,
+    /// Indicates whether connections have kept their rates up to the step of that, and then not.
+    is_knee: bool,
     /// Indicates whether the first two connections may have brought more than one.
     is_start_doubtful: bool,
     /// Indicates whether fewer connections were better: still fewer are tried at once, by halves,
@@ -233,6 +235,7 @@ impl Count {
             poor_windows: 0,
             was_throttled: false,
             trial: None,
+            is_knee: false,
             is_start_doubtful: false,
             is_descending: false,
         }

@@ -190,11 +190,13 @@ impl Count {
             || (is_doubtful && self.up.wait <= UP_WAIT && self.held_since + wait <= sample.now)
     }
 
-    /// Whether more brought nothing when that was tried, and the rate has not fallen since.
+    /// Whether more brought nothing when that was tried, or a knee was found, and the rate has not
+    /// fallen since.
     fn has_enough(&self, mean: Mean) -> bool {
         let did_not_pay =
             |trial: Trial| trial.gain < pays_from(f64::from(trial.to) / f64::from(trial.from));
-        self.trial.is_some_and(did_not_pay) && mean.rate >= NOT_FALLEN * self.peak.rate
+        let has_end = self.is_knee || self.trial.is_some_and(did_not_pay);
+        has_end && mean.rate >= NOT_FALLEN * self.peak.rate
     }
 
     pub(super) fn probe(&mut self, sample: &Sample, mut probe: Probe) -> (Phase, Option<Change>) {
@@ -216,6 +218,7 @@ impl Count {
         let text = format!("brought {:+.0} %", (gain - 1.0) * 100.0);
         let is_kept = if is_up {
             self.trial = Some(Trial { from, to: self.target, gain });
+            self.is_knee = false;
             gain >= pays_from(growth) + noise.min(0.1)
         } else {
             noise < NOISE_MAX && gain - noise >= 1.0 - 2.0 * LOSS_MAX

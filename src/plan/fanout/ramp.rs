@@ -2,7 +2,9 @@
 
 use super::plateau::Plateau;
 use super::settling::Settling;
-use super::{Change, Count, DISTANCE_MIN, Peak, Phase, Sample, UP_WAIT_CALM, WORSE, ceil, start};
+use super::{
+    Change, Count, DISTANCE_MIN, FEW, Peak, Phase, Sample, UP_WAIT_CALM, WORSE, ceil, start,
+};
 use crate::plan::limiter::Trial;
 use crate::plan::window::Window;
 use std::time::Duration;
@@ -13,6 +15,9 @@ const BYTES_PER_CONNECTION_MIN: u64 = 1 << 20;
 const GAIN_SHARE: f64 = 0.12;
 /// The next step is tried at once if it grows by this share; below it the knee is behind.
 const GAIN_SHARE_ON: f64 = 0.25;
+/// The same after a step whose connections have kept their rates: where they share a path with
+/// others, gains shrink from step to step; where they are suddenly small, the knee is behind.
+const GAIN_SHARE_ON_KEPT: f64 = 0.35;
 /// The gain of the first two, whose starts overlap, from which on four are tried,
 const START_GAIN: f64 = 1.45;
 /// and from which on three are.
@@ -150,6 +155,9 @@ impl Count {
         }
         let text = format!("{} brought {:+.0} %", self.target, (gain - 1.0) * 100.0);
         let is_kept = gain >= KEPT_SHARE * growth;
+        let was_kept = self.kept_up_to(count);
+        let share_on = if was_kept { GAIN_SHARE_ON_KEPT } else { GAIN_SHARE_ON };
+        self.is_knee = was_kept && !is_kept;
         self.trial = Some(Trial { from: count, to: self.target, gain });
         if ramp.is_restoring {
             if !pays {
@@ -162,7 +170,7 @@ impl Count {
         }
         // A limit per connection may make a queue for each of them; then they keep their rates.
         let is_full = sample.is_queued() && !is_kept;
-        if gain >= 1.0 + GAIN_SHARE_ON * (growth - 1.0) && !is_full {
+        if gain >= 1.0 + share_on * (growth - 1.0) && !is_full {
             let factor = if is_kept { self.leap(sample) } else { 2 };
             return self.step_up(sample, rate, factor * self.target, text);
         }
@@ -270,6 +278,15 @@ impl Count {
             return None;
         }
         self.set(target, format!("{:.0} ms to each first byte", sample.tau.as_secs_f64() * 1e3))
+    }
+
+    /// Whether the step to this number of connections has left each its rate.
+    fn kept_up_to(&self, count: u32) -> bool {
+        let is_kept = |trial: Trial| {
+            let growth = f64::from(trial.to) / f64::from(trial.from);
+            trial.to == count && trial.gain >= KEPT_SHARE * growth
+        };
+        count >= FEW && self.trial.is_some_and(is_kept)
     }
 
     /// The rate of the step, once it is known well enough.

@@ -284,6 +284,20 @@ fn the_ramp_ends_where_a_queue_stands_unless_connections_keep_their_rates() {
 }
 
 #[test]
+fn the_ramp_ends_at_a_sudden_knee_and_goes_on_where_gains_shrink() {
+    let goes_on = |rate: &dyn Fn(u32) -> f64| {
+        let mut bench = Bench::new(30);
+        bench.run(1.5, rate);
+        assert!(bench.changes.iter().any(|change| change.1.starts_with("32 after 16")));
+        bench.changes.iter().any(|change| change.1.starts_with("64 after 32"))
+    };
+    // Sixteen have kept their rates, and 32 bring 30 % more.
+    assert!(!goes_on(&capped(3.0 * MB, 62.4 * MB)));
+    // Sixteen others share the path: 16 bring half of it, and 32 a third more.
+    assert!(goes_on(&|n| 100.0 * MB * f64::from(n) / f64::from(n + 16)));
+}
+
+#[test]
 fn what_losses_take_is_restored() {
     let mut bench = Bench::new(70);
     bench.is_lossy = true;
@@ -294,6 +308,20 @@ fn what_losses_take_is_restored() {
     assert!(before < 20, "{before}");
     let after = bench.run(6.0, capped(each, 100.0 * MB));
     assert!((20..=48).contains(&after), "{after} connections: {:?}", bench.changes);
+}
+
+/// As BBR does, to see how short the path is: for 200 ms and a round trip, every ten seconds.
+#[test]
+fn senders_that_drain_the_queue_for_a_moment_get_no_company() {
+    let mut bench = Bench::new(46);
+    bench.count.start_with(Duration::ZERO, 8);
+    bench.run(1.0, |_| 36.0 * MB);
+    for wait in 0..20 {
+        bench.run(0.25, |_| 7.0 * MB);
+        bench.run(1.0 + 0.05 * f64::from(wait), |_| 36.0 * MB);
+    }
+    let restored = |change: &&Change| change.1.contains("of the best rate are left");
+    assert_eq!(bench.changes.iter().find(restored), None);
 }
 
 #[test]
@@ -325,20 +353,6 @@ fn where_more_have_failed_they_are_tried_again_soon_only_if_the_rate_has_fallen(
         bench.run(6.0, capped(10.0 * MB, if falls { 180.0 * MB } else { 200.0 * MB }));
         let text = |change: &Change| change.1.contains("to see whether more pay");
         bench.changes[before..].iter().filter(|change| text(change)).count()
-/// As BBR does, to see how short the path is: for 200 ms and a round trip, every ten seconds.
-#[test]
-fn senders_that_drain_the_queue_for_a_moment_get_no_company() {
-    let mut bench = Bench::new(46);
-    bench.count.start_with(Duration::ZERO, 8);
-    bench.run(1.0, |_| 36.0 * MB);
-    for wait in 0..20 {
-        bench.run(0.25, |_| 7.0 * MB);
-        bench.run(1.0 + 0.05 * f64::from(wait), |_| 36.0 * MB);
-    }
-    let restored = |change: &&Change| change.1.contains("of the best rate are left");
-    assert_eq!(bench.changes.iter().find(restored), None);
-}
-
     });
     assert_eq!(tries.map(|tries| tries > 0), [false, true]);
 }
