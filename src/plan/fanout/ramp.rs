@@ -74,6 +74,8 @@ pub(super) struct Ramp {
     alone: Settling,
     /// The rate before, and the connections that made it.
     base: Option<(f64, u32)>,
+    /// What came since, before its connections were there.
+    before: Window,
     /// The rate of a first measurement that showed no gain, and a longer one since then.
     doubt: Option<(f64, Window)>,
     /// The rate that the first connections have settled at, if it is worth watching.
@@ -92,6 +94,7 @@ impl Ramp {
             settling: Settling::default(),
             alone: Settling::default(),
             base,
+            before: Window::default(),
             doubt: None,
             plateau: None,
             lossless: None,
@@ -119,6 +122,17 @@ impl Ramp {
     /// Whether nothing has been compared yet.
     pub(super) fn is_first(&self) -> bool {
         self.base.is_none()
+    }
+
+    /// Whether a next step is worth trying after `growth` times as many connections have brought
+    /// `rate`. If those before have kept their rates, that was seen while they still grew.
+    fn goes_on(&self, rate: f64, growth: f64, was_kept: bool) -> bool {
+        let before = self.base.map_or(0.0, |(rate, _)| rate);
+        let (before, share) = match was_kept {
+            true => (before.max(self.before.mean().rate), GAIN_SHARE_ON_KEPT),
+            false => (before, GAIN_SHARE_ON),
+        };
+        rate >= before.max(1.0) * (1.0 + share * (growth - 1.0))
     }
 
     /// Whether packets were lost before the path can have been full.
@@ -156,7 +170,6 @@ impl Count {
         let text = format!("{} brought {:+.0} %", self.target, (gain - 1.0) * 100.0);
         let is_kept = gain >= KEPT_SHARE * growth;
         let was_kept = self.kept_up_to(count);
-        let share_on = if was_kept { GAIN_SHARE_ON_KEPT } else { GAIN_SHARE_ON };
         self.is_knee = was_kept && !is_kept;
         self.trial = Some(Trial { from: count, to: self.target, gain });
         if ramp.is_restoring {
@@ -170,7 +183,7 @@ impl Count {
         }
         // A limit per connection may make a queue for each of them; then they keep their rates.
         let is_full = sample.is_queued() && !is_kept;
-        if gain >= 1.0 + share_on * (growth - 1.0) && !is_full {
+        if ramp.goes_on(rate, growth, was_kept) && !is_full {
             let factor = if is_kept { self.leap(sample) } else { 2 };
             return self.step_up(sample, rate, factor * self.target, text);
         }
@@ -292,6 +305,9 @@ impl Count {
     /// The rate of the step, once it is known well enough.
     fn rate_of(&self, sample: &Sample, ramp: &mut Ramp) -> Option<f64> {
         if !self.has_begun(sample, ramp) {
+            if ramp.base.is_some_and(|(_, count)| sample.flowing <= count) {
+                ramp.before.add(sample.bytes, sample.elapsed);
+            }
             return None;
         }
         if let Some(plateau) = &mut ramp.plateau {

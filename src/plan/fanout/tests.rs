@@ -297,6 +297,24 @@ fn the_ramp_ends_at_a_sudden_knee_and_goes_on_where_gains_shrink() {
     assert!(goes_on(&|n| 100.0 * MB * f64::from(n) / f64::from(n + 16)));
 }
 
+/// Sixteen show that they keep their rates while they still grow, and 32 start meanwhile.
+#[test]
+fn a_step_is_compared_with_what_those_before_it_have_grown_to() {
+    let goes_on = |grown: f64| {
+        let mut bench = Bench::new(30);
+        let each = capped(2.5 * MB, 40.0 * MB);
+        while bench.count.target() < 32 {
+            bench.run(0.05, &each);
+        }
+        bench.flowing_max = 16;
+        bench.run(0.1, |_| grown * MB);
+        bench.flowing_max = u32::MAX;
+        bench.run(1.0, |_| 60.0 * MB);
+        bench.changes.iter().any(|change| change.1.starts_with("64 after 32"))
+    };
+    assert_eq!([40.0, 48.0].map(goes_on), [true, false]);
+}
+
 #[test]
 fn what_losses_take_is_restored() {
     let mut bench = Bench::new(70);
