@@ -106,7 +106,8 @@ impl Sink {
     }
 
     /// Registers the shard's blocks with the kernel where that is wanted and pays for a file of
-    /// `file_bytes`: not if bytes are copied to the page cache, which costs the same from any memory.
+    /// `file_bytes`: not if bytes are copied to the page cache, which costs the same from any
+    /// memory.
     pub(in crate::engine) fn register(&self, file_bytes: u64) {
         let drivers = &self.context.client.threads.drivers;
         if !drivers.registers_buffers || !self.to.output.is_direct() {
