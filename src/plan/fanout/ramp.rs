@@ -235,7 +235,7 @@ impl Count {
             if !plateau.is_over(sample) {
                 return (Phase::Ramp(ramp), None);
             }
-            if plateau.is_queued(sample) || !plateau.has_fallen() {
+            if plateau.is_queued(sample) {
                 return (self.start_hold(sample.now), None);
             }
         }

@@ -182,19 +182,18 @@ fn many_that_part_after_slow_start_share_a_path() {
 }
 
 #[test]
-fn two_that_have_filled_a_queue_are_enough_unless_the_rate_falls() {
-    let run = |has_own_losses, queueing, rest: f64| {
+fn two_that_have_filled_a_queue_are_enough() {
+    let run = |has_own_losses, queueing| {
         let mut bench = Bench::new(20);
         bench.queueing = queueing;
         let rate = capped(60.0 * MB, 90.0 * MB);
         begin(&mut bench, has_own_losses, &rate);
         let before = bench.count.target();
-        (before, bench.run(0.45, |connections| rest * rate(connections)))
+        (before, bench.run(0.45, rate))
     };
-    assert_eq!(run(false, 1.4, 0.7), (2, 2));
-    assert_eq!(run(false, 1.0, 1.0), (2, 2), "it has drained, and the rate stands");
-    assert_eq!(run(false, 1.0, 0.7), (2, 4), "the rate does not stand either");
-    assert_eq!(run(true, 1.0, 1.0).0, 4, "nothing is waited for");
+    assert_eq!(run(false, 1.4), (2, 2));
+    assert_eq!(run(false, 1.0), (2, 4), "there is no queue");
+    assert_eq!(run(true, 1.0).0, 4, "nor is one waited for");
 }
 
 #[test]
