@@ -17,7 +17,7 @@ const GAIN_SHARE: f64 = 0.12;
 const GAIN_SHARE_ON: f64 = 0.25;
 /// The same after a step whose connections have kept their rates: where they share a path with
 /// others, gains shrink from step to step; where they are suddenly small, the knee is behind.
-const GAIN_SHARE_ON_KEPT: f64 = 0.35;
+const GAIN_SHARE_ON_KEPT: f64 = 0.32;
 /// The gain of the first two, whose starts overlap, from which on four are tried,
 const START_GAIN: f64 = 1.45;
 /// and from which on three are.
