@@ -108,7 +108,9 @@ impl Layer for Files {
     }
 
     fn sync_folder(&mut self) -> Result<()> {
-        self.place.sync_folder()
+        // Whoever takes the folder away takes the part file along, and that says what happened.
+        let synced = self.place.sync_folder();
+        synced.map_err(|error| self.place.check_part(0).err().unwrap_or(error))
     }
 
     fn remove_journal(&mut self) -> Result<()> {

@@ -435,6 +435,17 @@ fn a_part_file_that_goes_away_ends_the_journal() {
 }
 
 #[test]
+fn a_folder_that_goes_away_takes_the_part_file_along() {
+    let bench = Bench::new();
+    let reserved = bench.reserve();
+    let output = reserved.allocate(Some(TOTAL), DirectPolicy::Never).unwrap();
+    let mut files = Files::new(output.file().unwrap().place().clone());
+    std::fs::remove_dir_all(bench.folder.path()).unwrap();
+    let error = files.sync_folder().unwrap_err();
+    assert!(error.to_string().contains("f.part was deleted or moved"), "{error}");
+}
+
+#[test]
 fn a_journal_that_appears_meanwhile_is_not_replaced() {
     let bench = Bench::new();
     let run = Transfer::start(bench.reserve(), Vec::new(), NEVER);
