@@ -71,6 +71,8 @@ pub(super) struct Place {
     recorded_bytes: AtomicU64,
     /// Bytes on the disk that the part file has in any case, unless someone takes them away.
     reserved_bytes: AtomicU64,
+    /// Nothing is reserved for it, and it was empty: this run writes all of it.
+    is_written_whole: AtomicBool,
     /// Why no sync may be tried any more.
     sync_failed: OnceLock<Error>,
     /// Counts how often the journal was taken away: one that was begun before is not continued.
@@ -136,6 +138,7 @@ impl Place {
             journal_made: Mutex::default(),
             recorded_bytes: AtomicU64::new(0),
             reserved_bytes: AtomicU64::new(0),
+            is_written_whole: AtomicBool::new(false),
             sync_failed: OnceLock::new(),
             journals_ended: Mutex::new(0),
         }
@@ -219,9 +222,13 @@ impl Place {
             return Err(io::Error::new(io::ErrorKind::StorageFull, what));
         }
         let file_system = file::file_system(file);
-        if file_system.in_memory && free.is_some_and(|free| free / MEMORY_AMPLE >= missing) {
+        let is_ample = free.is_some_and(|free| free / MEMORY_AMPLE >= missing);
+        // Whether what stands in a file has holes is not known.
+        if file_system.in_memory && is_ample && file.metadata()?.len() == 0 {
+            self.is_written_whole.store(true, Ordering::Relaxed);
             return file.set_len(total);
         }
+        self.is_written_whole.store(false, Ordering::Relaxed);
         let allocation = file::preallocate(file, total)?;
         let is_lasting = allocation == Allocation::Reserved && file_system.lasting;
         // Some say that they have reserved what they have not.
@@ -312,7 +319,7 @@ impl Place {
 
     /// The same of a file whose `bytes` bytes have all been written.
     pub(super) fn check_whole(&self, bytes: u64) -> Result<()> {
-        if file::file_system(&self.file).in_memory {
+        if self.is_written_whole.load(Ordering::Relaxed) {
             self.set_reserved_bytes(bytes);
         }
         self.check_part(bytes)

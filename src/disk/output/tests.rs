@@ -221,6 +221,19 @@ fn ample_memory_is_not_reserved() {
     assert_eq!((part.len(), part.blocks()), (1 << 20, 0));
 }
 
+#[test]
+fn a_file_in_memory_may_have_holes() {
+    let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
+        return crate::skip::skipped("there is no /dev/shm");
+    };
+    let target = folder.path().join("f");
+    let reserved = Reserved::new(&target, false).unwrap();
+    let output = reserved.allocate_sparse(1 << 20, DirectPolicy::Never).unwrap();
+    write(&output, &[1; 5000], 8192);
+    output.commit(1 << 20, SyncPolicy::Always).unwrap();
+    assert!(target.exists());
+}
+
 fn cut_and_grow(folder: &tempfile::TempDir) {
     let target = folder.path().join("f");
     let reserved = Reserved::new(&target, false).unwrap();
